@@ -1,0 +1,39 @@
+# make demo      train, export and use a small net on real digits
+# make test      the tests
+# make test-all  the tests, the slow ones too
+# Each makes the virtual environment .venv first, when it is missing.
+
+PYTHON ?= python3
+BIN := .venv/bin
+DEMO := build/demo
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+.PHONY: demo test test-all
+
+.venv/installed: setup.cfg pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --editable '.[test]'
+	touch $@
+
+demo: $(DEMO)/export.txt $(DEMO)/images
+	@echo
+	@echo "Ten test images, as the export sees them in a new process:"
+	@$(BIN)/python -m trainers.predict --export=$$(cat $(DEMO)/export.txt) $(DEMO)/images
+	@echo
+	@echo "The learning curve is $(DEMO)/run/learning_curve.png, the export is $$(cat $(DEMO)/export.txt)."
+
+$(DEMO)/run/results.json: | .venv/installed
+	$(BIN)/python -m trainers.classification --model=cifar_resnet20 --dataset=digits --model_dir=$(DEMO)/run
+
+$(DEMO)/export.txt: $(DEMO)/run/results.json
+	$(BIN)/python -m trainers.export --model_dir=$(DEMO)/run > $@.partial
+	mv $@.partial $@
+
+$(DEMO)/images: | .venv/installed
+	$(BIN)/python -m trainers.data.digit_files $@
+
+test: .venv/installed
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: .venv/installed
+	$(BIN)/python -m pytest

@@ -1,0 +1,34 @@
+"""The parameter-free shortcut between maps of different size and depth."""
+
+import keras
+
+
+@keras.saving.register_keras_serializable(package="keras_resnets")
+class ZeroPaddedShortcut(keras.layers.Layer):
+    """Option A of the ResNet paper (section 3.3): every `strides`-th pixel, then zero channels up to `filters`.
+
+    The new channels come after the old ones, as in the authors' Torch code (others put half of them on each side).
+
+    Input (B, H, W, C) of a floating dtype, C <= filters; output (B, ceil(H / strides), ceil(W / strides), filters).
+
+    Args:
+        filters: number of output channels.
+        strides: step between the pixels that are kept.
+    """
+
+    def __init__(self, filters, strides, **kwargs):
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.strides = strides
+
+    def call(self, x):
+        new_channels = self.filters - x.shape[-1]
+        x = x[:, :: self.strides, :: self.strides]
+        return keras.ops.pad(x, [[0, 0], [0, 0], [0, 0], [0, new_channels]])
+
+    def compute_output_shape(self, input_shape):
+        batch, *sizes, _ = input_shape
+        return (batch, *(None if n is None else -(-n // self.strides) for n in sizes), self.filters)
+
+    def get_config(self):
+        return {**super().get_config(), "filters": self.filters, "strides": self.strides}

@@ -1,0 +1,98 @@
+"""What all builders share: the arguments of keras.applications, from the input to the classifier and the weights."""
+
+import keras
+
+from keras_resnets.errors import ArgumentError
+from keras_resnets.weights import load_weights
+
+DEFAULT_ACTIVATION = "softmax"
+
+
+def image_model(
+    trunk,
+    *,
+    include_top,
+    weights,
+    input_tensor,
+    input_shape,
+    pooling,
+    classes,
+    classifier_activation,
+    name,
+    default_size,
+    default_classes,
+    minimum_size,
+):
+    """Builds a functional model: input, `trunk`, global pooling and classifier; then loads `weights`.
+
+    Args:
+        trunk: function from the image tensor (B, H, W, C) to the last feature map.
+        include_top ... name: as in `keras_resnets.ResNet`.
+        default_size: side of the input when `input_shape` is None and the classifier is included.
+        default_classes: the default of `classes`, to tell whether it was given.
+        minimum_size: smallest side of an image, in pixels: the total stride, so that the last map has one pixel.
+
+    Returns:
+        A flat `keras.Model`.
+    """
+    check_top(include_top, pooling, classes, classifier_activation, default_classes)
+    if input_tensor is not None and not keras.backend.is_keras_tensor(input_tensor):
+        raise ArgumentError(f"input_tensor is a {type(input_tensor).__name__}: pass a Keras tensor, as of keras.Input.")
+    image = input_tensor
+    if image is None:
+        image = keras.Input(input_shape or default_shape(include_top, default_size))
+    check_image(image, input_tensor, input_shape, minimum_size)
+    x = trunk(image)
+    if include_top or pooling == "avg":
+        x = keras.layers.GlobalAveragePooling2D(name="avg_pool")(x)
+    elif pooling == "max":
+        x = keras.layers.GlobalMaxPooling2D(name="max_pool")(x)
+    if include_top:
+        x = classifier(x, classes, classifier_activation)
+    inputs = image if input_tensor is None else keras.utils.get_source_inputs(image)
+    model = keras.Model(inputs, x, name=name)
+    if weights is not None:
+        load_weights(model, weights)
+    return model
+
+
+def classifier(x, classes, activation):
+    """The last layer, named `predictions`; its softmax is in full precision also under a mixed policy."""
+    dtype = keras.config.dtype_policy().variable_dtype
+    return keras.layers.Dense(classes, activation=activation, dtype=dtype, name="predictions")(x)
+
+
+def default_shape(include_top, size):
+    return (size, size, 3) if include_top else (None, None, 3)
+
+
+def check_top(include_top, pooling, classes, classifier_activation, default_classes):
+    if pooling not in (None, "avg", "max"):
+        raise ArgumentError(f"pooling={pooling!r} is unknown: use None, 'avg' or 'max'.")
+    if not isinstance(classes, int) or classes < 1:
+        raise ArgumentError(f"classes={classes!r} must be a positive integer.")
+    if include_top and pooling is not None:
+        raise ArgumentError(f"pooling={pooling!r} has no effect with include_top=True: pass include_top=False.")
+    if not include_top and classes != default_classes:
+        raise ArgumentError(f"classes={classes} has no effect with include_top=False: leave it out.")
+    if not include_top and classifier_activation != DEFAULT_ACTIVATION:
+        raise ArgumentError(
+            f"classifier_activation={classifier_activation!r} has no effect with include_top=False: leave it out."
+        )
+
+
+def check_image(image, input_tensor, input_shape, minimum_size):
+    if keras.config.image_data_format() != "channels_last":
+        raise ArgumentError(
+            "keras.config.image_data_format() is 'channels_first', and these nets are channels last: "
+            "call keras.config.set_image_data_format('channels_last')."
+        )
+    shape = tuple(image.shape[1:])
+    if input_tensor is not None and input_shape is not None and tuple(input_shape) != shape:
+        raise ArgumentError(f"input_shape={tuple(input_shape)} is not input_tensor's {shape}: leave one of them out.")
+    if len(shape) != 3 or shape[-1] is None:
+        raise ArgumentError(f"input_shape={shape} must be (height, width, channels), with the channels given.")
+    if any(side is not None and side < minimum_size for side in shape[:2]):
+        raise ArgumentError(
+            f"input_shape={shape} is too small: height and width must be at least {minimum_size} pixels, or None."
+        )

@@ -1,0 +1,76 @@
+"""What a net expects of an image: pure functions of TensorFlow tensors, the same in training, evaluation and export.
+
+Shapes: B batch, H and W height and width in pixels; images are RGB, 0..255, channels last.
+"""
+
+import dataclasses
+
+import tensorflow as tf
+
+from keras_resnets.errors import ArgumentError
+
+
+@dataclasses.dataclass(frozen=True)
+class Preprocessing:
+    """The evaluation transform: resize the short side, cut out the centre, normalise.
+
+    Attributes:
+        size: side of the square that the net sees, in pixels.
+        short_side: length of the image's short side after resizing, in pixels; at least `size`.
+        mean: of each channel, in 0..255; subtracted.
+        std: of each channel, in 0..255; divided by.
+    """
+
+    size: int
+    short_side: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+    def __post_init__(self):
+        object.__setattr__(self, "mean", tuple(map(float, self.mean)))
+        object.__setattr__(self, "std", tuple(map(float, self.std)))
+        if not 0 < self.size <= self.short_side:
+            raise ArgumentError(f"short_side={self.short_side} must be at least size={self.size}, which is positive.")
+        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
+            raise ArgumentError(f"mean={self.mean} and std={self.std} must have three values, std's positive.")
+
+    def crop(self, images):
+        """Resizes and cuts out the centre.
+
+        Args:
+            images: (H, W, 3) or (B, H, W, 3), any number type.
+
+        Returns:
+            (size, size, 3) or (B, size, size, 3) float32, 0..255, with the aspect ratio kept; an image whose short
+            side is `short_side` already keeps its values.
+        """
+        if images.shape[-3:-1] == (self.size, self.size) and self.short_side == self.size:
+            return tf.cast(images, tf.float32)
+        shape = tf.shape(images)[-3:-1]
+        scale = tf.cast(self.short_side, tf.float32) / tf.cast(tf.reduce_min(shape), tf.float32)
+        resized = tf.maximum(tf.cast(tf.round(tf.cast(shape, tf.float32) * scale), tf.int32), self.short_side)
+        images = tf.image.resize(images, resized, antialias=True)  # Without antialiasing, shrinking would skip pixels.
+        top, left = tf.unstack((resized - self.size) // 2)
+        images = images[..., top : top + self.size, left : left + self.size, :]
+        return tf.ensure_shape(images, [*images.shape[:-3], self.size, self.size, 3])
+
+    def normalize(self, images):
+        """Returns (images - mean) / std as float32, of any shape (..., 3)."""
+        return (tf.cast(images, tf.float32) - tf.constant(self.mean)) / tf.constant(self.std)
+
+    def __call__(self, images):
+        """Returns what the net takes for (H, W, 3) or (B, H, W, 3): `normalize(crop(images))`."""
+        return self.normalize(self.crop(images))
+
+
+def decode(encoded):
+    """Decodes one JPEG, PNG, BMP or (first frame) GIF.
+
+    Args:
+        encoded: scalar string tensor, the file's bytes.
+
+    Returns:
+        (H, W, 3) uint8: grayscale is repeated, transparency dropped, CMYK converted.
+    """
+    image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
+    return tf.ensure_shape(image, [None, None, 3])

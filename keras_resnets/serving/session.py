@@ -1,0 +1,56 @@
+"""Running a SavedModel in a TensorFlow session, as TensorFlow Serving does: from its graph alone, without Keras."""
+
+import contextlib
+import logging
+
+import tensorflow as tf
+
+from keras_resnets.errors import ArgumentError
+from keras_resnets.serving.versions import resolve
+
+
+class SavedModelSession:
+    """A SavedModel loaded into a session of its own.
+
+    Args:
+        path: the folder of a version, or of all versions, of which the highest is taken.
+
+    Raises:
+        ArgumentError: (a ValueError) if there is no SavedModel.
+    """
+
+    def __init__(self, path):
+        self.path = resolve(path)
+        self._session = tf.compat.v1.Session(graph=tf.Graph())
+        with self._session.graph.as_default(), _without_warnings():
+            meta_graph = tf.compat.v1.saved_model.load(self._session, ["serve"], str(self.path))
+        self._signatures = meta_graph.signature_def
+
+    def __call__(self, signature, **inputs):
+        """Returns a signature's outputs as a dict of arrays.
+
+        Args:
+            signature: e.g. "serving_default".
+            **inputs: an array for each of the signature's inputs.
+
+        Raises:
+            ArgumentError: if the signature does not exist.
+            tf.errors.InvalidArgumentError: if the graph rejects an input, for example bytes that are no image.
+        """
+        if signature not in self._signatures:
+            raise ArgumentError(f"{self.path} has no signature {signature!r}: it has {', '.join(self._signatures)}.")
+        definition = self._signatures[signature]
+        feeds = {definition.inputs[key].name: value for key, value in inputs.items()}
+        return self._session.run({key: output.name for key, output in definition.outputs.items()}, feeds)
+
+
+@contextlib.contextmanager
+def _without_warnings():
+    """The only loader that needs no Python objects is called deprecated, in three lines, each time it is used."""
+    logger = tf.get_logger()
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,57 @@
+"""The three HDF5 layouts in which Keras weights come, read as one mapping; nothing in a file is executed."""
+
+import os
+
+import h5py
+import numpy as np
+
+from keras_resnets.errors import ArgumentError
+
+
+def read_hdf5(path):
+    """Reads every layer's arrays from an HDF5 file.
+
+    Args:
+        path: a legacy weights file (keras.applications' published files), a whole legacy model (`model.save("x.h5")`),
+            or a Keras 3 weights file (`model.save_weights("x.weights.h5")`).
+
+    Returns:
+        dict of layer name -> list of arrays, in the order of Keras: kernel, bias; gamma, beta, moving mean, moving
+        variance.
+
+    Raises:
+        ArgumentError: if the file is missing, damaged or of another format.
+    """
+    if not os.path.isfile(path):
+        raise ArgumentError(f"weights={str(path)!r} is neither None nor an existing file.")
+    try:
+        with h5py.File(path, "r") as file:
+            if "layers" in file:
+                return dict(_keras3_layers(file["layers"]))
+            return dict(_legacy_layers(file["model_weights"] if "model_weights" in file else file))
+    except (OSError, KeyError, RuntimeError, TypeError) as error:
+        reason = str(error).strip("'\"").split("\n")[0]
+        raise ArgumentError(
+            f"weights={str(path)!r} is not a readable HDF5 file of Keras weights ({reason}): download or save it again."
+        ) from error
+
+
+def _legacy_layers(group):
+    """A group for every layer; the attribute `weight_names` orders its arrays."""
+    for name in map(_text, group.attrs["layer_names"]):
+        arrays = [np.asarray(group[name][_text(key)]) for key in group[name].attrs["weight_names"]]
+        if arrays:
+            yield name, arrays
+
+
+def _keras3_layers(group):
+    """A group for every layer, called by its class and a count; its name is an attribute of the group `vars`."""
+    for key, layer in group.items():
+        variables = layer.get("vars", {})
+        if len(variables):
+            name = _text(variables.attrs.get("name", key))
+            yield name, [np.asarray(variables[str(i)]) for i in range(len(variables))]
+
+
+def _text(value):
+    return value.decode() if isinstance(value, bytes) else str(value)

@@ -1,0 +1,128 @@
+"""Giving the arrays of a file to a model, by name, all or nothing."""
+
+import re
+
+import keras
+import numpy as np
+
+from keras_resnets.errors import ArgumentError
+from keras_resnets.weights.hdf5 import read_hdf5
+
+CLASSIFIER = "predictions"
+# keras.applications' batch normalization, which a weights file does not record.
+KERAS_APPLICATIONS_EPSILON = 1.001e-5
+SHOWN = 3  # names in an error's list
+
+
+def load_weights(model, path):
+    """Loads weights by layer name; the model is unchanged when they do not fit.
+
+    keras.applications' ResNet50/101/152 fit `ResNet50`, `ResNet101` and `ResNet152`: the biases of its convolutions
+    are folded into the moving means and its other epsilon into the moving variances, both exactly. A file with a
+    classifier also serves a model without one.
+
+    Args:
+        model: a model of this package.
+        path: an .h5 file of keras.applications (weights or a whole model), or the .weights.h5 file that
+            `model.save_weights` wrote for the same net.
+
+    Raises:
+        ArgumentError: (a ValueError) if the file cannot be read, or names what is missing, left over or of another
+            shape.
+    """
+    arrays = _with_our_classifier(read_hdf5(path))
+    layers = {layer.name: layer for layer in model.layers if layer.weights}
+    if _from_keras_applications(arrays):
+        _check_version(model, layers, path)
+        arrays = _fold(arrays, layers)
+    if CLASSIFIER not in layers:
+        arrays.pop(CLASSIFIER, None)
+    _check_fit(model, layers, arrays, path)
+    for name, layer in layers.items():
+        layer.set_weights(arrays[name])
+
+
+def _with_our_classifier(arrays):
+    """Renames the only dense layer: published files call it "predictions", "probs" or "fc1000"."""
+    dense = [name for name, values in arrays.items() if values[0].ndim == 2]
+    if len(dense) == 1:
+        arrays[CLASSIFIER] = arrays.pop(dense[0])
+    return arrays
+
+
+def _from_keras_applications(arrays):
+    """Its convolutions have biases, ours have none."""
+    return any(values[0].ndim == 4 and len(values) == 2 for values in arrays.values())
+
+
+def _check_version(model, layers, path):
+    strided_3x3 = [
+        name
+        for name, layer in layers.items()
+        if isinstance(layer, keras.layers.Conv2D) and name.endswith("_2_conv") and layer.strides != (1, 1)
+    ]
+    if strided_3x3:
+        raise ArgumentError(
+            f"weights={str(path)!r} holds a keras.applications net of version 1, and {model.name} is version 1.5 "
+            f"(stride in {strided_3x3[0]}): use the builder without V1_5."
+        )
+
+
+def _fold(arrays, layers):
+    """Removes convolution biases and the difference of epsilon.
+
+    gamma * (conv + bias - mean) / sqrt(variance + epsilon) + beta stays what it was when mean becomes mean - bias and
+    variance becomes variance + (epsilon - ours).
+    """
+    folded = {}
+    for name, values in arrays.items():
+        if values[0].ndim == 4:
+            values = values[:1]
+        elif len(values) == 4:
+            gamma, beta, mean, variance = values
+            _, *bias = arrays.get(name.removesuffix("bn") + "conv", [None])
+            epsilon = getattr(layers.get(name), "epsilon", KERAS_APPLICATIONS_EPSILON)
+            values = [gamma, beta, mean - sum(bias), variance + np.float32(KERAS_APPLICATIONS_EPSILON - epsilon)]
+        folded[name] = values
+    return folded
+
+
+def _check_fit(model, layers, arrays, path):
+    missing = sorted(layers.keys() - arrays.keys())
+    unexpected = sorted(arrays.keys() - layers.keys())
+    misshapen = [
+        f"{name} is {_shapes(arrays[name])}, not {_shapes(layer.weights)}"
+        for name, layer in layers.items()
+        if name in arrays and _shapes(arrays[name]) != _shapes(layer.weights)
+    ]
+    if not (missing or unexpected or misshapen):
+        return
+    problems = [
+        f"{title}: {', '.join(map(str, rows[:SHOWN]))}{f' and {len(rows) - SHOWN} more' if len(rows) > SHOWN else ''}"
+        for title, rows in [("missing", missing), ("left over", unexpected), ("wrong shape", misshapen)]
+        if rows
+    ]
+    remedy = _remedy(missing, unexpected, arrays, layers)
+    raise ArgumentError(f"weights={str(path)!r} does not fit {model.name}: {'; '.join(problems)}. {remedy}")
+
+
+def _shapes(values):
+    return " ".join("x".join(map(str, value.shape)) for value in values)
+
+
+def _remedy(missing, unexpected, arrays, layers):
+    if missing == [CLASSIFIER] and not unexpected:
+        return "The file has no classifier: pass include_top=False."
+    depth = _depth(arrays)
+    if depth is not None and depth != _depth(layers):
+        return f"The file holds a {depth}-layer residual net: use the builder of that depth."
+    shape = [value.shape for value in arrays.get(CLASSIFIER, [])]
+    if not missing and not unexpected and shape and shape[-1] != layers[CLASSIFIER].bias.shape:
+        return f"The file has {shape[-1][0]} classes: pass classes={shape[-1][0]}, or include_top=False."
+    return "Use the builder and the arguments that the file was made with."
+
+
+def _depth(names):
+    """Weight layers on the longest path: the branches' convolutions, the first one and the classifier."""
+    in_branches = [name for name in names if re.fullmatch(r"conv\d+_block\d+_[1-9]_conv", name)]
+    return len(in_branches) + 2 if in_branches else None

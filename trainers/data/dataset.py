@@ -1,0 +1,126 @@
+"""What a data set is to the trainers, and how the value of `--dataset` becomes one."""
+
+import dataclasses
+import difflib
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from keras_resnets import ArgumentError
+
+# Of ImageNet's training images, in 0..255 (arXiv 1512.03385's Torch code); for data sets too large to measure.
+IMAGENET_MEAN = (123.675, 116.28, 103.53)
+IMAGENET_STD = (58.395, 57.12, 57.375)
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+    """One part of a data set.
+
+    Attributes:
+        size: number of examples.
+        keys: function from a seed (two int64 in a tensor) or None to a `tf.data.Dataset` of dicts with `index` (int64,
+            0 .. size - 1) and whatever `load` needs; in an order that the seed determines, or that of the data set.
+        load: function from a key to `image`, (H, W, 3) uint8, and `label`, int32; in graph mode.
+    """
+
+    size: int
+    keys: Callable
+    load: Callable
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageDataset:
+    """Images with one label each.
+
+    Attributes:
+        labels: the classes' names; label i is `labels[i]`.
+        side: height and width of every image, in pixels, or None when they differ.
+        mean: of each channel over the training images, in 0..255.
+        std: likewise, the standard deviation.
+        train: the split that is trained on.
+        test: the split whose error is reported.
+    """
+
+    labels: tuple[str, ...]
+    side: int | None
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    train: Split
+    test: Split
+
+
+def shuffled_indices(size, seed):
+    """Returns 0 .. size - 1 as a data set of int64, in an order that `seed` determines (None: ascending)."""
+    indices = tf.range(tf.constant(size, tf.int64))
+    if seed is not None:
+        indices = tf.random.experimental.stateless_shuffle(indices, seed)
+    return tf.data.Dataset.from_tensor_slices(indices)
+
+
+def array_split(images, labels):
+    """A split held in memory.
+
+    Args:
+        images: (N, H, W) or (N, H, W, 3) uint8; grayscale is repeated in three channels.
+        labels: (N,) integers.
+    """
+    images, labels = tf.constant(images), tf.constant(labels, tf.int32)
+
+    def keys(seed):
+        return shuffled_indices(len(images), seed).map(lambda index: {"index": index})
+
+    def load(key):
+        image = tf.gather(images, key["index"])
+        if image.shape.rank == 2:
+            image = tf.repeat(image[..., tf.newaxis], 3, axis=-1)
+        return {"image": image, "label": tf.gather(labels, key["index"])}
+
+    return Split(len(images), keys, load)
+
+
+def array_dataset(train_images, train_labels, test_images, test_labels, labels):
+    """A data set held in memory, with the mean and standard deviation of its training images."""
+    channels = train_images.reshape(-1, train_images.shape[3] if train_images.ndim == 4 else 1)
+    mean, std = np.mean(channels, axis=0), np.maximum(np.std(channels, axis=0), 1.0)  # A constant channel divides by 1.
+    height, width = train_images.shape[1:3]
+    return ImageDataset(
+        labels=tuple(labels),
+        side=height if height == width else None,
+        mean=tuple(np.broadcast_to(mean, 3).tolist()),
+        std=tuple(np.broadcast_to(std, 3).tolist()),
+        train=array_split(train_images, train_labels),
+        test=array_split(test_images, test_labels),
+    )
+
+
+def open_dataset(name, data_dir=None, download=False):
+    """Opens a data set for classification.
+
+    Args:
+        name: "digits", "idx:PATH", "folder:PATH" or "tfds:NAME": see the modules of `trainers.data`.
+        data_dir: where TensorFlow Datasets keeps its data; None for its default.
+        download: whether TensorFlow Datasets may download and prepare what is missing.
+
+    Returns:
+        An `ImageDataset`.
+
+    Raises:
+        ArgumentError: if there is no such data set, or it is damaged.
+    """
+    # Imported here: each source's library is loaded only when it is used.
+    from trainers.data import digits, folder, idx, tfds
+
+    kind, separator, rest = name.partition(":")
+    if name == "digits":
+        return digits.open_digits()
+    if separator and rest and kind == "idx":
+        return idx.open_idx(rest)
+    if separator and rest and kind == "folder":
+        return folder.open_folder(rest)
+    if separator and rest and kind == "tfds":
+        return tfds.open_tfds(rest, data_dir, download)
+    close = difflib.get_close_matches(kind, ["digits", "idx", "folder", "tfds"], n=1)
+    hint = f" (did you mean {close[0]}?)" if close and name != close[0] else ""
+    raise ArgumentError(f"--dataset={name} is unknown{hint}: use digits, idx:PATH, folder:PATH or tfds:NAME.")

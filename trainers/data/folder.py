@@ -1,0 +1,99 @@
+"""`folder:PATH`: image files in `PATH/train/CLASS/` and `PATH/val/CLASS/` (or `test/`)."""
+
+import pathlib
+import sys
+
+import tensorflow as tf
+
+from keras_resnets import ArgumentError
+from keras_resnets.preprocessing import decode
+from trainers.data.dataset import IMAGENET_MEAN, IMAGENET_STD, ImageDataset, Split, shuffled_indices
+from trainers.progress import Progress
+
+EXTENSIONS = {".jpg", ".jpeg", ".png", ".bmp", ".gif"}
+NAMED = 20  # damaged files named one by one
+
+
+def open_folder(path):
+    """Opens a folder of images as an `ImageDataset`; the classes are the folders of `train`, sorted.
+
+    Every file is decoded once: one that cannot be is left out, counted and named on stderr.
+
+    Raises:
+        ArgumentError: if a split is missing or empty, or the test split has a class that the training split lacks.
+    """
+    root = pathlib.Path(path)
+    train = _subfolder(root, ["train"])
+    test = _subfolder(root, ["val", "test"])
+    labels = sorted(folder.name for folder in train.iterdir() if folder.is_dir())
+    unknown = sorted({folder.name for folder in test.iterdir() if folder.is_dir()} - set(labels))
+    if unknown:
+        raise ArgumentError(f"folder:{path}: {test} has the class {unknown[0]!r}, which {train} lacks.")
+    return ImageDataset(
+        labels=tuple(labels),
+        side=None,
+        mean=IMAGENET_MEAN,
+        std=IMAGENET_STD,
+        train=_file_split(train, labels),
+        test=_file_split(test, labels),
+    )
+
+
+def image_files(folder):
+    """Returns the image files below `folder`, by their extensions, sorted."""
+    return sorted(file for file in pathlib.Path(folder).rglob("*") if file.suffix.lower() in EXTENSIONS)
+
+
+def _subfolder(root, names):
+    for name in names:
+        if (root / name).is_dir():
+            return root / name
+    raise ArgumentError(f"--dataset=folder:{root}: there is no folder {' or '.join(str(root / name) for name in names)}.")
+
+
+def _file_split(folder, labels):
+    files = [(str(file), label) for label, name in enumerate(labels) for file in image_files(folder / name)]
+    files = _decodable(folder, files)
+    if not files:
+        raise ArgumentError(f"{folder} has no images in folders by class ({', '.join(sorted(EXTENSIONS))}).")
+    paths, classes = tf.constant([file for file, _ in files]), tf.constant([label for _, label in files], tf.int32)
+
+    def keys(seed):
+        return shuffled_indices(len(files), seed).map(
+            lambda index: {"index": index, "path": tf.gather(paths, index), "label": tf.gather(classes, index)}
+        )
+
+    def load(key):
+        return {"image": decode(tf.io.read_file(key["path"])), "label": key["label"]}
+
+    return Split(len(files), keys, load)
+
+
+def _decodable(folder, files):
+    """Leaves out what does not decode; a damaged file found in the middle of training would end it."""
+    good = tf.data.Dataset.from_tensor_slices([file for file, _ in files]) if files else []
+    if files:
+        good = good.enumerate().map(_try_to_decode, num_parallel_calls=tf.data.AUTOTUNE).ignore_errors()
+    indices = set()
+    with Progress(len(files), f"reading {folder}", unit="images") as progress:
+        for index in good:
+            indices.add(int(index))
+            progress.update(1)
+    bad = [file for i, (file, _) in enumerate(files) if i not in indices]
+    for file in bad[:NAMED]:
+        print(f"skipped {file}: it cannot be decoded", file=sys.stderr)
+    if bad:
+        print(f"skipped {len(bad)} of {len(files)} images in {folder}", file=sys.stderr)
+    return [file for i, file in enumerate(files) if i in indices]
+
+
+def _try_to_decode(index, path):
+    content = tf.io.read_file(path)
+    pixels = tf.cond(
+        tf.io.is_jpeg(content),
+        # An eighth of the size: the whole file is still read, three times faster.
+        lambda: tf.io.decode_jpeg(content, channels=3, ratio=8),
+        lambda: decode(content),
+    )
+    with tf.control_dependencies([pixels]):
+        return tf.identity(index)

@@ -1,0 +1,87 @@
+"""Measures a trained net on the test images, every one once.
+
+    python -m trainers.evaluate --model_dir=/tmp/digits
+"""
+
+import json
+
+import numpy as np
+import tensorflow as tf
+from absl import flags
+
+from keras_resnets import ArgumentError
+from trainers import cli, plots
+from trainers.classification import Classification, top_errors
+from trainers.data.dataset import open_dataset
+from trainers.loop import restore_model
+from trainers.run import Run
+
+LARGEST_MATRIX = 50  # classes, in the picture
+
+
+def evaluate(run, dataset_name=None, data_dir=None, download=False):
+    """Evaluates the last checkpoint of a run on one crop of each test image.
+
+    Writes `evaluation.json`, and for 50 classes at most `confusion_matrix.png`, into the run's folder.
+
+    Args:
+        run: a `Run`.
+        dataset_name: a value of --dataset with the run's classes; by default the run's own.
+        data_dir: see `open_dataset`.
+        download: see `open_dataset`.
+
+    Returns:
+        The content of evaluation.json: `model`, `dataset`, `step`, `images`, `top1_error`, `top5_error`.
+
+    Raises:
+        ArgumentError: if there is no checkpoint, or the classes differ.
+    """
+    config = run.config()
+    dataset_name = dataset_name or config["dataset"]
+    dataset = open_dataset(dataset_name, data_dir, download)
+    if list(dataset.labels) != config["labels"]:
+        raise ArgumentError(
+            f"--dataset={dataset_name} has the classes {_some(dataset.labels)}, and {run.path} was trained on "
+            f"{_some(config['labels'])}: choose a data set with the same classes."
+        )
+    task = Classification(config, dataset)
+    model = task.build_model()
+    step = restore_model(model, run)
+    labels, logits = task.predict(model)
+    results = {"model": config["model"], "dataset": dataset_name, "step": step, "images": len(labels)}
+    results |= top_errors(labels, logits)
+    (run.path / "evaluation.json").write_text(json.dumps(results, indent=2) + "\n")
+    if len(config["labels"]) <= LARGEST_MATRIX:
+        counts = tf.math.confusion_matrix(labels, np.argmax(logits, axis=1), len(config["labels"])).numpy()
+        title = f"{config['model']} on {dataset_name}: {results['top1_error']:.2%} wrong"
+        plots.confusion_matrix(counts, config["labels"], title, run.path / "confusion_matrix.png")
+    return results
+
+
+def _some(labels):
+    return f"{', '.join(labels[:5])}{' ...' if len(labels) > 5 else ''} ({len(labels)})"
+
+
+def define_flags():
+    cli.define_model_dir()
+    cli.define_data()
+    flags.DEFINE_string("dataset", None, "Another data set with the same classes.")
+
+
+def main(arguments):
+    cli.no_arguments(arguments)
+    options = flags.FLAGS
+    run = Run(options.model_dir)
+    results = evaluate(run, options.dataset, options.data_dir, options.download)
+    print(
+        f"{results['model']} on {results['dataset']}, step {results['step']}, {results['images']} images: "
+        f"top-1 error {results['top1_error']:.2%}, top-5 error {results['top5_error']:.2%}"
+    )
+
+
+def run():
+    cli.run(main, define_flags)
+
+
+if __name__ == "__main__":
+    run()

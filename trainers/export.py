@@ -1,0 +1,59 @@
+"""Writes the last checkpoint of a run as a SavedModel for TensorFlow Serving.
+
+    python -m trainers.export --model_dir=/tmp/digits
+"""
+
+import re
+
+from absl import flags
+
+from keras_resnets.preprocessing import Preprocessing
+from keras_resnets.serving import export_classifier
+from trainers import cli
+from trainers.classification import Classification
+from trainers.loop import restore_model
+from trainers.run import Run
+
+
+def export(run, base=None, version=None):
+    """Exports a run's net, with its preprocessing and labels.
+
+    Args:
+        run: a `Run`.
+        base: folder of all versions; by default `saved_models/MODEL_DATASET`.
+        version: positive integer, by default the next free one.
+
+    Returns:
+        The path of the version's folder.
+    """
+    config = run.config()
+    # A new model in float32 and outside of any strategy's scope, whatever the training used.
+    model = Classification(config, dataset=None).build_model(classifier_activation="softmax")
+    restore_model(model, run)
+    base = base or f"saved_models/{config['model']}_{_slug(config['dataset'])}"
+    return export_classifier(model, Preprocessing(**config["preprocessing"]), config["labels"], base, version)
+
+
+def _slug(dataset):
+    """Returns what a data set is called in a file's name: the last part of its name or path."""
+    return re.sub(r"\W+", "_", re.split(r"[:/]", dataset.rstrip("/"))[-1])
+
+
+def define_flags():
+    cli.define_model_dir()
+    flags.DEFINE_string("output", None, "Folder of all versions; default: saved_models/MODEL_DATASET.")
+    flags.DEFINE_integer("version", None, "Version to write; default: the next free one.", lower_bound=1)
+
+
+def main(arguments):
+    cli.no_arguments(arguments)
+    options = flags.FLAGS
+    print(export(Run(options.model_dir), options.output, options.version))
+
+
+def run():
+    cli.run(main, define_flags)
+
+
+if __name__ == "__main__":
+    run()

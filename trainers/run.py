@@ -1,0 +1,97 @@
+"""The folder of a training run: what it was asked to do, what it logged, what came out."""
+
+import json
+import os
+import pathlib
+
+from keras_resnets import ArgumentError
+
+
+class Run:
+    """The files under `--model_dir`.
+
+    - `config.json`: all that is needed to repeat the run;
+    - `checkpoints/`: written by `tf.train.CheckpointManager`;
+    - `metrics.jsonl`: a line for every logged step and every evaluation;
+    - `tensorboard/`: the same figures for TensorBoard;
+    - `results.json`: the final figures; it exists when the run is complete;
+    - `learning_curve.png`.
+
+    Args:
+        path: the folder.
+    """
+
+    def __init__(self, path):
+        self.path = pathlib.Path(path)
+        self.checkpoints = self.path / "checkpoints"
+        self.tensorboard = self.path / "tensorboard"
+        self.learning_curve = self.path / "learning_curve.png"
+        self._config = self.path / "config.json"
+        self._metrics = self.path / "metrics.jsonl"
+        self._results = self.path / "results.json"
+
+    def begin(self, config):
+        """Writes config.json, or checks that the folder's run was begun with the same configuration.
+
+        Raises:
+            ArgumentError: if it was not, naming the first difference.
+        """
+        config = json.loads(json.dumps(config))
+        if self._config.exists():
+            _check_same(config, self.config(), self.path)
+            return
+        if self.path.is_dir() and any(self.path.iterdir()):
+            raise ArgumentError(f"--model_dir={self.path} is not empty and holds no run: choose another folder.")
+        self.path.mkdir(parents=True, exist_ok=True)
+        _write_json(self._config, config)
+
+    def config(self):
+        """Returns the content of config.json, or raises ArgumentError where there is no run."""
+        if not self._config.is_file():
+            raise ArgumentError(f"--model_dir={self.path} holds no run: train one with python -m trainers.classification.")
+        return json.loads(self._config.read_text())
+
+    def drop_metrics_after(self, step):
+        """Removes the lines that a run will write again when it goes on from `step`."""
+        kept = [line for line in self.metrics() if line["step"] <= step]
+        _replace(self._metrics, "".join(json.dumps(line) + "\n" for line in kept))
+
+    def log(self, **figures):
+        """Appends one line to metrics.jsonl."""
+        with self._metrics.open("a") as file:
+            file.write(json.dumps(figures) + "\n")
+
+    def metrics(self):
+        """Returns the lines of metrics.jsonl as dicts; a last line that was cut off is left out."""
+        if not self._metrics.exists():
+            return []
+        *lines, _ = self._metrics.read_text().split("\n")
+        return [json.loads(line) for line in lines]
+
+    def finish(self, results):
+        """Writes results.json."""
+        _write_json(self._results, results)
+
+    def results(self):
+        """Returns the content of results.json, or None while the run is not complete."""
+        return json.loads(self._results.read_text()) if self._results.exists() else None
+
+
+def _check_same(config, before, path):
+    for key in [*config, *before]:
+        if key != "versions" and config.get(key) != before.get(key):
+            raise ArgumentError(
+                f"--model_dir={path} holds a run with {key}={before.get(key)}, not {config.get(key)}: "
+                "repeat its flags to go on with it, or choose another folder."
+            )
+
+
+def _write_json(path, content):
+    _replace(path, json.dumps(content, indent=2) + "\n")
+
+
+def _replace(path, text):
+    """Writes a file at once: a reader sees the old or the new one, never half of it."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text)
+    os.replace(partial, path)
