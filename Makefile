@@ -5,7 +5,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-DEMO := build/demo
+DEMO := out/demo
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .PHONY: demo test test-all

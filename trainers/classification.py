@@ -98,11 +98,12 @@ def top_errors(labels, logits):
         labels: (N,) integers.
         logits: (N, classes), or probabilities.
     """
-    top5 = min(5, logits.shape[1])
-    return {
-        f"top{name}_error": 1 - float(np.mean(keras.metrics.sparse_top_k_categorical_accuracy(labels, logits, k)))
-        for name, k in [(1, 1), (5, top5)]
-    }
+
+    def error(k):
+        right = keras.metrics.sparse_top_k_categorical_accuracy(labels, logits, k)
+        return 1 - float(np.mean(right, dtype=np.float64))
+
+    return {"top1_error": error(1), "top5_error": error(min(5, logits.shape[1]))}
 
 
 def configure(model, dataset_name, dataset, recipe_name, *, image_size=None, seed=0, **changes):

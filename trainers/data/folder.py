@@ -76,7 +76,7 @@ def _decodable(folder, files):
         good = good.enumerate().map(_try_to_decode, num_parallel_calls=tf.data.AUTOTUNE).ignore_errors()
     indices = set()
     with Progress(len(files), f"reading {folder}", unit="images") as progress:
-        for index in good:
+        for index, _ in good:
             indices.add(int(index))
             progress.update(1)
     bad = [file for i, (file, _) in enumerate(files) if i not in indices]
@@ -95,5 +95,4 @@ def _try_to_decode(index, path):
         lambda: tf.io.decode_jpeg(content, channels=3, ratio=8),
         lambda: decode(content),
     )
-    with tf.control_dependencies([pixels]):
-        return tf.identity(index)
+    return index, tf.shape(pixels)  # What nothing depends on is not computed.

@@ -1,0 +1,53 @@
+"""What several tests share."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import keras
+import numpy as np
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+
+@pytest.fixture(autouse=True)
+def fixed_seed():
+    keras.utils.set_random_seed(0)
+    yield
+    keras.backend.clear_session()
+
+
+@pytest.fixture
+def in_new_process():
+    """Runs a program, or a module with arguments, in a new Python; returns the finished process."""
+
+    def run(program=None, module=None, arguments=(), cwd=ROOT):
+        command = [sys.executable, "-c", program] if module is None else [sys.executable, "-m", module]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        return subprocess.run([*command, *map(str, arguments)], capture_output=True, text=True, cwd=cwd, env=environment)
+
+    return run
+
+
+@pytest.fixture
+def randomize():
+    """Gives a model random weights and statistics as a trained one has: gammas of both signs, variances above 0."""
+
+    def run(model, seed=0):
+        random = np.random.default_rng(seed)
+        for layer in model.layers:
+            values = layer.get_weights()
+            if isinstance(layer, keras.layers.BatchNormalization):
+                shape = values[0].shape
+                gamma = random.uniform(0.5, 1.0, shape) * np.where(np.arange(shape[0]) % 7 == 0, -1, 1)
+                values = [gamma, *random.normal(0, 0.1, (2, *shape)), random.uniform(0.5, 1.5, shape)]
+            elif len(values) == 2:
+                values[1] = random.normal(0, 0.1, values[1].shape)
+            layer.set_weights(values)
+        return model
+
+    return run

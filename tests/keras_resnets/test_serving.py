@@ -1,0 +1,127 @@
+"""Exports: what they answer, and when they appear."""
+
+import io
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+import keras_resnets
+from keras_resnets import ArgumentError
+from keras_resnets.preprocessing import Preprocessing
+from keras_resnets.serving import SavedModelSession, export_classifier
+from keras_resnets.serving.versions import next_version, resolve
+
+PREPROCESSING = Preprocessing(32, 36, mean=(120, 110, 100), std=(60, 61, 62))
+LABELS = [f"class {i}" for i in range(7)]
+
+
+def net(classes=7):
+    return keras_resnets.CifarResNet(8, input_shape=(32, 32, 3), classes=classes)
+
+
+def encoded(image, kind):
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, kind)
+    return file.getvalue()
+
+
+def images_of_different_sizes():
+    random = np.random.default_rng(0)
+    small = [random.integers(0, 256, (5, 7, 3), dtype="uint8"), random.integers(0, 256, (9, 4, 3), dtype="uint8")]
+    sizes = [(50, 70), (90, 40)]
+    return [np.asarray(Image.fromarray(image).resize(size)) for image, size in zip(small, sizes)]
+
+
+def test_an_export_equals_keras_in_a_new_process(tmp_path, randomize, in_new_process):
+    model = randomize(net())
+    path = export_classifier(model, PREPROCESSING, LABELS, tmp_path / "export")
+    images = images_of_different_sizes()
+    np.savez(tmp_path / "images.npz", *images)
+    for i, image in enumerate(images):
+        (tmp_path / f"{i}.png").write_bytes(encoded(image, "PNG"))
+    process = in_new_process(
+        "import json, pathlib, sys, numpy as np\n"
+        "from keras_resnets.serving import SavedModelSession\n"
+        "folder = pathlib.Path(sys.argv[1])\n"
+        "session = SavedModelSession(folder / 'export')\n"
+        "images = np.load(folder / 'images.npz')\n"
+        "one = [session('serving_default', images=images[key][None]) for key in images]\n"
+        "both = session('image_bytes', image_bytes=[(folder / f'{i}.png').read_bytes() for i in range(2)])\n"
+        "text = lambda values: [[label.decode() for label in row] for row in values.tolist()]\n"
+        "print(json.dumps({'arrays': [answer['probabilities'][0].tolist() for answer in one],\n"
+        "    'bytes': both['probabilities'].tolist(), 'classes': both['classes'].tolist(),\n"
+        "    'labels': text(both['labels'])}))\n",
+        arguments=[tmp_path],
+    )
+    assert process.returncode == 0, process.stderr
+    answers = json.loads(process.stdout.split("\n")[-2])
+    expected = np.concatenate([model(PREPROCESSING(image)[tf.newaxis]) for image in images])
+    np.testing.assert_allclose(answers["arrays"], expected, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(answers["bytes"], expected, rtol=1e-4, atol=1e-6)
+    best = np.argsort(-expected, axis=1)[:, :5]
+    assert answers["classes"] == best.tolist()
+    assert answers["labels"] == [[LABELS[i] for i in row] for row in best]
+    assert path == tmp_path / "export" / "1"
+
+
+def test_jpeg_and_batches(tmp_path):
+    session = SavedModelSession(export_classifier(net(), PREPROCESSING, LABELS, tmp_path))
+    image = images_of_different_sizes()[0]
+    jpeg = session("image_bytes", image_bytes=[encoded(image, "JPEG")] * 3)
+    assert jpeg["probabilities"].shape == (3, 7) and jpeg["classes"].shape == jpeg["labels"].shape == (3, 5)
+    assert jpeg["classes"].dtype == np.int32
+    batch = session("serving_default", images=np.stack([image, image[::-1]]))
+    single = session("serving_default", images=image[np.newaxis])
+    np.testing.assert_allclose(batch["probabilities"][0], single["probabilities"][0], rtol=1e-5)
+    np.testing.assert_allclose(batch["probabilities"].sum(axis=1), 1, rtol=1e-5)
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        session("image_bytes", image_bytes=[b"no image"])
+    with pytest.raises(ArgumentError, match="has no signature 'features': it has .*image_bytes"):
+        session("features", images=image[np.newaxis])
+
+
+def test_nets_of_few_classes_return_them_all(tmp_path):
+    session = SavedModelSession(export_classifier(net(3), PREPROCESSING, LABELS[:3], tmp_path))
+    assert session("serving_default", images=np.zeros((1, 8, 8, 3), "uint8"))["classes"].shape == (1, 3)
+
+
+def test_an_export_holds_each_weight_once(tmp_path):
+    model = net()
+    path = export_classifier(model, PREPROCESSING, LABELS, tmp_path)
+    size = sum(file.stat().st_size for file in (path / "variables").iterdir())
+    assert size < 1.2 * 4 * model.count_params()
+
+
+def test_versions_count_up(tmp_path):
+    assert next_version(tmp_path / "new") == 1
+    paths = [export_classifier(net(), PREPROCESSING, LABELS, tmp_path).name for _ in range(2)]
+    paths.append(export_classifier(net(), PREPROCESSING, LABELS, tmp_path, version=9).name)
+    assert paths == ["1", "2", "9"] and next_version(tmp_path) == 10 and resolve(tmp_path) == tmp_path / "9"
+    assert resolve(tmp_path / "2") == tmp_path / "2"
+    with pytest.raises(ArgumentError, match="version=2 cannot be written: .* exists"):
+        export_classifier(net(), PREPROCESSING, LABELS, tmp_path, version=2)
+    with pytest.raises(ArgumentError, match="holds no SavedModel: expected"):
+        resolve(tmp_path / "3")
+
+
+def test_an_export_that_fails_leaves_nothing(tmp_path):
+    with pytest.raises(ArgumentError, match=r"labels has 2 names for a model whose output is \(None, 7\)"):
+        export_classifier(net(), PREPROCESSING, LABELS[:2], tmp_path)
+    broken = Preprocessing(30, 36, mean=(0, 0, 0), std=(1, 1, 1))  # The net takes 32x32.
+    with pytest.raises(ValueError):
+        export_classifier(net(), broken, LABELS, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_net_made_under_a_mixed_policy_is_exported(tmp_path):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = net()
+    finally:
+        keras.config.set_dtype_policy("float32")
+    session = SavedModelSession(export_classifier(model, PREPROCESSING, LABELS, tmp_path))
+    assert session("serving_default", images=np.zeros((1, 40, 40, 3), "uint8"))["probabilities"].dtype == np.float32

@@ -1,0 +1,132 @@
+"""Reading weights: keras.applications' three .h5 forms, our own, and files that do not fit."""
+
+import h5py
+import keras
+import numpy as np
+import pytest
+
+import keras_resnets
+from keras_resnets import ArgumentError
+
+CLASSES = 7
+
+
+def legacy_weights(model, path, classifier="predictions"):
+    """Writes what `save_weights` of Keras 2 wrote, the form of the published files: the group of a whole model."""
+    whole = path.with_suffix(".whole.h5")
+    model.save(whole)
+    with h5py.File(whole) as source, h5py.File(path, "w") as target:
+        weights = source["model_weights"]
+        for name in weights:
+            weights.copy(name, target, classifier if name == "predictions" else name)
+        target.attrs["layer_names"] = [
+            classifier if name == "predictions" else name for name in weights.attrs["layer_names"]
+        ]
+    return path
+
+
+def whole_legacy_model(model, path):
+    model.save(path)
+    return path
+
+
+def keras3_weights(model, path):
+    path = path.with_suffix(".weights.h5")
+    model.save_weights(path)
+    return path
+
+
+FORMS = [legacy_weights, whole_legacy_model, keras3_weights]
+
+
+def theirs(name, randomize, include_top=True):
+    build = getattr(keras.applications, name)
+    if not include_top:
+        return randomize(build(weights=None, include_top=False, input_shape=(64, 64, 3)))
+    return randomize(build(weights=None, input_shape=(64, 64, 3), classes=CLASSES))
+
+
+def assert_same_outputs(ours, theirs):
+    images = np.random.default_rng(1).normal(size=(2, 64, 64, 3)).astype("float32")
+    ours, theirs = np.array(ours(images)), np.array(theirs(images))
+    assert np.abs(ours - theirs).max() < 1e-4 * np.abs(theirs).max()
+    # The two images' answers differ by far more than that, so that the comparison sees the whole net.
+    assert np.abs(theirs[0] - theirs[1]).max() > 1e-2 * np.abs(theirs).max()
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("name", ["ResNet50", "ResNet101", "ResNet152"])
+def test_keras_applications_outputs(name, form, tmp_path, randomize):
+    reference = theirs(name, randomize)
+    path = form(reference, tmp_path / "weights.h5")
+    ours = getattr(keras_resnets, name)(weights=path, input_shape=(64, 64, 3), classes=CLASSES)
+    assert_same_outputs(ours, reference)
+
+
+def test_the_published_files_call_their_classifier_probs(tmp_path, randomize):
+    reference = theirs("ResNet50", randomize)
+    path = legacy_weights(reference, tmp_path / "weights.h5", classifier="probs")
+    assert_same_outputs(
+        keras_resnets.ResNet50(weights=path, input_shape=(64, 64, 3), classes=CLASSES), reference
+    )
+
+
+def test_weights_with_and_without_a_classifier(tmp_path, randomize):
+    with_top, without_top = theirs("ResNet50", randomize), theirs("ResNet50", randomize, include_top=False)
+    path = keras3_weights(with_top, tmp_path / "top")
+    trunk = keras.Model(with_top.input, with_top.get_layer("conv5_block3_out").output)
+    assert_same_outputs(keras_resnets.ResNet50(False, path, input_shape=(64, 64, 3)), trunk)
+    path = keras3_weights(without_top, tmp_path / "no_top")
+    assert_same_outputs(keras_resnets.ResNet50(False, path, input_shape=(64, 64, 3)), without_top)
+    with pytest.raises(ArgumentError, match="missing: predictions. The file has no classifier: pass include_top=False"):
+        keras_resnets.ResNet50(weights=path)
+
+
+def test_our_own_weights(tmp_path, randomize):
+    model = randomize(keras_resnets.CifarResNet(8))
+    path = keras3_weights(model, tmp_path / "ours")
+    loaded = keras_resnets.CifarResNet(8, weights=path)
+    assert all(np.array_equal(a, b) for a, b in zip(model.get_weights(), loaded.get_weights(), strict=True))
+
+
+@pytest.mark.parametrize(
+    "build, message",
+    [
+        (lambda path: keras_resnets.ResNet101(weights=path), "missing: conv4_block10_1_bn, .* 50-layer residual net"),
+        (lambda path: keras_resnets.ResNet50V1_5(weights=path), "version 1, and resnet50_v1_5 is version 1.5"),
+        (lambda path: keras_resnets.ResNet50(weights=path), "The file has 7 classes: pass classes=7, or include_top"),
+        (lambda path: keras_resnets.CifarResNet(20, weights=path), "does not fit cifar_resnet20: .* wrong shape"),
+        (
+            lambda path: keras_resnets.ResNet50(weights=path, classes=7, input_shape=(64, 64, 1)),
+            "conv1_conv is 7x7x3x64, not 7x7x1x64",
+        ),
+    ],
+)
+def test_weights_of_another_net(build, message, tmp_path_factory, randomize):
+    path = tmp_path_factory.getbasetemp() / "resnet50.weights.h5"
+    if not path.exists():
+        theirs("ResNet50", randomize).save_weights(path)
+    with pytest.raises(ArgumentError, match=message):
+        build(path)
+
+
+def test_a_file_that_does_not_fit_leaves_the_model_unchanged(tmp_path):
+    path = keras3_weights(keras_resnets.CifarResNet(14), tmp_path / "deeper")
+    model = keras_resnets.CifarResNet(8)
+    before = model.get_weights()
+    with pytest.raises(ArgumentError, match="14-layer residual net"):
+        keras_resnets.weights.load_weights(model, path)
+    assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
+
+
+def test_damaged_files(tmp_path, randomize):
+    whole = keras3_weights(randomize(keras_resnets.CifarResNet(8)), tmp_path / "whole").read_bytes()
+    for name, content in {"empty": b"", "text": b"not HDF5", "truncated": whole[: len(whole) // 2]}.items():
+        path = tmp_path / f"{name}.h5"
+        path.write_bytes(content)
+        with pytest.raises(ArgumentError, match=f"{name}.h5' is not a readable HDF5 file .* save it again"):
+            keras_resnets.CifarResNet(8, weights=path)
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["data"] = np.zeros(3)
+    with pytest.raises(ArgumentError, match="other.h5' is not a readable HDF5 file of Keras weights"):
+        keras_resnets.CifarResNet(8, weights=tmp_path / "other.h5")

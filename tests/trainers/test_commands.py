@@ -1,0 +1,118 @@
+"""The binaries, as a user runs them: in processes of their own."""
+
+import json
+import pathlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_resnets.serving import SavedModelSession
+from trainers.data.digit_files import write_digit_files
+from trainers.data.digits import digit_arrays
+from trainers.predict import table
+
+EXPORT = pathlib.Path(__file__).parents[2] / "saved_models" / "cifar_resnet20_digits" / "1"
+
+
+def is_png(path):
+    return Image.open(path).format == "PNG" and Image.open(path).width > 200
+
+
+def test_train_evaluate_export_predict(tmp_path, in_new_process):
+    def run(module, *arguments):
+        process = in_new_process(module=module, arguments=arguments)
+        assert process.returncode == 0, process.stderr
+        return process
+
+    model_dir, export = tmp_path / "run", tmp_path / "export"
+    flags = ["--model=cifar_resnet8", "--dataset=digits", f"--model_dir={model_dir}", "--steps=60", "--batch_size=16"]
+    first = run("trainers.classification", *flags)
+    results = json.loads((model_dir / "results.json").read_text())
+    assert {"top1_error", "top5_error", "seconds", "steps"} <= results.keys()
+    assert f"test accuracy {1 - results['top1_error']:.2%}" in first.stdout
+    assert "training: 100%" in first.stderr and "images/s" in first.stderr
+    assert is_png(model_dir / "learning_curve.png")
+    # Again: nothing is left to train.
+    assert run("trainers.classification", *flags).stdout == first.stdout
+
+    run("trainers.evaluate", f"--model_dir={model_dir}")
+    evaluation = json.loads((model_dir / "evaluation.json").read_text())
+    assert evaluation["images"] == 360 and evaluation["step"] == 60
+    assert evaluation["top1_error"] == results["top1_error"] and evaluation["top5_error"] == results["top5_error"]
+    assert is_png(model_dir / "confusion_matrix.png")
+
+    assert run("trainers.export", f"--model_dir={model_dir}", f"--output={export}").stdout == f"{export / '1'}\n"
+    _, images, _, labels = digit_arrays()
+    answers = SavedModelSession(export)("serving_default", images=np.repeat(images[..., np.newaxis], 3, axis=-1))
+    # What is served is as good as what was evaluated, image by image.
+    assert 1 - np.mean(answers["classes"][:, 0] == labels) == pytest.approx(evaluation["top1_error"], abs=1e-9)
+
+    write_digit_files(tmp_path / "images")
+    printed = run("trainers.predict", f"--export={export}", "--json", tmp_path / "images").stdout
+    predictions = json.loads(printed)
+    assert [prediction["file"] for prediction in predictions] == [str(tmp_path / f"images/{i}/0.png") for i in range(10)]
+    expected = [answers["classes"][np.flatnonzero(labels == digit)[0]].tolist() for digit in range(10)]
+    assert [prediction["classes"] for prediction in predictions] == expected
+
+
+def test_the_export_of_the_repository_reads_digits():
+    _, images, _, labels = digit_arrays()
+    answers = SavedModelSession(EXPORT)("serving_default", images=np.repeat(images[..., np.newaxis], 3, axis=-1))
+    assert np.mean(answers["classes"][:, 0] == labels) >= 0.98
+    assert [label.decode() for label in answers["labels"][0]] == [str(i) for i in answers["classes"][0]]
+
+
+def test_files_that_cannot_be_decoded_are_named_and_the_others_answered(tmp_path, in_new_process):
+    write_digit_files(tmp_path)
+    (tmp_path / "bad.png").write_bytes(b"no image")
+    process = in_new_process(
+        module="trainers.predict", arguments=[f"--export={EXPORT}", tmp_path / "7", tmp_path / "bad.png"]
+    )
+    assert process.returncode == 1
+    lines = process.stdout.splitlines()
+    assert lines[0].startswith(f"{tmp_path}/7/0.png") and "7 9" in lines[0]
+    assert lines[1].startswith(f"{tmp_path}/bad.png") and "cannot be decoded" in lines[1]
+    assert process.stderr.splitlines()[-1] == "error: 1 of 2 files could not be decoded"
+
+
+def test_a_table_judges_only_when_the_folders_are_classes():
+    answer = {"labels": ["cat", "dog"], "probabilities": [0.9, 0.1]}
+    judged = table([{"file": "images/cat/1.png", **answer}, {"file": "images/dog/2.png", **answer}])
+    assert judged == [
+        "images/cat/1.png  right  cat 90.00%  dog 10.00%",
+        "images/dog/2.png  WRONG  cat 90.00%  dog 10.00%",
+        "1 of 2 right",
+    ]
+    assert table([{"file": "a/1.png", **answer}]) == ["a/1.png  cat 90.00%  dog 10.00%"]
+
+
+TRAIN = ["trainers.classification", "--model=cifar_resnet8", "--dataset=digits", "--model_dir={new}"]
+
+
+@pytest.mark.parametrize(
+    "command, message",
+    [
+        ([*TRAIN, "--model=resnet5"], "model 'resnet5' is unknown: use resnet50"),
+        ([*TRAIN, "--dataset=digit"], "--dataset=digit is unknown (did you mean digits?): use digits, idx:PATH"),
+        ([*TRAIN, "--dataset=folder:/nowhere"], "--dataset=folder:/nowhere: there is no folder /nowhere/train"),
+        ([*TRAIN, "--recipe=fast"], "--recipe=fast is unknown: use cifar, cifar_warmup, digits"),
+        ([*TRAIN, "--model=resnet18", "--image_size=16"], "input_shape=(16, 16, 3) is too small"),
+        ([*TRAIN, "--steps=0"], "flag --steps=0: 0 is not a positive integer"),
+        ([*TRAIN, "cifar"], "unexpected argument 'cifar': flags are written --name=value"),
+        ([*TRAIN, "--model_dir=/proc/run"], "No such file or directory: '/proc/run'"),
+        (["trainers.classification"], "flag --dataset=None: Flag --dataset must have a value other than None"),
+        (["trainers.evaluate", "--model_dir={new}"], "holds no run: train one with python -m trainers.classification"),
+        (["trainers.export", "--model_dir={new}"], "holds no run"),
+        (["trainers.predict", "--export={new}", str(EXPORT)], "has no image files"),
+        (["trainers.predict", "--export={new}", "/nowhere.png"], "/nowhere.png does not exist"),
+        (["trainers.predict", "--export={new}", __file__], "holds no SavedModel"),
+    ],
+)
+def test_what_cannot_work_ends_in_one_line(command, message, tmp_path, in_new_process):
+    module, *arguments = [part.format(new=tmp_path / "new") for part in command]
+    process = in_new_process(module=module, arguments=arguments)
+    assert process.returncode in (1, 2)
+    assert message in process.stderr
+    assert "Traceback" not in process.stderr and process.stdout == ""
+    assert not (tmp_path / "new").exists() or not list((tmp_path / "new").glob("checkpoints/*"))

@@ -1,0 +1,270 @@
+"""Data sets and input pipelines."""
+
+import collections
+import gzip
+import struct
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_datasets as tfds
+from PIL import Image
+from sklearn import datasets
+
+from keras_resnets import ArgumentError
+from trainers.data.augmentation import pad_and_crop, pad_crop_and_flip
+from trainers.data.dataset import array_dataset, array_split, open_dataset
+from trainers.data.pipeline import evaluation_batches, training_batches
+
+
+def examples(split, seed=None):
+    return [split.load(key) for key in split.keys(seed)]
+
+
+def digits_like(count, side=6):
+    images = np.random.default_rng(0).integers(0, 256, (count, side, side), dtype="uint8")
+    return images, np.arange(count) % 10
+
+
+# digits
+
+
+def test_digits_are_scikit_learns_in_a_fixed_stratified_split():
+    dataset = open_dataset("digits")
+    assert (dataset.train.size, dataset.test.size, dataset.side) == (1437, 360, 32)
+    assert dataset.labels == tuple("0123456789")
+    test = examples(dataset.test)
+    counts = collections.Counter(int(example["label"]) for example in test)
+    assert set(counts.values()) <= {35, 36, 37}
+    everything = {bytes(image.astype("uint8")) for image in datasets.load_digits().images}
+    for example in test[:20]:
+        small = example["image"].numpy()[::4, ::4, 0]
+        assert bytes(np.round(small / 255 * 16).astype("uint8")) in everything
+    image = test[0]["image"].numpy()
+    np.testing.assert_array_equal(image, image[::4, ::4].repeat(4, axis=0).repeat(4, axis=1))
+    assert image.max() == 255 and image.dtype == np.uint8 and image.shape == (32, 32, 3)
+    again = [int(example["label"]) for example in examples(open_dataset("digits").test)]
+    assert again == [int(example["label"]) for example in test]
+
+
+# idx
+
+
+def write_idx(path, array):
+    opened = gzip.open if path.suffix == ".gz" else open
+    with opened(path, "wb") as file:
+        file.write(struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape) + array.tobytes())
+
+
+def write_mnist(folder, suffix=""):
+    images, labels = digits_like(12)
+    for split, rows in {"train": slice(0, 8), "t10k": slice(8, 12)}.items():
+        write_idx(folder / f"{split}-images-idx3-ubyte{suffix}", images[rows])
+        write_idx(folder / f"{split}-labels-idx1-ubyte{suffix}", labels[rows].astype("uint8"))
+    return images, labels
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_idx_files(suffix, tmp_path):
+    images, labels = write_mnist(tmp_path, suffix)
+    dataset = open_dataset(f"idx:{tmp_path}")
+    assert (dataset.train.size, dataset.test.size, dataset.side, len(dataset.labels)) == (8, 4, 6, 10)
+    np.testing.assert_allclose(dataset.mean, images[:8].mean())
+    np.testing.assert_allclose(dataset.std, images[:8].std())
+    for example, image, label in zip(examples(dataset.test), images[8:], labels[8:], strict=True):
+        np.testing.assert_array_equal(example["image"], np.repeat(image[..., None], 3, axis=-1))
+        assert int(example["label"]) == label
+
+
+def test_damaged_idx_files(tmp_path):
+    def damage(name, change, message, suffix=""):
+        folder = tmp_path / message[:12]
+        folder.mkdir()
+        write_mnist(folder, suffix)
+        change(folder / f"{name}{suffix}")
+        with pytest.raises(ArgumentError, match=message):
+            open_dataset(f"idx:{folder}")
+
+    images, labels = "train-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
+    damage(images, lambda path: path.unlink(), "the folder has no train-images-idx3-ubyte or train-images")
+    damage(images, lambda path: path.write_bytes(path.read_bytes()[:-5]), r"should hold \(8, 6, 6\) bytes")
+    damage(images, lambda path: path.write_bytes(b"\x00" * 100), "is not an IDX file of unsigned bytes in 3")
+    damage(labels, lambda path: write_idx(path, np.zeros(3, "uint8")), "t10k has 4 images and 3 labels")
+    damage(images, lambda path: path.write_bytes(path.read_bytes()[:-9]), "is not a complete gzip file", ".gz")
+    with pytest.raises(ArgumentError, match="nowhere: there is no such folder"):
+        open_dataset("idx:nowhere")
+
+
+# folder
+
+
+def photograph(height, width):
+    return Image.fromarray(datasets.load_sample_images().images[0][:height, :width])
+
+
+def write_folder(root, test="val"):
+    for split, sizes in {"train": [(40, 60), (70, 50)], test: [(33, 33)]}.items():
+        for label in ("cat", "dog"):
+            (root / split / label).mkdir(parents=True)
+            for i, size in enumerate(sizes):
+                photograph(*size).save(root / split / label / f"{i}.jpg", quality=95)
+
+
+@pytest.mark.parametrize("test", ["val", "test"])
+def test_folder_of_images(test, tmp_path, capsys):
+    write_folder(tmp_path, test)
+    dataset = open_dataset(f"folder:{tmp_path}")
+    assert dataset.labels == ("cat", "dog") and dataset.side is None
+    assert [int(example["label"]) for example in examples(dataset.train)] == [0, 0, 1, 1]
+    assert [example["image"].shape for example in examples(dataset.train)][:2] == [(40, 60, 3), (70, 50, 3)]
+    pixels = np.asarray(photograph(33, 33), int)
+    assert np.abs(examples(dataset.test)[0]["image"].numpy() - pixels).mean() < 3
+    assert "skipped" not in capsys.readouterr().err
+
+
+def test_images_of_any_kind_are_decoded_and_damaged_ones_named(tmp_path, capsys):
+    write_folder(tmp_path)
+    cat, dog = tmp_path / "train" / "cat", tmp_path / "train" / "dog"
+    photograph(40, 40).convert("CMYK").save(cat / "cmyk.jpg")
+    photograph(40, 40).convert("L").save(cat / "gray.png")
+    photograph(40, 40).save(cat / "png_inside.jpg", "PNG")
+    (cat / "notes.txt").write_text("no image")
+    whole = (dog / "0.jpg").read_bytes()
+    (dog / "truncated.jpg").write_bytes(whole[: len(whole) // 2])
+    (dog / "empty.png").write_bytes(b"")
+    dataset = open_dataset(f"folder:{tmp_path}")
+    assert [int(example["label"]) for example in examples(dataset.train)] == [0] * 5 + [1] * 2
+    assert all(example["image"].shape[-1] == 3 for example in examples(dataset.train))
+    message = capsys.readouterr().err
+    assert f"skipped {dog / 'truncated.jpg'}: it cannot be decoded" in message
+    assert f"skipped {dog / 'empty.png'}: it cannot be decoded" in message
+    assert f"skipped 2 of 9 images in {tmp_path / 'train'}" in message
+
+
+def test_folders_that_are_no_data_sets(tmp_path):
+    with pytest.raises(ArgumentError, match=f"there is no folder {tmp_path}/train"):
+        open_dataset(f"folder:{tmp_path}")
+    (tmp_path / "train").mkdir()
+    with pytest.raises(ArgumentError, match=f"there is no folder {tmp_path}/val or {tmp_path}/test"):
+        open_dataset(f"folder:{tmp_path}")
+    (tmp_path / "val" / "cow").mkdir(parents=True)
+    with pytest.raises(ArgumentError, match="has the class 'cow', which .*/train lacks"):
+        open_dataset(f"folder:{tmp_path}")
+    (tmp_path / "train" / "cow").mkdir()
+    with pytest.raises(ArgumentError, match="/train has no images in folders by class"):
+        open_dataset(f"folder:{tmp_path}")
+
+
+# tfds
+
+
+@pytest.mark.parametrize("name, side, classes", [("cifar10", 32, 10), ("cifar100", 32, 100), ("imagenet2012", None, 1000)])
+def test_tensorflow_datasets(name, side, classes, tmp_path):
+    with tfds.testing.mock_data(num_examples=5):
+        dataset = open_dataset(f"tfds:{name}", data_dir=str(tmp_path))
+        assert (dataset.train.size, dataset.test.size, dataset.side) == (5, 5, side)
+        assert len(dataset.labels) == classes
+        in_order = examples(dataset.test)
+        shuffled = list(dataset.train.keys(tf.constant([1, 2], tf.int64)))
+    assert all(example["image"].dtype == tf.uint8 and example["image"].shape[-1] == 3 for example in in_order)
+    assert sorted(int(key["index"]) for key in shuffled) == [0, 1, 2, 3, 4]
+
+
+def test_tensorflow_datasets_that_cannot_be_used(tmp_path):
+    with pytest.raises(ArgumentError, match="TensorFlow Datasets has no 'cifar11'"):
+        open_dataset("tfds:cifar11", str(tmp_path))
+    with pytest.raises(ArgumentError, match="tfds:cifar10 has no prepared split 'train' .* pass --download"):
+        open_dataset("tfds:cifar10", str(tmp_path))
+    with tfds.testing.mock_data(), pytest.raises(ArgumentError, match="not a data set of images with one label"):
+        open_dataset("tfds:coco/2017", str(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["digit", "folder", "idx:", "mnist"])
+def test_unknown_data_sets(name):
+    with pytest.raises(ArgumentError, match=f"--dataset={name} is unknown.*use digits, idx:PATH, folder:PATH or tfds:NAME"):
+        open_dataset(name)
+
+
+# pipeline
+
+
+def as_is(example, seed=None):
+    return {"label": example["label"], "seed": tf.zeros(2, tf.int64) if seed is None else seed}
+
+
+def labels_and_seeds(batches):
+    batches = list(batches)
+    return [batch["label"].numpy().tolist() for batch in batches], [batch["seed"].numpy().tolist() for batch in batches]
+
+
+def numbered(count):
+    return array_split(np.zeros((count, 2, 2), "uint8"), np.arange(count))
+
+
+def test_every_epoch_holds_each_example_once_in_a_new_order():
+    batches, seeds = labels_and_seeds(training_batches(numbered(10), as_is, batch_size=4, first_step=0, steps=5, seed=3))
+    stream = sum(batches, [])
+    assert sorted(stream[:10]) == sorted(stream[10:]) == list(range(10)) and stream[:10] != stream[10:]
+    assert len({tuple(seed) for batch in seeds for seed in batch}) == 20
+
+
+def test_a_resumed_stream_goes_on_where_it_stopped():
+    def batches(first_step, seed=3):
+        return labels_and_seeds(
+            training_batches(numbered(10), as_is, batch_size=4, first_step=first_step, steps=8, seed=seed)
+        )
+
+    for first_step in (1, 2, 3, 5, 8):
+        assert batches(first_step) == tuple(part[first_step:] for part in batches(0))
+    assert batches(0) != batches(0, seed=4)
+
+
+def test_batches_larger_than_the_data_set():
+    batches, _ = labels_and_seeds(training_batches(numbered(3), as_is, batch_size=7, first_step=0, steps=2, seed=0))
+    assert [len(batch) for batch in batches] == [7, 7] and set(batches[0]) == {0, 1, 2}
+
+
+def test_evaluation_sees_every_example_once_in_order():
+    batches, _ = labels_and_seeds(evaluation_batches(numbered(10), as_is, batch_size=4))
+    assert batches == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+
+
+def test_color_arrays_have_statistics_by_channel():
+    images = np.random.default_rng(0).integers(0, 256, (6, 4, 5, 3), dtype="uint8")
+    dataset = array_dataset(images, np.zeros(6), images, np.zeros(6), labels=["a"])
+    np.testing.assert_allclose(dataset.mean, images.mean(axis=(0, 1, 2)))
+    assert dataset.side is None
+
+
+# augmentation
+
+
+def test_crops_are_windows_of_the_padded_image_and_all_occur():
+    image = np.random.default_rng(0).uniform(0, 255, (8, 8, 3)).astype("float32")
+    fill = (1.0, 2.0, 3.0)
+    padded = np.broadcast_to(np.float32(fill), (16, 16, 3)).copy()
+    padded[4:12, 4:12] = image
+    windows = {(y, x): padded[y : y + 8, x : x + 8] for y in range(9) for x in range(9)}
+    seen = collections.Counter()
+    for i in range(1200):
+        crop = pad_and_crop(tf.constant(image), tf.constant([0, i]), fill).numpy()
+        seen[next(place for place, window in windows.items() if np.allclose(window, crop, atol=1e-4))] += 1
+    assert len(seen) == 81 and max(seen.values()) < 40
+
+
+def test_half_of_the_images_are_mirrored_whatever_the_crop():
+    image = tf.ones((8, 8, 3)) * tf.reshape(tf.range(1.0, 9.0), (1, 8, 1))
+    falling, left = [], []
+    for i in range(400):
+        row = pad_crop_and_flip(image, tf.constant([7, i]), (0.0, 0.0, 0.0)).numpy()[..., 0].max(axis=0)
+        falling.append(row[row > 0][0] > row[row > 0][-1])
+        left.append(row[0] == 0)
+    assert 160 < sum(falling) < 240
+    assert 0.1 < np.mean(np.array(left)[np.array(falling)]) < 0.9
+
+
+def test_augmentation_depends_on_the_seed_alone():
+    image = tf.random.uniform((8, 8, 3))
+    first, same, other = (pad_crop_and_flip(image, tf.constant(seed), (0.0, 0.0, 0.0)) for seed in ([1, 2], [1, 2], [1, 3]))
+    np.testing.assert_array_equal(first, same)
+    assert np.any(first != other)
