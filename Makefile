@@ -33,7 +33,7 @@ $(DEMO)/images: | .venv/installed
 	$(BIN)/python -m trainers.data.digit_files $@
 
 test: .venv/installed
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -n 2 -m "not slow"
 
 test-all: .venv/installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2

@@ -12,6 +12,7 @@ import tensorflow as tf
 from absl import flags
 
 import keras_resnets
+from keras_resnets.models import registry
 from keras_resnets.preprocessing import Preprocessing
 from trainers import cli, loop, plots, recipes
 from trainers.data.augmentation import AUGMENTATIONS
@@ -125,7 +126,7 @@ def configure(model, dataset_name, dataset, recipe_name, *, image_size=None, see
     if "steps" in changes or "epochs" in changes:
         changes = {"steps": None, "epochs": None, **changes}
     recipe = dataclasses.replace(recipes.get_recipe(recipe_name), **changes)
-    size = image_size or dataset.side or keras_resnets.create_model(model).input_shape[1]
+    size = image_size or dataset.side or registry.find(model).size
     # The papers' proportion of the image's short side to the crop, for images that are not of one size already.
     short_side = size if dataset.side else round(size * 256 / 224)
     return {
@@ -201,7 +202,7 @@ def main(arguments):
     options = flags.FLAGS
     if options.deterministic:
         tf.config.experimental.enable_op_determinism()
-    keras_resnets.create_model(options.model)  # An unknown name is said before the data are read.
+    registry.find(options.model)  # An unknown name is said before the data are read.
     dataset = open_dataset(options.dataset, options.data_dir, options.download)
     config = configure(
         options.model,
