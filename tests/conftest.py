@@ -45,8 +45,10 @@ def randomize():
                 shape = values[0].shape
                 gamma = random.uniform(0.5, 1.0, shape) * np.where(np.arange(shape[0]) % 7 == 0, -1, 1)
                 values = [gamma, *random.normal(0, 0.1, (2, *shape)), random.uniform(0.5, 1.5, shape)]
-            elif len(values) == 2:
-                values[1] = random.normal(0, 0.1, values[1].shape)
+            elif values:
+                fan_in = np.prod(values[0].shape[:-1])
+                values = [random.normal(0, (2.4 / fan_in) ** 0.5, values[0].shape), *values[1:]]
+                values[1:] = [random.normal(0, 0.1, bias.shape) for bias in values[1:]]
             layer.set_weights(values)
         return model
 

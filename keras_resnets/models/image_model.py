@@ -49,8 +49,8 @@ def image_model(
         x = keras.layers.GlobalMaxPooling2D(name="max_pool")(x)
     if include_top:
         x = classifier(x, classes, classifier_activation)
-    inputs = image if input_tensor is None else keras.utils.get_source_inputs(image)
-    model = keras.Model(inputs, x, name=name)
+    inputs = keras.utils.get_source_inputs(image)
+    model = keras.Model(inputs[0] if len(inputs) == 1 else inputs, x, name=name)
     if weights is not None:
         load_weights(model, weights)
     return model

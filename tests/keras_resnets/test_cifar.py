@@ -65,7 +65,7 @@ def test_stage_outputs_by_name():
     [
         (21, None, r"depth=21 must be 6n\+2 or 9n\+2"),
         (2, None, "depth=2 must be"),
-        (20, True, r"depth=20 must be 9n\+2"),
+        (32, True, r"depth=32 must be 9n\+2"),
         (29, False, r"depth=29 must be 6n\+2"),
         ("20", None, "depth='20' must be"),
     ],
