@@ -1,7 +1,8 @@
 # make demo      train, export and use a small net on real digits
 # make test      the tests
 # make test-all  the tests, the slow ones too
-# Each makes the virtual environment .venv first, when it is missing.
+# Each makes the virtual environment .venv first, when it is missing; after a change of setup.cfg's dependencies,
+# remove .venv.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -10,15 +11,15 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .PHONY: demo test test-all
 
-.venv/installed: setup.cfg pyproject.toml
+.venv/installed:
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --editable '.[test]'
 	touch $@
 
-demo: $(DEMO)/export.txt $(DEMO)/images
+demo: $(DEMO)/export.txt $(DEMO)/images/9/0.png
 	@echo
 	@echo "Ten test images, as the export sees them in a new process:"
-	@$(BIN)/python -m trainers.predict --export=$$(cat $(DEMO)/export.txt) $(DEMO)/images
+	@$(BIN)/python -m trainers.predict --export=$$(cat $(DEMO)/export.txt) --folder_is_label $(DEMO)/images
 	@echo
 	@echo "The learning curve is $(DEMO)/run/learning_curve.png, the export is $$(cat $(DEMO)/export.txt)."
 
@@ -29,8 +30,8 @@ $(DEMO)/export.txt: $(DEMO)/run/results.json
 	$(BIN)/python -m trainers.export --model_dir=$(DEMO)/run > $@.partial
 	mv $@.partial $@
 
-$(DEMO)/images: | .venv/installed
-	$(BIN)/python -m trainers.data.digit_files $@
+$(DEMO)/images/9/0.png: | .venv/installed
+	$(BIN)/python -m trainers.data.digit_files $(DEMO)/images
 
 test: .venv/installed
 	$(BIN)/python -m pytest -n 2 -m "not slow"

@@ -2,6 +2,7 @@
 
 from keras_resnets import layers as layers
 from keras_resnets import preprocessing as preprocessing
+from keras_resnets import serving as serving
 from keras_resnets import weights as weights
 from keras_resnets.errors import ArgumentError as ArgumentError
 from keras_resnets.models.cifar import CifarPlainNet as CifarPlainNet

@@ -44,15 +44,24 @@ class Preprocessing:
             (size, size, 3) or (B, size, size, 3) float32, 0..255, with the aspect ratio kept; an image whose short
             side is `short_side` already keeps its values.
         """
+        images = tf.convert_to_tensor(images)
         if images.shape[-3:-1] == (self.size, self.size) and self.short_side == self.size:
             return tf.cast(images, tf.float32)
-        shape = tf.shape(images)[-3:-1]
-        scale = tf.cast(self.short_side, tf.float32) / tf.cast(tf.reduce_min(shape), tf.float32)
-        resized = tf.maximum(tf.cast(tf.round(tf.cast(shape, tf.float32) * scale), tf.int32), self.short_side)
-        images = tf.image.resize(images, resized, antialias=True)  # Without antialiasing, shrinking would skip pixels.
-        top, left = tf.unstack((resized - self.size) // 2)
-        images = images[..., top : top + self.size, left : left + self.size, :]
-        return tf.ensure_shape(images, [*images.shape[:-3], self.size, self.size, 3])
+        batch = tf.cast(images if images.shape.rank == 4 else images[tf.newaxis], tf.float32)
+        shape = tf.cast(tf.shape(batch)[1:3], tf.float32)
+        resized = tf.maximum(tf.round(shape * self.short_side / tf.reduce_min(shape)), self.short_side)
+        # Bilinear, antialiased: what tf.image.resize does, but computing the centre only. All of a resized image that
+        # is one pixel wide and thousands high would not fit in memory.
+        cropped = tf.raw_ops.ScaleAndTranslate(
+            images=batch,
+            size=[self.size, self.size],
+            scale=resized / shape,
+            translation=-tf.floor((resized - self.size) / 2),
+            kernel_type="triangle",
+            antialias=True,
+        )
+        cropped = tf.ensure_shape(cropped, [batch.shape[0], self.size, self.size, 3])
+        return cropped if images.shape.rank == 4 else cropped[0]
 
     def normalize(self, images):
         """Returns (images - mean) / std as float32, of any shape (..., 3)."""

@@ -28,9 +28,17 @@ def in_new_process():
     def run(program=None, module=None, arguments=(), cwd=ROOT):
         command = [sys.executable, "-c", program] if module is None else [sys.executable, "-m", module]
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        return subprocess.run([*command, *map(str, arguments)], capture_output=True, text=True, cwd=cwd, env=environment)
+        return subprocess.run(
+            [*command, *map(str, arguments)], capture_output=True, text=True, cwd=cwd, env=environment
+        )
 
     return run
+
+
+@pytest.fixture
+def trainable_parameters():
+    """Returns the function that counts a model's trainable parameters."""
+    return lambda model: sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
 
 
 @pytest.fixture

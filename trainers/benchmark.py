@@ -1,6 +1,6 @@
 """Measures speed and memory on this machine, against a peer in the same run, one after the other in turns.
 
-    python -m trainers.benchmark --benchmark=build_resnet101
+python -m trainers.benchmark --benchmark=build_resnet101
 """
 
 import json
@@ -116,7 +116,8 @@ print(json.dumps({{"load_seconds": time.perf_counter() - start, "layers": len(mo
 """
 
 BENCHMARKS = {
-    benchmark.__name__: benchmark for benchmark in (import_time, build_resnet101, train_cifar_resnet20, cifar_resnet1202)
+    benchmark.__name__: benchmark
+    for benchmark in (import_time, build_resnet101, train_cifar_resnet20, cifar_resnet1202)
 }
 
 
@@ -146,7 +147,10 @@ def main(arguments):
     results = {}
     for name in flags.FLAGS.benchmark:
         results[name] = BENCHMARKS[name](flags.FLAGS.repeats)
-        shown = (f"{key} {value:.3g}" if isinstance(value, float) else f"{key} {value}" for key, value in results[name].items())
+        shown = (
+            f"{key} {value:.3g}" if isinstance(value, float) else f"{key} {value}"
+            for key, value in results[name].items()
+        )
         print(f"{name}: {', '.join(shown)}", flush=True)
     if flags.FLAGS.output:
         with open(flags.FLAGS.output, "w") as file:

@@ -17,7 +17,11 @@ def run(main, define_flags):
         define_flags: function that defines the binary's flags. They are not defined when a binary's module is
             imported, so that one binary can use another's functions.
     """
+    others = set(flags.FLAGS)
     define_flags()
+    for name in set(flags.FLAGS) - others:
+        # Only such flags are shown by --help.
+        flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[name])
 
     def guarded(argv):
         if not flags.FLAGS["verbosity"].present:

@@ -1,9 +1,7 @@
 """Measures a trained net on the test images, every one once.
 
-    python -m trainers.evaluate --model_dir=/tmp/digits
+python -m trainers.evaluate --model_dir=/tmp/digits
 """
-
-import json
 
 import numpy as np
 import tensorflow as tf
@@ -27,7 +25,7 @@ def evaluate(run, dataset_name=None, data_dir=None, download=False):
     Args:
         run: a `Run`.
         dataset_name: a value of --dataset with the run's classes; by default the run's own.
-        data_dir: see `open_dataset`.
+        data_dir: see `open_dataset`; by default the run's own.
         download: see `open_dataset`.
 
     Returns:
@@ -38,7 +36,7 @@ def evaluate(run, dataset_name=None, data_dir=None, download=False):
     """
     config = run.config()
     dataset_name = dataset_name or config["dataset"]
-    dataset = open_dataset(dataset_name, data_dir, download)
+    dataset = open_dataset(dataset_name, data_dir or config["data_dir"], download)
     if list(dataset.labels) != config["labels"]:
         raise ArgumentError(
             f"--dataset={dataset_name} has the classes {_some(dataset.labels)}, and {run.path} was trained on "
@@ -50,11 +48,11 @@ def evaluate(run, dataset_name=None, data_dir=None, download=False):
     labels, logits = task.predict(model)
     results = {"model": config["model"], "dataset": dataset_name, "step": step, "images": len(labels)}
     results |= top_errors(labels, logits)
-    (run.path / "evaluation.json").write_text(json.dumps(results, indent=2) + "\n")
+    run.write_evaluation(results)
     if len(config["labels"]) <= LARGEST_MATRIX:
         counts = tf.math.confusion_matrix(labels, np.argmax(logits, axis=1), len(config["labels"])).numpy()
         title = f"{config['model']} on {dataset_name}: {results['top1_error']:.2%} wrong"
-        plots.confusion_matrix(counts, config["labels"], title, run.path / "confusion_matrix.png")
+        plots.confusion_matrix(counts, config["labels"], title, run.confusion_matrix)
     return results
 
 

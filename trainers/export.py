@@ -1,6 +1,6 @@
 """Writes the last checkpoint of a run as a SavedModel for TensorFlow Serving.
 
-    python -m trainers.export --model_dir=/tmp/digits
+python -m trainers.export --model_dir=/tmp/digits
 """
 
 import re
@@ -30,11 +30,11 @@ def export(run, base=None, version=None):
     # A new model in float32 and outside of any strategy's scope, whatever the training used.
     model = Classification(config, dataset=None).build_model(classifier_activation="softmax")
     restore_model(model, run)
-    base = base or f"saved_models/{config['model']}_{_slug(config['dataset'])}"
+    base = base or f"saved_models/{config['model']}_{slug(config['dataset'])}"
     return export_classifier(model, Preprocessing(**config["preprocessing"]), config["labels"], base, version)
 
 
-def _slug(dataset):
+def slug(dataset):
     """Returns what a data set is called in a file's name: the last part of its name or path."""
     return re.sub(r"\W+", "_", re.split(r"[:/]", dataset.rstrip("/"))[-1])
 

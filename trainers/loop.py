@@ -1,6 +1,6 @@
 """One training loop for every task.
 
-A task is an object with four methods; the loop knows nothing else about it:
+A task is an object with a configuration, `config`, and four methods; the loop knows nothing else about it:
 
 - `build_model()` returns a `keras.Model` in its initial state;
 - `training_batches(first_step, steps)` returns a `tf.data.Dataset` of batches of static shape;
@@ -9,8 +9,10 @@ A task is an object with four methods; the loop knows nothing else about it:
 - `evaluate(model)` returns the figures of the test split, as a dict of floats.
 """
 
+import contextlib
 import dataclasses
 import math
+import pathlib
 import time
 
 import keras
@@ -31,7 +33,7 @@ class Settings:
         weight_decay: see `trainers.recipes.Recipe`.
         batch_size: examples of a step.
         steps: of the whole run.
-        log_every: steps between two lines of metrics.jsonl.
+        log_every: steps between two lines of metrics.jsonl; there is one at every checkpoint in any case.
         evaluate_every: steps between two evaluations; there is one at the end in any case.
         checkpoint_every: steps between two checkpoints; there is one at the end in any case.
         jit_compile: whether XLA compiles the training step.
@@ -52,31 +54,38 @@ def train(task, run, settings):
 
     Args:
         task: see the module's docstring.
-        run: a `trainers.run.Run` that has begun.
+        run: a `trainers.run.Run`, new or begun with the task's configuration.
         settings: a `Settings`.
 
     Returns:
-        The figures of the last evaluation, and `seconds`, over all sessions of the run.
+        The last evaluation's line of metrics.jsonl: `step`, the figures, and `seconds`, over all sessions.
     """
     model, optimizer, steps = task.build_model(), settings.optimizer, settings.steps
     optimizer.build(model.trainable_variables)
+    run.begin(task.config)  # Only now: arguments that no model can be built with leave no trace.
     manager = _checkpoint_manager(model, optimizer, run)
     step = _restore(manager)
     run.drop_metrics_after(step)
     log = _Log(run, settings.batch_size)
     train_step = training_step(task, model, settings)
+
+    def due(step, interval):
+        return step % interval == 0 or step == steps
+
     with Progress(steps * settings.batch_size, "training", "images", done=step * settings.batch_size) as progress:
         for batch in task.training_batches(step, steps):
             log.add(train_step(batch))
             step += 1
             progress.update(settings.batch_size)
-            if step % settings.log_every == 0 or step == steps:
+            # What is logged must not depend on where a run was resumed: a checkpoint ends a line's window, and comes
+            # after the lines of its step.
+            checkpoint = due(step, settings.checkpoint_every)
+            if checkpoint or due(step, settings.log_every):
                 progress.report(log.training(step))
-            if step % settings.evaluate_every == 0 and step < steps:
+            if due(step, settings.evaluate_every):
                 progress.report(log.evaluation(step, task, model))
-            if step % settings.checkpoint_every == 0 or step == steps:
+            if checkpoint:
                 manager.save(step)
-        progress.report(log.evaluation(step, task, model))
     return log.results()
 
 
@@ -96,7 +105,8 @@ def restore_model(model, run):
     path = tf.train.latest_checkpoint(run.checkpoints)
     if path is None:
         raise ArgumentError(f"--model_dir={run.path} has no checkpoint yet: let its training go on.")
-    tf.train.Checkpoint(model=model).restore(path).assert_existing_objects_matched().expect_partial()
+    with _named_checkpoint(path):
+        tf.train.Checkpoint(model=model).restore(path).assert_existing_objects_matched().expect_partial()
     return int(path.rpartition("-")[2])
 
 
@@ -133,12 +143,26 @@ def _restore(manager):
     """Returns the step that the run is at: 0 without a checkpoint."""
     if manager.latest_checkpoint is None:
         return 0
-    manager.checkpoint.restore(manager.latest_checkpoint).assert_existing_objects_matched()
+    with _named_checkpoint(manager.latest_checkpoint):
+        manager.checkpoint.restore(manager.latest_checkpoint).assert_existing_objects_matched()
     return int(manager.checkpoint.optimizer.iterations)
 
 
+@contextlib.contextmanager
+def _named_checkpoint(path):
+    """Turns what TensorFlow raises for a damaged checkpoint into an error that names it."""
+    try:
+        yield
+    except (tf.errors.OpError, AssertionError, IndexError, ValueError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise ArgumentError(
+            f"the checkpoint {path} cannot be read ({reason}): remove its files and its entry in "
+            f"{pathlib.Path(path).parent / 'checkpoint'} to use the one before."
+        ) from error
+
+
 class _Log:
-    """Writes figures to metrics.jsonl and TensorBoard, and remembers the latest evaluation."""
+    """Writes figures to metrics.jsonl and TensorBoard."""
 
     def __init__(self, run, batch_size):
         self._run, self._batch_size = run, batch_size
@@ -146,7 +170,6 @@ class _Log:
         self._seconds_before = lines[-1]["seconds"] if lines else 0.0
         self._start = self._window_start = time.monotonic()
         self._window = []
-        self._evaluation = {}
         self._writers = {name: tf.summary.create_file_writer(str(run.tensorboard / name)) for name in ("train", "test")}
 
     def add(self, figures):
@@ -158,7 +181,10 @@ class _Log:
         figures = {key: float(sum(step[key] for step in self._window)) / len(self._window) for key in self._window[0]}
         figures["learning_rate"] = float(self._window[-1]["learning_rate"])
         if not math.isfinite(figures["loss"]):
-            raise ArgumentError(f"the loss is {figures['loss']} at step {step}: start again with a lower --learning_rate.")
+            raise ArgumentError(
+                f"the loss is {figures['loss']} at step {step}: "
+                "train with a lower --learning_rate, in another --model_dir."
+            )
         seconds = time.monotonic() - self._window_start
         figures["examples_per_second"] = round(len(self._window) * self._batch_size / seconds, 1)
         self._window, self._window_start = [], time.monotonic()
@@ -167,13 +193,13 @@ class _Log:
     def evaluation(self, step, task, model):
         """Evaluates and logs the figures; returns them as text."""
         start = time.monotonic()
-        self._evaluation = task.evaluate(model)
+        figures = task.evaluate(model)
         self._window_start += time.monotonic() - start  # It is no part of the training's examples per second.
-        return self._write("test", step, self._evaluation)
+        return self._write("test", step, figures)
 
     def results(self):
-        """Returns the figures of the last evaluation, and the seconds of all sessions of the run."""
-        return {**self._evaluation, "seconds": self._seconds()}
+        """Returns the last evaluation: its step, its figures, and the seconds of all sessions of the run."""
+        return [line for line in self._run.metrics() if "loss" not in line][-1]
 
     def _seconds(self):
         return round(self._seconds_before + time.monotonic() - self._start, 1)

@@ -71,32 +71,37 @@ def _answers(session, files):
         }
 
 
-def table(answers):
+def table(answers, folder_is_label=False):
     """Returns the answers as lines of text.
 
-    Where every image lies in a folder that is called like a class, as in `folder:` data sets, a column says whether
-    the answer is that class, and a last line counts.
+    Args:
+        answers: as `predict` yields them.
+        folder_is_label: whether to say if each answer is the name of the image's folder, as in the data sets
+            `folder:`, and to count those that are, in a last line.
     """
-    truths = [pathlib.Path(answer["file"]).parent.name for answer in answers]
-    known = {label for answer in answers for label in answer.get("labels", [])}
-    judged = all(truth in known for truth in truths)
     width = max(len(answer["file"]) for answer in answers)
     lines, right = [], 0
-    for answer, truth in zip(answers, truths):
+    for answer in answers:
         line = f"{answer['file']:{width}}  "
         if "error" in answer:
             lines.append(line + answer["error"])
             continue
         top = [f"{label} {share:6.2%}" for label, share in zip(answer["labels"][:3], answer["probabilities"])]
-        if judged:
-            right += answer["labels"][0] == truth
-            line += "right  " if answer["labels"][0] == truth else "WRONG  "
+        if folder_is_label:
+            is_right = answer["labels"][0] == pathlib.Path(answer["file"]).parent.name
+            right += is_right
+            line += "right  " if is_right else "WRONG  "
         lines.append(line + "  ".join(top))
-    return lines + ([f"{right} of {len(answers)} right"] if judged else [])
+    return lines + ([f"{right} of {len(answers)} right"] if folder_is_label else [])
 
 
 def define_flags():
-    flags.DEFINE_string("export", None, "A SavedModel of trainers.export, or the folder of its versions.", required=True)
+    flags.DEFINE_string(
+        "export", None, "A SavedModel of trainers.export, or the folder of its versions.", required=True
+    )
+    flags.DEFINE_boolean(
+        "folder_is_label", False, "Whether the table says which answers are the image's folder's name."
+    )
     flags.DEFINE_boolean("json", False, "Whether to print a JSON list instead of a table.")
 
 
@@ -104,7 +109,7 @@ def main(arguments):
     options = flags.FLAGS
     files = find_images(arguments)
     answers = list(predict(SavedModelSession(options.export), files))
-    print(json.dumps(answers, indent=2) if options.json else "\n".join(table(answers)))
+    print(json.dumps(answers, indent=2) if options.json else "\n".join(table(answers, options.folder_is_label)))
     failed = sum("error" in answer for answer in answers)
     if failed:
         sys.exit(f"error: {failed} of {len(answers)} files could not be decoded")

@@ -15,7 +15,8 @@ class Run:
     - `metrics.jsonl`: a line for every logged step and every evaluation;
     - `tensorboard/`: the same figures for TensorBoard;
     - `results.json`: the final figures; it exists when the run is complete;
-    - `learning_curve.png`.
+    - `learning_curve.png`;
+    - `evaluation.json` and `confusion_matrix.png`, written by `trainers.evaluate`.
 
     Args:
         path: the folder.
@@ -26,30 +27,40 @@ class Run:
         self.checkpoints = self.path / "checkpoints"
         self.tensorboard = self.path / "tensorboard"
         self.learning_curve = self.path / "learning_curve.png"
+        self.confusion_matrix = self.path / "confusion_matrix.png"
         self._config = self.path / "config.json"
         self._metrics = self.path / "metrics.jsonl"
         self._results = self.path / "results.json"
+        self._evaluation = self.path / "evaluation.json"
 
-    def begin(self, config):
-        """Writes config.json, or checks that the folder's run was begun with the same configuration.
+    def check(self, config):
+        """Checks that the folder is free, or its run was begun with the same configuration.
 
         Raises:
-            ArgumentError: if it was not, naming the first difference.
+            ArgumentError: if it is not, naming the first difference.
         """
-        config = json.loads(json.dumps(config))
         if self._config.exists():
-            _check_same(config, self.config(), self.path)
-            return
-        if self.path.is_dir() and any(self.path.iterdir()):
+            _check_same(json.loads(json.dumps(config)), self.config(), self.path)
+        elif self.path.is_dir() and any(self.path.iterdir()):
             raise ArgumentError(f"--model_dir={self.path} is not empty and holds no run: choose another folder.")
-        self.path.mkdir(parents=True, exist_ok=True)
-        _write_json(self._config, config)
+
+    def begin(self, config):
+        """Checks the folder, and writes config.json for a new run."""
+        self.check(config)
+        if not self._config.exists():
+            self.path.mkdir(parents=True, exist_ok=True)
+            _write_json(self._config, config)
 
     def config(self):
         """Returns the content of config.json, or raises ArgumentError where there is no run."""
         if not self._config.is_file():
-            raise ArgumentError(f"--model_dir={self.path} holds no run: train one with python -m trainers.classification.")
-        return json.loads(self._config.read_text())
+            raise ArgumentError(
+                f"--model_dir={self.path} holds no run: train one with python -m trainers.classification."
+            )
+        try:
+            return json.loads(self._config.read_text())
+        except ValueError as error:
+            raise ArgumentError(f"{self._config} is damaged ({error}): train again in another folder.") from error
 
     def drop_metrics_after(self, step):
         """Removes the lines that a run will write again when it goes on from `step`."""
@@ -67,6 +78,10 @@ class Run:
             return []
         *lines, _ = self._metrics.read_text().split("\n")
         return [json.loads(line) for line in lines]
+
+    def write_evaluation(self, figures):
+        """Writes evaluation.json."""
+        _write_json(self._evaluation, figures)
 
     def finish(self, results):
         """Writes results.json."""

@@ -2,6 +2,8 @@
 
 import keras
 
+from keras_resnets.errors import ArgumentError
+
 
 @keras.saving.register_keras_serializable(package="keras_resnets")
 class ZeroPaddedShortcut(keras.layers.Layer):
@@ -14,12 +16,22 @@ class ZeroPaddedShortcut(keras.layers.Layer):
     Args:
         filters: number of output channels.
         strides: step between the pixels that are kept.
+
+    Raises:
+        ArgumentError: (a ValueError) when called on more channels than `filters`.
     """
 
     def __init__(self, filters, strides, **kwargs):
         super().__init__(**kwargs)
         self.filters = filters
         self.strides = strides
+
+    def build(self, input_shape):
+        if input_shape[-1] > self.filters:
+            raise ArgumentError(
+                f"filters={self.filters} is less than the input's {input_shape[-1]} channels, which option A cannot "
+                'drop: use shortcut="B".'
+            )
 
     def call(self, x):
         new_channels = self.filters - x.shape[-1]

@@ -1,5 +1,7 @@
 """What all builders share: the arguments of keras.applications, from the input to the classifier and the weights."""
 
+import numbers
+
 import keras
 
 from keras_resnets.errors import ArgumentError
@@ -35,7 +37,7 @@ def image_model(
     Returns:
         A flat `keras.Model`.
     """
-    check_top(include_top, pooling, classes, classifier_activation, default_classes)
+    check_head(include_top, pooling, classes, classifier_activation, default_classes)
     if input_tensor is not None and not keras.backend.is_keras_tensor(input_tensor):
         raise ArgumentError(f"input_tensor is a {type(input_tensor).__name__}: pass a Keras tensor, as of keras.Input.")
     image = input_tensor
@@ -59,20 +61,18 @@ def image_model(
 def classifier(x, classes, activation):
     """The last layer, named `predictions`; its softmax is in full precision also under a mixed policy."""
     dtype = keras.config.dtype_policy().variable_dtype
-    return keras.layers.Dense(classes, activation=activation, dtype=dtype, name="predictions")(x)
+    return keras.layers.Dense(int(classes), activation=activation, dtype=dtype, name="predictions")(x)
 
 
 def default_shape(include_top, size):
     return (size, size, 3) if include_top else (None, None, 3)
 
 
-def check_top(include_top, pooling, classes, classifier_activation, default_classes):
+def check_head(include_top, pooling, classes, classifier_activation, default_classes):
     if pooling not in (None, "avg", "max"):
         raise ArgumentError(f"pooling={pooling!r} is unknown: use None, 'avg' or 'max'.")
-    if not isinstance(classes, int) or classes < 1:
+    if not isinstance(classes, numbers.Integral) or classes < 1:
         raise ArgumentError(f"classes={classes!r} must be a positive integer.")
-    if include_top and pooling is not None:
-        raise ArgumentError(f"pooling={pooling!r} has no effect with include_top=True: pass include_top=False.")
     if not include_top and classes != default_classes:
         raise ArgumentError(f"classes={classes} has no effect with include_top=False: leave it out.")
     if not include_top and classifier_activation != DEFAULT_ACTIVATION:

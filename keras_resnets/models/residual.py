@@ -11,6 +11,7 @@ import keras
 
 from keras_resnets.errors import ArgumentError
 from keras_resnets.layers.zero_padded_shortcut import ZeroPaddedShortcut
+from keras_resnets.models.initializer import FanOutNormal
 
 BOTTLENECK_EXPANSION = 4  # The last 1x1 convolution of a bottleneck has four times the filters of its 3x3.
 
@@ -33,11 +34,8 @@ def convolution(x, filters, kernel_size, name, strides=1):
         # "same" would pad more at the bottom and right than at the top and left; published weights need both alike.
         x = keras.layers.ZeroPadding2D(kernel_size // 2, name=name.removesuffix("conv") + "pad")(x)
         padding = "valid"
-    # N(0, 2 / n) with n = k * k * filters, as in the authors' Torch code; the initializer must be a new one for every
-    # layer, since Keras draws the same values again from a shared one.
-    he_normal = keras.initializers.VarianceScaling(2.0, mode="fan_out", distribution="untruncated_normal")
     return keras.layers.Conv2D(
-        filters, kernel_size, strides, padding, use_bias=False, kernel_initializer=he_normal, name=name
+        filters, kernel_size, strides, padding, use_bias=False, kernel_initializer=FanOutNormal(), name=name
     )(x)
 
 

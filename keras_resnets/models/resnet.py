@@ -58,7 +58,8 @@ def ResNet(
         input_tensor: Keras tensor to use as the image, or None.
         input_shape: (height, width, channels); height and width may be None, also with the classifier. Default
             (224, 224, 3), or (None, None, 3) without the classifier.
-        pooling: without the classifier: None for the last map (B, h, w, C), "avg" or "max" for (B, C).
+        pooling: without the classifier: None for the last map (B, h, w, C), "avg" or "max" for (B, C). With it, the
+            pooling is the average whatever this says, as in keras.applications.
         classes: size of the classifier.
         classifier_activation: "softmax", or None for logits.
         name: the model's name.
@@ -124,12 +125,18 @@ _152 = {"block_counts": (3, 8, 36, 3), "filters": _FILTERS, "bottleneck": True}
 _PLAIN = {"shortcut": None, "zero_gamma": False}
 
 PlainNet18 = variant(ResNet, "PlainNet18", "The 18-layer plain net (table 2).", name="plainnet18", **_18, **_PLAIN)
-PlainNet34 = variant(ResNet, "PlainNet34", "The 34-layer plain net (figure 3, middle).", name="plainnet34", **_34, **_PLAIN)
+PlainNet34 = variant(
+    ResNet, "PlainNet34", "The 34-layer plain net (figure 3, middle).", name="plainnet34", **_34, **_PLAIN
+)
 ResNet18 = variant(ResNet, "ResNet18", "ResNet-18.", name="resnet18", **_18)
 ResNet34 = variant(ResNet, "ResNet34", "ResNet-34 (figure 3, right).", name="resnet34", **_34)
 ResNet50 = variant(ResNet, "ResNet50", "ResNet-50, version 1.", name="resnet50", **_50, stride_in="1x1")
 ResNet101 = variant(ResNet, "ResNet101", "ResNet-101, version 1.", name="resnet101", **_101, stride_in="1x1")
 ResNet152 = variant(ResNet, "ResNet152", "ResNet-152, version 1.", name="resnet152", **_152, stride_in="1x1")
 ResNet50V1_5 = variant(ResNet, "ResNet50V1_5", "ResNet-50, version 1.5.", name="resnet50_v1_5", **_50, stride_in="3x3")
-ResNet101V1_5 = variant(ResNet, "ResNet101V1_5", "ResNet-101, version 1.5.", name="resnet101_v1_5", **_101, stride_in="3x3")
-ResNet152V1_5 = variant(ResNet, "ResNet152V1_5", "ResNet-152, version 1.5.", name="resnet152_v1_5", **_152, stride_in="3x3")
+ResNet101V1_5 = variant(
+    ResNet, "ResNet101V1_5", "ResNet-101, version 1.5.", name="resnet101_v1_5", **_101, stride_in="3x3"
+)
+ResNet152V1_5 = variant(
+    ResNet, "ResNet152V1_5", "ResNet-152, version 1.5.", name="resnet152_v1_5", **_152, stride_in="3x3"
+)

@@ -16,14 +16,18 @@ class SavedModelSession:
         path: the folder of a version, or of all versions, of which the highest is taken.
 
     Raises:
-        ArgumentError: (a ValueError) if there is no SavedModel.
+        ArgumentError: (a ValueError) if there is no SavedModel, or it is damaged.
     """
 
     def __init__(self, path):
         self.path = resolve(path)
         self._session = tf.compat.v1.Session(graph=tf.Graph())
         with self._session.graph.as_default(), _without_warnings():
-            meta_graph = tf.compat.v1.saved_model.load(self._session, ["serve"], str(self.path))
+            try:
+                meta_graph = tf.compat.v1.saved_model.load(self._session, ["serve"], str(self.path))
+            except (OSError, RuntimeError, ValueError, tf.errors.OpError) as error:
+                reason = str(error).strip().split("\n")[0]
+                raise ArgumentError(f"{self.path} is no complete SavedModel ({reason}): export it again.") from error
         self._signatures = meta_graph.signature_def
 
     def __call__(self, signature, **inputs):
@@ -34,12 +38,14 @@ class SavedModelSession:
             **inputs: an array for each of the signature's inputs.
 
         Raises:
-            ArgumentError: if the signature does not exist.
+            ArgumentError: if there is no such signature, or its inputs are others.
             tf.errors.InvalidArgumentError: if the graph rejects an input, for example bytes that are no image.
         """
         if signature not in self._signatures:
             raise ArgumentError(f"{self.path} has no signature {signature!r}: it has {', '.join(self._signatures)}.")
         definition = self._signatures[signature]
+        if inputs.keys() != definition.inputs.keys():
+            raise ArgumentError(f"{signature!r} takes {', '.join(definition.inputs)}, not {', '.join(inputs)}.")
         feeds = {definition.inputs[key].name: value for key, value in inputs.items()}
         return self._session.run({key: output.name for key, output in definition.outputs.items()}, feeds)
 

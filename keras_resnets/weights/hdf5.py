@@ -17,7 +17,7 @@ def read_hdf5(path):
 
     Returns:
         dict of layer name -> list of arrays, in the order of Keras: kernel, bias; gamma, beta, moving mean, moving
-        variance.
+        variance. Layers without weights have an empty list.
 
     Raises:
         ArgumentError: if the file is missing, damaged or of another format.
@@ -39,18 +39,15 @@ def read_hdf5(path):
 def _legacy_layers(group):
     """A group for every layer; the attribute `weight_names` orders its arrays."""
     for name in map(_text, group.attrs["layer_names"]):
-        arrays = [np.asarray(group[name][_text(key)]) for key in group[name].attrs["weight_names"]]
-        if arrays:
-            yield name, arrays
+        yield name, [np.asarray(group[name][_text(key)]) for key in group[name].attrs["weight_names"]]
 
 
 def _keras3_layers(group):
     """A group for every layer, called by its class and a count; its name is an attribute of the group `vars`."""
     for key, layer in group.items():
-        variables = layer.get("vars", {})
-        if len(variables):
-            name = _text(variables.attrs.get("name", key))
-            yield name, [np.asarray(variables[str(i)]) for i in range(len(variables))]
+        variables = layer["vars"]
+        name = _text(variables.attrs.get("name", key))
+        yield name, [np.asarray(variables[str(i)]) for i in range(len(variables))]
 
 
 def _text(value):

@@ -2,7 +2,6 @@
 
 import re
 
-import keras
 import numpy as np
 
 from keras_resnets.errors import ArgumentError
@@ -11,6 +10,9 @@ from keras_resnets.weights.hdf5 import read_hdf5
 CLASSIFIER = "predictions"
 # keras.applications' batch normalization, which a weights file does not record.
 KERAS_APPLICATIONS_EPSILON = 1.001e-5
+# Layers without weights that tell nets apart whose tensors have the same names and shapes: plain nets have no
+# additions, option A has paddings in its shortcuts, and a padding goes where the stride of a 3x3 convolution is.
+STRUCTURE = re.compile(r".*_(add|pad)")
 SHOWN = 3  # names in an error's list
 
 
@@ -30,11 +32,9 @@ def load_weights(model, path):
         ArgumentError: (a ValueError) if the file cannot be read, or names what is missing, left over or of another
             shape.
     """
-    arrays = _with_our_classifier(read_hdf5(path))
-    layers = {layer.name: layer for layer in model.layers if layer.weights}
-    if _from_keras_applications(arrays):
-        _check_version(model, layers, path)
-        arrays = _fold(arrays, layers)
+    arrays = _fold(_with_our_classifier(read_hdf5(path)), model)
+    layers = {layer.name: layer for layer in model.layers if layer.weights or STRUCTURE.fullmatch(layer.name)}
+    arrays = {name: values for name, values in arrays.items() if values or STRUCTURE.fullmatch(name)}
     if CLASSIFIER not in layers:
         arrays.pop(CLASSIFIER, None)
     _check_fit(model, layers, arrays, path)
@@ -44,44 +44,30 @@ def load_weights(model, path):
 
 def _with_our_classifier(arrays):
     """Renames the only dense layer: published files call it "predictions", "probs" or "fc1000"."""
-    dense = [name for name, values in arrays.items() if values[0].ndim == 2]
+    dense = [name for name, values in arrays.items() if values and values[0].ndim == 2]
     if len(dense) == 1:
         arrays[CLASSIFIER] = arrays.pop(dense[0])
     return arrays
 
 
-def _from_keras_applications(arrays):
-    """Its convolutions have biases, ours have none."""
-    return any(values[0].ndim == 4 and len(values) == 2 for values in arrays.values())
-
-
-def _check_version(model, layers, path):
-    strided_3x3 = [
-        name
-        for name, layer in layers.items()
-        if isinstance(layer, keras.layers.Conv2D) and name.endswith("_2_conv") and layer.strides != (1, 1)
-    ]
-    if strided_3x3:
-        raise ArgumentError(
-            f"weights={str(path)!r} holds a keras.applications net of version 1, and {model.name} is version 1.5 "
-            f"(stride in {strided_3x3[0]}): use the builder without V1_5."
-        )
-
-
-def _fold(arrays, layers):
-    """Removes convolution biases and the difference of epsilon.
+def _fold(arrays, model):
+    """Removes keras.applications' convolution biases, and the difference of its epsilon to ours.
 
     gamma * (conv + bias - mean) / sqrt(variance + epsilon) + beta stays what it was when mean becomes mean - bias and
-    variance becomes variance + (epsilon - ours).
+    variance becomes variance + (epsilon - ours). Other files, whose convolutions have no biases, stay as they are.
     """
+    convolutions = {name: values for name, values in arrays.items() if values and values[0].ndim == 4}
+    if all(len(values) == 1 for values in convolutions.values()):
+        return arrays
+    ours = {layer.name: layer for layer in model.layers}
     folded = {}
     for name, values in arrays.items():
-        if values[0].ndim == 4:
+        if name in convolutions:
             values = values[:1]
         elif len(values) == 4:
             gamma, beta, mean, variance = values
-            _, *bias = arrays.get(name.removesuffix("bn") + "conv", [None])
-            epsilon = getattr(layers.get(name), "epsilon", KERAS_APPLICATIONS_EPSILON)
+            _, *bias = convolutions.get(name.removesuffix("bn") + "conv", [None])
+            epsilon = getattr(ours.get(name), "epsilon", KERAS_APPLICATIONS_EPSILON)
             values = [gamma, beta, mean - sum(bias), variance + np.float32(KERAS_APPLICATIONS_EPSILON - epsilon)]
         folded[name] = values
     return folded
@@ -98,7 +84,7 @@ def _check_fit(model, layers, arrays, path):
     if not (missing or unexpected or misshapen):
         return
     problems = [
-        f"{title}: {', '.join(map(str, rows[:SHOWN]))}{f' and {len(rows) - SHOWN} more' if len(rows) > SHOWN else ''}"
+        f"{title}: {', '.join(rows[:SHOWN])}{f' and {len(rows) - SHOWN} more' if len(rows) > SHOWN else ''}"
         for title, rows in [("missing", missing), ("left over", unexpected), ("wrong shape", misshapen)]
         if rows
     ]
@@ -111,14 +97,20 @@ def _shapes(values):
 
 
 def _remedy(missing, unexpected, arrays, layers):
+    """Says what the file most likely is."""
     if missing == [CLASSIFIER] and not unexpected:
         return "The file has no classifier: pass include_top=False."
     depth = _depth(arrays)
     if depth is not None and depth != _depth(layers):
         return f"The file holds a {depth}-layer residual net: use the builder of that depth."
-    shape = [value.shape for value in arrays.get(CLASSIFIER, [])]
-    if not missing and not unexpected and shape and shape[-1] != layers[CLASSIFIER].bias.shape:
-        return f"The file has {shape[-1][0]} classes: pass classes={shape[-1][0]}, or include_top=False."
+    if all(name.endswith("_2_pad") for name in missing + unexpected) and missing + unexpected:
+        version = (
+            "1 (stride in the 1x1): use the builder without" if missing else "1.5 (stride in the 3x3): use that with"
+        )
+        return f"The file holds a net of version {version} V1_5."
+    classes = [value.shape[0] for value in arrays.get(CLASSIFIER, []) if value.ndim == 1]
+    if not missing and not unexpected and classes and classes[0] != layers[CLASSIFIER].units:
+        return f"The file has {classes[0]} classes: pass classes={classes[0]}, or include_top=False."
     return "Use the builder and the arguments that the file was made with."
 
 

@@ -2,7 +2,10 @@
 
 import keras
 import numpy as np
+import pytest
 
+import keras_resnets
+from keras_resnets import ArgumentError
 from keras_resnets.layers import ZeroPaddedShortcut
 
 
@@ -17,6 +20,11 @@ def test_option_a_equals_average_pooling_of_one_pixel():
     x = np.random.normal(size=(1, 7, 8, 3)).astype("float32")
     y = ZeroPaddedShortcut(filters=3, strides=2)(x)
     np.testing.assert_array_equal(y, keras.layers.AveragePooling2D(1, strides=2)(x))
+
+
+def test_channels_cannot_be_dropped():
+    with pytest.raises(ArgumentError, match='filters=32 is less than the input\'s 64 channels.*use shortcut="B"'):
+        keras_resnets.ResNet((1, 1), (64, 32), shortcut="A")
 
 
 def test_shapes_known_before_the_call_and_configuration():

@@ -28,6 +28,16 @@ def test_an_image_of_the_right_size_keeps_its_values():
     np.testing.assert_array_equal(dynamic(image[np.newaxis])[0], image)
 
 
+def test_a_thin_image_is_not_blown_up():
+    # 1 pixel wide and 100,000 high, with a short side of 256: resized as a whole it would take 78 GiB.
+    image = np.zeros((100_000, 1, 3), "uint8")
+    image[50_000:] = 200
+    result = Preprocessing(224, 256, **PLAIN)(image).numpy()
+    assert result.shape == (224, 224, 3)
+    # The crop sees 0.875 of a pixel around the edge between black and gray.
+    np.testing.assert_allclose(result[[0, -1], 0, 0], [12.5, 187.5], rtol=1e-4)
+
+
 @pytest.mark.parametrize("height, width", [(300, 200), (200, 300), (100, 777), (64, 64), (40, 50)])
 def test_short_side_then_centre(height, width):
     image = smooth_image(height, width)

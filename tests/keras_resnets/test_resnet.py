@@ -28,10 +28,6 @@ COUNTS = [
 ]
 
 
-def trainable_parameters(model):
-    return sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
-
-
 def convolutions(model):
     return [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
 
@@ -41,12 +37,12 @@ def projecting_units(model):
 
 
 @pytest.mark.parametrize("name, arguments, trainable, total", COUNTS)
-def test_published_parameter_counts(name, arguments, trainable, total):
+def test_published_parameter_counts(name, arguments, trainable, total, trainable_parameters):
     model = getattr(keras_resnets, name)(**arguments)
     assert (trainable_parameters(model), model.count_params()) == (trainable, total)
 
 
-def test_general_form_builds_resnet200():
+def test_general_form_builds_resnet200(trainable_parameters):
     model = keras_resnets.ResNet((3, 24, 36, 3), (64, 128, 256, 512), bottleneck=True)
     assert (trainable_parameters(model), model.count_params()) == (64_673_832, 64_849_832)
 
@@ -100,6 +96,14 @@ def test_convolutions_have_no_bias_and_he_initialisation():
     assert not np.array_equal(kernels["conv5_block2_1_conv"], kernels["conv5_block2_2_conv"])
 
 
+def test_initial_weights_follow_the_seed():
+    def kernel(seed):
+        keras.utils.set_random_seed(seed)
+        return keras_resnets.CifarResNet(8).get_layer("conv1_conv").kernel.numpy()
+
+    assert np.array_equal(kernel(1), kernel(1)) and not np.array_equal(kernel(1), kernel(2))
+
+
 @pytest.mark.parametrize("bottleneck", [False, True])
 def test_zero_gamma_makes_every_unit_its_shortcut(bottleneck):
     filters = (4, 4)
@@ -139,6 +143,7 @@ def test_the_arguments_of_keras_applications():
     assert model.input is image and model.name == "mine" and model.output_shape == (None, 512)
     assert keras_resnets.ResNet18(include_top=False).output_shape == (None, None, None, 512)
     assert keras_resnets.ResNet18(include_top=False, input_shape=(64, 96, 1)).output_shape == (None, 2, 3, 512)
+    assert keras_resnets.ResNet18(pooling="max", classes=np.int64(4), input_shape=(32, 32, 3)).output_shape == (None, 4)
     logits = keras_resnets.ResNet18(input_shape=(32, 32, 3), classes=4, classifier_activation=None)
     assert logits.layers[-1].activation is keras.activations.linear
 
@@ -154,7 +159,6 @@ def test_the_arguments_of_keras_applications():
         ({"input_shape": (224, 224)}, r"input_shape=\(224, 224\) must be \(height, width, channels\)"),
         ({"include_top": False, "classes": 10}, "classes=10 has no effect with include_top=False: leave it out"),
         ({"include_top": False, "classifier_activation": None}, "classifier_activation=None has no effect"),
-        ({"pooling": "avg"}, "pooling='avg' has no effect with include_top=True"),
         ({"include_top": False, "pooling": "mean"}, "pooling='mean' is unknown: use None, 'avg' or 'max'"),
         ({"classes": 0}, "classes=0 must be a positive integer"),
         ({"shortcut": "D"}, "shortcut='D' is unknown: use one of 'A', 'B', 'C'"),

@@ -80,6 +80,8 @@ def test_jpeg_and_batches(tmp_path):
     np.testing.assert_allclose(batch["probabilities"].sum(axis=1), 1, rtol=1e-5)
     with pytest.raises(tf.errors.InvalidArgumentError):
         session("image_bytes", image_bytes=[b"no image"])
+    with pytest.raises(ArgumentError, match="'image_bytes' takes image_bytes, not images"):
+        session("image_bytes", images=image[np.newaxis])
     with pytest.raises(ArgumentError, match="has no signature 'features': it has .*image_bytes"):
         session("features", images=image[np.newaxis])
 
@@ -106,6 +108,14 @@ def test_versions_count_up(tmp_path):
         export_classifier(net(), PREPROCESSING, LABELS, tmp_path, version=2)
     with pytest.raises(ArgumentError, match="holds no SavedModel: expected"):
         resolve(tmp_path / "3")
+
+
+def test_a_damaged_export_is_named(tmp_path):
+    path = export_classifier(net(), PREPROCESSING, LABELS, tmp_path)
+    for file in (path / "variables").iterdir():
+        file.unlink()
+    with pytest.raises(ArgumentError, match=f"{path} is no complete SavedModel .*: export it again"):
+        SavedModelSession(path)
 
 
 def test_an_export_that_fails_leaves_nothing(tmp_path):

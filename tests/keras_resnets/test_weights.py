@@ -59,7 +59,9 @@ def assert_same_outputs(ours, theirs):
 def test_keras_applications_outputs(name, form, tmp_path, randomize):
     reference = theirs(name, randomize)
     path = form(reference, tmp_path / "weights.h5")
-    ours = getattr(keras_resnets, name)(weights=path, input_shape=(64, 64, 3), classes=CLASSES, classifier_activation=None)
+    ours = getattr(keras_resnets, name)(
+        weights=path, input_shape=(64, 64, 3), classes=CLASSES, classifier_activation=None
+    )
     assert_same_outputs(ours, reference)
 
 
@@ -67,7 +69,8 @@ def test_the_published_files_call_their_classifier_probs(tmp_path, randomize):
     reference = theirs("ResNet50", randomize)
     path = legacy_weights(reference, tmp_path / "weights.h5", classifier="probs")
     assert_same_outputs(
-        keras_resnets.ResNet50(weights=path, input_shape=(64, 64, 3), classes=CLASSES, classifier_activation=None), reference
+        keras_resnets.ResNet50(weights=path, input_shape=(64, 64, 3), classes=CLASSES, classifier_activation=None),
+        reference,
     )
 
 
@@ -93,7 +96,10 @@ def test_our_own_weights(tmp_path, randomize):
     "build, message",
     [
         (lambda path: keras_resnets.ResNet101(weights=path), "missing: conv4_block10_1_bn, .* 50-layer residual net"),
-        (lambda path: keras_resnets.ResNet50V1_5(weights=path), "version 1, and resnet50_v1_5 is version 1.5"),
+        (
+            lambda path: keras_resnets.ResNet50V1_5(weights=path, classes=7),
+            r"missing: conv3_block1_2_pad, .* version 1 \(stride in the 1x1\): use the builder without V1_5",
+        ),
         (lambda path: keras_resnets.ResNet50(weights=path), "The file has 7 classes: pass classes=7, or include_top"),
         (lambda path: keras_resnets.CifarResNet(20, weights=path), "does not fit cifar_resnet20: .* wrong shape"),
         (
@@ -130,3 +136,27 @@ def test_damaged_files(tmp_path, randomize):
         file["data"] = np.zeros(3)
     with pytest.raises(ArgumentError, match="other.h5' is not a readable HDF5 file of Keras weights"):
         keras_resnets.CifarResNet(8, weights=tmp_path / "other.h5")
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    "saved, asked, message",
+    [
+        (keras_resnets.ResNet50V1_5, keras_resnets.ResNet50, r"version 1.5 \(stride in the 3x3\): use that with V1_5"),
+        (
+            keras_resnets.ResNet50,
+            keras_resnets.ResNet50V1_5,
+            r"version 1 \(stride in the 1x1\): use the builder without",
+        ),
+        (keras_resnets.PlainNet18, lambda **a: keras_resnets.ResNet18(shortcut="A", **a), "missing: conv2_block1_add"),
+        (
+            lambda **a: keras_resnets.ResNet18(shortcut="A", **a),
+            keras_resnets.PlainNet18,
+            "left over: conv2_block1_add",
+        ),
+    ],
+)
+def test_nets_whose_tensors_all_fit_are_told_apart(form, saved, asked, message, tmp_path):
+    path = form(saved(input_shape=(32, 32, 3), classes=3), tmp_path / "weights.h5")
+    with pytest.raises(ArgumentError, match=message):
+        asked(input_shape=(32, 32, 3), classes=3, weights=path)

@@ -10,6 +10,7 @@ from PIL import Image
 from keras_resnets.serving import SavedModelSession
 from trainers.data.digit_files import write_digit_files
 from trainers.data.digits import digit_arrays
+from trainers.export import slug
 from trainers.predict import table
 
 EXPORT = pathlib.Path(__file__).parents[2] / "saved_models" / "cifar_resnet20_digits" / "1"
@@ -29,7 +30,7 @@ def test_train_evaluate_export_predict(tmp_path, in_new_process):
     flags = ["--model=cifar_resnet8", "--dataset=digits", f"--model_dir={model_dir}", "--steps=60", "--batch_size=16"]
     first = run("trainers.classification", *flags)
     results = json.loads((model_dir / "results.json").read_text())
-    assert {"top1_error", "top5_error", "seconds", "steps"} <= results.keys()
+    assert {"top1_error", "top5_error", "seconds", "step"} <= results.keys()
     assert f"test accuracy {1 - results['top1_error']:.2%}" in first.stdout
     assert "training: 100%" in first.stderr and "images/s" in first.stderr
     assert is_png(model_dir / "learning_curve.png")
@@ -51,7 +52,9 @@ def test_train_evaluate_export_predict(tmp_path, in_new_process):
     write_digit_files(tmp_path / "images")
     printed = run("trainers.predict", f"--export={export}", "--json", tmp_path / "images").stdout
     predictions = json.loads(printed)
-    assert [prediction["file"] for prediction in predictions] == [str(tmp_path / f"images/{i}/0.png") for i in range(10)]
+    assert [prediction["file"] for prediction in predictions] == [
+        str(tmp_path / f"images/{i}/0.png") for i in range(10)
+    ]
     expected = [answers["classes"][np.flatnonzero(labels == digit)[0]].tolist() for digit in range(10)]
     assert [prediction["classes"] for prediction in predictions] == expected
 
@@ -76,15 +79,28 @@ def test_files_that_cannot_be_decoded_are_named_and_the_others_answered(tmp_path
     assert process.stderr.splitlines()[-1] == "error: 1 of 2 files could not be decoded"
 
 
-def test_a_table_judges_only_when_the_folders_are_classes():
+def test_a_table_says_which_answers_are_the_folders_names():
     answer = {"labels": ["cat", "dog"], "probabilities": [0.9, 0.1]}
-    judged = table([{"file": "images/cat/1.png", **answer}, {"file": "images/dog/2.png", **answer}])
-    assert judged == [
+    answers = [{"file": "images/cat/1.png", **answer}, {"file": "images/dog/2.png", **answer}]
+    assert table(answers) == [f"images/{name}.png  cat 90.00%  dog 10.00%" for name in ("cat/1", "dog/2")]
+    assert table(answers, folder_is_label=True) == [
         "images/cat/1.png  right  cat 90.00%  dog 10.00%",
         "images/dog/2.png  WRONG  cat 90.00%  dog 10.00%",
         "1 of 2 right",
     ]
-    assert table([{"file": "a/1.png", **answer}]) == ["a/1.png  cat 90.00%  dog 10.00%"]
+
+
+@pytest.mark.parametrize(
+    "dataset, name",
+    [("digits", "digits"), ("tfds:cifar10", "cifar10"), ("folder:/data/my pets/", "my_pets"), ("tfds:a/b:1.0", "1_0")],
+)
+def test_what_a_data_set_is_called_in_the_name_of_an_export(dataset, name):
+    assert slug(dataset) == name
+
+
+def test_help_shows_every_flag(in_new_process):
+    process = in_new_process(module="trainers.evaluate", arguments=["--help"])
+    assert all(f"--{flag}" in process.stdout for flag in ("model_dir", "dataset", "data_dir", "[no]download"))
 
 
 TRAIN = ["trainers.classification", "--model=cifar_resnet8", "--dataset=digits", "--model_dir={new}"]
@@ -115,4 +131,6 @@ def test_what_cannot_work_ends_in_one_line(command, message, tmp_path, in_new_pr
     assert process.returncode in (1, 2)
     assert message in process.stderr
     assert "Traceback" not in process.stderr and process.stdout == ""
-    assert not (tmp_path / "new").exists() or not list((tmp_path / "new").glob("checkpoints/*"))
+    _, separator, line = process.stderr.rpartition("error: ")
+    assert line.count("\n") == 1 if separator else "FATAL Flags parsing error" in process.stderr
+    assert not (tmp_path / "new").exists()

@@ -4,6 +4,7 @@ import collections
 import gzip
 import struct
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -13,7 +14,7 @@ from sklearn import datasets
 
 from keras_resnets import ArgumentError
 from trainers.data.augmentation import pad_and_crop, pad_crop_and_flip
-from trainers.data.dataset import array_dataset, array_split, open_dataset
+from trainers.data.dataset import grayscale_split, open_dataset
 from trainers.data.pipeline import evaluation_batches, training_batches
 
 
@@ -141,6 +142,18 @@ def test_images_of_any_kind_are_decoded_and_damaged_ones_named(tmp_path, capsys)
     assert f"skipped 2 of 9 images in {tmp_path / 'train'}" in message
 
 
+def test_hidden_folders_are_no_classes(tmp_path):
+    write_folder(tmp_path)
+    (tmp_path / "train" / ".ipynb_checkpoints").mkdir()
+    (tmp_path / "val" / ".trash").mkdir()
+    (tmp_path / "train" / "cat" / "folder.jpg").mkdir()
+    dataset = open_dataset(f"folder:{tmp_path}")
+    assert dataset.labels == ("cat", "dog") and dataset.train.size == 4
+    (tmp_path / "train" / "owl").mkdir()
+    with pytest.raises(ArgumentError, match="/train/owl has no image: remove it, or fill it"):
+        open_dataset(f"folder:{tmp_path}")
+
+
 def test_folders_that_are_no_data_sets(tmp_path):
     with pytest.raises(ArgumentError, match=f"there is no folder {tmp_path}/train"):
         open_dataset(f"folder:{tmp_path}")
@@ -158,7 +171,9 @@ def test_folders_that_are_no_data_sets(tmp_path):
 # tfds
 
 
-@pytest.mark.parametrize("name, side, classes", [("cifar10", 32, 10), ("cifar100", 32, 100), ("imagenet2012", None, 1000)])
+@pytest.mark.parametrize(
+    "name, side, classes", [("cifar10", 32, 10), ("cifar100", 32, 100), ("imagenet2012", None, 1000)]
+)
 def test_tensorflow_datasets(name, side, classes, tmp_path):
     with tfds.testing.mock_data(num_examples=5):
         dataset = open_dataset(f"tfds:{name}", data_dir=str(tmp_path))
@@ -168,6 +183,40 @@ def test_tensorflow_datasets(name, side, classes, tmp_path):
         shuffled = list(dataset.train.keys(tf.constant([1, 2], tf.int64)))
     assert all(example["image"].dtype == tf.uint8 and example["image"].shape[-1] == 3 for example in in_order)
     assert sorted(int(key["index"]) for key in shuffled) == [0, 1, 2, 3, 4]
+
+
+def test_training_on_tensorflow_datasets_with_any_seed(tmp_path):
+    def labels(seed, first_step=0):
+        keras.utils.set_random_seed(seed)
+        batches = training_batches(dataset.train, as_is, batch_size=4, first_step=first_step, steps=5, seed=seed)
+        return labels_and_seeds(batches)[0]
+
+    with tfds.testing.mock_data(num_examples=10):
+        dataset = open_dataset("tfds:cifar100", data_dir=str(tmp_path))
+        in_order = [int(example["label"]) for example in examples(dataset.train)]
+        stream = sum(labels(0), [])
+        assert sorted(stream[:10]) == sorted(stream[10:]) == sorted(in_order)
+        assert stream[:10] != stream[10:] and labels(0) != labels(1)
+        assert labels(0, first_step=3) == labels(0)[3:]
+
+
+def test_tensorflow_datasets_without_a_test_split(tmp_path):
+    class Flowers(tfds.testing.DummyDataset):
+        def _info(self):
+            features = {"image": tfds.features.Image(shape=(8, 8, 3)), "label": tfds.features.ClassLabel(num_classes=2)}
+            return self.dataset_info_from_configs(
+                features=tfds.features.FeaturesDict(features), supervised_keys=("image", "label")
+            )
+
+        def _generate_examples(self):
+            for i in range(20):
+                yield i, {"image": np.full((8, 8, 3), i, "uint8"), "label": i % 2}
+
+    dataset = open_dataset("tfds:flowers", str(tmp_path), download=True)
+    pixels = [
+        {int(example["image"][0, 0, 0]) for example in examples(split)} for split in (dataset.train, dataset.test)
+    ]
+    assert len(pixels[0]) == dataset.train.size == 18 and pixels[0] | pixels[1] == set(range(20))
 
 
 def test_tensorflow_datasets_that_cannot_be_used(tmp_path):
@@ -181,7 +230,9 @@ def test_tensorflow_datasets_that_cannot_be_used(tmp_path):
 
 @pytest.mark.parametrize("name", ["digit", "folder", "idx:", "mnist"])
 def test_unknown_data_sets(name):
-    with pytest.raises(ArgumentError, match=f"--dataset={name} is unknown.*use digits, idx:PATH, folder:PATH or tfds:NAME"):
+    with pytest.raises(
+        ArgumentError, match=f"--dataset={name} is unknown.*use digits, idx:PATH, folder:PATH or tfds:NAME"
+    ):
         open_dataset(name)
 
 
@@ -198,11 +249,13 @@ def labels_and_seeds(batches):
 
 
 def numbered(count):
-    return array_split(np.zeros((count, 2, 2), "uint8"), np.arange(count))
+    return grayscale_split(np.zeros((count, 2, 2), "uint8"), np.arange(count))
 
 
 def test_every_epoch_holds_each_example_once_in_a_new_order():
-    batches, seeds = labels_and_seeds(training_batches(numbered(10), as_is, batch_size=4, first_step=0, steps=5, seed=3))
+    batches, seeds = labels_and_seeds(
+        training_batches(numbered(10), as_is, batch_size=4, first_step=0, steps=5, seed=3)
+    )
     stream = sum(batches, [])
     assert sorted(stream[:10]) == sorted(stream[10:]) == list(range(10)) and stream[:10] != stream[10:]
     assert len({tuple(seed) for batch in seeds for seed in batch}) == 20
@@ -227,13 +280,6 @@ def test_batches_larger_than_the_data_set():
 def test_evaluation_sees_every_example_once_in_order():
     batches, _ = labels_and_seeds(evaluation_batches(numbered(10), as_is, batch_size=4))
     assert batches == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
-
-
-def test_color_arrays_have_statistics_by_channel():
-    images = np.random.default_rng(0).integers(0, 256, (6, 4, 5, 3), dtype="uint8")
-    dataset = array_dataset(images, np.zeros(6), images, np.zeros(6), labels=["a"])
-    np.testing.assert_allclose(dataset.mean, images.mean(axis=(0, 1, 2)))
-    assert dataset.side is None
 
 
 # augmentation
@@ -265,6 +311,8 @@ def test_half_of_the_images_are_mirrored_whatever_the_crop():
 
 def test_augmentation_depends_on_the_seed_alone():
     image = tf.random.uniform((8, 8, 3))
-    first, same, other = (pad_crop_and_flip(image, tf.constant(seed), (0.0, 0.0, 0.0)) for seed in ([1, 2], [1, 2], [1, 3]))
+    first, same, other = (
+        pad_crop_and_flip(image, tf.constant(seed), (0.0, 0.0, 0.0)) for seed in ([1, 2], [1, 2], [1, 3])
+    )
     np.testing.assert_array_equal(first, same)
     assert np.any(first != other)

@@ -10,7 +10,8 @@ import tensorflow as tf
 
 from keras_resnets import ArgumentError
 from trainers import loop
-from trainers.classification import Classification, configure
+from trainers.classification import Classification, configure, top_errors
+from trainers.classification import train as train_classification
 from trainers.data.dataset import open_dataset
 from trainers.recipes import Recipe
 from trainers.run import Run
@@ -49,17 +50,16 @@ def digits(steps, **changes):
     return config, dataset
 
 
-def train(task_class, path, steps, checkpoint_every, weight_decay=None, jit_compile=False):
+def train(task_class, path, steps, checkpoint_every, weight_decay=None, jit_compile=False, log_every=1):
     config, dataset = digits(steps)
     recipe = Recipe(**config["recipe"])
     run = Run(path)
-    run.begin(config)
     settings = loop.Settings(
         optimizer=recipe.optimizer(steps),
         weight_decay=recipe.weight_decay if weight_decay is None else weight_decay,
         batch_size=8,
         steps=steps,
-        log_every=1,
+        log_every=log_every,
         evaluate_every=4,
         checkpoint_every=checkpoint_every,
         jit_compile=jit_compile,
@@ -79,23 +79,29 @@ def without_times(lines):
 
 
 def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path):
-    whole = train(Dropout, tmp_path / "whole", steps=6, checkpoint_every=6)
+    whole = train(Dropout, tmp_path / "whole", steps=8, checkpoint_every=3, log_every=4)
     with pytest.raises(Killed):
-        train(killed_at(5), tmp_path / "parts", steps=6, checkpoint_every=2)
-    resumed = train(Dropout, tmp_path / "parts", steps=6, checkpoint_every=2)
+        train(killed_at(5), tmp_path / "parts", steps=8, checkpoint_every=3, log_every=4)
+    resumed = train(Dropout, tmp_path / "parts", steps=8, checkpoint_every=3, log_every=4)
     expected, got = final_variables(whole), final_variables(resumed)
     assert expected.keys() == got.keys() and any("generators" in name for name in expected)
     assert all(np.array_equal(expected[name], got[name]) for name in expected if "save_counter" not in name)
-    # The lines of step 5 and of its lost evaluation are there once.
+    # The lines after step 3, whose figures were lost, are there once, and cover the same steps.
     assert without_times(resumed.metrics()) == without_times(whole.metrics())
-    assert [line["step"] for line in resumed.metrics()] == [1, 2, 3, 4, 4, 5, 6, 6]
+    assert [line["step"] for line in resumed.metrics()] == [3, 4, 4, 6, 8, 8]
+    # A run that was killed before its results were written needs nothing but its files.
+    before = resumed.metrics()
+    train(killed_at(0), tmp_path / "parts", steps=8, checkpoint_every=3, log_every=4)
+    assert resumed.metrics() == before
 
 
 def test_what_a_run_logs(tmp_path):
     run = train(Classification, tmp_path, steps=5, checkpoint_every=5)
     training = [line for line in run.metrics() if "loss" in line]
     evaluations = [line for line in run.metrics() if "loss" not in line]
-    assert all({"step", "loss", "learning_rate", "examples_per_second", "training_error"} <= line.keys() for line in training)
+    assert all(
+        {"step", "loss", "learning_rate", "examples_per_second", "training_error"} <= line.keys() for line in training
+    )
     assert [line["step"] for line in evaluations] == [4, 5]
     assert all({"top1_error", "top5_error"} <= line.keys() for line in evaluations)
     events = list(run.tensorboard.rglob("events*"))
@@ -110,7 +116,8 @@ def test_what_a_run_logs(tmp_path):
 
 def test_weight_decay_is_half_the_squared_kernels_and_nothing_else(tmp_path):
     losses = [
-        train(Classification, tmp_path / str(decay), 1, 1, weight_decay=decay).metrics()[0]["loss"] for decay in (0, 0.1)
+        train(Classification, tmp_path / str(decay), 1, 1, weight_decay=decay).metrics()[0]["loss"]
+        for decay in (0, 0.1)
     ]
     config, dataset = digits(1)
     model = Classification(config, dataset).build_model()
@@ -134,8 +141,9 @@ def test_a_loss_that_is_not_finite_ends_the_run(tmp_path):
             losses, figures = super().losses(model, batch, training)
             return {"cross_entropy": losses["cross_entropy"] * float("nan")}, figures
 
-    with pytest.raises(ArgumentError, match="the loss is nan at step 1: start again with a lower --learning_rate"):
-        train(Diverging, tmp_path, steps=3, checkpoint_every=1)
+    with pytest.raises(ArgumentError, match="the loss is nan at step 2: train with a lower .* another --model"):
+        train(Diverging, tmp_path, steps=9, checkpoint_every=2, log_every=5)
+    assert not (tmp_path / "checkpoints").exists()
 
 
 def test_a_folder_belongs_to_one_run(tmp_path):
@@ -150,6 +158,39 @@ def test_a_folder_belongs_to_one_run(tmp_path):
     (tmp_path / "other" / "thesis.txt").write_text("precious")
     with pytest.raises(ArgumentError, match="is not empty and holds no run: choose another folder"):
         Run(tmp_path / "other").begin(config)
+
+
+def test_a_folder_stays_free_when_no_net_can_be_built(tmp_path):
+    dataset = open_dataset("digits")
+    run = Run(tmp_path / "run")
+    config = configure("resnet18", "digits", dataset, "digits", image_size=16)
+    with pytest.raises(ArgumentError, match="too small"):
+        train_classification(run, config, dataset, log_every=1, checkpoint_every=1)
+    assert not run.path.exists()
+
+
+def test_damaged_files_are_named(tmp_path):
+    run = train(Classification, tmp_path / "run", steps=2, checkpoint_every=2)
+    index = next(run.checkpoints.glob("*.index"))
+    index.write_bytes(index.read_bytes()[:10])
+    config, dataset = digits(2)
+    with pytest.raises(ArgumentError, match=f"the checkpoint {run.checkpoints}/ckpt-2 cannot be read"):
+        loop.restore_model(Classification(config, dataset).build_model(), run)
+    with pytest.raises(ArgumentError, match="has no checkpoint yet"):
+        loop.restore_model(Classification(config, dataset).build_model(), Run(tmp_path / "empty"))
+    (run.path / "config.json").write_text("{")
+    with pytest.raises(ArgumentError, match="config.json is damaged"):
+        run.config()
+
+
+def test_top_errors():
+    logits = np.array([[5, 4, 3, 2, 1, 0], [0, 1, 2, 3, 4, 5], [9, 0, 0, 0, 0, 0]], "float32")
+    errors = top_errors(np.array([0, 4, 5]), logits)
+    assert errors == {"top1_error": pytest.approx(2 / 3), "top5_error": pytest.approx(1 / 3)}
+    # A net that has collapsed is not perfect.
+    assert top_errors(np.arange(10), np.zeros((10, 10))) == {"top1_error": 0.9, "top5_error": 0.5}
+    assert top_errors(np.arange(10), np.full((10, 10), np.nan))["top1_error"] == 0.9
+    assert top_errors(np.array([2, 0]), np.eye(3)[[1, 0]])["top5_error"] == 0
 
 
 def test_a_line_that_was_cut_off_is_left_out(tmp_path):

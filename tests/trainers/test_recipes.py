@@ -58,6 +58,12 @@ def test_momentum_has_the_learning_rate_inside_the_velocity():
     np.testing.assert_allclose(weight.numpy(), -(0.1 + 0.9 * 0.1 + 0.01), rtol=1e-6)
 
 
+def test_digits_are_not_mirrored():
+    augmentations = {name: recipe.augmentation for name, recipe in RECIPES.items()}
+    mirrored = "pad_crop_and_flip"
+    assert augmentations == {"cifar": mirrored, "cifar_warmup": mirrored, "digits": "pad_and_crop"}
+
+
 def test_defaults_and_unknown_names():
     assert default_recipe("digits") == default_recipe("idx:/data") == "digits"
     assert default_recipe("tfds:cifar10") == default_recipe("folder:/digits") == "cifar"

@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import os
 from collections.abc import Callable
 
 import numpy as np
@@ -59,11 +60,11 @@ def shuffled_indices(size, seed):
     return tf.data.Dataset.from_tensor_slices(indices)
 
 
-def array_split(images, labels):
+def grayscale_split(images, labels):
     """A split held in memory.
 
     Args:
-        images: (N, H, W) or (N, H, W, 3) uint8; grayscale is repeated in three channels.
+        images: (N, H, W) uint8, grayscale, to be repeated in three channels.
         labels: (N,) integers.
     """
     images, labels = tf.constant(images), tf.constant(labels, tf.int32)
@@ -72,27 +73,30 @@ def array_split(images, labels):
         return shuffled_indices(len(images), seed).map(lambda index: {"index": index})
 
     def load(key):
-        image = tf.gather(images, key["index"])
-        if image.shape.rank == 2:
-            image = tf.repeat(image[..., tf.newaxis], 3, axis=-1)
-        return {"image": image, "label": tf.gather(labels, key["index"])}
+        image = tf.gather(images, key["index"])[..., tf.newaxis]
+        return {"image": tf.image.grayscale_to_rgb(image), "label": tf.gather(labels, key["index"])}
 
     return Split(len(images), keys, load)
 
 
-def array_dataset(train_images, train_labels, test_images, test_labels, labels):
-    """A data set held in memory, with the mean and standard deviation of its training images."""
-    channels = train_images.reshape(-1, train_images.shape[3] if train_images.ndim == 4 else 1)
-    mean, std = np.mean(channels, axis=0), np.maximum(np.std(channels, axis=0), 1.0)  # A constant channel divides by 1.
+def grayscale_dataset(train_images, train_labels, test_images, test_labels, labels):
+    """A grayscale data set held in memory, with the mean and standard deviation of its training images."""
+    mean, std = float(np.mean(train_images)), max(float(np.std(train_images)), 1.0)  # Constant images divide by 1.
     height, width = train_images.shape[1:3]
     return ImageDataset(
         labels=tuple(labels),
         side=height if height == width else None,
-        mean=tuple(np.broadcast_to(mean, 3).tolist()),
-        std=tuple(np.broadcast_to(std, 3).tolist()),
-        train=array_split(train_images, train_labels),
-        test=array_split(test_images, test_labels),
+        mean=(mean, mean, mean),
+        std=(std, std, std),
+        train=grayscale_split(train_images, train_labels),
+        test=grayscale_split(test_images, test_labels),
     )
+
+
+def absolute(name):
+    """Returns a value of --dataset with its path made absolute, to be opened from any folder."""
+    kind, _, path = name.partition(":")
+    return f"{kind}:{os.path.abspath(path)}" if kind in ("folder", "idx") else name
 
 
 def open_dataset(name, data_dir=None, download=False):

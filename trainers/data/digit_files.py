@@ -1,6 +1,6 @@
 """Writes some of the test images of `digits` as PNG files, to try a prediction with.
 
-    python -m trainers.data.digit_files /tmp/digits_png
+python -m trainers.data.digit_files /tmp/digits_png
 """
 
 import pathlib
@@ -21,4 +21,6 @@ def write_digit_files(folder):
 
 
 if __name__ == "__main__":
-    write_digit_files(*sys.argv[1:])
+    if len(sys.argv) != 2:
+        sys.exit("usage: python -m trainers.data.digit_files FOLDER")
+    write_digit_files(sys.argv[1])

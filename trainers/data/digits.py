@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn import datasets, model_selection
 
-from trainers.data.dataset import array_dataset
+from trainers.data.dataset import grayscale_dataset
 
 TEST_SIZE = 360
 SCALE = 4  # an 8x8 image becomes 32x32, the size of the CIFAR nets
@@ -26,4 +26,4 @@ def digit_arrays():
 def open_digits():
     """Opens the data set `digits` as an `ImageDataset`."""
     train_images, test_images, train_labels, test_labels = digit_arrays()
-    return array_dataset(train_images, train_labels, test_images, test_labels, labels=map(str, range(10)))
+    return grayscale_dataset(train_images, train_labels, test_images, test_labels, labels=map(str, range(10)))

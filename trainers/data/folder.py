@@ -25,37 +25,54 @@ def open_folder(path):
     root = pathlib.Path(path)
     train = _subfolder(root, ["train"])
     test = _subfolder(root, ["val", "test"])
-    labels = sorted(folder.name for folder in train.iterdir() if folder.is_dir())
-    unknown = sorted({folder.name for folder in test.iterdir() if folder.is_dir()} - set(labels))
+    labels = _classes(train)
+    unknown = sorted(set(_classes(test)) - set(labels))
     if unknown:
         raise ArgumentError(f"folder:{path}: {test} has the class {unknown[0]!r}, which {train} lacks.")
+    train_files, test_files = _labelled_files(train, labels), _labelled_files(test, labels)
+    empty = sorted(set(range(len(labels))) - {label for _, label in train_files})
+    if empty:
+        raise ArgumentError(f"folder:{path}: {train / labels[empty[0]]} has no image: remove it, or fill it.")
     return ImageDataset(
         labels=tuple(labels),
         side=None,
         mean=IMAGENET_MEAN,
         std=IMAGENET_STD,
-        train=_file_split(train, labels),
-        test=_file_split(test, labels),
+        train=_file_split(train_files),
+        test=_file_split(test_files),
     )
 
 
 def image_files(folder):
     """Returns the image files below `folder`, by their extensions, sorted."""
-    return sorted(file for file in pathlib.Path(folder).rglob("*") if file.suffix.lower() in EXTENSIONS)
+    return sorted(
+        file for file in pathlib.Path(folder).rglob("*") if file.suffix.lower() in EXTENSIONS and file.is_file()
+    )
+
+
+def _classes(folder):
+    """Returns the names of the folders in `folder`, but for hidden ones, which tools leave behind."""
+    return sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
 def _subfolder(root, names):
     for name in names:
         if (root / name).is_dir():
             return root / name
-    raise ArgumentError(f"--dataset=folder:{root}: there is no folder {' or '.join(str(root / name) for name in names)}.")
+    raise ArgumentError(
+        f"--dataset=folder:{root}: there is no folder {' or '.join(str(root / name) for name in names)}."
+    )
 
 
-def _file_split(folder, labels):
+def _labelled_files(folder, labels):
     files = [(str(file), label) for label, name in enumerate(labels) for file in image_files(folder / name)]
     files = _decodable(folder, files)
     if not files:
         raise ArgumentError(f"{folder} has no images in folders by class ({', '.join(sorted(EXTENSIONS))}).")
+    return files
+
+
+def _file_split(files):
     paths, classes = tf.constant([file for file, _ in files]), tf.constant([label for _, label in files], tf.int32)
 
     def keys(seed):

@@ -11,7 +11,7 @@ import zlib
 import numpy as np
 
 from keras_resnets import ArgumentError
-from trainers.data.dataset import array_dataset
+from trainers.data.dataset import grayscale_dataset
 
 UNSIGNED_BYTE = 8  # the only element type of these files
 
@@ -31,7 +31,7 @@ def open_idx(path):
             f"idx:{path}: training images are {train_images.shape[1:]}, test images {test_images.shape[1:]} pixels."
         )
     classes = int(max(train_labels.max(), test_labels.max())) + 1
-    return array_dataset(train_images, train_labels, test_images, test_labels, labels=map(str, range(classes)))
+    return grayscale_dataset(train_images, train_labels, test_images, test_labels, labels=map(str, range(classes)))
 
 
 def _read_split(path, split):

@@ -1,7 +1,7 @@
 """`tfds:NAME`: any data set of TensorFlow Datasets with an image and a label.
 
 The training split is "train"; the error is measured on "validation" where there is one (ImageNet's "test" has no
-labels), else on "test".
+labels), else on "test", else on the last tenth of "train", which is not trained on then.
 """
 
 import tensorflow as tf
@@ -10,7 +10,8 @@ from keras_resnets import ArgumentError
 from keras_resnets.preprocessing import decode
 from trainers.data.dataset import IMAGENET_MEAN, IMAGENET_STD, ImageDataset, Split
 
-SHUFFLE_BUFFER = 10_000  # examples, still encoded
+# Examples that are shuffled together are so many that they have this many pixels: 10,000 of ImageNet, all of CIFAR.
+SHUFFLED_PIXELS = 10_000 * 224 * 224
 # Of the training images (arXiv 1512.03385's Torch code); other data sets take ImageNet's.
 CIFAR_STATISTICS = ((125.3, 123.0, 113.9), (63.0, 62.1, 66.7))
 
@@ -33,9 +34,14 @@ def open_tfds(name, data_dir, download):
     except (tfds.core.DatasetNotFoundError, ValueError) as error:
         raise ArgumentError(f"--dataset=tfds:{name}: TensorFlow Datasets has no {name!r}: check its name.") from error
     if download:
-        builder.download_and_prepare()
+        try:
+            builder.download_and_prepare()
+        except AssertionError as error:  # Files that have to be fetched by hand.
+            raise ArgumentError(
+                f"--dataset=tfds:{name} cannot be downloaded: {' '.join(str(error).split())}"
+            ) from error
     image, label = _image_and_label(tfds, name, builder.info)
-    test = "validation" if "validation" in builder.info.splits else "test"
+    train, test = _splits(builder.info.splits)
     shape = builder.info.features[image].shape
     mean, std = CIFAR_STATISTICS if name.startswith("cifar") else (IMAGENET_MEAN, IMAGENET_STD)
     return ImageDataset(
@@ -43,9 +49,18 @@ def open_tfds(name, data_dir, download):
         side=shape[0] if shape[0] == shape[1] else None,
         mean=mean,
         std=std,
-        train=_stream_split(tfds, name, builder, "train", image, label),
+        train=_stream_split(tfds, name, builder, train, image, label),
         test=_stream_split(tfds, name, builder, test, image, label),
     )
+
+
+def _splits(names):
+    """Returns the splits to train on and to measure with; they are not known before a data set is prepared."""
+    if "validation" in names:
+        return "train", "validation"
+    if "test" in names or not names:
+        return "train", "test"
+    return "train[:90%]", "train[90%:]"
 
 
 def _image_and_label(tfds, name, info):
@@ -68,7 +83,8 @@ def _stream_split(tfds, name, builder, split, image, label):
             "pass --download, or the --data_dir that has it."
         ) from error
     size = int(examples.cardinality())
-    static_shape = builder.info.features[image].shape
+    height, width, _ = builder.info.features[image].shape
+    block = min(size, SHUFFLED_PIXELS // ((height or 224) * (width or 224)))
 
     def keys(seed):
         stream = examples.enumerate().map(
@@ -76,12 +92,18 @@ def _stream_split(tfds, name, builder, split, image, label):
         )
         if seed is None:
             return stream
-        buffer_seed = tf.random.stateless_uniform([], seed, minval=None, maxval=None, dtype=tf.int64)
-        # Shuffled while still encoded: what a resumed run skips is not decoded.
-        return stream.shuffle(min(size, SHUFFLE_BUFFER), buffer_seed, reshuffle_each_iteration=False)
+
+        def shuffled(examples):
+            seed_of_block = tf.random.fold_in(seed, examples["index"][0])
+            order = tf.random.experimental.stateless_shuffle(tf.range(tf.size(examples["index"])), seed_of_block)
+            return tf.data.Dataset.from_tensor_slices({key: tf.gather(value, order) for key, value in examples.items()})
+
+        # While still encoded: what a resumed run skips is not decoded. Not Dataset.shuffle, which takes no seed that
+        # is known only when the epoch is.
+        return stream.batch(block).flat_map(shuffled)
 
     def load(key):
-        pixels = tf.ensure_shape(decode(key["encoded"]), [*static_shape[:2], 3])
+        pixels = tf.ensure_shape(decode(key["encoded"]), [height, width, 3])
         return {"image": pixels, "label": tf.cast(key["label"], tf.int32)}
 
     return Split(size, keys, load)

@@ -1,0 +1,32 @@
+"""He initialisation, drawn with NumPy."""
+
+import math
+import random
+
+import keras
+import numpy as np
+
+
+@keras.saving.register_keras_serializable(package="keras_resnets")
+class FanOutNormal(keras.initializers.Initializer):
+    """N(0, 2 / n) with n = k * k * filters, as in the ResNet authors' Torch code (and torchvision's "fan_out").
+
+    Keras's VarianceScaling has the same distribution, but its draws take a third of the time to build ResNet-101.
+
+    Args:
+        seed: integer for the same values at every call, or None for new ones, which `keras.utils.set_random_seed`
+            determines.
+    """
+
+    def __init__(self, seed=None):
+        self.seed = seed
+
+    def __call__(self, shape, dtype=None):
+        """Returns a kernel (height, width, input channels, filters)."""
+        seed = random.getrandbits(32) if self.seed is None else self.seed
+        values = np.random.default_rng(seed).standard_normal(shape, np.float32)
+        values *= math.sqrt(2 / (math.prod(shape[:-2]) * shape[-1]))
+        return keras.ops.convert_to_tensor(values, dtype)
+
+    def get_config(self):
+        return {"seed": self.seed}
