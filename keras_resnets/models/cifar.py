@@ -12,7 +12,7 @@
 
 from keras_resnets.errors import ArgumentError
 from keras_resnets.models.image_model import image_model
-from keras_resnets.models.residual import check_unit, conv_bn, relu, stage
+from keras_resnets.models.residual import check_unit, conv_bn, relu, stages
 from keras_resnets.models.variant import variant
 
 FILTERS = (16, 32, 64)
@@ -62,18 +62,7 @@ def CifarResNet(
 
     def trunk(x):
         x = relu(conv_bn(x, FILTERS[0], 3, "conv1"), "conv1_out")
-        for i, filters in enumerate(FILTERS):
-            x = stage(
-                x,
-                units,
-                filters,
-                strides=1 if i == 0 else 2,
-                name=f"conv{i + 2}",
-                shortcut=shortcut,
-                bottleneck=bottleneck,
-                zero_gamma=zero_gamma,
-            )
-        return x
+        return stages(x, 3 * (units,), FILTERS, shortcut=shortcut, bottleneck=bottleneck, zero_gamma=zero_gamma)
 
     return image_model(
         trunk,

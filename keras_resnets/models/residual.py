@@ -1,7 +1,7 @@
 """The residual unit of "Deep Residual Learning for Image Recognition" (He et al., 2015; arXiv 1512.03385, section 3).
 
 A unit computes `relu(shortcut(x) + branch(x))`. Both parts are small functions in tables, `SHORTCUTS` and the two
-branches, and nets are built by calling `stage` once for every map size. Layers are named as in keras.applications:
+branches; `stages` stacks the units of a whole net. Layers are named as in keras.applications:
 `conv2_block1_0_conv` is the projection of the first unit of conv2_x, `_1_`, `_2_`, `_3_` are the layers of its branch.
 
 Shapes: B batch, H and W map size, C channels; tensors are (B, H, W, C), channels last.
@@ -104,29 +104,32 @@ def check_unit(shortcut, stride_in="1x1", zero_gamma=False):
         raise ArgumentError("zero_gamma=True would make a net without shortcuts constant: leave one of them out.")
 
 
-def stage(x, units, filters, strides, name, *, shortcut, bottleneck=False, stride_in="1x1", zero_gamma=False):
-    """A stack of residual units on maps of one size.
+def stages(x, block_counts, filters, *, shortcut, bottleneck=False, stride_in="1x1", zero_gamma=False):
+    """Stacks of residual units, called conv2, conv3, ...: each on maps of one size, half the size of the one before.
+
+    The last activation of a stack is called `conv2_out`, `conv3_out`, ...
 
     Args:
         x: (B, H, W, C), non-negative (the output of a ReLU).
-        units: number of units.
-        filters: filters of the 3x3 convolutions.
-        strides: stride of the first unit.
-        name: "conv2", "conv3", ...; the last activation is called `{name}_out`.
-        shortcut: "A", "B" or "C", or None for a plain stack.
+        block_counts: units of each stack.
+        filters: filters of the 3x3 convolutions of each stack.
+        shortcut: "A", "B" or "C", or None for plain stacks.
         bottleneck: whether units are 1x1, 3x3, 1x1 instead of two 3x3.
         stride_in: "1x1" or "3x3", where a bottleneck has its stride.
         zero_gamma: start the last gamma of each branch at 0, so that each unit starts as its shortcut.
 
     Returns:
-        (B, ceil(H / strides), ceil(W / strides), filters), four times the filters for bottlenecks.
+        (B, h, w, filters[-1]), four times the filters for bottlenecks; h is H halved, rounding up, at every stack but
+        the first.
     """
     branch = bottleneck_branch if bottleneck else basic_branch
-    for i in range(1, units + 1):
-        unit = f"{name}_block{i}"
-        y = branch(x, filters, strides, stride_in, unit, zero_gamma)
-        if shortcut is not None:
-            y = keras.layers.Add(name=f"{unit}_add")([SHORTCUTS[shortcut](x, y.shape[-1], strides, unit), y])
-        x = relu(y, f"{name}_out" if i == units else f"{unit}_out")
-        strides = 1
+    for i, (units, width) in enumerate(zip(block_counts, filters)):
+        stage = f"conv{i + 2}"
+        for j in range(1, units + 1):
+            unit = f"{stage}_block{j}"
+            strides = 2 if i > 0 and j == 1 else 1
+            y = branch(x, width, strides, stride_in, unit, zero_gamma)
+            if shortcut is not None:
+                y = keras.layers.Add(name=f"{unit}_add")([SHORTCUTS[shortcut](x, y.shape[-1], strides, unit), y])
+            x = relu(y, f"{stage}_out" if j == units else f"{unit}_out")
     return x

@@ -19,7 +19,7 @@ import keras
 
 from keras_resnets.errors import ArgumentError
 from keras_resnets.models.image_model import image_model
-from keras_resnets.models.residual import check_unit, conv_bn, relu, stage
+from keras_resnets.models.residual import check_unit, conv_bn, relu, stages
 from keras_resnets.models.variant import variant
 
 
@@ -86,19 +86,15 @@ def ResNet(
         x = relu(conv_bn(x, filters[0], 7, "conv1", strides=2), "conv1_out")
         x = keras.layers.ZeroPadding2D(1, name="pool1_pad")(x)
         x = keras.layers.MaxPooling2D(3, strides=2, name="pool1_pool")(x)
-        for i, (units, width) in enumerate(zip(block_counts, filters)):
-            x = stage(
-                x,
-                units,
-                width,
-                strides=1 if i == 0 else 2,  # The max pooling has already halved the map for conv2_x.
-                name=f"conv{i + 2}",
-                shortcut=shortcut,
-                bottleneck=bottleneck,
-                stride_in=stride_in,
-                zero_gamma=zero_gamma,
-            )
-        return x
+        return stages(
+            x,
+            block_counts,
+            filters,
+            shortcut=shortcut,
+            bottleneck=bottleneck,
+            stride_in=stride_in,
+            zero_gamma=zero_gamma,
+        )
 
     return image_model(
         trunk,
