@@ -31,7 +31,7 @@ def run(main, define_flags):
         except (ArgumentError, OSError) as error:
             sys.exit(f"error: {error}")
         except KeyboardInterrupt:
-            sys.exit("interrupted")
+            sys.exit("interrupted: the same command goes on from the last checkpoint, if this was training")
 
     app.run(guarded)
 

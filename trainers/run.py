@@ -93,12 +93,21 @@ class Run:
 
 
 def _check_same(config, before, path):
+    config, before = _flat(config), _flat(before)
     for key in [*config, *before]:
-        if key != "versions" and config.get(key) != before.get(key):
+        if not key.startswith("versions") and config.get(key) != before.get(key):
             raise ArgumentError(
                 f"--model_dir={path} holds a run with {key}={before.get(key)}, not {config.get(key)}: "
                 "repeat its flags to go on with it, or choose another folder."
             )
+
+
+def _flat(config):
+    """Returns the fields of a configuration, those inside of others as "recipe.batch_size"."""
+    flat = {}
+    for key, value in config.items():
+        flat |= {f"{key}.{inner}": v for inner, v in value.items()} if isinstance(value, dict) else {key: value}
+    return flat
 
 
 def _write_json(path, content):

@@ -23,7 +23,9 @@ def read_hdf5(path):
         ArgumentError: if the file is missing, damaged or of another format.
     """
     if not os.path.isfile(path):
-        raise ArgumentError(f"weights={str(path)!r} is neither None nor an existing file.")
+        raise ArgumentError(
+            f"weights={str(path)!r} is neither None nor an existing file: give the path of an .h5 file."
+        )
     try:
         with h5py.File(path, "r") as file:
             if "layers" in file:

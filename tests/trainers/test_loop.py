@@ -154,6 +154,8 @@ def test_a_folder_belongs_to_one_run(tmp_path):
     assert json.loads((tmp_path / "run" / "config.json").read_text()) == json.loads(json.dumps(config))
     with pytest.raises(ArgumentError, match="holds a run with seed=5, not 6: repeat its flags"):
         run.begin({**config, "seed": 6})
+    with pytest.raises(ArgumentError, match="holds a run with recipe.batch_size=8, not 9: repeat its flags"):
+        run.begin({**config, "recipe": {**config["recipe"], "batch_size": 9}})
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "thesis.txt").write_text("precious")
     with pytest.raises(ArgumentError, match="is not empty and holds no run: choose another folder"):

@@ -59,9 +59,8 @@ def _subfolder(root, names):
     for name in names:
         if (root / name).is_dir():
             return root / name
-    raise ArgumentError(
-        f"--dataset=folder:{root}: there is no folder {' or '.join(str(root / name) for name in names)}."
-    )
+    missing = " or ".join(str(root / name) for name in names)
+    raise ArgumentError(f"--dataset=folder:{root}: there is no folder {missing}; expected train/CLASS/ and val/CLASS/.")
 
 
 def _labelled_files(folder, labels):
