@@ -136,13 +136,13 @@ def _python(program):
     return subprocess.run([sys.executable, "-c", program], check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
-def define_flags():
+def _define_flags():
     flags.DEFINE_multi_enum("benchmark", list(BENCHMARKS), list(BENCHMARKS), "What to measure; may be repeated.")
     flags.DEFINE_integer("repeats", 5, "Times that each is measured; the median counts.", lower_bound=1)
     flags.DEFINE_string("output", None, "JSON file to write the figures to as well.")
 
 
-def main(arguments):
+def _main(arguments):
     cli.no_arguments(arguments)
     results = {}
     for name in flags.FLAGS.benchmark:
@@ -158,7 +158,8 @@ def main(arguments):
 
 
 def run():
-    cli.run(main, define_flags)
+    """Entry point of the command."""
+    cli.run(_main, _define_flags)
 
 
 if __name__ == "__main__":

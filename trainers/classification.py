@@ -179,7 +179,7 @@ def train(run, config, dataset, *, log_every, checkpoint_every, jit_compile=Fals
     return run.results()
 
 
-def define_flags():
+def _define_flags():
     cli.define_model_dir()
     cli.define_data()
     flags.DEFINE_string("model", None, "Name of the net: see keras_resnets.list_models().", required=True)
@@ -198,7 +198,7 @@ def define_flags():
     flags.mark_flags_as_mutual_exclusive(["epochs", "steps"])
 
 
-def main(arguments):
+def _main(arguments):
     cli.no_arguments(arguments)
     options = flags.FLAGS
     if options.deterministic:
@@ -238,7 +238,8 @@ def main(arguments):
 
 
 def run():
-    cli.run(main, define_flags)
+    """Entry point of the command."""
+    cli.run(_main, _define_flags)
 
 
 if __name__ == "__main__":

@@ -60,13 +60,13 @@ def _some(labels):
     return f"{', '.join(labels[:5])}{' ...' if len(labels) > 5 else ''} ({len(labels)})"
 
 
-def define_flags():
+def _define_flags():
     cli.define_model_dir()
     cli.define_data()
     flags.DEFINE_string("dataset", None, "Another data set with the same classes.")
 
 
-def main(arguments):
+def _main(arguments):
     cli.no_arguments(arguments)
     options = flags.FLAGS
     run = Run(options.model_dir)
@@ -78,7 +78,8 @@ def main(arguments):
 
 
 def run():
-    cli.run(main, define_flags)
+    """Entry point of the command."""
+    cli.run(_main, _define_flags)
 
 
 if __name__ == "__main__":

@@ -39,20 +39,21 @@ def slug(dataset):
     return re.sub(r"\W+", "_", re.split(r"[:/]", dataset.rstrip("/"))[-1])
 
 
-def define_flags():
+def _define_flags():
     cli.define_model_dir()
     flags.DEFINE_string("output", None, "Folder of all versions; default: saved_models/MODEL_DATASET.")
     flags.DEFINE_integer("version", None, "Version to write; default: the next free one.", lower_bound=1)
 
 
-def main(arguments):
+def _main(arguments):
     cli.no_arguments(arguments)
     options = flags.FLAGS
     print(export(Run(options.model_dir), options.output, options.version))
 
 
 def run():
-    cli.run(main, define_flags)
+    """Entry point of the command."""
+    cli.run(_main, _define_flags)
 
 
 if __name__ == "__main__":

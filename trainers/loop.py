@@ -178,7 +178,7 @@ class _Log:
 
     def training(self, step):
         """Logs the means since the last call; returns them as text."""
-        figures = {key: float(sum(step[key] for step in self._window)) / len(self._window) for key in self._window[0]}
+        figures = {key: float(sum(one[key] for one in self._window)) / len(self._window) for key in self._window[0]}
         figures["learning_rate"] = float(self._window[-1]["learning_rate"])
         if not math.isfinite(figures["loss"]):
             raise ArgumentError(

@@ -95,7 +95,7 @@ def table(answers, folder_is_label=False):
     return lines + ([f"{right} of {len(answers)} right"] if folder_is_label else [])
 
 
-def define_flags():
+def _define_flags():
     flags.DEFINE_string(
         "export", None, "A SavedModel of trainers.export, or the folder of its versions.", required=True
     )
@@ -105,7 +105,7 @@ def define_flags():
     flags.DEFINE_boolean("json", False, "Whether to print a JSON list instead of a table.")
 
 
-def main(arguments):
+def _main(arguments):
     options = flags.FLAGS
     files = find_images(arguments)
     answers = list(predict(SavedModelSession(options.export), files))
@@ -116,7 +116,8 @@ def main(arguments):
 
 
 def run():
-    cli.run(main, define_flags)
+    """Entry point of the command."""
+    cli.run(_main, _define_flags)
 
 
 if __name__ == "__main__":

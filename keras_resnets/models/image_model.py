@@ -37,20 +37,21 @@ def image_model(
     Returns:
         A flat `keras.Model`.
     """
-    check_head(include_top, pooling, classes, classifier_activation, default_classes)
+    _check_head(include_top, pooling, classes, classifier_activation, default_classes)
     if input_tensor is not None and not keras.backend.is_keras_tensor(input_tensor):
         raise ArgumentError(f"input_tensor is a {type(input_tensor).__name__}: pass a Keras tensor, as of keras.Input.")
     image = input_tensor
     if image is None:
-        image = keras.Input(input_shape or default_shape(include_top, default_size))
-    check_image(image, input_tensor, input_shape, minimum_size)
+        default_shape = (default_size, default_size, 3) if include_top else (None, None, 3)
+        image = keras.Input(input_shape or default_shape)
+    _check_image(image, input_tensor, input_shape, minimum_size)
     x = trunk(image)
     if include_top or pooling == "avg":
         x = keras.layers.GlobalAveragePooling2D(name="avg_pool")(x)
     elif pooling == "max":
         x = keras.layers.GlobalMaxPooling2D(name="max_pool")(x)
     if include_top:
-        x = classifier(x, classes, classifier_activation)
+        x = _classifier(x, classes, classifier_activation)
     inputs = keras.utils.get_source_inputs(image)
     model = keras.Model(inputs[0] if len(inputs) == 1 else inputs, x, name=name)
     if weights is not None:
@@ -58,17 +59,13 @@ def image_model(
     return model
 
 
-def classifier(x, classes, activation):
+def _classifier(x, classes, activation):
     """The last layer, named `predictions`; its softmax is in full precision also under a mixed policy."""
     dtype = keras.config.dtype_policy().variable_dtype
     return keras.layers.Dense(int(classes), activation=activation, dtype=dtype, name="predictions")(x)
 
 
-def default_shape(include_top, size):
-    return (size, size, 3) if include_top else (None, None, 3)
-
-
-def check_head(include_top, pooling, classes, classifier_activation, default_classes):
+def _check_head(include_top, pooling, classes, classifier_activation, default_classes):
     if pooling not in (None, "avg", "max"):
         raise ArgumentError(f"pooling={pooling!r} is unknown: use None, 'avg' or 'max'.")
     if not isinstance(classes, numbers.Integral) or classes < 1:
@@ -81,7 +78,7 @@ def check_head(include_top, pooling, classes, classifier_activation, default_cla
         )
 
 
-def check_image(image, input_tensor, input_shape, minimum_size):
+def _check_image(image, input_tensor, input_shape, minimum_size):
     if keras.config.image_data_format() != "channels_last":
         raise ArgumentError(
             "keras.config.image_data_format() is 'channels_first', and these nets are channels last: "

@@ -52,6 +52,7 @@ def conv_bn(x, filters, kernel_size, prefix, strides=1, zero_gamma=False):
 
 
 def relu(x, name):
+    """A ReLU as a layer with a name."""
     return keras.layers.Activation("relu", name=name)(x)
 
 
@@ -70,6 +71,7 @@ def bottleneck_branch(x, filters, strides, stride_in, name, zero_gamma):
 
 
 def projection(x, filters, strides, name):
+    """Option C: a 1x1 convolution with batch normalization, whether dimensions grow or not."""
     return conv_bn(x, filters, 1, f"{name}_0", strides)
 
 

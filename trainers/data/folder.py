@@ -87,9 +87,10 @@ def _file_split(files):
 
 def _decodable(folder, files):
     """Leaves out what does not decode; a damaged file found in the middle of training would end it."""
-    good = tf.data.Dataset.from_tensor_slices([file for file, _ in files]) if files else []
-    if files:
-        good = good.enumerate().map(_try_to_decode, num_parallel_calls=tf.data.AUTOTUNE).ignore_errors()
+    if not files:
+        return []
+    paths = tf.data.Dataset.from_tensor_slices([file for file, _ in files])
+    good = paths.enumerate().map(_try_to_decode, num_parallel_calls=tf.data.AUTOTUNE).ignore_errors()
     indices = set()
     with Progress(len(files), f"reading {folder}", unit="images") as progress:
         for index, _ in good:
