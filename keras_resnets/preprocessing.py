@@ -19,12 +19,14 @@ class Preprocessing:
         short_side: length of the image's short side after resizing, in pixels; at least `size`.
         mean: of each channel, in 0..255; subtracted.
         std: of each channel, in 0..255; divided by.
+        bgr: whether the net takes the channels in the order blue, green, red; `mean` and `std` are red, green, blue.
     """
 
     size: int
     short_side: int
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    bgr: bool = False
 
     def __post_init__(self):
         object.__setattr__(self, "mean", tuple(map(float, self.mean)))
@@ -64,8 +66,9 @@ class Preprocessing:
         return cropped if images.shape.rank == 4 else cropped[0]
 
     def normalize(self, images):
-        """Returns (images - mean) / std as float32, of any shape (..., 3)."""
-        return (tf.cast(images, tf.float32) - tf.constant(self.mean)) / tf.constant(self.std)
+        """Returns (images - mean) / std as float32, of any shape (..., 3), in the net's order of channels."""
+        normalized = (tf.cast(images, tf.float32) - tf.constant(self.mean)) / tf.constant(self.std)
+        return normalized[..., ::-1] if self.bgr else normalized
 
     def __call__(self, images):
         """Returns what the net takes for (H, W, 3) or (B, H, W, 3): `normalize(crop(images))`."""

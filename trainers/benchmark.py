@@ -15,9 +15,11 @@ import tensorflow as tf
 from absl import flags
 
 import keras_resnets
-from trainers import cli, loop, recipes
+from trainers import cli
 from trainers.classification import Classification, configure
 from trainers.data.dataset import open_dataset
+from trainers.state import State
+from trainers.training_step import training_step
 
 
 def import_time(repeats):
@@ -45,20 +47,18 @@ def train_cifar_resnet20(repeats):
     """Images per second of the loop's training step at batch 128, and of a plain Keras step (no L2, no figures)."""
     dataset = open_dataset("digits")
     config = configure("cifar_resnet20", "digits", dataset, "cifar", steps=100)
-    recipe = recipes.Recipe(**config["recipe"])
     task = Classification(config, dataset)
-    batch = next(iter(task.training_batches(0, 1)))
-    settings = loop.Settings(recipe.optimizer(100), recipe.weight_decay, recipe.batch_size, 100, 1, 1, 1)
-    model = task.build_model()
-    settings.optimizer.build(model.trainable_variables)
-    ours = loop.training_step(task, model, settings)
+    recipe = task.recipe
+    batch = next(iter(task.training_batches(0, tf.distribute.InputContext())))
+    state = State(task, recipe, config["steps"], "float32")
+    ours = tf.function(training_step(task, state, recipe))
     plain_model, optimizer = task.build_model(), keras.optimizers.SGD(0.1, momentum=0.9)
     optimizer.build(plain_model.trainable_variables)
 
     @tf.function
     def plain(batch):
         with tf.GradientTape() as tape:
-            logits = plain_model(batch["image"], training=True)
+            logits = plain_model(tf.cast(batch["image"], tf.float32), training=True)
             loss = tf.reduce_mean(
                 keras.losses.sparse_categorical_crossentropy(batch["label"], logits, from_logits=True)
             )

@@ -15,13 +15,17 @@ from absl import flags
 import keras_resnets
 from keras_resnets.models import registry
 from keras_resnets.preprocessing import Preprocessing
-from trainers import cli, loop, plots, recipes
+from keras_resnets.weights import load_weights, preprocessing_of
+from trainers import cli, loop, plots, recipes, transfer
 from trainers.data.augmentation import AUGMENTATIONS
-from trainers.data.dataset import absolute, open_dataset
+from trainers.data.dataset import absolute, hold_out, open_dataset
+from trainers.data.mixing import mix
 from trainers.data.pipeline import evaluation_batches, training_batches
+from trainers.distribution import is_chief
 from trainers.run import Run
 
-EVALUATION_BATCH = 250
+EVALUATION_BATCH = 250  # of one replica
+MINIMUM_EPOCH = 10  # steps between two evaluations, also of a tiny data set
 
 
 class Classification:
@@ -35,78 +39,124 @@ class Classification:
     def __init__(self, config, dataset):
         self.config = config
         self.dataset = dataset
+        self.recipe = recipes.Recipe(**config["recipe"])
         self.preprocessing = Preprocessing(**config["preprocessing"])
-        self._logits = tf.function(self._forward, reduce_retracing=True)
 
     def build_model(self, classifier_activation=None):
         """Returns a new model; its output is logits (B, classes), unless an activation is given."""
         keras.utils.set_random_seed(self.config["seed"])
         size = self.preprocessing.size
-        return keras_resnets.create_model(
+        model = keras_resnets.create_model(
             self.config["model"],
             input_shape=(size, size, 3),
             classes=len(self.config["labels"]),
             classifier_activation=classifier_activation,
         )
+        transfer.freeze(model, self.config["freeze"])
+        if self.recipe.batch_norm_momentum is not None:
+            for layer in model.layers:
+                if isinstance(layer, keras.layers.BatchNormalization):
+                    layer.momentum = self.recipe.batch_norm_momentum
+        return model
 
-    def training_batches(self, first_step, steps):
-        """Returns batches of `image` (B, size, size, 3) float32 in 0..255, augmented, and `label` (B,) int32."""
-        recipe = self.config["recipe"]
-        augment = AUGMENTATIONS.get(recipe["augmentation"], lambda image, seed, fill: image)
+    def initialize(self, model):
+        """Loads the weights of --init_weights; a classifier of other classes stays as it is."""
+        if self.config["init_weights"] is not None:
+            load_weights(model, self.config["init_weights"], new_classifier=True)
+
+    def learning_rate_factors(self, model):
+        """Returns the factors of --stage_learning_rates for each trainable variable, or None."""
+        return transfer.learning_rate_factors(model, self.config["stage_learning_rates"])
+
+    def training_batches(self, first_step, context):
+        """Returns batches of `image` (B, size, size, 3) uint8, augmented, and `label` (B,) int32.
+
+        With mixing, also `other_label` (B,) int32 and `share` (B,) float32: see `trainers.data.mixing`.
+        """
+        recipe, augment = self.recipe, AUGMENTATIONS[self.recipe.augmentation]
 
         def transform(example, seed):
-            image = augment(self.preprocessing.crop(example["image"]), seed, self.preprocessing.mean)
-            return {"image": image, "label": example["label"]}
+            return {
+                "image": augment(example["image"], self.preprocessing, seed),
+                "label": example["label"],
+                "seed": seed,
+            }
 
-        return training_batches(
+        def finish(batch):
+            seed = batch.pop("seed")[0]
+            if recipe.mixup_alpha is not None:
+                batch = mix(batch, seed, recipe.mixup_alpha, recipe.cutmix_alpha)
+            # A quarter of the bytes of float32, on their way to the device.
+            return {**batch, "image": tf.cast(tf.round(batch["image"]), tf.uint8)}
+
+        batches = training_batches(
             self.dataset.train,
             transform,
-            batch_size=recipe["batch_size"],
+            batch_size=recipe.batch_size,
             first_step=first_step,
-            steps=steps,
             seed=self.config["seed"],
+            context=context,
         )
+        return batches.map(finish, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+    def evaluation_batches(self, context=None):
+        """Returns batches of `image` (B, size, size, 3) float32, 0..255, `label` (B,) int32 and `weight`."""
+
+        def transform(example):
+            return {"image": self.preprocessing.crop(example["image"].pixels()), "label": example["label"]}
+
+        return evaluation_batches(self.dataset.test, transform, batch_size=EVALUATION_BATCH, context=context)
 
     def losses(self, model, batch, training):
         """Returns the mean cross entropy, and the share of wrong answers as `training_error`."""
-        labels = batch["label"]
-        logits = self._forward(model, batch["image"], training)
-        cross_entropy = keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)
+        labels, share = batch["label"], batch.get("share", 1.0)
+        logits = self._logits(model, batch["image"], training)
+        cross_entropy = share * self._cross_entropy(labels, logits)
+        if "share" in batch:
+            cross_entropy += (1 - share) * self._cross_entropy(batch["other_label"], logits)
         right = keras.metrics.sparse_categorical_accuracy(labels, logits)
         return {"cross_entropy": tf.reduce_mean(cross_entropy)}, {"training_error": 1 - tf.reduce_mean(right)}
 
-    def evaluate(self, model):
-        """Returns `top1_error` and `top5_error` of the test split, as fractions."""
-        return top_errors(*self.predict(model))
+    def predictions(self, model, batch):
+        """Returns `label`, `predicted` and `rank`, all (B,) int32: how many classes are better than the true one.
 
-    def predict(self, model):
-        """Returns labels (N,) and logits (N, classes) of the test split, every image once, in order."""
+        Of classes with the same logit, the first is better; a logit that is not a number is never right.
+        """
+        labels, logits = batch["label"], self._logits(model, batch["image"], training=False)
+        logits = tf.where(tf.math.is_nan(logits), logits.dtype.min, logits)
+        order = tf.argsort(logits, axis=1, direction="DESCENDING", stable=True)
+        rank = tf.argmax(order == labels[:, tf.newaxis], axis=1, output_type=tf.int32)
+        return {"label": labels, "predicted": order[:, 0], "rank": rank}
 
-        def transform(example):
-            return {"image": self.preprocessing.crop(example["image"]), "label": example["label"]}
+    def metrics(self, predictions):
+        """Returns `top1_error` and `top5_error`: fractions of images whose label is not among the best 1 and 5."""
+        return {f"top{k}_error": float(np.mean(predictions["rank"] >= k)) for k in (1, 5)}
 
-        batches = evaluation_batches(self.dataset.test, transform, batch_size=EVALUATION_BATCH)
-        labels, logits = zip(*((batch["label"], self._logits(model, batch["image"])) for batch in batches))
-        return np.concatenate(labels), np.concatenate(logits)
+    def _cross_entropy(self, labels, logits):
+        targets = tf.one_hot(labels, logits.shape[-1])
+        smoothing = self.recipe.label_smoothing
+        return keras.losses.categorical_crossentropy(targets, logits, from_logits=True, label_smoothing=smoothing)
 
-    def _forward(self, model, images, training=False):
+    def _logits(self, model, images, training):
         return tf.cast(model(self.preprocessing.normalize(images), training=training), tf.float32)
 
 
-def top_errors(labels, logits):
-    """Returns `top1_error` and `top5_error`: the fractions of images whose label is not among the best 1 and 5.
-
-    Args:
-        labels: (N,) integers.
-        logits: (N, classes) array, or probabilities; of classes with the same value, the first is better.
-    """
-    # Not Keras's top-k accuracy: a label tied with the best counts as right there, so that constant logits, what a
-    # net that has collapsed gives, would be perfect.
-    best = np.argsort(-logits, axis=1, kind="stable")
-    return {f"top{k}_error": float(np.mean(np.all(best[:, :k] != labels[:, np.newaxis], axis=1))) for k in (1, 5)}
-
-
-def configure(model, dataset_name, dataset, recipe_name, *, data_dir=None, image_size=None, seed=0, **changes):
+def configure(
+    model,
+    dataset_name,
+    dataset,
+    recipe_name,
+    *,
+    data_dir=None,
+    image_size=None,
+    holdout=None,
+    precision="float32",
+    init_weights=None,
+    freeze=(),
+    stage_learning_rates=None,
+    seed=0,
+    **changes,
+):
     """Makes a run's configuration: everything needed to repeat it.
 
     Args:
@@ -116,6 +166,11 @@ def configure(model, dataset_name, dataset, recipe_name, *, data_dir=None, image
         recipe_name: a row of `trainers.recipes.RECIPES`.
         data_dir: the value of --data_dir.
         image_size: side of the square that the net sees; by default that of the data set's images, or the net's own.
+        holdout: the value of --holdout.
+        precision: the value of --precision.
+        init_weights: the value of --init_weights.
+        freeze: names of stages.
+        stage_learning_rates: dict of stages to factors.
         seed: integer.
         **changes: fields of the recipe to change; None leaves the recipe's value.
 
@@ -129,22 +184,30 @@ def configure(model, dataset_name, dataset, recipe_name, *, data_dir=None, image
     size = image_size or dataset.side or registry.find(model).size
     # The papers' proportion of the image's short side to the crop, for images that are not of one size already.
     short_side = size if dataset.side else round(size * 256 / 224)
+    preprocessing = Preprocessing(size, short_side, dataset.mean, dataset.std)
+    if init_weights is not None:
+        preprocessing = preprocessing_of(init_weights, preprocessing)
     return {
         "task": "classification",
         "model": model,
         "dataset": absolute(dataset_name),
         "data_dir": data_dir and os.path.abspath(data_dir),
+        "holdout": holdout,
         "labels": list(dataset.labels),
-        "preprocessing": dataclasses.asdict(Preprocessing(size, short_side, dataset.mean, dataset.std)),
+        "preprocessing": dataclasses.asdict(preprocessing),
         "recipe_name": recipe_name,
         "recipe": dataclasses.asdict(recipe),
         "steps": recipe.total_steps(dataset.train.size),
+        "precision": precision,
+        "init_weights": init_weights and os.path.abspath(init_weights),
+        "freeze": list(freeze),
+        "stage_learning_rates": stage_learning_rates or {},
         "seed": seed,
         "versions": {"tensorflow": tf.__version__, "keras": keras.__version__},
     }
 
 
-def train(run, config, dataset, *, log_every, checkpoint_every, jit_compile=False):
+def train(run, config, dataset, *, log_every=20, checkpoint_every=None, **settings):
     """Trains a run to its end, or goes on with it; writes its results and its learning curve.
 
     Args:
@@ -153,7 +216,7 @@ def train(run, config, dataset, *, log_every, checkpoint_every, jit_compile=Fals
         dataset: the `ImageDataset` of the configuration.
         log_every: steps between two lines of metrics.jsonl.
         checkpoint_every: steps between two checkpoints; None for an epoch.
-        jit_compile: whether XLA compiles the training step.
+        **settings: other fields of `trainers.loop.Settings`.
 
     Returns:
         The content of results.json.
@@ -161,75 +224,81 @@ def train(run, config, dataset, *, log_every, checkpoint_every, jit_compile=Fals
     run.check(config)
     if run.results() is not None:
         return run.results()
-    recipe = recipes.Recipe(**config["recipe"])
-    epoch = math.ceil(dataset.train.size / recipe.batch_size)
+    task = Classification(config, dataset)
+    epoch = max(MINIMUM_EPOCH, math.ceil(dataset.train.size / task.recipe.batch_size))
     settings = loop.Settings(
-        optimizer=recipe.optimizer(config["steps"]),
-        weight_decay=recipe.weight_decay,
-        batch_size=recipe.batch_size,
+        recipe=task.recipe,
         steps=config["steps"],
         log_every=log_every,
         evaluate_every=epoch,
         checkpoint_every=checkpoint_every or epoch,
-        jit_compile=jit_compile,
+        precision=config["precision"],
+        **settings,
     )
-    results = loop.train(Classification(config, dataset), run, settings)
-    plots.learning_curve(run.metrics(), f"{config['model']} on {config['dataset']}", run.learning_curve)
+    results = loop.train(task, run, settings)
+    if run.chief:
+        plots.learning_curve(run.metrics(), f"{config['model']} on {config['dataset']}", run.learning_curve)
     run.finish(results)
-    return run.results()
+    return results
 
 
 def _define_flags():
     cli.define_model_dir()
     cli.define_data()
+    cli.define_distribution()
     flags.DEFINE_string("model", None, "Name of the net: see keras_resnets.list_models().", required=True)
     flags.DEFINE_string("dataset", None, "digits, idx:PATH, folder:PATH or tfds:NAME.", required=True)
     flags.DEFINE_string("recipe", None, f"One of {', '.join(recipes.RECIPES)}; by default what suits the data set.")
     flags.DEFINE_integer("image_size", None, "Side of the net's square input, in pixels.", lower_bound=1)
+    flags.DEFINE_integer("holdout", None, "Training images to measure with, instead of the test split.", lower_bound=1)
     flags.DEFINE_float("epochs", None, "Passes over the training images, instead of the recipe's.", lower_bound=0)
     flags.DEFINE_integer("steps", None, "Training steps, instead of the recipe's.", lower_bound=1)
-    flags.DEFINE_integer("batch_size", None, "Images of a step, instead of the recipe's.", lower_bound=1)
+    flags.DEFINE_integer(
+        "batch_size", None, "Images of a step on all replicas, instead of the recipe's.", lower_bound=1
+    )
     flags.DEFINE_float("learning_rate", None, "The highest, instead of the recipe's.", lower_bound=0)
+    flags.DEFINE_float("weight_decay", None, "L2, instead of the recipe's.", lower_bound=0)
+    flags.DEFINE_float("clip_norm", None, "Largest norm of the gradients, instead of the recipe's.", lower_bound=0)
+    flags.DEFINE_integer("accumulation", None, "Parts that a batch is computed in, to need less memory.", lower_bound=1)
+    flags.DEFINE_float("ema_decay", None, "Of the moving average of the weights, which is then used.", 0, 1)
+    flags.DEFINE_string("init_weights", None, "File of weights to start from, as for a builder's weights=.")
+    flags.DEFINE_list("freeze", [], "Stages that stay as they are, e.g. stem,conv2.")
+    flags.DEFINE_list("stage_learning_rates", [], "Factors of the learning rate, e.g. conv2=0.1,predictions=10.")
     flags.DEFINE_integer("seed", 0, "Of the initial weights, the order of the images and their augmentation.")
-    flags.DEFINE_boolean("deterministic", False, "Whether to use deterministic operations only (slower on GPUs).")
-    flags.DEFINE_integer("log_every", 20, "Steps between two lines of metrics.jsonl.", lower_bound=1)
-    flags.DEFINE_integer("checkpoint_every", None, "Steps between two checkpoints; default: an epoch.", lower_bound=1)
-    flags.DEFINE_boolean("jit_compile", False, "Whether XLA compiles the training step.")
+    cli.define_training()
     flags.mark_flags_as_mutual_exclusive(["epochs", "steps"])
 
 
 def _main(arguments):
     cli.no_arguments(arguments)
     options = flags.FLAGS
-    if options.deterministic:
-        tf.config.experimental.enable_op_determinism()
     # Unknown names are said before the data are read.
     registry.find(options.model)
     recipe_name = options.recipe or recipes.default_recipe(options.dataset)
     recipes.get_recipe(recipe_name)
+    rates = transfer.parse_rates(options.stage_learning_rates)
+    strategy = cli.strategy()
     dataset = open_dataset(options.dataset, options.data_dir, options.download)
+    if options.holdout is not None:
+        dataset = hold_out(dataset, options.holdout)
     config = configure(
         options.model,
         options.dataset,
         dataset,
         recipe_name,
-        data_dir=options.data_dir,
-        image_size=options.image_size,
-        seed=options.seed,
-        epochs=options.epochs,
-        steps=options.steps,
-        batch_size=options.batch_size,
-        learning_rate=options.learning_rate,
+        stage_learning_rates=rates,
+        **{
+            name: options[name].value
+            for name in (
+                "data_dir image_size holdout precision init_weights freeze seed epochs steps batch_size learning_rate "
+                "weight_decay clip_norm accumulation ema_decay"
+            ).split()
+        },
     )
-    run = Run(options.model_dir)
-    results = train(
-        run,
-        config,
-        dataset,
-        log_every=options.log_every,
-        checkpoint_every=options.checkpoint_every,
-        jit_compile=options.jit_compile,
-    )
+    run = Run(options.model_dir, is_chief(strategy))
+    results = train(run, config, dataset, strategy=strategy, **cli.training_settings())
+    if not run.chief:
+        return
     print(
         f"{config['model']} on {config['dataset']}: test accuracy {1 - results['top1_error']:.2%}, "
         f"top-5 {1 - results['top5_error']:.2%}, {results['step']} steps, {results['seconds']:.0f} s"

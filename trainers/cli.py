@@ -1,10 +1,16 @@
 """What the binaries share: how they start, and how they end when something is wrong."""
 
+import signal
 import sys
 
+import tensorflow as tf
 from absl import app, flags, logging
 
 from keras_resnets import ArgumentError
+from trainers.distribution import DISTRIBUTIONS, make_strategy
+from trainers.interruption import Interrupted
+
+SIGNAL_STATUS = 128  # plus the signal's number: the status of a process that a signal ended
 
 
 def run(main, define_flags):
@@ -30,8 +36,14 @@ def run(main, define_flags):
             main(argv[1:])
         except (ArgumentError, OSError) as error:
             sys.exit(f"error: {error}")
+        except Interrupted as stop:
+            print(stop, file=sys.stderr)
+            sys.exit(SIGNAL_STATUS + stop.signal)
         except KeyboardInterrupt:
-            sys.exit("interrupted: the same command goes on from the last checkpoint, if this was training")
+            print(
+                "interrupted: the same command goes on from the last checkpoint, if this was training", file=sys.stderr
+            )
+            sys.exit(SIGNAL_STATUS + signal.SIGINT)
 
     app.run(guarded)
 
@@ -47,7 +59,50 @@ def define_model_dir():
     flags.DEFINE_string("model_dir", None, "Folder of the training run.", required=True)
 
 
+def define_best():
+    """Defines --best."""
+    flags.DEFINE_boolean("best", False, "Whether to take the checkpoint with the lowest error, instead of the last.")
+
+
 def define_data():
     """Defines --data_dir and --download, for TensorFlow Datasets."""
     flags.DEFINE_string("data_dir", None, "Where TensorFlow Datasets keeps its data.")
     flags.DEFINE_boolean("download", False, "Whether TensorFlow Datasets may download what is missing.")
+
+
+def define_distribution():
+    """Defines the flags of `strategy`."""
+    flags.DEFINE_enum("distribution", "one_device", list(DISTRIBUTIONS), "Where the replicas are.")
+    flags.DEFINE_integer("replicas", None, "Of mirrored: GPUs to use; without GPUs, parts of the CPU.", lower_bound=1)
+    flags.DEFINE_string("tpu", None, 'Name or address of the TPU, or "local".')
+    flags.DEFINE_float("peer_timeout", 300, "Seconds to wait for the other machines of multi_worker.", lower_bound=0)
+
+
+def strategy():
+    """Returns the `tf.distribute.Strategy` that the flags of `define_distribution` say."""
+    options = flags.FLAGS
+    if options.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    return make_strategy(
+        options.distribution, replicas=options.replicas, tpu=options.tpu, peer_timeout=options.peer_timeout
+    )
+
+
+def define_training():
+    """Defines the flags of every training run, for `training_settings`."""
+    precisions = ["float32", "mixed_bfloat16", "mixed_float16"]
+    flags.DEFINE_enum("precision", "float32", precisions, "Of computations; weights are float32 in any case.")
+    flags.DEFINE_boolean("deterministic", False, "Whether to use deterministic operations only (slower on GPUs).")
+    flags.DEFINE_integer("log_every", 20, "Steps between two lines of metrics.jsonl.", lower_bound=1)
+    flags.DEFINE_integer("checkpoint_every", None, "Steps between two checkpoints; default: an epoch.", lower_bound=1)
+    flags.DEFINE_boolean("jit_compile", False, "Whether XLA compiles the training step.")
+    flags.DEFINE_boolean("sync_batch_norm", True, "Whether replicas share their batch statistics.")
+    flags.DEFINE_boolean("remat", False, "Whether to compute activations again, to need less memory.")
+    flags.DEFINE_integer("steps_per_call", 1, "Steps that one call of TensorFlow makes.", lower_bound=1)
+    flags.DEFINE_enum("on_nan", "stop", ["stop", "skip_step"], "What to do when a loss is not finite.")
+
+
+def training_settings():
+    """Returns the fields of `trainers.loop.Settings` that have flags of `define_training`, but for --precision."""
+    names = ["log_every", "checkpoint_every", "jit_compile", "sync_batch_norm", "remat", "steps_per_call", "on_nan"]
+    return {name: flags.FLAGS[name].value for name in names}

@@ -3,21 +3,21 @@
 python -m trainers.evaluate --model_dir=/tmp/digits
 """
 
-import numpy as np
 import tensorflow as tf
 from absl import flags
 
 from keras_resnets import ArgumentError
 from trainers import cli, plots
-from trainers.classification import Classification, top_errors
-from trainers.data.dataset import open_dataset
-from trainers.loop import restore_model
+from trainers.checkpoints import restore_model
+from trainers.classification import Classification
+from trainers.data.dataset import hold_out, open_dataset
+from trainers.loop import predictor
 from trainers.run import Run
 
 LARGEST_MATRIX = 50  # classes, in the picture
 
 
-def evaluate(run, dataset_name=None, data_dir=None, download=False):
+def evaluate(run, dataset_name=None, data_dir=None, download=False, best=False):
     """Evaluates the last checkpoint of a run on one crop of each test image.
 
     Writes `evaluation.json`, and for 50 classes at most `confusion_matrix.png`, into the run's folder.
@@ -27,6 +27,7 @@ def evaluate(run, dataset_name=None, data_dir=None, download=False):
         dataset_name: a value of --dataset with the run's classes; by default the run's own.
         data_dir: see `open_dataset`; by default the run's own.
         download: see `open_dataset`.
+        best: whether to evaluate the best checkpoint instead.
 
     Returns:
         The content of evaluation.json: `model`, `dataset`, `step`, `images`, `top1_error`, `top5_error`.
@@ -37,6 +38,8 @@ def evaluate(run, dataset_name=None, data_dir=None, download=False):
     config = run.config()
     dataset_name = dataset_name or config["dataset"]
     dataset = open_dataset(dataset_name, data_dir or config["data_dir"], download)
+    if config["holdout"] is not None and dataset_name == config["dataset"]:
+        dataset = hold_out(dataset, config["holdout"])
     if list(dataset.labels) != config["labels"]:
         raise ArgumentError(
             f"--dataset={dataset_name} has the classes {_some(dataset.labels)}, and {run.path} was trained on "
@@ -44,13 +47,14 @@ def evaluate(run, dataset_name=None, data_dir=None, download=False):
         )
     task = Classification(config, dataset)
     model = task.build_model()
-    step = restore_model(model, run)
-    labels, logits = task.predict(model)
+    step = restore_model(model, run, best)
+    predictions = predictor(task, model, tf.distribute.get_strategy())()
+    labels, predicted = predictions["label"], predictions["predicted"]
     results = {"model": config["model"], "dataset": dataset_name, "step": step, "images": len(labels)}
-    results |= top_errors(labels, logits)
+    results |= task.metrics(predictions)
     run.write_evaluation(results)
     if len(config["labels"]) <= LARGEST_MATRIX:
-        counts = tf.math.confusion_matrix(labels, np.argmax(logits, axis=1), len(config["labels"])).numpy()
+        counts = tf.math.confusion_matrix(labels, predicted, len(config["labels"])).numpy()
         title = f"{config['model']} on {dataset_name}: {results['top1_error']:.2%} wrong"
         plots.confusion_matrix(counts, config["labels"], title, run.confusion_matrix)
     return results
@@ -63,6 +67,7 @@ def _some(labels):
 def _define_flags():
     cli.define_model_dir()
     cli.define_data()
+    cli.define_best()
     flags.DEFINE_string("dataset", None, "Another data set with the same classes.")
 
 
@@ -70,7 +75,7 @@ def _main(arguments):
     cli.no_arguments(arguments)
     options = flags.FLAGS
     run = Run(options.model_dir)
-    results = evaluate(run, options.dataset, options.data_dir, options.download)
+    results = evaluate(run, options.dataset, options.data_dir, options.download, options.best)
     print(
         f"{results['model']} on {results['dataset']}, step {results['step']}, {results['images']} images: "
         f"top-1 error {results['top1_error']:.2%}, top-5 error {results['top5_error']:.2%}"

@@ -10,18 +10,19 @@ from absl import flags
 from keras_resnets.preprocessing import Preprocessing
 from keras_resnets.serving import export_classifier
 from trainers import cli
+from trainers.checkpoints import restore_model
 from trainers.classification import Classification
-from trainers.loop import restore_model
 from trainers.run import Run
 
 
-def export(run, base=None, version=None):
+def export(run, base=None, version=None, best=False):
     """Exports a run's net, with its preprocessing and labels.
 
     Args:
         run: a `Run`.
         base: folder of all versions; by default `saved_models/MODEL_DATASET`.
         version: positive integer, by default the next free one.
+        best: whether to export the best checkpoint instead of the last one.
 
     Returns:
         The path of the version's folder.
@@ -29,7 +30,7 @@ def export(run, base=None, version=None):
     config = run.config()
     # A new model in float32 and outside of any strategy's scope, whatever the training used.
     model = Classification(config, dataset=None).build_model(classifier_activation="softmax")
-    restore_model(model, run)
+    restore_model(model, run, best)
     base = base or f"saved_models/{config['model']}_{slug(config['dataset'])}"
     return export_classifier(model, Preprocessing(**config["preprocessing"]), config["labels"], base, version)
 
@@ -41,6 +42,7 @@ def slug(dataset):
 
 def _define_flags():
     cli.define_model_dir()
+    cli.define_best()
     flags.DEFINE_string("output", None, "Folder of all versions; default: saved_models/MODEL_DATASET.")
     flags.DEFINE_integer("version", None, "Version to write; default: the next free one.", lower_bound=1)
 
@@ -48,7 +50,7 @@ def _define_flags():
 def _main(arguments):
     cli.no_arguments(arguments)
     options = flags.FLAGS
-    print(export(Run(options.model_dir), options.output, options.version))
+    print(export(Run(options.model_dir), options.output, options.version, options.best))
 
 
 def run():

@@ -1,27 +1,37 @@
-"""One training loop for every task.
+"""One training loop for every task, on any strategy.
 
-A task is an object with a configuration, `config`, and four methods; the loop knows nothing else about it:
+A task is an object with a configuration, `config`, and these methods; the loop knows nothing else about it:
 
-- `build_model()` returns a `keras.Model` in its initial state;
-- `training_batches(first_step, steps)` returns a `tf.data.Dataset` of batches of static shape;
+- `build_model()` returns a new `keras.Model`, the same at every call;
+- `initialize(model)` gives it the weights that training starts from, where these are not the builder's;
+- `learning_rate_factors(model)` returns a factor of the learning rate for each trainable variable;
+- `training_batches(first_step, context)` and `evaluation_batches(context)` return a `tf.data.Dataset` of dicts of
+  static shape: one replica's share of a batch. `context` is the `tf.distribute.InputContext` of this machine. Padding
+  of the last evaluation batches has `weight` 0, examples have 1;
 - `losses(model, batch, training)` returns two dicts of float32 scalars: the terms of the loss, which are added up, and
   figures that are only logged; both are means over the batch;
-- `evaluate(model)` returns the figures of the test split, as a dict of floats.
+- `predictions(model, batch)` returns a dict of tensors (B, ...), all that `metrics` needs to know of the examples;
+- `metrics(predictions)` returns the figures of the test split as a dict of floats, from NumPy arrays (N, ...); the
+  first one is the criterion of the best checkpoint: the lower, the better.
 """
 
 import contextlib
 import dataclasses
-import math
-import pathlib
-import time
+import re
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_resnets import ArgumentError
+from trainers.checkpoints import Checkpoints
+from trainers.distribution import replica_batch
+from trainers.interruption import Interrupted, Interruption
 from trainers.progress import Progress
-
-CHECKPOINTS_KEPT = 3
+from trainers.recipes import Recipe
+from trainers.run_log import RunLog
+from trainers.state import State
+from trainers.training_step import training_step
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,24 +39,32 @@ class Settings:
     """How to train.
 
     Attributes:
-        optimizer: a new Keras optimizer.
-        weight_decay: see `trainers.recipes.Recipe`.
-        batch_size: examples of a step.
+        recipe: a `Recipe`.
         steps: of the whole run.
         log_every: steps between two lines of metrics.jsonl; there is one at every checkpoint in any case.
         evaluate_every: steps between two evaluations; there is one at the end in any case.
         checkpoint_every: steps between two checkpoints; there is one at the end in any case.
+        strategy: a `tf.distribute.Strategy`; None for the default one, on one device.
+        precision: "float32", "mixed_bfloat16" or "mixed_float16".
+        sync_batch_norm: whether batch normalization has the statistics of the whole batch, not of a replica's share.
         jit_compile: whether XLA compiles the training step.
+        remat: see `trainers.rematerialization`.
+        steps_per_call: steps that one call of TensorFlow makes; logs and checkpoints come between calls.
+        on_nan: what to do when a loss is not finite: "stop" the run, or "skip_step", which leaves everything as it was.
     """
 
-    optimizer: keras.optimizers.Optimizer
-    weight_decay: float
-    batch_size: int
+    recipe: Recipe
     steps: int
     log_every: int
     evaluate_every: int
     checkpoint_every: int
+    strategy: tf.distribute.Strategy | None = None
+    precision: str = "float32"
+    sync_batch_norm: bool = True
     jit_compile: bool = False
+    remat: bool = False
+    steps_per_call: int = 1
+    on_nan: str = "stop"
 
 
 def train(task, run, settings):
@@ -59,154 +77,224 @@ def train(task, run, settings):
 
     Returns:
         The last evaluation's line of metrics.jsonl: `step`, the figures, and `seconds`, over all sessions.
-    """
-    model, optimizer, steps = task.build_model(), settings.optimizer, settings.steps
-    optimizer.build(model.trainable_variables)
-    run.begin(task.config)  # Only now: arguments that no model can be built with leave no trace.
-    manager = _checkpoint_manager(model, optimizer, run)
-    step = _restore(manager)
-    run.drop_metrics_after(step)
-    log = _Log(run, settings.batch_size)
-    train_step = training_step(task, model, settings)
-
-    def due(step, interval):
-        return step % interval == 0 or step == steps
-
-    with Progress(steps * settings.batch_size, "training", "images", done=step * settings.batch_size) as progress:
-        for batch in task.training_batches(step, steps):
-            log.add(train_step(batch))
-            step += 1
-            progress.update(settings.batch_size)
-            # What is logged must not depend on where a run was resumed: a checkpoint ends a line's window, and comes
-            # after the lines of its step.
-            checkpoint = due(step, settings.checkpoint_every)
-            if checkpoint or due(step, settings.log_every):
-                progress.report(log.training(step))
-            if due(step, settings.evaluate_every):
-                progress.report(log.evaluation(step, task, model))
-            if checkpoint:
-                manager.save(step)
-    return log.results()
-
-
-def restore_model(model, run):
-    """Gives a model the weights of a run's last checkpoint.
-
-    Args:
-        model: as the task builds it.
-        run: a `trainers.run.Run`.
-
-    Returns:
-        The step of the checkpoint.
 
     Raises:
-        ArgumentError: if the run has no checkpoint yet.
+        ArgumentError: if the settings do not fit together, or the run cannot go on.
+        Interrupted: after SIGTERM or SIGINT, with the state saved.
     """
-    path = tf.train.latest_checkpoint(run.checkpoints)
-    if path is None:
-        raise ArgumentError(f"--model_dir={run.path} has no checkpoint yet: let its training go on.")
-    with _named_checkpoint(path):
-        tf.train.Checkpoint(model=model).restore(path).assert_existing_objects_matched().expect_partial()
-    return int(path.rpartition("-")[2])
+    strategy = settings.strategy or tf.distribute.get_strategy()
+    replica_batch(settings.recipe.batch_size, settings.recipe.accumulation, strategy)
+    if settings.jit_compile and strategy.num_replicas_in_sync > 1:
+        raise ArgumentError(
+            f"--jit_compile works with one replica in a process, and there are {strategy.num_replicas_in_sync}: "
+            "leave it out (on a TPU, XLA compiles every step in any case)."
+        )
+    with strategy.scope():
+        state = State(task, settings.recipe, settings.steps, settings.precision)
+    if settings.sync_batch_norm and strategy.num_replicas_in_sync > 1:
+        _synchronize_batch_normalization(state.model)
+    run.begin(task.config)  # Only now: arguments that no model can be built with leave no trace.
+    with run.locked(), Interruption() as interruption, _explained(strategy):
+        return _Training(task, run, settings, strategy, state).until_the_end(interruption)
 
 
-def training_step(task, model, settings):
-    """Returns the function of one step: batch to losses, losses to gradients, gradients to weights.
+class _Training:
+    """A run in progress."""
 
-    It takes a batch of the task and returns `loss` (L2 included), `learning_rate` and the task's figures, as scalars.
+    def __init__(self, task, run, settings, strategy, state):
+        self._task, self._run, self._settings = task, run, settings
+        self._strategy, self._state = strategy, state
+        self._checkpoints = Checkpoints(state.checkpoint(), run.checkpoints)
+        self._step = self._checkpoints.restore()
+        if not self._step:
+            for model in state.models():
+                task.initialize(model)
+        self._total = _total_over_replicas(strategy)
+        self._check_same_step_everywhere()
+        run.drop_metrics_after(self._step)
+        self._log = RunLog(run, settings.recipe.batch_size)
+        self._steps = self._compiled_steps()
+        self._predict = predictor(task, state.measured(), strategy)
+
+    def until_the_end(self, interruption):
+        """Trains; returns the last evaluation."""
+        settings, batch_size = self._settings, self._settings.recipe.batch_size
+        batches = self._strategy.distribute_datasets_from_function(
+            lambda context: self._task.training_batches(self._step, context)
+        )
+        iterator = iter(batches)
+        with Progress(
+            settings.steps * batch_size, "training", "images", self._step * batch_size, self._run.chief
+        ) as progress:
+            if self._step:
+                progress.report(f"going on from step {self._step}")
+            while self._step < settings.steps:
+                before = self._step
+                # Calls end at multiples of their length, wherever a run was interrupted.
+                self._step = min(before + settings.steps_per_call - before % settings.steps_per_call, settings.steps)
+                self._log.add(*self._steps(iterator, tf.constant(self._step - before)))
+                progress.update((self._step - before) * batch_size)
+                stopping = self._any_worker(interruption.signal)
+                self._log_and_save(before, stopping, progress)
+                if stopping:
+                    raise Interrupted(interruption.signal, self._step)
+        return self._log.results()
+
+    def _log_and_save(self, before, stopping, progress):
+        def due(interval):
+            return self._step // interval > before // interval or self._step == self._settings.steps
+
+        # What is logged must not depend on where a run was resumed: a checkpoint ends a line's window, and comes after
+        # the lines of its step.
+        checkpoint = stopping or due(self._settings.checkpoint_every)
+        if checkpoint or due(self._settings.log_every):
+            progress.report(self._log.training(self._step, self._settings.on_nan))
+        if due(self._settings.evaluate_every):
+            self._evaluate(progress)
+        if checkpoint and self._run.chief:
+            self._checkpoints.save(self._step)
+
+    def _evaluate(self, progress):
+        with self._log.evaluating():
+            metrics = self._task.metrics(self._predict())
+        progress.report(self._log.evaluation(self._step, metrics))
+        criterion = next(iter(metrics.values()))
+        if criterion < self._state.best.numpy():
+            self._state.best.assign(criterion)
+            if self._run.chief:
+                self._checkpoints.save_best(self._step)
+
+    def _compiled_steps(self):
+        """Returns the function of an iterator and a number of steps that makes them.
+
+        It returns the figures of each step, a dict of (steps,), and the seconds that were spent waiting for data.
+        """
+        settings, strategy = self._settings, self._strategy
+        one_step = training_step(
+            self._task,
+            self._state,
+            settings.recipe,
+            remat=settings.remat,
+            skip_nonfinite=settings.on_nan == "skip_step" or settings.precision == "mixed_float16",
+        )
+        one_step = tf.function(one_step, jit_compile=True) if settings.jit_compile else one_step
+
+        names = []
+
+        def first_replica(figures):
+            names.clear()
+            names.extend(figures)
+            return tf.stack([strategy.experimental_local_results(value)[0] for value in figures.values()])
+
+        @tf.function
+        def steps(iterator, count):
+            rows = tf.TensorArray(tf.float32, size=count)
+            waited = tf.constant(0.0, tf.float64)
+            for i in tf.range(count):
+                # A step that began before the last one ended would wait for its data meanwhile.
+                tf.autograph.experimental.set_loop_options(parallel_iterations=1)
+                start = tf.timestamp()
+                with tf.control_dependencies([start]):
+                    batch = next(iterator)
+                with tf.control_dependencies(tf.nest.flatten(batch, expand_composites=True)):
+                    waited += tf.timestamp() - start
+                figures = strategy.run(one_step, args=(batch,))
+                rows = rows.write(i, first_replica(figures))
+            return dict(zip(names, tf.unstack(rows.stack(), axis=1))), waited
+
+        return steps
+
+    def _any_worker(self, flag):
+        """Whether the flag is true on any of the machines, which must stop together."""
+        return bool(self._total(flag)) if _several_machines(self._strategy) else bool(flag)
+
+    def _check_same_step_everywhere(self):
+        if not _several_machines(self._strategy):
+            return
+        mean = self._total(self._step) / self._strategy.num_replicas_in_sync
+        if mean != self._step:
+            raise ArgumentError(
+                f"--model_dir={self._run.path}: this machine found step {self._step} there, others another: "
+                "it must be a folder that all machines share."
+            )
+
+
+def predictor(task, model, strategy):
+    """Returns a function without arguments that returns the predictions of every example of the test split, once.
+
+    Args:
+        task: see the module's docstring.
+        model: the `keras.Model` to evaluate, made in the strategy's scope.
+        strategy: the `tf.distribute.Strategy`.
+
+    Returns:
+        A function that returns a dict of NumPy arrays (N, ...), on one device in the data set's order.
     """
-    optimizer = settings.optimizer
-    kernels = [variable for variable in model.trainable_variables if variable.path.endswith("/kernel")]
 
-    @tf.function(jit_compile=settings.jit_compile)
-    def train_step(batch):
-        with tf.GradientTape() as tape:
-            losses, figures = task.losses(model, batch, training=True)
-            l2 = sum(tf.reduce_sum(tf.square(kernel.value)) for kernel in kernels)
-            loss = sum(losses.values()) + settings.weight_decay / 2 * l2
-        gradients = tape.gradient(loss, model.trainable_variables)
-        learning_rate = optimizer.learning_rate
-        optimizer.apply(gradients, model.trainable_variables)
-        return {"loss": loss, "learning_rate": learning_rate, **figures}
+    def on_replica(batch):
+        return {**task.predictions(model, batch), "weight": batch["weight"]}
 
-    return train_step
+    @tf.function
+    def gathered(batch):
+        predictions = strategy.run(on_replica, args=(batch,))
+        return {name: strategy.gather(values, axis=0) for name, values in predictions.items()}
 
+    def predict():
+        batches = strategy.distribute_datasets_from_function(task.evaluation_batches)
+        rows = [{name: values.numpy() for name, values in gathered(batch).items()} for batch in batches]
+        table = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+        examples = table.pop("weight") > 0
+        return {name: values[examples] for name, values in table.items()}
 
-def _checkpoint_manager(model, optimizer, run):
-    # A model's checkpoint leaves out the state of its random generators (dropout).
-    generators = [variable.value for variable in model.variables if variable.path.endswith("seed_generator_state")]
-    checkpoint = tf.train.Checkpoint(model=model, optimizer=optimizer, generators=generators)
-    return tf.train.CheckpointManager(checkpoint, run.checkpoints, max_to_keep=CHECKPOINTS_KEPT)
-
-
-def _restore(manager):
-    """Returns the step that the run is at: 0 without a checkpoint."""
-    if manager.latest_checkpoint is None:
-        return 0
-    with _named_checkpoint(manager.latest_checkpoint):
-        manager.checkpoint.restore(manager.latest_checkpoint).assert_existing_objects_matched()
-    return int(manager.checkpoint.optimizer.iterations)
+    return predict
 
 
 @contextlib.contextmanager
-def _named_checkpoint(path):
-    """Turns what TensorFlow raises for a damaged checkpoint into an error that names it."""
+def _explained(strategy):
+    """Turns what TensorFlow raises when machines or memory fail into an error that says what to do."""
     try:
         yield
-    except (tf.errors.OpError, AssertionError, IndexError, ValueError) as error:
-        reason = str(error).strip().split("\n")[0]
+    except tf.errors.ResourceExhaustedError as error:
         raise ArgumentError(
-            f"the checkpoint {path} cannot be read ({reason}): remove its files and its entry in "
-            f"{pathlib.Path(path).parent / 'checkpoint'} to use the one before."
+            f"out of memory ({_first_line(error)}): use a smaller --batch_size, a higher --accumulation, or --remat."
+        ) from error
+    except (
+        tf.errors.UnavailableError,
+        tf.errors.AbortedError,
+        tf.errors.CancelledError,
+        tf.errors.InternalError,
+        tf.errors.DeadlineExceededError,
+    ) as error:
+        if not _several_machines(strategy):
+            raise
+        raise ArgumentError(
+            f"another machine has stopped or cannot be reached ({_first_line(error)}): "
+            "give the same command on all machines again, to go on from the last checkpoint."
         ) from error
 
 
-class _Log:
-    """Writes figures to metrics.jsonl and TensorBoard."""
+def _first_line(error):
+    return re.sub(r"{{.*?}} ?", "", error.message.strip().split("\n")[0])[:200]
 
-    def __init__(self, run, batch_size):
-        self._run, self._batch_size = run, batch_size
-        lines = run.metrics()
-        self._seconds_before = lines[-1]["seconds"] if lines else 0.0
-        self._start = self._window_start = time.monotonic()
-        self._window = []
-        self._writers = {name: tf.summary.create_file_writer(str(run.tensorboard / name)) for name in ("train", "test")}
 
-    def add(self, figures):
-        """Collects the figures of one step."""
-        self._window.append(figures)
+def _several_machines(strategy):
+    return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
 
-    def training(self, step):
-        """Logs the means since the last call; returns them as text."""
-        figures = {key: float(sum(one[key] for one in self._window)) / len(self._window) for key in self._window[0]}
-        figures["learning_rate"] = float(self._window[-1]["learning_rate"])
-        if not math.isfinite(figures["loss"]):
-            raise ArgumentError(
-                f"the loss is {figures['loss']} at step {step}: "
-                "train with a lower --learning_rate, in another --model_dir."
-            )
-        seconds = time.monotonic() - self._window_start
-        figures["examples_per_second"] = round(len(self._window) * self._batch_size / seconds, 1)
-        self._window, self._window_start = [], time.monotonic()
-        return self._write("train", step, figures)
 
-    def evaluation(self, step, task, model):
-        """Evaluates and logs the figures; returns them as text."""
-        start = time.monotonic()
-        figures = task.evaluate(model)
-        self._window_start += time.monotonic() - start  # It is no part of the training's examples per second.
-        return self._write("test", step, figures)
+def _total_over_replicas(strategy):
+    """Returns the function of a number of this machine's that adds it up over all replicas of all machines."""
 
-    def results(self):
-        """Returns the last evaluation: its step, its figures, and the seconds of all sessions of the run."""
-        return [line for line in self._run.metrics() if "loss" not in line][-1]
+    def add(value):
+        return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, tf.identity(value))
 
-    def _seconds(self):
-        return round(self._seconds_before + time.monotonic() - self._start, 1)
+    @tf.function
+    def total(value):
+        return strategy.experimental_local_results(strategy.run(add, args=(value,)))[0]
 
-    def _write(self, split, step, figures):
-        self._run.log(step=step, **figures, seconds=self._seconds())
-        with self._writers[split].as_default(step):
-            for key, value in figures.items():
-                tf.summary.scalar(key, value)
-        return f"step {step}  " + "  ".join(f"{key} {value:.4g}" for key, value in figures.items())
+    return lambda value: total(tf.constant(value, tf.float64)).numpy()
+
+
+def _synchronize_batch_normalization(model):
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.synchronized = True

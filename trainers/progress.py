@@ -16,14 +16,15 @@ class Progress:
         title: what is being done.
         unit: plural noun, e.g. "images".
         done: work done before.
+        shown: whether to show anything.
     """
 
-    def __init__(self, total, title, unit, done=0):
+    def __init__(self, total, title, unit, done=0, shown=True):
         self._total, self._title, self._unit = total, title, unit
         self._first, self._done, self._start = done, done, time.monotonic()
         self._last_line = self._start
-        self._bar = None
-        if sys.stderr.isatty():
+        self._shown, self._bar = shown, None
+        if shown and sys.stderr.isatty():
             self._bar = tqdm(total=total, initial=done, desc=title, unit=f" {unit}", dynamic_ncols=True)
 
     def __enter__(self):
@@ -38,13 +39,15 @@ class Progress:
         self._done += amount
         if self._bar is not None:
             self._bar.update(amount)
-        elif time.monotonic() - self._last_line > SECONDS_BETWEEN_LINES:
+        elif self._shown and time.monotonic() - self._last_line > SECONDS_BETWEEN_LINES:
             self.report("")
 
     def report(self, text):
         """Shows figures: behind the bar on a terminal, else on a line of their own with the rate and the time left."""
         if self._bar is not None:
             self._bar.set_postfix_str(text)
+            return
+        if not self._shown:
             return
         self._last_line = time.monotonic()
         rate = (self._done - self._first) / max(self._last_line - self._start, 1e-9)

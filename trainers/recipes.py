@@ -7,25 +7,45 @@ import keras
 
 from keras_resnets import ArgumentError
 
+DECAY = 0.94
+OPTIMIZERS = {
+    "sgd": lambda learning_rate, momentum: keras.optimizers.SGD(learning_rate, momentum=momentum),
+    # Epsilon is inside the root, as in the authors' TensorFlow code.
+    "rmsprop": lambda learning_rate, momentum: keras.optimizers.RMSprop(
+        learning_rate, rho=0.9, momentum=momentum, epsilon=1.0
+    ),
+}
+
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """SGD with momentum, L2 and a schedule of the learning rate.
+    """An optimizer, a schedule of its learning rate, and what is done against overfitting.
 
     Attributes:
         batch_size: examples of a step, over all replicas.
         epochs: length of training in passes over the data; None where `steps` says it.
         steps: length of training in steps; None where `epochs` says it.
         learning_rate: the highest.
-        schedule: "steps" divides the learning rate by 10 at each of `drops`; "cosine" lets it fall to 0.
+        schedule: "steps" divides the learning rate by 10 at each of `drops`; "cosine" lets it fall to 0; "exponential"
+            multiplies it by 0.94, `decays` times.
         drops: fractions of the training at which "steps" drops.
+        decays: number of decays of "exponential".
         warmup_steps: steps at the start (half of the training at most): "steps" stays at `warmup_learning_rate`
             during them (arXiv 1512.03385, section 4.2), "cosine" rises linearly from it to `learning_rate`.
         warmup_learning_rate: see `warmup_steps`.
-        momentum: of SGD, in Caffe's form (the learning rate inside the velocity), which is Keras's.
+        optimizer: a name in `OPTIMIZERS`.
+        momentum: of the optimizer, in Caffe's form (the learning rate inside the velocity), which is Keras's.
         weight_decay: w in the term w / 2 * sum(weight ** 2) of the loss, over the kernels of convolutions and dense
             layers.
-        augmentation: a name in `trainers.data.augmentation.AUGMENTATIONS`, or None.
+        clip_norm: largest norm of all gradients together; None for no limit.
+        accumulation: parts into which a replica's share of a batch is cut, to need less memory; batch normalization
+            sees one part at a time.
+        label_smoothing: share of the target that is spread over all classes.
+        ema_decay: decay of the moving average of the weights, which is then evaluated and exported; None for none.
+        batch_norm_momentum: of the moving statistics; None for the net's own.
+        augmentation: a name in `trainers.data.augmentation.AUGMENTATIONS`.
+        mixup_alpha: see `trainers.data.mixing`; None for no mixing.
+        cutmix_alpha: likewise; None exactly when `mixup_alpha` is.
     """
 
     batch_size: int
@@ -34,19 +54,36 @@ class Recipe:
     learning_rate: float
     schedule: str
     drops: tuple[float, ...] = ()
+    decays: int = 0
     warmup_steps: int = 0
     warmup_learning_rate: float = 0.0
+    optimizer: str = "sgd"
     momentum: float = 0.9
     weight_decay: float = 1e-4
-    augmentation: str | None = None
+    clip_norm: float | None = None
+    accumulation: int = 1
+    label_smoothing: float = 0.0
+    ema_decay: float | None = None
+    batch_norm_momentum: float | None = None
+    augmentation: str = "central_crop"
+    mixup_alpha: float | None = None
+    cutmix_alpha: float | None = None
 
     def total_steps(self, examples):
         """Returns the number of steps for a training split of `examples` examples."""
         return self.steps if self.steps is not None else max(1, math.ceil(self.epochs * examples / self.batch_size))
 
-    def optimizer(self, total_steps):
-        """Returns the Keras optimizer, with its schedule stretched over `total_steps`."""
-        return keras.optimizers.SGD(self._learning_rate(total_steps), momentum=self.momentum)
+    def make_optimizer(self, total_steps, learning_rate_factors=None):
+        """Returns the Keras optimizer, with its schedule stretched over `total_steps`.
+
+        Args:
+            total_steps: of the training.
+            learning_rate_factors: a factor for each trainable variable; None for 1.
+        """
+        optimizer = OPTIMIZERS[self.optimizer](self._learning_rate(total_steps), self.momentum)
+        if learning_rate_factors is not None:
+            _scale_learning_rates(optimizer, learning_rate_factors)
+        return optimizer
 
     def _learning_rate(self, total_steps):
         warmup = min(self.warmup_steps, total_steps // 2)
@@ -56,12 +93,26 @@ class Recipe:
             return keras.optimizers.schedules.CosineDecay(
                 self.warmup_learning_rate, total_steps - warmup, warmup_target=self.learning_rate, warmup_steps=warmup
             )
+        if self.schedule == "exponential":
+            return keras.optimizers.schedules.ExponentialDecay(
+                self.learning_rate, max(1, math.ceil(total_steps / self.decays)), DECAY, staircase=True
+            )
         ends = [round(drop * total_steps) for drop in self.drops]
         values = [self.learning_rate * 0.1**i for i in range(len(ends) + 1)]
         if warmup:
             ends, values = [warmup, *ends], [self.warmup_learning_rate, *values]
         # Keras keeps a value up to and including its boundary, counting steps from 0.
         return keras.optimizers.schedules.PiecewiseConstantDecay([end - 1 for end in ends], values)
+
+
+def _scale_learning_rates(optimizer, factors):
+    """Makes every variable's step with its own multiple of the learning rate."""
+    update_step = optimizer.update_step
+
+    def scaled(gradient, variable, learning_rate):
+        update_step(gradient, variable, learning_rate * factors[optimizer._get_variable_index(variable)])
+
+    optimizer.update_step = scaled
 
 
 # arXiv 1512.03385, section 4.2: 64,000 steps of 128 images, a tenth of the learning rate after 32,000 and 48,000.
@@ -80,6 +131,62 @@ RECIPES = {
     "cifar": _CIFAR,
     # The same section, for depths from 110 on: 400 steps at 0.01 first.
     "cifar_warmup": dataclasses.replace(_CIFAR, warmup_steps=400, warmup_learning_rate=0.01),
+    # arXiv 1512.03385, section 3.4: 600,000 steps of 256 images, 120 epochs. The paper divides the learning rate "when
+    # the error plateaus": here at epochs 30, 60 and 90, the first two of which are its successor's (arXiv 1603.05027).
+    "imagenet": Recipe(
+        batch_size=256,
+        epochs=120,
+        steps=None,
+        learning_rate=0.1,
+        schedule="steps",
+        drops=(1 / 4, 1 / 2, 3 / 4),
+        weight_decay=1e-4,
+        augmentation="scale_jitter_and_color",
+    ),
+    # What has been found since, most of it in "ResNet strikes back" (arXiv 2110.00476): our choice of the figures.
+    "imagenet_modern": Recipe(
+        batch_size=1024,
+        epochs=300,
+        steps=None,
+        learning_rate=0.5,
+        schedule="cosine",
+        warmup_steps=6_250,  # 5 epochs of ImageNet
+        weight_decay=2e-5,
+        label_smoothing=0.1,
+        ema_decay=0.9999,
+        augmentation="random_resized_crop_and_rand_augment",
+        mixup_alpha=0.2,
+        cutmix_alpha=1.0,
+    ),
+    # arXiv 1602.07261, section 4, and 1512.00567, sections 7 and 8 (100 epochs, smoothing, clipping): RMSProp, and 0.94
+    # every two epochs. Momentum 0.9 and the weight decay are the authors' code's. Their 20 replicas of 32 images worked
+    # asynchronously: here one step has all of their images.
+    "inception": Recipe(
+        batch_size=640,
+        epochs=100,
+        steps=None,
+        learning_rate=0.045,
+        schedule="exponential",
+        decays=50,
+        optimizer="rmsprop",
+        weight_decay=4e-5,
+        clip_norm=2.0,
+        label_smoothing=0.1,
+        ema_decay=0.9999,
+        batch_norm_momentum=0.9997,
+        augmentation="random_resized_crop",
+    ),
+    # Fashion-MNIST within an hour on two cores.
+    "fashion": Recipe(
+        batch_size=64,
+        epochs=12,
+        steps=None,
+        learning_rate=0.1,
+        schedule="cosine",
+        warmup_steps=1_000,
+        weight_decay=5e-4,
+        augmentation="pad_crop_and_flip",
+    ),
     # Small data sets of digits, which must not be mirrored: a couple of minutes on two cores.
     "digits": Recipe(
         batch_size=32,
@@ -103,4 +210,7 @@ def get_recipe(name):
 
 def default_recipe(dataset):
     """Returns the name of the recipe for a value of `--dataset` when none is given."""
-    return "digits" if dataset.partition(":")[0] in ("digits", "idx") else "cifar"
+    kind, _, name = dataset.partition(":")
+    if kind in ("digits", "idx"):
+        return "digits"
+    return "cifar" if kind == "tfds" and name.startswith("cifar") else "imagenet"

@@ -1,5 +1,7 @@
 """The folder of a training run: what it was asked to do, what it logged, what came out."""
 
+import contextlib
+import fcntl
 import json
 import os
 import pathlib
@@ -11,7 +13,8 @@ class Run:
     """The files under `--model_dir`.
 
     - `config.json`: all that is needed to repeat the run;
-    - `checkpoints/`: written by `tf.train.CheckpointManager`;
+    - `checkpoints/`: written by `tf.train.CheckpointManager`; the one with the lowest error is in `best/`;
+    - `lock`: held by the process that trains the run;
     - `metrics.jsonl`: a line for every logged step and every evaluation;
     - `tensorboard/`: the same figures for TensorBoard;
     - `results.json`: the final figures; it exists when the run is complete;
@@ -20,10 +23,12 @@ class Run:
 
     Args:
         path: the folder.
+        chief: whether this process writes; of several machines that train together, one does.
     """
 
-    def __init__(self, path):
+    def __init__(self, path, chief=True):
         self.path = pathlib.Path(path)
+        self.chief = chief
         self.checkpoints = self.path / "checkpoints"
         self.tensorboard = self.path / "tensorboard"
         self.learning_curve = self.path / "learning_curve.png"
@@ -41,15 +46,35 @@ class Run:
         """
         if self._config.exists():
             _check_same(json.loads(json.dumps(config)), self.config(), self.path)
-        elif self.path.is_dir() and any(self.path.iterdir()):
+        elif self.chief and self.path.is_dir() and any(self.path.iterdir()):
             raise ArgumentError(f"--model_dir={self.path} is not empty and holds no run: choose another folder.")
 
     def begin(self, config):
         """Checks the folder, and writes config.json for a new run."""
         self.check(config)
-        if not self._config.exists():
+        if self.chief and not self._config.exists():
             self.path.mkdir(parents=True, exist_ok=True)
             _write_json(self._config, config)
+
+    @contextlib.contextmanager
+    def locked(self):
+        """Keeps other processes from training the run meanwhile; the lock ends with the process, however that ends.
+
+        Raises:
+            ArgumentError: if another process is training it.
+        """
+        if not self.chief:
+            yield
+            return
+        with open(self.path / "lock", "a") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise ArgumentError(
+                    f"--model_dir={self.path}: another process is training this run: wait for it, stop it, or choose "
+                    "another folder."
+                ) from error
+            yield
 
     def config(self):
         """Returns the content of config.json, or raises ArgumentError where there is no run."""
@@ -65,12 +90,14 @@ class Run:
     def drop_metrics_after(self, step):
         """Removes the lines that a run will write again when it goes on from `step`."""
         kept = [line for line in self.metrics() if line["step"] <= step]
-        _replace(self._metrics, "".join(json.dumps(line) + "\n" for line in kept))
+        if self.chief:
+            _replace(self._metrics, "".join(json.dumps(line) + "\n" for line in kept))
 
     def log(self, **figures):
         """Appends one line to metrics.jsonl."""
-        with self._metrics.open("a") as file:
-            file.write(json.dumps(figures) + "\n")
+        if self.chief:
+            with self._metrics.open("a") as file:
+                file.write(json.dumps(figures) + "\n")
 
     def metrics(self):
         """Returns the lines of metrics.jsonl as dicts; a last line that was cut off is left out."""
@@ -85,7 +112,8 @@ class Run:
 
     def finish(self, results):
         """Writes results.json."""
-        _write_json(self._results, results)
+        if self.chief:
+            _write_json(self._results, results)
 
     def results(self):
         """Returns the content of results.json, or None while the run is not complete."""

@@ -1,5 +1,6 @@
 """Giving the arrays of a file to a model, by name, all or nothing."""
 
+import dataclasses
 import re
 
 import numpy as np
@@ -10,13 +11,14 @@ from keras_resnets.weights.hdf5 import read_hdf5
 CLASSIFIER = "predictions"
 # keras.applications' batch normalization, which a weights file does not record.
 KERAS_APPLICATIONS_EPSILON = 1.001e-5
+CAFFE_MEAN = (123.68, 116.779, 103.939)  # RGB
 # Layers without weights that tell nets apart whose tensors have the same names and shapes: plain nets have no
 # additions, option A has paddings in its shortcuts, and a padding goes where the stride of a 3x3 convolution is.
 STRUCTURE = re.compile(r".*_(add|pad)")
 SHOWN = 3  # names in an error's list
 
 
-def load_weights(model, path):
+def load_weights(model, path, new_classifier=False):
     """Loads weights by layer name; the model is unchanged when they do not fit.
 
     keras.applications' ResNet50/101/152 fit `ResNet50`, `ResNet101` and `ResNet152`: the biases of its convolutions
@@ -27,6 +29,7 @@ def load_weights(model, path):
         model: a model of this package.
         path: an .h5 file of keras.applications (weights or a whole model), or the .weights.h5 file that
             `model.save_weights` wrote for the same net.
+        new_classifier: whether a classifier of other classes than the file's is left as it is.
 
     Raises:
         ArgumentError: (a ValueError) if the file cannot be read, or names what is missing, left over or of another
@@ -37,9 +40,32 @@ def load_weights(model, path):
     arrays = {name: values for name, values in arrays.items() if values or STRUCTURE.fullmatch(name)}
     if CLASSIFIER not in layers:
         arrays.pop(CLASSIFIER, None)
+    elif new_classifier and _shapes(arrays.get(CLASSIFIER, [])) != _shapes(layers[CLASSIFIER].weights):
+        arrays.pop(CLASSIFIER, None)
+        layers.pop(CLASSIFIER)
     _check_fit(model, layers, arrays, path)
     for name, layer in layers.items():
         layer.set_weights(arrays[name])
+
+
+def preprocessing_of(path, otherwise):
+    """Returns the `Preprocessing` that a file's weights expect.
+
+    Args:
+        path: as for `load_weights`.
+        otherwise: a `Preprocessing`, whose sizes are kept; of files that do not tell, all of it.
+
+    Returns:
+        For keras.applications' files, Caffe's: blue first, ImageNet's mean subtracted, not divided.
+    """
+    if not _has_biases(read_hdf5(path)):
+        return otherwise
+    return dataclasses.replace(otherwise, mean=CAFFE_MEAN, std=(1, 1, 1), bgr=True)
+
+
+def _has_biases(arrays):
+    """Whether the convolutions have biases, which only keras.applications' nets do."""
+    return any(len(values) == 2 and values[0].ndim == 4 for values in arrays.values())
 
 
 def _with_our_classifier(arrays):
@@ -57,7 +83,7 @@ def _fold(arrays, model):
     variance becomes variance + (epsilon - ours). Other files, whose convolutions have no biases, stay as they are.
     """
     convolutions = {name: values for name, values in arrays.items() if values and values[0].ndim == 4}
-    if all(len(values) == 1 for values in convolutions.values()):
+    if not _has_biases(arrays):
         return arrays
     ours = {layer.name: layer for layer in model.layers}
     folded = {}

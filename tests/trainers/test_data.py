@@ -13,13 +13,13 @@ from PIL import Image
 from sklearn import datasets
 
 from keras_resnets import ArgumentError
-from trainers.data.augmentation import pad_and_crop, pad_crop_and_flip
-from trainers.data.dataset import grayscale_split, open_dataset
+from trainers.data.dataset import grayscale_split, hold_out, open_dataset
 from trainers.data.pipeline import evaluation_batches, training_batches
 
 
 def examples(split, seed=None):
-    return [split.load(key) for key in split.keys(seed)]
+    loaded = [split.load(key) for key in split.keys(seed)]
+    return [{"image": example["image"].pixels(), "label": example["label"]} for example in loaded]
 
 
 def digits_like(count, side=6):
@@ -188,8 +188,8 @@ def test_tensorflow_datasets(name, side, classes, tmp_path):
 def test_training_on_tensorflow_datasets_with_any_seed(tmp_path):
     def labels(seed, first_step=0):
         keras.utils.set_random_seed(seed)
-        batches = training_batches(dataset.train, as_is, batch_size=4, first_step=first_step, steps=5, seed=seed)
-        return labels_and_seeds(batches)[0]
+        batches = training_batches(dataset.train, as_is, batch_size=4, first_step=first_step, seed=seed)
+        return labels_and_seeds(batches.take(5 - first_step))[0]
 
     with tfds.testing.mock_data(num_examples=10):
         dataset = open_dataset("tfds:cifar100", data_dir=str(tmp_path))
@@ -253,9 +253,7 @@ def numbered(count):
 
 
 def test_every_epoch_holds_each_example_once_in_a_new_order():
-    batches, seeds = labels_and_seeds(
-        training_batches(numbered(10), as_is, batch_size=4, first_step=0, steps=5, seed=3)
-    )
+    batches, seeds = labels_and_seeds(training_batches(numbered(10), as_is, batch_size=4, first_step=0, seed=3).take(5))
     stream = sum(batches, [])
     assert sorted(stream[:10]) == sorted(stream[10:]) == list(range(10)) and stream[:10] != stream[10:]
     assert len({tuple(seed) for batch in seeds for seed in batch}) == 20
@@ -264,7 +262,7 @@ def test_every_epoch_holds_each_example_once_in_a_new_order():
 def test_a_resumed_stream_goes_on_where_it_stopped():
     def batches(first_step, seed=3):
         return labels_and_seeds(
-            training_batches(numbered(10), as_is, batch_size=4, first_step=first_step, steps=8, seed=seed)
+            training_batches(numbered(10), as_is, batch_size=4, first_step=first_step, seed=seed).take(8 - first_step)
         )
 
     for first_step in (1, 2, 3, 5, 8):
@@ -273,46 +271,83 @@ def test_a_resumed_stream_goes_on_where_it_stopped():
 
 
 def test_batches_larger_than_the_data_set():
-    batches, _ = labels_and_seeds(training_batches(numbered(3), as_is, batch_size=7, first_step=0, steps=2, seed=0))
+    batches, _ = labels_and_seeds(training_batches(numbered(3), as_is, batch_size=7, first_step=0, seed=0).take(2))
     assert [len(batch) for batch in batches] == [7, 7] and set(batches[0]) == {0, 1, 2}
 
 
-def test_evaluation_sees_every_example_once_in_order():
-    batches, _ = labels_and_seeds(evaluation_batches(numbered(10), as_is, batch_size=4))
-    assert batches == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+def context(machines, machine, replicas_each=1):
+    return tf.distribute.InputContext(machines, machine, machines * replicas_each)
 
 
-# augmentation
+@pytest.mark.parametrize("machines, replicas_each", [(1, 2), (2, 1), (2, 3)])
+def test_replicas_share_the_batches_of_one_device(machines, replicas_each):
+    def batches(context, count):
+        stream = training_batches(numbered(30), as_is, batch_size=12, first_step=1, seed=3, context=context)
+        return labels_and_seeds(stream.take(count))[0]
+
+    steps = batches(None, 4)
+    shares = [batches(context(machines, i, replicas_each), 4 * replicas_each) for i in range(machines)]
+    for step, batch in enumerate(steps):
+        parts = [share[step * replicas_each : (step + 1) * replicas_each] for share in shares]
+        assert sum((labels for part in parts for labels in part), []) == batch
 
 
-def test_crops_are_windows_of_the_padded_image_and_all_occur():
-    image = np.random.default_rng(0).uniform(0, 255, (8, 8, 3)).astype("float32")
-    fill = (1.0, 2.0, 3.0)
-    padded = np.broadcast_to(np.float32(fill), (16, 16, 3)).copy()
-    padded[4:12, 4:12] = image
-    windows = {(y, x): padded[y : y + 8, x : x + 8] for y in range(9) for x in range(9)}
-    seen = collections.Counter()
-    for i in range(1200):
-        crop = pad_and_crop(tf.constant(image), tf.constant([0, i]), fill).numpy()
-        seen[next(place for place, window in windows.items() if np.allclose(window, crop, atol=1e-4))] += 1
-    assert len(seen) == 81 and max(seen.values()) < 40
+@pytest.mark.parametrize("size", [1, 7, 10, 12])
+@pytest.mark.parametrize("machines, replicas_each", [(1, 1), (1, 3), (2, 1), (3, 2)])
+def test_evaluation_sees_every_example_once_in_full_batches(size, machines, replicas_each):
+    lengths, seen = set(), []
+    for machine in range(machines):
+        batches = list(
+            evaluation_batches(numbered(size), as_is, batch_size=2, context=context(machines, machine, replicas_each))
+        )
+        lengths.add(len(batches))
+        for batch in batches:
+            assert batch["label"].shape == (2,)
+            seen += batch["label"].numpy()[batch["weight"] > 0].tolist()
+    assert sorted(seen) == list(range(size))
+    # All replicas have the same number of batches.
+    assert len(lengths) == 1 and lengths.pop() % replicas_each == 0
 
 
-def test_half_of_the_images_are_mirrored_whatever_the_crop():
-    image = tf.ones((8, 8, 3)) * tf.reshape(tf.range(1.0, 9.0), (1, 8, 1))
-    falling, left = [], []
-    for i in range(400):
-        row = pad_crop_and_flip(image, tf.constant([7, i]), (0.0, 0.0, 0.0)).numpy()[..., 0].max(axis=0)
-        falling.append(row[row > 0][0] > row[row > 0][-1])
-        left.append(row[0] == 0)
-    assert 160 < sum(falling) < 240
-    assert 0.1 < np.mean(np.array(left)[np.array(falling)]) < 0.9
+def test_held_out_examples_are_measured_and_never_trained_on():
+    dataset = hold_out(open_dataset("digits"), 100)
+    assert (dataset.train.size, dataset.test.size) == (1337, 100)
+    indices = [{int(key["index"]) for key in split.keys(None)} for split in (dataset.train, dataset.test)]
+    assert [len(one) for one in indices] == [1337, 100] and indices[0] | indices[1] == set(range(1437))
+    batches = training_batches(dataset.train, as_is, batch_size=1337, first_step=0, seed=0)
+    labels = np.bincount(next(iter(batches))["label"], minlength=10)
+    assert labels.tolist() == np.bincount([int(e["label"]) for e in examples(dataset.train)], minlength=10).tolist()
+    # Not the last ones: of a folder, those would all be of the last classes.
+    assert min(indices[1]) < 200
+    with pytest.raises(ArgumentError, match="--holdout=1437 must be positive and less than the 1437"):
+        hold_out(open_dataset("digits"), 1437)
 
 
-def test_augmentation_depends_on_the_seed_alone():
-    image = tf.random.uniform((8, 8, 3))
-    first, same, other = (
-        pad_crop_and_flip(image, tf.constant(seed), (0.0, 0.0, 0.0)) for seed in ([1, 2], [1, 2], [1, 3])
-    )
-    np.testing.assert_array_equal(first, same)
-    assert np.any(first != other)
+def test_machines_read_their_own_files_of_tensorflow_datasets(tmp_path):
+    with tfds.testing.mock_data(num_examples=10):
+        dataset = open_dataset("tfds:cifar10", data_dir=str(tmp_path))  # one file: each takes every second example
+        parts = [dataset.train.part(context(2, i)) for i in range(2)]
+        everything = [bytes(e["image"].numpy()) for e in examples(dataset.train)]
+        shares = [{bytes(e["image"].numpy()) for e in examples(part)} for part in parts]
+    assert [part.size for part in parts] == [5, 5] and not shares[0] & shares[1]
+    assert shares[0] | shares[1] == set(everything)
+
+
+def test_a_prepared_data_set_of_several_files_is_read_in_parts(tmp_path):
+    class Numbers(tfds.testing.DummyDataset):
+        def _info(self):
+            features = {"image": tfds.features.Image(shape=(8, 8, 3)), "label": tfds.features.ClassLabel(num_classes=2)}
+            return self.dataset_info_from_configs(
+                features=tfds.features.FeaturesDict(features), supervised_keys=("image", "label")
+            )
+
+        def _generate_examples(self):
+            for i in range(40):
+                yield i, {"image": np.full((8, 8, 3), i, "uint8"), "label": i % 2}
+
+    builder = tfds.builder("numbers", data_dir=str(tmp_path))
+    builder.download_and_prepare(download_config=tfds.download.DownloadConfig(num_shards=4))
+    dataset = open_dataset("tfds:numbers", str(tmp_path))
+    parts = [dataset.train.part(context(2, i)) for i in range(2)]
+    shares = [{int(e["image"][0, 0, 0]) for e in examples(part)} for part in parts]
+    assert not shares[0] & shares[1] and len(shares[0] | shares[1]) == dataset.train.size

@@ -10,7 +10,8 @@ import tensorflow as tf
 
 from keras_resnets import ArgumentError
 from trainers import loop
-from trainers.classification import Classification, configure, top_errors
+from trainers.checkpoints import restore_model
+from trainers.classification import Classification, configure
 from trainers.classification import train as train_classification
 from trainers.data.dataset import open_dataset
 from trainers.recipes import Recipe
@@ -27,44 +28,40 @@ class Dropout(Classification):
         return keras.Model(model.input, classifier(features))
 
 
-class Killed(Exception):
-    pass
-
-
 def killed_at(step):
     """A task that dies when it is asked for the batch of that step."""
 
     class Task(Dropout):
-        def training_batches(self, first_step, steps):
-            for i, batch in enumerate(super().training_batches(first_step, steps), start=first_step):
-                if i == step:
-                    raise Killed
-                yield batch
+        def training_batches(self, first_step, context):
+            return super().training_batches(first_step, context).take(max(0, step - first_step))
 
     return Task
 
 
 def digits(steps, **changes):
     dataset = open_dataset("digits")
-    config = configure("cifar_resnet8", "digits", dataset, "digits", steps=steps, batch_size=8, seed=5, **changes)
+    changes = {"batch_size": 8, "seed": 5, **changes}
+    config = configure("cifar_resnet8", "digits", dataset, "digits", steps=steps, **changes)
     return config, dataset
 
 
-def train(task_class, path, steps, checkpoint_every, weight_decay=None, jit_compile=False, log_every=1):
-    config, dataset = digits(steps)
-    recipe = Recipe(**config["recipe"])
+def train(task_class, path, steps, checkpoint_every, log_every=1, settings=None, **changes):
+    config, dataset = digits(steps, **changes)
+    task = task_class(config, dataset)
     run = Run(path)
-    settings = loop.Settings(
-        optimizer=recipe.optimizer(steps),
-        weight_decay=recipe.weight_decay if weight_decay is None else weight_decay,
-        batch_size=8,
-        steps=steps,
-        log_every=log_every,
-        evaluate_every=4,
-        checkpoint_every=checkpoint_every,
-        jit_compile=jit_compile,
+    loop.train(
+        task,
+        run,
+        loop.Settings(
+            recipe=task.recipe,
+            steps=steps,
+            log_every=log_every,
+            evaluate_every=4,
+            checkpoint_every=checkpoint_every,
+            precision=config["precision"],
+            **(settings or {}),
+        ),
     )
-    loop.train(task_class(config, dataset), run, settings)
     return run
 
 
@@ -75,12 +72,15 @@ def final_variables(run):
 
 
 def without_times(lines):
-    return [{key: line[key] for key in line if key not in ("seconds", "examples_per_second")} for line in lines]
+    return [
+        {key: line[key] for key in line if key not in ("seconds", "examples_per_second", "input_wait")}
+        for line in lines
+    ]
 
 
 def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path):
     whole = train(Dropout, tmp_path / "whole", steps=8, checkpoint_every=3, log_every=4)
-    with pytest.raises(Killed):
+    with pytest.raises(tf.errors.OutOfRangeError):
         train(killed_at(5), tmp_path / "parts", steps=8, checkpoint_every=3, log_every=4)
     resumed = train(Dropout, tmp_path / "parts", steps=8, checkpoint_every=3, log_every=4)
     expected, got = final_variables(whole), final_variables(resumed)
@@ -100,7 +100,8 @@ def test_what_a_run_logs(tmp_path):
     training = [line for line in run.metrics() if "loss" in line]
     evaluations = [line for line in run.metrics() if "loss" not in line]
     assert all(
-        {"step", "loss", "learning_rate", "examples_per_second", "training_error"} <= line.keys() for line in training
+        {"step", "loss", "learning_rate", "examples_per_second", "input_wait", "training_error"} <= line.keys()
+        for line in training
     )
     assert [line["step"] for line in evaluations] == [4, 5]
     assert all({"top1_error", "top5_error"} <= line.keys() for line in evaluations)
@@ -130,7 +131,7 @@ def test_weight_decay_is_half_the_squared_kernels_and_nothing_else(tmp_path):
 
 def test_the_step_compiles_under_xla_to_the_same_loss(tmp_path):
     plain = train(Classification, tmp_path / "plain", steps=2, checkpoint_every=2)
-    compiled = train(Classification, tmp_path / "compiled", steps=2, checkpoint_every=2, jit_compile=True)
+    compiled = train(Classification, tmp_path / "compiled", steps=2, checkpoint_every=2, settings={"jit_compile": True})
     losses = [[line["loss"] for line in run.metrics() if "loss" in line] for run in (plain, compiled)]
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-3)
 
@@ -141,7 +142,7 @@ def test_a_loss_that_is_not_finite_ends_the_run(tmp_path):
             losses, figures = super().losses(model, batch, training)
             return {"cross_entropy": losses["cross_entropy"] * float("nan")}, figures
 
-    with pytest.raises(ArgumentError, match="the loss is nan at step 2: train with a lower .* another --model"):
+    with pytest.raises(ArgumentError, match="the loss is nan at step 1: train with a lower .* another --model_dir, or"):
         train(Diverging, tmp_path, steps=9, checkpoint_every=2, log_every=5)
     assert not (tmp_path / "checkpoints").exists()
 
@@ -176,23 +177,145 @@ def test_damaged_files_are_named(tmp_path):
     index = next(run.checkpoints.glob("*.index"))
     index.write_bytes(index.read_bytes()[:10])
     config, dataset = digits(2)
-    with pytest.raises(ArgumentError, match=f"the checkpoint {run.checkpoints}/ckpt-2 cannot be read"):
-        loop.restore_model(Classification(config, dataset).build_model(), run)
+    with pytest.raises(
+        ArgumentError, match=f"the checkpoint {run.checkpoints}/ckpt-2 cannot be read .*: restore the files"
+    ):
+        restore_model(Classification(config, dataset).build_model(), run)
     with pytest.raises(ArgumentError, match="has no checkpoint yet"):
-        loop.restore_model(Classification(config, dataset).build_model(), Run(tmp_path / "empty"))
+        restore_model(Classification(config, dataset).build_model(), Run(tmp_path / "empty"))
     (run.path / "config.json").write_text("{")
     with pytest.raises(ArgumentError, match="config.json is damaged"):
         run.config()
 
 
+def ranks(labels, logits):
+    class Constant(Classification):
+        def _logits(self, model, images, training):
+            return tf.constant(logits, tf.float32)
+
+    config, dataset = digits(1)
+    task = Constant(config, dataset)
+    predictions = task.predictions(None, {"label": tf.constant(labels, tf.int32), "image": None})
+    return task.metrics({name: values.numpy() for name, values in predictions.items()})
+
+
 def test_top_errors():
     logits = np.array([[5, 4, 3, 2, 1, 0], [0, 1, 2, 3, 4, 5], [9, 0, 0, 0, 0, 0]], "float32")
-    errors = top_errors(np.array([0, 4, 5]), logits)
-    assert errors == {"top1_error": pytest.approx(2 / 3), "top5_error": pytest.approx(1 / 3)}
+    assert ranks([0, 4, 5], logits) == {"top1_error": pytest.approx(2 / 3), "top5_error": pytest.approx(1 / 3)}
     # A net that has collapsed is not perfect.
-    assert top_errors(np.arange(10), np.zeros((10, 10))) == {"top1_error": 0.9, "top5_error": 0.5}
-    assert top_errors(np.arange(10), np.full((10, 10), np.nan))["top1_error"] == 0.9
-    assert top_errors(np.array([2, 0]), np.eye(3)[[1, 0]])["top5_error"] == 0
+    assert ranks(np.arange(10), np.zeros((10, 10))) == {"top1_error": 0.9, "top5_error": 0.5}
+    assert ranks(np.arange(10), np.full((10, 10), np.nan))["top1_error"] == 0.9
+    assert ranks([2, 0], np.eye(3)[[1, 0]])["top5_error"] == 0
+
+
+def test_label_smoothing_and_mixing_are_in_the_loss():
+    labels, others, share = tf.constant([1, 2]), tf.constant([0, 3]), tf.constant([0.25, 0.25])
+    images = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype("float32")
+    config, dataset = digits(1, label_smoothing=0.1)
+    task = Classification(config, dataset)
+    model = task.build_model()
+    batch = {"image": images, "label": labels, "other_label": others, "share": share}
+    losses, _ = task.losses(model, batch, training=False)
+    probabilities = tf.nn.softmax(model(task.preprocessing.normalize(images)))
+    targets = 0.9 * (0.25 * tf.one_hot(labels, 10) + 0.75 * tf.one_hot(others, 10)) + 0.1 / 10
+    expected = -np.sum(targets * np.log(probabilities), axis=1).mean()
+    np.testing.assert_allclose(losses["cross_entropy"], expected, rtol=1e-4)
+
+
+def test_calls_of_several_steps_make_the_same_run(tmp_path):
+    single = train(Classification, tmp_path / "single", steps=7, checkpoint_every=7)
+    several = train(Classification, tmp_path / "several", 7, 7, log_every=3, settings={"steps_per_call": 3})
+    assert [line["step"] for line in several.metrics() if "loss" in line] == [3, 6, 7]
+    expected, got = final_variables(single), final_variables(several)
+    assert all(np.array_equal(expected[name], got[name]) for name in expected)
+
+
+def test_the_moving_average_is_evaluated_exported_and_resumed(tmp_path):
+    whole = train(Dropout, tmp_path / "whole", steps=8, checkpoint_every=4, ema_decay=0.9)
+    with pytest.raises(tf.errors.OutOfRangeError):
+        train(killed_at(6), tmp_path / "parts", steps=8, checkpoint_every=4, ema_decay=0.9)
+    resumed = train(Dropout, tmp_path / "parts", steps=8, checkpoint_every=4, ema_decay=0.9)
+    expected, got = final_variables(whole), final_variables(resumed)
+    assert all(np.array_equal(expected[name], got[name]) for name in expected if "save_counter" not in name)
+    config, dataset = digits(8, ema_decay=0.9)
+    task = Dropout(config, dataset)
+    model = task.build_model()
+    assert restore_model(model, whole) == 8
+    metrics = task.metrics(loop.predictor(task, model, tf.distribute.get_strategy())())
+    assert metrics["top1_error"] == whole.metrics()[-1]["top1_error"]
+
+
+def test_the_average_follows_the_weights_and_the_statistics(tmp_path):
+    run = train(Classification, tmp_path, steps=2, checkpoint_every=1, ema_decay=0.3)
+    config, dataset = digits(2, ema_decay=0.3)
+    task = Classification(config, dataset)
+    initial, values = task.build_model(), {}
+    for step in (1, 2):
+        model, average = task.build_model(), task.build_model()
+        path = str(run.checkpoints / f"ckpt-{step}")
+        tf.train.Checkpoint(model=model, average=average).restore(path).expect_partial()
+        values[step] = [(v.numpy(), w.numpy()) for v, w in zip(model.variables, average.variables)]
+    for start, (first, average), (second, next_average) in zip(initial.variables, values[1], values[2], strict=True):
+        # The decay after n steps is min(0.3, (1 + n) / (10 + n)).
+        np.testing.assert_allclose(average, start + (1 - 2 / 11) * (first - start), atol=1e-5)
+        np.testing.assert_allclose(next_average, average + (1 - 3 / 12) * (second - average), atol=1e-5)
+
+
+def test_the_best_checkpoint_is_kept(tmp_path):
+    class Worsening(Classification):
+        errors = iter([0.5, 0.3, 0.4])
+
+        def metrics(self, predictions):
+            return {"top1_error": next(self.errors)}
+
+    run = train(Worsening, tmp_path, steps=12, checkpoint_every=12)
+    config, dataset = digits(12)
+    model = Classification(config, dataset).build_model()
+    assert restore_model(model, run) == 12 and restore_model(model, run, best=True) == 8
+
+
+def test_a_step_whose_loss_is_not_finite_can_be_left_out(tmp_path):
+    class Poisoned(Classification):
+        def losses(self, model, batch, training):
+            losses, figures = super().losses(model, batch, training)
+            poisoned = tf.reduce_any(batch["poison"])
+            return {"cross_entropy": losses["cross_entropy"] * tf.where(poisoned, float("nan"), 1.0)}, figures
+
+        def training_batches(self, first_step, context):
+            def mark(i, batch):
+                return {**batch, "poison": tf.fill([8], i + first_step >= 2)}
+
+            return super().training_batches(first_step, context).enumerate().map(mark)
+
+    run = train(Poisoned, tmp_path / "run", steps=4, checkpoint_every=2, settings={"on_nan": "skip_step"})
+    lines = [line for line in run.metrics() if "loss" in line]
+    assert [line["skipped"] for line in lines] == [0, 0, 1, 1] and lines[2]["loss"] is None
+    json.loads((tmp_path / "run" / "metrics.jsonl").read_text().split("\n")[2], parse_constant=pytest.fail)
+    reader = [tf.train.load_checkpoint(str(run.checkpoints / f"ckpt-{step}")) for step in (2, 4)]
+    names = [name for name in reader[0].get_variable_to_shape_map() if name.startswith(("model", "optimizer"))]
+    for name in names:
+        if name.endswith("VARIABLE_VALUE"):
+            np.testing.assert_array_equal(reader[0].get_tensor(name), reader[1].get_tensor(name), err_msg=name)
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_mixed_precision_starts_with_the_loss_of_float32(precision, tmp_path):
+    plain, mixed = (train(Classification, tmp_path / name, 2, 2, precision=name) for name in ("float32", precision))
+    losses = [[line["loss"] for line in run.metrics() if "loss" in line] for run in (plain, mixed)]
+    np.testing.assert_allclose(losses[1][0], losses[0][0], rtol=1e-2)
+    assert all(value.dtype != np.float16 for value in final_variables(mixed).values())
+
+
+def test_images_go_to_the_device_as_bytes():
+    config, dataset = digits(1)
+    image = Classification(config, dataset).training_batches(0, tf.distribute.InputContext()).element_spec["image"]
+    assert image.dtype == tf.uint8 and image.shape == (8, 32, 32, 3)
+
+
+def test_batches_that_do_not_split_leave_no_trace(tmp_path):
+    with pytest.raises(ArgumentError, match="--batch_size=8 cannot be shared by 1 replicas in 3 parts"):
+        train(Classification, tmp_path / "run", 1, 1, accumulation=3)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_line_that_was_cut_off_is_left_out(tmp_path):

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_resnets import ArgumentError
+from trainers.data.image_source import Pixels
 
 # Of ImageNet's training images, in 0..255 (arXiv 1512.03385's Torch code); for data sets too large to measure.
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
@@ -23,12 +24,16 @@ class Split:
         size: number of examples.
         keys: function from a seed (two int64 in a tensor) or None to a `tf.data.Dataset` of dicts with `index` (int64,
             0 .. size - 1) and whatever `load` needs; in an order that the seed determines, or that of the data set.
-        load: function from a key to `image`, (H, W, 3) uint8, and `label`, int32; in graph mode.
+        load: function from a key to `image`, a source of `trainers.data.image_source`, and `label`, int32; in graph
+            mode.
+        part: function from a `tf.distribute.InputContext` to a `Split` of the files that one of several machines reads,
+            or None where examples are found by their index, so that any machine can read any example.
     """
 
     size: int
     keys: Callable
     load: Callable
+    part: Callable | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +55,30 @@ class ImageDataset:
     std: tuple[float, float, float]
     train: Split
     test: Split
+
+
+def hold_out(dataset, count):
+    """Returns a data set that is trained without `count` training images, and measured on these.
+
+    They are always the same, chosen at random: the papers chose their schedules so, on 5,000 of CIFAR-10's images.
+
+    Raises:
+        ArgumentError: if there are not so many.
+    """
+    size = dataset.train.size
+    if not 0 < count < size:
+        raise ArgumentError(f"--holdout={count} must be positive and less than the {size} training images.")
+    held_out = np.zeros(size, bool)
+    held_out[np.random.default_rng(0).permutation(size)[:count]] = True
+
+    def chosen(size, value):
+        def keys(seed):
+            return dataset.train.keys(seed).filter(lambda key: tf.gather(tf.constant(held_out), key["index"]) == value)
+
+        # Without parts: a machine that reads only some of the files would not know which examples are meant.
+        return Split(size, keys, dataset.train.load)
+
+    return dataclasses.replace(dataset, train=chosen(size - count, False), test=chosen(count, True))
 
 
 def shuffled_indices(size, seed):
@@ -74,7 +103,7 @@ def grayscale_split(images, labels):
 
     def load(key):
         image = tf.gather(images, key["index"])[..., tf.newaxis]
-        return {"image": tf.image.grayscale_to_rgb(image), "label": tf.gather(labels, key["index"])}
+        return {"image": Pixels(tf.image.grayscale_to_rgb(image)), "label": tf.gather(labels, key["index"])}
 
     return Split(len(images), keys, load)
 

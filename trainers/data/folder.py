@@ -8,6 +8,7 @@ import tensorflow as tf
 from keras_resnets import ArgumentError
 from keras_resnets.preprocessing import decode
 from trainers.data.dataset import IMAGENET_MEAN, IMAGENET_STD, ImageDataset, Split, shuffled_indices
+from trainers.data.image_source import Encoded
 from trainers.progress import Progress
 
 EXTENSIONS = {".jpg", ".jpeg", ".png", ".bmp", ".gif"}
@@ -80,7 +81,7 @@ def _file_split(files):
         )
 
     def load(key):
-        return {"image": decode(tf.io.read_file(key["path"])), "label": key["label"]}
+        return {"image": Encoded(tf.io.read_file(key["path"])), "label": key["label"]}
 
     return Split(len(files), keys, load)
 

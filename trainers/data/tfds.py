@@ -7,8 +7,8 @@ labels), else on "test", else on the last tenth of "train", which is not trained
 import tensorflow as tf
 
 from keras_resnets import ArgumentError
-from keras_resnets.preprocessing import decode
 from trainers.data.dataset import IMAGENET_MEAN, IMAGENET_STD, ImageDataset, Split
+from trainers.data.image_source import Encoded
 
 # Examples that are shuffled together are so many that they have this many pixels: 10,000 of ImageNet, all of CIFAR.
 SHUFFLED_PIXELS = 10_000 * 224 * 224
@@ -75,35 +75,52 @@ def _image_and_label(tfds, name, info):
 
 
 def _stream_split(tfds, name, builder, split, image, label):
+    def examples(context=None):
+        config = tfds.ReadConfig(input_context=context)
+        return builder.as_dataset(split=split, decoders={image: tfds.decode.SkipDecoding()}, read_config=config)
+
     try:
-        examples = builder.as_dataset(split=split, decoders={image: tfds.decode.SkipDecoding()})
-    except (AssertionError, ValueError) as error:
+        size = int(examples().cardinality())
+        files = builder.info.splits[split].num_shards if builder.info.splits else 1
+    except (AssertionError, ValueError, KeyError) as error:
         raise ArgumentError(
             f"--dataset=tfds:{name} has no prepared split {split!r} in {builder.data_dir}: "
             "pass --download, or the --data_dir that has it."
         ) from error
-    size = int(examples.cardinality())
     height, width, _ = builder.info.features[image].shape
     block = min(size, SHUFFLED_PIXELS // ((height or 224) * (width or 224)))
 
-    def keys(seed):
-        stream = examples.enumerate().map(
-            lambda index, example: {"index": index, "encoded": example[image], "label": example[label]}
-        )
-        if seed is None:
-            return stream
-
-        def shuffled(examples):
-            seed_of_block = tf.random.fold_in(seed, examples["index"][0])
-            order = tf.random.experimental.stateless_shuffle(tf.range(tf.size(examples["index"])), seed_of_block)
-            return tf.data.Dataset.from_tensor_slices({key: tf.gather(value, order) for key, value in examples.items()})
-
-        # While still encoded: what a resumed run skips is not decoded. Not Dataset.shuffle, which takes no seed that
-        # is known only when the epoch is.
-        return stream.batch(block).flat_map(shuffled)
-
     def load(key):
-        pixels = tf.ensure_shape(decode(key["encoded"]), [height, width, 3])
-        return {"image": pixels, "label": tf.cast(key["label"], tf.int32)}
+        return {"image": Encoded(key["encoded"], height, width), "label": tf.cast(key["label"], tf.int32)}
 
-    return Split(size, keys, load)
+    def read(context=None):
+        def keys(seed):
+            stream = (
+                examples(context)
+                .enumerate()
+                .map(lambda index, example: {"index": index, "encoded": example[image], "label": example[label]})
+            )
+            return stream if seed is None else _shuffled(stream, block, seed)
+
+        return keys
+
+    def part(context):
+        machines, machine = context.num_input_pipelines, context.input_pipeline_id
+        if files >= machines:
+            return Split(size // machines, read(context), load)
+        # Too few files to share: each machine reads all, and takes every n-th example.
+        return Split(size // machines, lambda seed: read()(seed).shard(machines, machine), load)
+
+    return Split(size, read(), load, part)
+
+
+def _shuffled(stream, block, seed):
+    """Shuffles within blocks, while images are encoded: what a resumed run skips is not decoded."""
+
+    def shuffled(examples):
+        seed_of_block = tf.random.fold_in(seed, examples["index"][0])
+        order = tf.random.experimental.stateless_shuffle(tf.range(tf.size(examples["index"])), seed_of_block)
+        return tf.data.Dataset.from_tensor_slices({key: tf.gather(value, order) for key, value in examples.items()})
+
+    # Not Dataset.shuffle, which takes no seed that is known only when the epoch is.
+    return stream.batch(block).flat_map(shuffled)

@@ -1,0 +1,86 @@
+"""A program for test_distribution.py: trains variants of one small run on the replicas that its arguments say.
+
+python replicas.py FOLDER DISTRIBUTION [VARIANT ...]
+"""
+
+import json
+import pathlib
+import sys
+
+import tensorflow as tf
+
+from trainers import loop
+from trainers.classification import Classification, configure
+from trainers.data.dataset import open_dataset
+from trainers.distribution import is_chief, make_strategy
+from trainers.run import Run
+
+BATCH = 16
+# Changes of the recipe and of the settings; the weight decay is large, so that L2 counts.
+VARIANTS = {
+    "fast": {"learning_rate": 0.1},
+    "l2": {"weight_decay": 1e-2},
+    "accumulation": {"accumulation": 2},
+    "clipping": {"clip_norm": 0.5, "learning_rate": 1e-2},
+    "average": {"ema_decay": 0.9},
+    "separate": {"sync_batch_norm": False},
+    "infinity": {"on_nan": "skip_step", "steps": 4},
+    "loss_scale": {"precision": "mixed_float16", "on_nan": "skip_step", "steps": 4},
+}
+SETTINGS = ("sync_batch_norm", "on_nan")
+
+
+class Poisoned(Classification):
+    """The task, with an infinite loss in the second step: of one replica's share only, if there are several."""
+
+    def training_batches(self, first_step, context):
+        replicas_here = context.num_replicas_in_sync // context.num_input_pipelines
+
+        def mark(i, batch):
+            first_replica = i % replicas_here == 0 and context.input_pipeline_id == 0
+            poison = tf.logical_and(tf.equal(i // replicas_here + first_step, 1), first_replica)
+            return {**batch, "poison": tf.fill([batch["label"].shape[0]], poison)}
+
+        return super().training_batches(first_step, context).enumerate().map(mark)
+
+    def losses(self, model, batch, training):
+        losses, figures = super().losses(model, batch, training)
+        factor = tf.where(tf.reduce_any(batch["poison"]), float("inf"), 1.0)
+        return {"cross_entropy": losses["cross_entropy"] * factor}, figures
+
+
+def train(folder, strategy, dataset, name):
+    changes = {"learning_rate": 1e-4, "steps": 10, **VARIANTS[name]}
+    settings = {key: changes.pop(key) for key in SETTINGS if key in changes}
+    config = configure("cifar_resnet8", "digits", dataset, "digits", batch_size=BATCH, seed=5, **changes)
+    # A schedule without warm-up: the first steps move the weights.
+    config["recipe"] |= {"warmup_steps": 0, "schedule": "steps", "drops": [1.0]}
+    task = (Poisoned if name in ("infinity", "loss_scale") else Classification)(config, dataset)
+    run = Run(pathlib.Path(folder) / name, is_chief(strategy))
+    loop.train(
+        task,
+        run,
+        loop.Settings(
+            recipe=task.recipe,
+            steps=config["steps"],
+            log_every=1,
+            evaluate_every=config["steps"],
+            checkpoint_every=config["steps"],
+            strategy=strategy,
+            precision=config["precision"],
+            **settings,
+        ),
+    )
+    with strategy.scope():
+        model = task.build_model()
+    predictions = loop.predictor(task, model, strategy)()
+    if run.chief:
+        (run.path / "predictions.json").write_text(json.dumps({k: v.tolist() for k, v in predictions.items()}))
+
+
+if __name__ == "__main__":
+    folder, distribution, *names = sys.argv[1:]
+    strategy = make_strategy(distribution, replicas=2 if distribution == "mirrored" else None, peer_timeout=60)
+    dataset = open_dataset("digits")
+    for name in names or VARIANTS:
+        train(folder, strategy, dataset, name)

@@ -1,0 +1,120 @@
+"""Training that starts from another net."""
+
+import re
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import keras_resnets
+from keras_resnets import ArgumentError
+from trainers import loop, transfer
+from trainers.checkpoints import restore_model
+from trainers.classification import Classification, configure
+from trainers.data.dataset import open_dataset
+from trainers.run import Run
+
+
+def train(path, steps=3, **changes):
+    dataset = open_dataset("digits")
+    changes = {"model": "cifar_resnet8", "batch_size": 8, **changes}
+    config = configure(changes.pop("model"), "digits", dataset, "digits", steps=steps, seed=5, **changes)
+    task = Classification(config, dataset)
+    settings = loop.Settings(task.recipe, steps, log_every=1, evaluate_every=steps, checkpoint_every=steps)
+    run = Run(path)
+    loop.train(task, run, settings)
+    model = task.build_model()
+    restore_model(model, run)
+    return task, model
+
+
+def test_frozen_stages_keep_weights_and_statistics_and_use_them(tmp_path):
+    task, model = train(tmp_path, freeze=["stem", "conv2"])
+    start = task.build_model()
+    moved = {
+        re.split("[_/]", variable.path)[0]
+        for variable, before in zip(model.variables, start.variables)
+        if np.any(variable.numpy() != before.numpy())
+    }
+    assert moved == {"conv3", "conv4", "predictions"}
+    # Inference mode: an image's features do not depend on the others of its batch.
+    trunk = keras.Model(start.input, start.get_layer("conv2_out").output)
+    images = tf.random.normal((4, 32, 32, 3))
+    np.testing.assert_allclose(trunk(images, training=True)[:1], trunk(images[:1], training=True), atol=1e-5)
+
+
+def test_stages_learn_at_their_own_pace(tmp_path):
+    steps = {}
+    for name, rates in [("all", {}), ("slow", {"conv3": 0.1, "predictions": 0.0})]:
+        task, model = train(tmp_path / name, steps=1, stage_learning_rates=rates)
+        start = task.build_model()
+        steps[name] = {
+            v.path: v.numpy() - w.numpy() for v, w in zip(model.trainable_variables, start.trainable_variables)
+        }
+    for path, step in steps["all"].items():
+        factor = 0.1 if path.startswith("conv3") else 0.0 if path.startswith("predictions") else 1.0
+        np.testing.assert_allclose(steps["slow"][path], factor * step, rtol=1e-3, atol=1e-7, err_msg=path)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "rmsprop"])
+def test_learning_rates_by_stage_hold_for_every_optimizer(optimizer):
+    from trainers.recipes import Recipe
+
+    recipe = Recipe(1, None, 5, 0.1, "steps", drops=(1.0,), optimizer=optimizer)
+    variables = [keras.Variable([1.0, 2.0]) for _ in range(2)]
+    scaled = recipe.make_optimizer(5, [1.0, 0.25])
+    for _ in range(3):
+        scaled.apply([tf.constant([0.3, -0.2])] * 2, variables)
+    np.testing.assert_allclose((variables[1] - [1.0, 2.0]) / (variables[0] - [1.0, 2.0]), 0.25, rtol=1e-4)
+
+
+def test_stages_that_there_are_not():
+    model = keras_resnets.CifarResNet(8)
+    with pytest.raises(ArgumentError, match="--freeze: .* no stage 'conv5': it has conv1, conv2, conv3, conv4, pred"):
+        transfer.freeze(model, ["conv2", "conv5"])
+    with pytest.raises(ArgumentError, match="--stage_learning_rates: .* no stage 'head'"):
+        transfer.learning_rate_factors(model, {"head": 2.0})
+    with pytest.raises(ArgumentError, match="leaves nothing to train"):
+        transfer.freeze(model, ["stem", "conv2", "conv3", "conv4", "predictions"])
+    for pair in ("conv2", "conv2=fast", "conv2=-1"):
+        with pytest.raises(ArgumentError, match=f"--stage_learning_rates={pair} is wrong: write STAGE=FACTOR"):
+            transfer.parse_rates([pair])
+    assert transfer.parse_rates(["conv2=0.1", "predictions=10"]) == {"conv2": 0.1, "predictions": 10.0}
+
+
+def test_training_starts_from_published_weights_with_their_preprocessing(tmp_path):
+    published = keras.applications.ResNet50(weights=None, input_shape=(32, 32, 3), include_top=False)
+    published = keras.Model(
+        published.input,
+        keras.layers.Dense(7, name="predictions")(keras.layers.GlobalAveragePooling2D()(published.output)),
+    )
+    published.save_weights(tmp_path / "weights.weights.h5")
+    config = configure(
+        "resnet50", "digits", open_dataset("digits"), "digits", init_weights=str(tmp_path / "weights.weights.h5")
+    )
+    task = Classification(config, open_dataset("digits"))
+    model = task.build_model()
+    classifier = model.get_layer("predictions").get_weights()
+    task.initialize(model)
+    np.testing.assert_array_equal(model.get_layer("predictions").kernel, classifier[0])  # 10 classes, not 7
+    images = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype("float32")
+    features = keras.Model(model.input, model.get_layer("conv5_out").output)(task.preprocessing.normalize(images))
+    expected = keras.Model(published.input, published.layers[-3].output)(
+        keras.applications.resnet.preprocess_input(images.copy())
+    )
+    np.testing.assert_allclose(features, expected, rtol=1e-3, atol=1e-3 * np.abs(expected).max())
+
+
+def test_weights_of_a_run_start_another_with_other_classes(tmp_path):
+    first, model = train(tmp_path / "first")
+    model.save_weights(tmp_path / "first.weights.h5")
+    config = configure(
+        "cifar_resnet8", "digits", open_dataset("digits"), "digits", init_weights=str(tmp_path / "first.weights.h5")
+    )
+    task = Classification(config, open_dataset("digits"))
+    second = task.build_model()
+    task.initialize(second)
+    for one, other in zip(model.variables, second.variables):
+        np.testing.assert_array_equal(one, other)  # The classes are as many: the classifier is loaded too.
+    assert config["preprocessing"] == first.config["preprocessing"]

@@ -1,0 +1,50 @@
+"""Activations that are computed again in the backward pass instead of being kept (Chen et al., arXiv 1604.06174)."""
+
+import math
+
+import keras
+import tensorflow as tf
+
+
+def rematerialized(model):
+    """Returns a function that does what `model(images, training=...)` does, in less memory.
+
+    The net is cut after residual units into about as many segments as the square root of their number. Kept are the
+    inputs of the segments, and of one segment at a time its activations. Gradients are the same; moving statistics
+    and random generators move once.
+
+    Args:
+        model: a net of this package, whose units end in layers called `..._out`.
+    """
+    segments = _segments(model)
+
+    def forward(images, training):
+        for segment in segments:
+            images = _call_again_for_gradients(segment, images, training)
+        return images
+
+    return forward
+
+
+def _segments(model):
+    units = [layer for layer in model.layers if layer.name.endswith("_out")]
+    length = math.isqrt(len(units)) or 1
+    ends = [*(layer.output for layer in units[length - 1 : -1 : length]), model.output]
+    return [keras.Model(start, end) for start, end in zip([model.input, *ends], ends)]
+
+
+def _call_again_for_gradients(segment, inputs, training):
+    """Calls a segment as a pure function of its variables, so that the second call changes none of them."""
+    variables = segment.trainable_variables
+    state = segment.non_trainable_variables
+
+    @tf.recompute_grad
+    def pure(inputs, values, state_values):
+        return segment.stateless_call(values, state_values, inputs, training=training)
+
+    outputs, new_state = pure(
+        inputs, [tf.convert_to_tensor(v.value) for v in variables], [tf.convert_to_tensor(v.value) for v in state]
+    )
+    for variable, value in zip(state, new_state):
+        variable.assign(value)
+    return outputs

@@ -1,0 +1,93 @@
+"""What a run writes while it trains: metrics.jsonl and TensorBoard's events."""
+
+import contextlib
+import time
+
+import numpy as np
+import tensorflow as tf
+
+from keras_resnets import ArgumentError
+
+
+class RunLog:
+    """Figures of training and of evaluations; only the chief writes them.
+
+    Args:
+        run: a `trainers.run.Run`, begun.
+        batch_size: examples of a step.
+    """
+
+    def __init__(self, run, batch_size):
+        self._run, self._batch_size = run, batch_size
+        lines = run.metrics()
+        self._seconds_before = lines[-1]["seconds"] if lines else 0.0
+        self._start = self._window_start = time.monotonic()
+        self._window, self._waited = [], []
+        self._writers = {
+            name: tf.summary.create_file_writer(str(run.tensorboard / name))
+            if run.chief
+            else tf.summary.create_noop_writer()
+            for name in ("train", "test")
+        }
+        self._last_evaluation = None
+
+    def add(self, figures, waited):
+        """Collects the figures of some steps, a dict of tensors (steps,), and the seconds that they waited for data."""
+        self._window.append(figures)
+        self._waited.append(waited)
+
+    def training(self, step, on_nan):
+        """Logs the means since the last call; returns them as text.
+
+        Raises:
+            ArgumentError: if `on_nan` is "stop" and a loss was not finite.
+        """
+        window = {name: np.concatenate([one[name].numpy() for one in self._window]) for name in self._window[0]}
+        finite = np.isfinite(window["loss"])
+        if on_nan == "stop" and not finite.all():
+            first = step - len(finite) + 1 + int(np.argmin(finite))
+            raise ArgumentError(
+                f"the loss is {window['loss'][~finite][0]} at step {first}: train with a lower --learning_rate, in "
+                "another --model_dir, or pass --on_nan=skip_step to leave such steps out."
+            )
+        everywhere = np.ones_like(finite)
+        figures = {name: _mean(values, everywhere if name == "skipped" else finite) for name, values in window.items()}
+        figures["learning_rate"] = float(window["learning_rate"][-1])
+        seconds = time.monotonic() - self._window_start
+        figures["examples_per_second"] = round(len(finite) * self._batch_size / seconds, 1)
+        figures["input_wait"] = round(float(np.sum(self._waited)) / seconds, 4)
+        self._window, self._waited, self._window_start = [], [], time.monotonic()
+        return self._write("train", step, figures)
+
+    @contextlib.contextmanager
+    def evaluating(self):
+        """Takes the time of an evaluation out of the training's examples per second."""
+        start = time.monotonic()
+        yield
+        self._window_start += time.monotonic() - start
+
+    def evaluation(self, step, figures):
+        """Logs the figures of an evaluation; returns them as text."""
+        self._last_evaluation = {"step": step, **figures, "seconds": self._seconds()}
+        return self._write("test", step, figures)
+
+    def results(self):
+        """Returns the last evaluation: its step, its figures, and the seconds of all sessions of the run."""
+        return self._last_evaluation or [line for line in self._run.metrics() if "loss" not in line][-1]
+
+    def _seconds(self):
+        return round(self._seconds_before + time.monotonic() - self._start, 1)
+
+    def _write(self, split, step, figures):
+        self._run.log(step=step, **figures, seconds=self._seconds())
+        with self._writers[split].as_default(step):
+            for name, value in figures.items():
+                if value is not None:
+                    tf.summary.scalar(name, value)
+        shown = (f"{name} {value:.4g}" for name, value in figures.items() if value is not None)
+        return f"step {step}  " + "  ".join(shown)
+
+
+def _mean(values, chosen):
+    """Returns the mean of the chosen values, or None if there are none."""
+    return float(np.mean(values[chosen])) if chosen.any() else None
