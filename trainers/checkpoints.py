@@ -6,6 +6,7 @@ import sys
 import tensorflow as tf
 
 from keras_resnets import ArgumentError
+from trainers.failures import first_line
 
 LAST_KEPT = 3
 
@@ -38,11 +39,6 @@ class Checkpoints:
         if not self._last.checkpoints:
             return 0
         return _restore_newest(self._checkpoint, self._last.checkpoints, exact=True)
-
-
-def has_checkpoint(folder):
-    """Whether a run in this folder has something to go on from."""
-    return tf.train.latest_checkpoint(folder) is not None
 
 
 def restore_model(model, run, best=False):
@@ -78,8 +74,7 @@ def _restore_newest(checkpoint, paths, exact):
             if not exact:
                 status.expect_partial()
         except (tf.errors.OpError, AssertionError, IndexError, ValueError) as error:
-            reason = str(error).strip().split("\n")[0]
-            problems.append(f"the checkpoint {path} cannot be read ({reason})")
+            problems.append(f"the checkpoint {path} cannot be read ({first_line(error)})")
         else:
             for problem in problems:
                 print(f"{problem}: going on from {path}", file=sys.stderr)
@@ -91,8 +86,7 @@ def _save(manager, step):
     try:
         manager.save(step)
     except tf.errors.OpError as error:
-        reason = str(error).strip().split("\n")[0]
         raise ArgumentError(
-            f"the checkpoint of step {step} cannot be written to {manager.directory} ({reason}): "
+            f"the checkpoint of step {step} cannot be written to {manager.directory} ({first_line(error)}): "
             "what was saved before is whole; make room, and give the same command to go on from there."
         ) from error

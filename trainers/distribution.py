@@ -13,6 +13,7 @@ import time
 import tensorflow as tf
 
 from keras_resnets import ArgumentError
+from trainers.failures import first_line
 
 DISTRIBUTIONS = ("one_device", "mirrored", "multi_worker", "tpu")
 SECONDS_BETWEEN_CALLS = 0.5  # to a worker that does not answer yet
@@ -54,6 +55,24 @@ def is_chief(strategy):
     if resolver is None or not resolver.task_type:
         return True
     return resolver.task_type == "chief" or (resolver.task_id == 0 and "chief" not in resolver.cluster_spec().as_dict())
+
+
+def several_machines(strategy):
+    """Whether replicas are on several machines, each with a process of its own."""
+    return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
+
+
+def total_over_replicas(strategy):
+    """Returns the function of a number of this machine's that adds it up over all replicas of all machines."""
+
+    def add(value):
+        return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, tf.identity(value))
+
+    @tf.function
+    def total(value):
+        return strategy.experimental_local_results(strategy.run(add, args=(value,)))[0]
+
+    return lambda value: total(tf.constant(value, tf.float64)).numpy()
 
 
 def replica_batch(batch_size, accumulation, strategy):
@@ -170,7 +189,7 @@ def _tpu_strategy(tpu):
         tf.config.experimental_connect_to_cluster(resolver)
         tf.tpu.experimental.initialize_tpu_system(resolver)
     except (tf.errors.OpError, ValueError, ImportError, OSError, RuntimeError) as error:
-        reason = str(error).strip().split("\n")[0][:200]
+        reason = first_line(error)[:200]
         raise ArgumentError(
             f"--distribution=tpu --tpu={tpu or ''}: there is no such TPU ({reason}): pass the name or the address of "
             'one, "local" on its own machine, or use another --distribution.'

@@ -15,9 +15,7 @@ A task is an object with a configuration, `config`, and these methods; the loop 
   first one is the criterion of the best checkpoint: the lower, the better.
 """
 
-import contextlib
 import dataclasses
-import re
 
 import keras
 import numpy as np
@@ -25,7 +23,8 @@ import tensorflow as tf
 
 from keras_resnets import ArgumentError
 from trainers.checkpoints import Checkpoints
-from trainers.distribution import replica_batch
+from trainers.distribution import replica_batch, several_machines, total_over_replicas
+from trainers.failures import explained
 from trainers.interruption import Interrupted, Interruption
 from trainers.progress import Progress
 from trainers.recipes import Recipe
@@ -94,7 +93,7 @@ def train(task, run, settings):
     if settings.sync_batch_norm and strategy.num_replicas_in_sync > 1:
         _synchronize_batch_normalization(state.model)
     run.begin(task.config)  # Only now: arguments that no model can be built with leave no trace.
-    with run.locked(), Interruption() as interruption, _explained(strategy):
+    with run.locked(), Interruption() as interruption, explained(several_machines(strategy)):
         return _Training(task, run, settings, strategy, state).until_the_end(interruption)
 
 
@@ -109,7 +108,7 @@ class _Training:
         if not self._step:
             for model in state.models():
                 task.initialize(model)
-        self._total = _total_over_replicas(strategy)
+        self._total = total_over_replicas(strategy)
         self._check_same_step_everywhere()
         run.drop_metrics_after(self._step)
         self._log = RunLog(run, settings.recipe.batch_size)
@@ -178,7 +177,6 @@ class _Training:
             skip_nonfinite=settings.on_nan == "skip_step" or settings.precision == "mixed_float16",
         )
         one_step = tf.function(one_step, jit_compile=True) if settings.jit_compile else one_step
-
         names = []
 
         def first_replica(figures):
@@ -206,10 +204,10 @@ class _Training:
 
     def _any_worker(self, flag):
         """Whether the flag is true on any of the machines, which must stop together."""
-        return bool(self._total(flag)) if _several_machines(self._strategy) else bool(flag)
+        return bool(self._total(flag)) if several_machines(self._strategy) else bool(flag)
 
     def _check_same_step_everywhere(self):
-        if not _several_machines(self._strategy):
+        if not several_machines(self._strategy):
             return
         mean = self._total(self._step) / self._strategy.num_replicas_in_sync
         if mean != self._step:
@@ -247,51 +245,6 @@ def predictor(task, model, strategy):
         return {name: values[examples] for name, values in table.items()}
 
     return predict
-
-
-@contextlib.contextmanager
-def _explained(strategy):
-    """Turns what TensorFlow raises when machines or memory fail into an error that says what to do."""
-    try:
-        yield
-    except tf.errors.ResourceExhaustedError as error:
-        raise ArgumentError(
-            f"out of memory ({_first_line(error)}): use a smaller --batch_size, a higher --accumulation, or --remat."
-        ) from error
-    except (
-        tf.errors.UnavailableError,
-        tf.errors.AbortedError,
-        tf.errors.CancelledError,
-        tf.errors.InternalError,
-        tf.errors.DeadlineExceededError,
-    ) as error:
-        if not _several_machines(strategy):
-            raise
-        raise ArgumentError(
-            f"another machine has stopped or cannot be reached ({_first_line(error)}): "
-            "give the same command on all machines again, to go on from the last checkpoint."
-        ) from error
-
-
-def _first_line(error):
-    return re.sub(r"{{.*?}} ?", "", error.message.strip().split("\n")[0])[:200]
-
-
-def _several_machines(strategy):
-    return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
-
-
-def _total_over_replicas(strategy):
-    """Returns the function of a number of this machine's that adds it up over all replicas of all machines."""
-
-    def add(value):
-        return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, tf.identity(value))
-
-    @tf.function
-    def total(value):
-        return strategy.experimental_local_results(strategy.run(add, args=(value,)))[0]
-
-    return lambda value: total(tf.constant(value, tf.float64)).numpy()
 
 
 def _synchronize_batch_normalization(model):

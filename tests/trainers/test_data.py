@@ -171,6 +171,22 @@ def test_folders_that_are_no_data_sets(tmp_path):
 # tfds
 
 
+class NumberedImages(tfds.testing.DummyDataset):
+    """A data set with the single split `train`; the pixels of image i are i."""
+
+    count = 0
+
+    def _info(self):
+        features = {"image": tfds.features.Image(shape=(8, 8, 3)), "label": tfds.features.ClassLabel(num_classes=2)}
+        return self.dataset_info_from_configs(
+            features=tfds.features.FeaturesDict(features), supervised_keys=("image", "label")
+        )
+
+    def _generate_examples(self):
+        for i in range(self.count):
+            yield i, {"image": np.full((8, 8, 3), i, "uint8"), "label": i % 2}
+
+
 @pytest.mark.parametrize(
     "name, side, classes", [("cifar10", 32, 10), ("cifar100", 32, 100), ("imagenet2012", None, 1000)]
 )
@@ -201,16 +217,8 @@ def test_training_on_tensorflow_datasets_with_any_seed(tmp_path):
 
 
 def test_tensorflow_datasets_without_a_test_split(tmp_path):
-    class Flowers(tfds.testing.DummyDataset):
-        def _info(self):
-            features = {"image": tfds.features.Image(shape=(8, 8, 3)), "label": tfds.features.ClassLabel(num_classes=2)}
-            return self.dataset_info_from_configs(
-                features=tfds.features.FeaturesDict(features), supervised_keys=("image", "label")
-            )
-
-        def _generate_examples(self):
-            for i in range(20):
-                yield i, {"image": np.full((8, 8, 3), i, "uint8"), "label": i % 2}
+    class Flowers(NumberedImages):
+        count = 20
 
     dataset = open_dataset("tfds:flowers", str(tmp_path), download=True)
     pixels = [
@@ -334,16 +342,8 @@ def test_machines_read_their_own_files_of_tensorflow_datasets(tmp_path):
 
 
 def test_a_prepared_data_set_of_several_files_is_read_in_parts(tmp_path):
-    class Numbers(tfds.testing.DummyDataset):
-        def _info(self):
-            features = {"image": tfds.features.Image(shape=(8, 8, 3)), "label": tfds.features.ClassLabel(num_classes=2)}
-            return self.dataset_info_from_configs(
-                features=tfds.features.FeaturesDict(features), supervised_keys=("image", "label")
-            )
-
-        def _generate_examples(self):
-            for i in range(40):
-                yield i, {"image": np.full((8, 8, 3), i, "uint8"), "label": i % 2}
+    class Numbers(NumberedImages):
+        count = 40
 
     builder = tfds.builder("numbers", data_dir=str(tmp_path))
     builder.download_and_prepare(download_config=tfds.download.DownloadConfig(num_shards=4))

@@ -78,14 +78,20 @@ def without_times(lines):
     ]
 
 
-def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path):
-    whole = train(Dropout, tmp_path / "whole", steps=8, checkpoint_every=3, log_every=4)
+def whole_and_resumed(path, killed, **options):
+    """Two runs of 8 steps that end with the same state, one of which was killed."""
+    whole = train(Dropout, path / "whole", steps=8, **options)
     with pytest.raises(tf.errors.OutOfRangeError):
-        train(killed_at(5), tmp_path / "parts", steps=8, checkpoint_every=3, log_every=4)
-    resumed = train(Dropout, tmp_path / "parts", steps=8, checkpoint_every=3, log_every=4)
+        train(killed_at(killed), path / "parts", steps=8, **options)
+    resumed = train(Dropout, path / "parts", steps=8, **options)
     expected, got = final_variables(whole), final_variables(resumed)
     assert expected.keys() == got.keys() and any("generators" in name for name in expected)
     assert all(np.array_equal(expected[name], got[name]) for name in expected if "save_counter" not in name)
+    return whole, resumed
+
+
+def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path):
+    whole, resumed = whole_and_resumed(tmp_path, killed=5, checkpoint_every=3, log_every=4)
     # The lines after step 3, whose figures were lost, are there once, and cover the same steps.
     assert without_times(resumed.metrics()) == without_times(whole.metrics())
     assert [line["step"] for line in resumed.metrics()] == [3, 4, 4, 6, 8, 8]
@@ -231,12 +237,7 @@ def test_calls_of_several_steps_make_the_same_run(tmp_path):
 
 
 def test_the_moving_average_is_evaluated_exported_and_resumed(tmp_path):
-    whole = train(Dropout, tmp_path / "whole", steps=8, checkpoint_every=4, ema_decay=0.9)
-    with pytest.raises(tf.errors.OutOfRangeError):
-        train(killed_at(6), tmp_path / "parts", steps=8, checkpoint_every=4, ema_decay=0.9)
-    resumed = train(Dropout, tmp_path / "parts", steps=8, checkpoint_every=4, ema_decay=0.9)
-    expected, got = final_variables(whole), final_variables(resumed)
-    assert all(np.array_equal(expected[name], got[name]) for name in expected if "save_counter" not in name)
+    whole, _ = whole_and_resumed(tmp_path, killed=6, checkpoint_every=4, ema_decay=0.9)
     config, dataset = digits(8, ema_decay=0.9)
     task = Dropout(config, dataset)
     model = task.build_model()
