@@ -16,6 +16,7 @@ A task is an object with a configuration, `config`, and these methods; the loop 
 """
 
 import dataclasses
+import time
 
 import keras
 import numpy as np
@@ -191,11 +192,11 @@ class _Training:
             for i in tf.range(count):
                 # A step that began before the last one ended would wait for its data meanwhile.
                 tf.autograph.experimental.set_loop_options(parallel_iterations=1)
-                start = tf.timestamp()
+                start = _seconds()
                 with tf.control_dependencies([start]):
                     batch = next(iterator)
                 with tf.control_dependencies(tf.nest.flatten(batch, expand_composites=True)):
-                    waited += tf.timestamp() - start
+                    waited += _seconds() - start
                 figures = strategy.run(one_step, args=(batch,))
                 rows = rows.write(i, first_replica(figures))
             return dict(zip(names, tf.unstack(rows.stack(), axis=1))), waited
@@ -245,6 +246,11 @@ def predictor(task, model, strategy):
         return {name: values[examples] for name, values in table.items()}
 
     return predict
+
+
+def _seconds():
+    """Returns the time, float64, when a step in a graph comes to it; tf.timestamp refuses with --deterministic."""
+    return tf.ensure_shape(tf.numpy_function(time.monotonic, [], tf.float64), [])
 
 
 def _synchronize_batch_normalization(model):
