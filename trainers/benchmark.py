@@ -4,6 +4,7 @@ python -m trainers.benchmark --benchmark=build_resnet101
 """
 
 import json
+import resource
 import statistics
 import subprocess
 import sys
@@ -45,79 +46,79 @@ def build_resnet101(repeats):
 
 def train_cifar_resnet20(repeats):
     """Images per second of the loop's training step at batch 128, and of a plain Keras step (no L2, no figures)."""
-    dataset = open_dataset("digits")
-    config = configure("cifar_resnet20", "digits", dataset, "cifar", steps=100)
-    task = Classification(config, dataset)
-    recipe = task.recipe
+    task, step = _loop_step("cifar_resnet20", batch_size=128)
     batch = next(iter(task.training_batches(0, tf.distribute.InputContext())))
-    state = State(task, recipe, config["steps"], "float32")
-    ours = tf.function(training_step(task, state, recipe))
-    plain_model, optimizer = task.build_model(), keras.optimizers.SGD(0.1, momentum=0.9)
-    optimizer.build(plain_model.trainable_variables)
-
-    @tf.function
-    def plain(batch):
-        with tf.GradientTape() as tape:
-            logits = plain_model(tf.cast(batch["image"], tf.float32), training=True)
-            loss = tf.reduce_mean(
-                keras.losses.sparse_categorical_crossentropy(batch["label"], logits, from_logits=True)
-            )
-        optimizer.apply(tape.gradient(loss, plain_model.trainable_variables), plain_model.trainable_variables)
-        return loss
-
-    ours(batch), plain(batch)  # Traced before the clock starts.
-    seconds = _in_turns({"loop": lambda: ours(batch), "plain Keras": lambda: plain(batch)}, 5 * repeats)
-    rates = {name: recipe.batch_size / value for name, value in seconds.items()}
+    plain = _plain_step(task.build_model())
+    step(batch), plain(batch["image"], batch["label"])  # Traced before the clock starts.
+    seconds = _in_turns(
+        {"loop": lambda: step(batch), "plain Keras": lambda: plain(batch["image"], batch["label"])}, 5 * repeats
+    )
+    rates = {name: len(batch["label"]) / value for name, value in seconds.items()}
     return {**rates, "ratio": rates["loop"] / rates["plain Keras"], "unit": "images/s"}
+
+
+def rematerialization(repeats):
+    """Peak memory and images/s of training 110 and 302 layers at batch 64, with and without --remat."""
+    figures = {}
+    for depth in (110, 302):
+        plain, remat = (_in_new_process(_training_cost, depth, remat, repeats) for remat in (False, True))
+        for name in plain:
+            figures[f"{name}_{depth}"] = plain[name]
+            figures[f"{name}_{depth}_remat"] = remat[name]
+            figures[f"{name}_{depth}_ratio"] = remat[name] / plain[name]
+    return figures
+
+
+def _training_cost(depth, remat, steps):
+    task, step = _loop_step(f"cifar_resnet{depth}", batch_size=64, remat=remat)
+    batch = next(iter(task.training_batches(0, tf.distribute.InputContext())))
+    start = time.perf_counter()
+    step(batch)
+    first_step = time.perf_counter() - start
+    start = time.perf_counter()
+    for _ in range(steps):
+        step(batch)
+    return {
+        "first_step_seconds": first_step,
+        "images_per_second": steps * len(batch["label"]) / (time.perf_counter() - start),
+        "peak_gib": _peak_gib(),
+    }
 
 
 def cifar_resnet1202(repeats):
     """CifarResNet(1202): seconds to build it, for the first step of batch 16 and to save and load; images/s; GiB."""
     with tempfile.TemporaryDirectory() as folder:
-        figures = json.loads(_python(_DEEP_TRAINING.format(folder=folder, steps=repeats)).split("\n")[-2])
-        figures |= json.loads(_python(_DEEP_LOADING.format(folder=folder)).split("\n")[-2])
+        figures = _in_new_process(_deep_training, f"{folder}/deep.keras", repeats)
+        figures |= _in_new_process(_deep_loading, f"{folder}/deep.keras")
     return {**figures, "target": "build_seconds at most 60, peak_gib at most 24"}
 
 
-# Each in a process of its own, so that the peak of memory is theirs.
-_DEEP_TRAINING = """
-import json, resource, time
-import keras, keras_resnets, tensorflow as tf
-start = time.perf_counter()
-model = keras_resnets.CifarResNet(1202)
-figures = {{"build_seconds": time.perf_counter() - start}}
-optimizer = keras.optimizers.SGD(0.01, momentum=0.9)
-optimizer.build(model.trainable_variables)
-images, labels = tf.random.normal((16, 32, 32, 3)), tf.zeros((16,), tf.int32)
-@tf.function
-def step():
-    with tf.GradientTape() as tape:
-        loss = tf.reduce_mean(keras.losses.sparse_categorical_crossentropy(labels, model(images, training=True)))
-    optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
-start = time.perf_counter()
-step()
-figures["first_step_seconds"] = time.perf_counter() - start
-start = time.perf_counter()
-for _ in range({steps}):
-    step()
-figures["images_per_second"] = 16 * {steps} / (time.perf_counter() - start)
-start = time.perf_counter()
-model.save("{folder}/deep.keras")
-figures["save_seconds"] = time.perf_counter() - start
-figures["peak_gib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-print(json.dumps(figures))
-"""
-_DEEP_LOADING = """
-import json, time
-import keras, keras_resnets
-start = time.perf_counter()
-model = keras.saving.load_model("{folder}/deep.keras")
-print(json.dumps({{"load_seconds": time.perf_counter() - start, "layers": len(model.layers)}}))
-"""
+def _deep_training(path, steps):
+    start = time.perf_counter()
+    model = keras_resnets.CifarResNet(1202, classifier_activation=None)
+    figures = {"build_seconds": time.perf_counter() - start}
+    step, images, labels = _plain_step(model), tf.random.normal((16, 32, 32, 3)), tf.zeros((16,), tf.int32)
+    start = time.perf_counter()
+    step(images, labels)
+    figures["first_step_seconds"] = time.perf_counter() - start
+    start = time.perf_counter()
+    for _ in range(steps):
+        step(images, labels)
+    figures["images_per_second"] = 16 * steps / (time.perf_counter() - start)
+    start = time.perf_counter()
+    model.save(path)
+    return {**figures, "save_seconds": time.perf_counter() - start, "peak_gib": _peak_gib()}
+
+
+def _deep_loading(path):
+    start = time.perf_counter()
+    keras.saving.load_model(path)
+    return {"load_seconds": time.perf_counter() - start}
+
 
 BENCHMARKS = {
     benchmark.__name__: benchmark
-    for benchmark in (import_time, build_resnet101, train_cifar_resnet20, cifar_resnet1202)
+    for benchmark in (import_time, build_resnet101, train_cifar_resnet20, rematerialization, cifar_resnet1202)
 }
 
 
@@ -130,6 +131,43 @@ def _in_turns(functions, repeats):
             function()
             seconds[name].append(time.perf_counter() - start)
     return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+def _loop_step(model, batch_size, remat=False):
+    """Returns the task of training a net on digits, and the compiled function of a batch that makes the loop's step."""
+    dataset = open_dataset("digits")
+    config = configure(model, "digits", dataset, "cifar", steps=100, batch_size=batch_size)
+    task = Classification(config, dataset)
+    state = State(task, task.recipe, config["steps"], "float32")
+    return task, tf.function(training_step(task, state, task.recipe, remat=remat))
+
+
+def _plain_step(model):
+    """Returns the compiled function of (images, labels) that trains a model of logits as Keras's examples do."""
+    optimizer = keras.optimizers.SGD(0.1, momentum=0.9)
+    optimizer.build(model.trainable_variables)
+
+    @tf.function
+    def step(images, labels):
+        with tf.GradientTape() as tape:
+            logits = model(tf.cast(images, tf.float32), training=True)
+            loss = tf.reduce_mean(keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True))
+        optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
+        return loss
+
+    return step
+
+
+def _peak_gib():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def _in_new_process(function, *arguments):
+    """Returns the figures of a function of this module, alone in a process, so that the peak of memory is its own."""
+    call = f"benchmark.{function.__name__}(*{arguments!r})"
+    return json.loads(
+        _python(f"import json; from trainers import benchmark; print(json.dumps({call}))").splitlines()[-1]
+    )
 
 
 def _python(program):

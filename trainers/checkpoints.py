@@ -19,26 +19,36 @@ class Checkpoints:
     Args:
         checkpoint: a `tf.train.Checkpoint` of all that a run changes.
         folder: path.
+        device: that reads and writes the files; None for those that have the variables.
     """
 
-    def __init__(self, checkpoint, folder):
-        self._checkpoint = checkpoint
-        self._last = tf.train.CheckpointManager(checkpoint, folder, max_to_keep=LAST_KEPT)
-        self._best = tf.train.CheckpointManager(checkpoint, pathlib.Path(folder) / "best", max_to_keep=1)
+    def __init__(self, checkpoint, folder, device=None):
+        self._checkpoint, self._folder = checkpoint, folder
+        self._options = tf.train.CheckpointOptions(experimental_io_device=device)
+        self._last = _manager(checkpoint, folder, LAST_KEPT)
+        self._best = _manager(checkpoint, pathlib.Path(folder) / "best", 1)
 
     def save(self, step):
         """Saves the state at `step`, and forgets the oldest one."""
-        _save(self._last, step)
+        self._save(self._last, step)
 
     def save_best(self, step):
         """Saves the state at `step` as the best."""
-        _save(self._best, step)
+        self._save(self._best, step)
 
     def restore(self):
         """Restores the newest checkpoint that can be read; returns its step, or 0 if there is none at all."""
-        if not self._last.checkpoints:
-            return 0
-        return _restore_newest(self._checkpoint, self._last.checkpoints, exact=True)
+        paths = _paths(self._folder)
+        return _restore_newest(self._checkpoint, paths, self._options, exact=True) if paths else 0
+
+    def _save(self, manager, step):
+        try:
+            manager.save(step, options=self._options)
+        except tf.errors.OpError as error:
+            raise ArgumentError(
+                f"the checkpoint of step {step} cannot be written to {manager.directory} ({first_line(error)}): "
+                "what was saved before is whole; make room, and give the same command to go on from there."
+            ) from error
 
 
 def restore_model(model, run, best=False):
@@ -55,22 +65,39 @@ def restore_model(model, run, best=False):
     Raises:
         ArgumentError: if the run has no such checkpoint yet, or none can be read.
     """
-    folder = run.checkpoints / "best" if best else run.checkpoints
-    state = tf.train.get_checkpoint_state(folder)
-    if state is None:
+    paths = _paths(run.checkpoints / "best" if best else run.checkpoints)
+    if not paths:
         kind = "best checkpoint" if best else "checkpoint"
         raise ArgumentError(f"--model_dir={run.path} has no {kind} yet: let its training go on.")
     averaged = run.config()["recipe"]["ema_decay"] is not None
     checkpoint = tf.train.Checkpoint(**{"average" if averaged else "model": model})
-    return _restore_newest(checkpoint, state.all_model_checkpoint_paths, exact=False)
+    return _restore_newest(checkpoint, paths, tf.train.CheckpointOptions(), exact=False)
 
 
-def _restore_newest(checkpoint, paths, exact):
+def _manager(checkpoint, folder, kept):
+    try:
+        return tf.train.CheckpointManager(checkpoint, folder, kept)
+    except ValueError:  # Its own list is damaged.
+        (pathlib.Path(folder) / "checkpoint").unlink()
+        return tf.train.CheckpointManager(checkpoint, folder, kept)
+
+
+def _paths(folder):
+    """Returns the checkpoints in a folder, oldest first, whether or not TensorFlow's own list is whole."""
+    paths = [str(path).removesuffix(".index") for path in pathlib.Path(folder).glob("ckpt-*.index")]
+    return sorted(paths, key=_step)
+
+
+def _step(path):
+    return int(path.rpartition("-")[2])
+
+
+def _restore_newest(checkpoint, paths, options, exact):
     """Restores the last of `paths` that can be read, and tells of those that cannot."""
     problems = []
     for path in reversed(paths):
         try:
-            status = checkpoint.restore(path).assert_existing_objects_matched()
+            status = checkpoint.restore(path, options).assert_existing_objects_matched()
             if not exact:
                 status.expect_partial()
         except (tf.errors.OpError, AssertionError, IndexError, ValueError) as error:
@@ -78,15 +105,5 @@ def _restore_newest(checkpoint, paths, exact):
         else:
             for problem in problems:
                 print(f"{problem}: going on from {path}", file=sys.stderr)
-            return int(path.rpartition("-")[2])
+            return _step(path)
     raise ArgumentError(f"{'; '.join(problems)}: restore the files, or train again in another --model_dir.")
-
-
-def _save(manager, step):
-    try:
-        manager.save(step)
-    except tf.errors.OpError as error:
-        raise ArgumentError(
-            f"the checkpoint of step {step} cannot be written to {manager.directory} ({first_line(error)}): "
-            "what was saved before is whole; make room, and give the same command to go on from there."
-        ) from error

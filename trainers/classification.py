@@ -18,13 +18,13 @@ from keras_resnets.preprocessing import Preprocessing
 from keras_resnets.weights import load_weights, preprocessing_of
 from trainers import cli, loop, plots, recipes, transfer
 from trainers.data.augmentation import AUGMENTATIONS
-from trainers.data.dataset import absolute, hold_out, open_dataset
+from trainers.data.dataset import absolute, hold_out, open_dataset, title
 from trainers.data.mixing import mix
 from trainers.data.pipeline import evaluation_batches, training_batches
 from trainers.distribution import is_chief
 from trainers.run import Run
 
-EVALUATION_BATCH = 250  # of one replica
+LARGEST_EVALUATION_BATCH = 250  # images on one replica
 MINIMUM_EPOCH = 10  # steps between two evaluations, also of a tiny data set
 
 
@@ -83,7 +83,8 @@ class Classification:
             }
 
         def finish(batch):
-            seed = batch.pop("seed")[0]
+            # Not the first image's own seed, which its augmentation has used.
+            seed = tf.random.fold_in(batch.pop("seed")[0], 1)
             if recipe.mixup_alpha is not None:
                 batch = mix(batch, seed, recipe.mixup_alpha, recipe.cutmix_alpha)
             # A quarter of the bytes of float32, on their way to the device.
@@ -105,7 +106,14 @@ class Classification:
         def transform(example):
             return {"image": self.preprocessing.crop(example["image"].pixels()), "label": example["label"]}
 
-        return evaluation_batches(self.dataset.test, transform, batch_size=EVALUATION_BATCH, context=context)
+        return evaluation_batches(
+            self.dataset.test, transform, batch_size=self._evaluation_batch(context), context=context
+        )
+
+    def _evaluation_batch(self, context):
+        """An evaluation keeps no activations: what was enough for a step is enough for four times the images."""
+        replicas = context.num_replicas_in_sync if context is not None else 1
+        return min(LARGEST_EVALUATION_BATCH, 4 * (self.recipe.batch_size // replicas))
 
     def losses(self, model, batch, training):
         """Returns the mean cross entropy, and the share of wrong answers as `training_error`."""
@@ -131,6 +139,10 @@ class Classification:
     def metrics(self, predictions):
         """Returns `top1_error` and `top5_error`: fractions of images whose label is not among the best 1 and 5."""
         return {f"top{k}_error": float(np.mean(predictions["rank"] >= k)) for k in (1, 5)}
+
+    def criterion(self, metrics):
+        """Returns the top-1 error."""
+        return metrics["top1_error"]
 
     def _cross_entropy(self, labels, logits):
         targets = tf.one_hot(labels, logits.shape[-1])
@@ -178,6 +190,8 @@ def configure(
         A dict that can be written as JSON.
     """
     changes = {key: value for key, value in changes.items() if value is not None}
+    # 0 switches off what a recipe has.
+    changes |= {key: changes[key] or None for key in ("clip_norm", "ema_decay") if key in changes}
     if "steps" in changes or "epochs" in changes:
         changes = {"steps": None, "epochs": None, **changes}
     recipe = dataclasses.replace(recipes.get_recipe(recipe_name), **changes)
@@ -237,7 +251,7 @@ def train(run, config, dataset, *, log_every=20, checkpoint_every=None, **settin
     )
     results = loop.train(task, run, settings)
     if run.chief:
-        plots.learning_curve(run.metrics(), f"{config['model']} on {config['dataset']}", run.learning_curve)
+        plots.learning_curve(run.metrics(), f"{config['model']} on {title(config['dataset'])}", run.learning_curve)
     run.finish(results)
     return results
 
@@ -258,13 +272,15 @@ def _define_flags():
     )
     flags.DEFINE_float("learning_rate", None, "The highest, instead of the recipe's.", lower_bound=0)
     flags.DEFINE_float("weight_decay", None, "L2, instead of the recipe's.", lower_bound=0)
-    flags.DEFINE_float("clip_norm", None, "Largest norm of the gradients, instead of the recipe's.", lower_bound=0)
+    flags.DEFINE_float("clip_norm", None, "Largest norm of the gradients, 0 for any.", lower_bound=0)
     flags.DEFINE_integer("accumulation", None, "Parts that a batch is computed in, to need less memory.", lower_bound=1)
-    flags.DEFINE_float("ema_decay", None, "Of the moving average of the weights, which is then used.", 0, 1)
+    flags.DEFINE_float("ema_decay", None, "Of the moving average of the weights, which is then used; 0 for none.", 0, 1)
     flags.DEFINE_string("init_weights", None, "File of weights to start from, as for a builder's weights=.")
     flags.DEFINE_list("freeze", [], "Stages that stay as they are, e.g. stem,conv2.")
     flags.DEFINE_list("stage_learning_rates", [], "Factors of the learning rate, e.g. conv2=0.1,predictions=10.")
-    flags.DEFINE_integer("seed", 0, "Of the initial weights, the order of the images and their augmentation.")
+    flags.DEFINE_integer(
+        "seed", 0, "Of the initial weights, the order of the images and their augmentation.", 0, 2**32 - 1
+    )
     cli.define_training()
     flags.mark_flags_as_mutual_exclusive(["epochs", "steps"])
 
@@ -295,6 +311,8 @@ def _main(arguments):
             ).split()
         },
     )
+    # What else the weights depend on.
+    config["training"] = {name: options[name].value for name in ("sync_batch_norm", "on_nan")}
     run = Run(options.model_dir, is_chief(strategy))
     results = train(run, config, dataset, strategy=strategy, **cli.training_settings())
     if not run.chief:

@@ -79,7 +79,7 @@ def define_distribution():
 
 
 def strategy():
-    """Returns the `tf.distribute.Strategy` that the flags of `define_distribution` say."""
+    """Returns the `tf.distribute.Strategy` that the flags of `define_distribution` say; heeds --deterministic first."""
     options = flags.FLAGS
     if options.deterministic:
         tf.config.experimental.enable_op_determinism()

@@ -108,8 +108,11 @@ def read_tf_config(text):
         config = json.loads(text)
         cluster = {kind: list(addresses) for kind, addresses in config["cluster"].items()}
         task_type, index = config["task"]["type"], int(config["task"]["index"])
-        for address in (address for addresses in cluster.values() for address in addresses):
+        addresses = [address for kind in cluster.values() for address in kind]
+        for address in addresses:
             _host_and_port(address)
+            if addresses.count(address) > 1:
+                raise ValueError(f"{address} is there twice")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ArgumentError(f"TF_CONFIG={text} is wrong ({error!r}): set it to something like {example}.") from error
     if task_type not in ("chief", "worker") or not 0 <= index < len(cluster.get(task_type, [])):

@@ -10,7 +10,7 @@ from keras_resnets import ArgumentError
 from trainers import cli, plots
 from trainers.checkpoints import restore_model
 from trainers.classification import Classification
-from trainers.data.dataset import hold_out, open_dataset
+from trainers.data.dataset import absolute, hold_out, open_dataset, title
 from trainers.loop import predictor
 from trainers.run import Run
 
@@ -36,7 +36,7 @@ def evaluate(run, dataset_name=None, data_dir=None, download=False, best=False):
         ArgumentError: if there is no checkpoint, or the classes differ.
     """
     config = run.config()
-    dataset_name = dataset_name or config["dataset"]
+    dataset_name = absolute(dataset_name or config["dataset"])
     dataset = open_dataset(dataset_name, data_dir or config["data_dir"], download)
     if config["holdout"] is not None and dataset_name == config["dataset"]:
         dataset = hold_out(dataset, config["holdout"])
@@ -55,8 +55,8 @@ def evaluate(run, dataset_name=None, data_dir=None, download=False, best=False):
     run.write_evaluation(results)
     if len(config["labels"]) <= LARGEST_MATRIX:
         counts = tf.math.confusion_matrix(labels, predicted, len(config["labels"])).numpy()
-        title = f"{config['model']} on {dataset_name}: {results['top1_error']:.2%} wrong"
-        plots.confusion_matrix(counts, config["labels"], title, run.confusion_matrix)
+        heading = f"{config['model']} on {title(dataset_name)}: {results['top1_error']:.2%} wrong"
+        plots.confusion_matrix(counts, config["labels"], heading, run.confusion_matrix)
     return results
 
 

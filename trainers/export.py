@@ -12,6 +12,7 @@ from keras_resnets.serving import export_classifier
 from trainers import cli
 from trainers.checkpoints import restore_model
 from trainers.classification import Classification
+from trainers.data.dataset import title
 from trainers.run import Run
 
 
@@ -36,8 +37,8 @@ def export(run, base=None, version=None, best=False):
 
 
 def slug(dataset):
-    """Returns what a data set is called in a file's name: the last part of its name or path."""
-    return re.sub(r"\W+", "_", re.split(r"[:/]", dataset.rstrip("/"))[-1])
+    """Returns what a data set is called in a file's name."""
+    return re.sub(r"\W+", "_", title(dataset))
 
 
 def _define_flags():

@@ -7,6 +7,16 @@ import tensorflow as tf
 
 from keras_resnets import ArgumentError
 
+READING = "IteratorGetNext"  # the operation that takes a batch from a tf.data.Dataset
+NOT_MEMORY = ("No space left", "Too many open files")  # that TensorFlow gives the same class as a lack of memory
+LOST_MACHINE = (
+    tf.errors.UnavailableError,
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.InternalError,
+    tf.errors.DeadlineExceededError,
+)
+
 
 def first_line(error):
     """Returns the first line of an exception's text."""
@@ -15,27 +25,33 @@ def first_line(error):
 
 @contextlib.contextmanager
 def explained(several_machines):
-    """Turns what TensorFlow raises when machines or memory fail into an ArgumentError; for a `with` statement."""
+    """Turns what TensorFlow raises when data, memory or machines fail into an ArgumentError; for a `with` statement."""
     try:
         yield
-    except tf.errors.ResourceExhaustedError as error:
-        raise ArgumentError(
-            f"out of memory ({_without_node(error)}): use a smaller --batch_size, a higher --accumulation, or --remat."
-        ) from error
-    except (
-        tf.errors.UnavailableError,
-        tf.errors.AbortedError,
-        tf.errors.CancelledError,
-        tf.errors.InternalError,
-        tf.errors.DeadlineExceededError,
-    ) as error:
-        if not several_machines:
+    except tf.errors.OpError as error:
+        explanation = _explanation(error, several_machines)
+        if explanation is None:
             raise
-        raise ArgumentError(
-            f"another machine has stopped or cannot be reached ({_without_node(error)}): "
+        raise ArgumentError(explanation) from error
+
+
+def _explanation(error, several_machines):
+    """Returns what to do about an error, or None where that is not known."""
+    reason = _without_node(error)
+    if READING in str(error):
+        return f"the data cannot be read ({reason}): restore them, and give the same command to go on."
+    if isinstance(error, tf.errors.ResourceExhaustedError) and not any(text in str(error) for text in NOT_MEMORY):
+        return f"out of memory ({reason}): use a smaller --batch_size, a higher --accumulation, or --remat."
+    if several_machines and isinstance(error, LOST_MACHINE):
+        return (
+            f"another machine has stopped or cannot be reached ({reason}): "
             "give the same command on all machines again, to go on from the last checkpoint."
-        ) from error
+        )
+    return None
 
 
 def _without_node(error):
-    return re.sub(r"{{.*?}} ?", "", first_line(error.message))[:200]
+    """Returns the line that says what went wrong: in a graph, the one before the node's name."""
+    found = re.search(r"([^\n]+)\n\s*\[\[{{node", error.message)
+    line = found[1] if found else first_line(error.message)
+    return re.sub(r"{{.*?}} ?", "", line).strip()[:200]

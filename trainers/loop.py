@@ -11,11 +11,12 @@ A task is an object with a configuration, `config`, and these methods; the loop 
 - `losses(model, batch, training)` returns two dicts of float32 scalars: the terms of the loss, which are added up, and
   figures that are only logged; both are means over the batch;
 - `predictions(model, batch)` returns a dict of tensors (B, ...), all that `metrics` needs to know of the examples;
-- `metrics(predictions)` returns the figures of the test split as a dict of floats, from NumPy arrays (N, ...); the
-  first one is the criterion of the best checkpoint: the lower, the better.
+- `metrics(predictions)` returns the figures of the test split as a dict of floats, from NumPy arrays (N, ...);
+- `criterion(metrics)` returns what the best checkpoint has least of.
 """
 
 import dataclasses
+import signal
 import time
 
 import keras
@@ -89,13 +90,14 @@ def train(task, run, settings):
             f"--jit_compile works with one replica in a process, and there are {strategy.num_replicas_in_sync}: "
             "leave it out (on a TPU, XLA compiles every step in any case)."
         )
-    with strategy.scope():
-        state = State(task, settings.recipe, settings.steps, settings.precision)
-    if settings.sync_batch_norm and strategy.num_replicas_in_sync > 1:
-        _synchronize_batch_normalization(state.model)
-    run.begin(task.config)  # Only now: arguments that no model can be built with leave no trace.
-    with run.locked(), Interruption() as interruption, explained(several_machines(strategy)):
-        return _Training(task, run, settings, strategy, state).until_the_end(interruption)
+    with explained(several_machines(strategy)):
+        with strategy.scope():
+            state = State(task, settings.recipe, settings.steps, settings.precision)
+        if settings.sync_batch_norm and strategy.num_replicas_in_sync > 1:
+            _synchronize_batch_normalization(state.model)
+        run.begin(task.config)  # Only now: arguments that no model can be built with leave no trace.
+        with run.locked(), Interruption() as interruption:
+            return _Training(task, run, settings, strategy, state).until_the_end(interruption)
 
 
 class _Training:
@@ -104,13 +106,15 @@ class _Training:
     def __init__(self, task, run, settings, strategy, state):
         self._task, self._run, self._settings = task, run, settings
         self._strategy, self._state = strategy, state
-        self._checkpoints = Checkpoints(state.checkpoint(), run.checkpoints)
+        # The host of a TPU cannot write to this machine's folders.
+        device = "/job:localhost" if isinstance(strategy, tf.distribute.TPUStrategy) else None
+        self._checkpoints = Checkpoints(state.checkpoint(), run.checkpoints, device)
         self._step = self._checkpoints.restore()
         if not self._step:
             for model in state.models():
                 task.initialize(model)
         self._total = total_over_replicas(strategy)
-        self._check_same_step_everywhere()
+        self._check_same_run_everywhere()
         run.drop_metrics_after(self._step)
         self._log = RunLog(run, settings.recipe.batch_size)
         self._steps = self._compiled_steps()
@@ -128,41 +132,52 @@ class _Training:
         ) as progress:
             if self._step:
                 progress.report(f"going on from step {self._step}")
+                self._evaluate_what_was_saved(progress)
             while self._step < settings.steps:
                 before = self._step
                 # Calls end at multiples of their length, wherever a run was interrupted.
                 self._step = min(before + settings.steps_per_call - before % settings.steps_per_call, settings.steps)
                 self._log.add(*self._steps(iterator, tf.constant(self._step - before)))
                 progress.update((self._step - before) * batch_size)
-                stopping = self._any_worker(interruption.signal)
+                stopping = self._on_any_machine(interruption.signal)
                 self._log_and_save(before, stopping, progress)
                 if stopping:
-                    raise Interrupted(interruption.signal, self._step)
+                    self._on_any_machine(True)  # No machine leaves before the chief has saved.
+                    raise Interrupted(interruption.signal or signal.SIGTERM, self._step)
         return self._log.results()
 
     def _log_and_save(self, before, stopping, progress):
         def due(interval):
             return self._step // interval > before // interval or self._step == self._settings.steps
 
-        # What is logged must not depend on where a run was resumed: a checkpoint ends a line's window, and comes after
-        # the lines of its step.
-        checkpoint = stopping or due(self._settings.checkpoint_every)
-        if checkpoint or due(self._settings.log_every):
+        # What is logged must not depend on where a run was resumed: a checkpoint ends a line's window. It comes before
+        # the evaluation, which may take long.
+        checkpoint, evaluation = stopping or due(self._settings.checkpoint_every), due(self._settings.evaluate_every)
+        if checkpoint or evaluation or due(self._settings.log_every):
             progress.report(self._log.training(self._step, self._settings.on_nan))
-        if due(self._settings.evaluate_every):
-            self._evaluate(progress)
         if checkpoint and self._run.chief:
             self._checkpoints.save(self._step)
+        if evaluation and not stopping:
+            self._evaluate(progress)
+
+    def _evaluate_what_was_saved(self, progress):
+        """Makes up for the evaluation of the restored step, or, where that was done, for its part of the state."""
+        done = [line for line in self._run.metrics() if line["step"] == self._step and "loss" not in line]
+        if done:
+            self._state.best.assign(min(self._state.best.numpy(), self._task.criterion(done[-1])))
+        elif self._step % self._settings.evaluate_every == 0 or self._step == self._settings.steps:
+            self._evaluate(progress)
 
     def _evaluate(self, progress):
         with self._log.evaluating():
             metrics = self._task.metrics(self._predict())
-        progress.report(self._log.evaluation(self._step, metrics))
-        criterion = next(iter(metrics.values()))
+        criterion = self._task.criterion(metrics)
         if criterion < self._state.best.numpy():
             self._state.best.assign(criterion)
             if self._run.chief:
                 self._checkpoints.save_best(self._step)
+        # Last: an evaluation that is in the log is not made again.
+        progress.report(self._log.evaluation(self._step, metrics))
 
     def _compiled_steps(self):
         """Returns the function of an iterator and a number of steps that makes them.
@@ -178,6 +193,8 @@ class _Training:
             skip_nonfinite=settings.on_nan == "skip_step" or settings.precision == "mixed_float16",
         )
         one_step = tf.function(one_step, jit_compile=True) if settings.jit_compile else one_step
+        # A TPU's host is another machine, which has no Python.
+        now = tf.timestamp if isinstance(strategy, tf.distribute.TPUStrategy) else _python_time
         names = []
 
         def first_replica(figures):
@@ -192,30 +209,31 @@ class _Training:
             for i in tf.range(count):
                 # A step that began before the last one ended would wait for its data meanwhile.
                 tf.autograph.experimental.set_loop_options(parallel_iterations=1)
-                start = _seconds()
+                start = now()
                 with tf.control_dependencies([start]):
                     batch = next(iterator)
                 with tf.control_dependencies(tf.nest.flatten(batch, expand_composites=True)):
-                    waited += _seconds() - start
+                    waited += now() - start
                 figures = strategy.run(one_step, args=(batch,))
                 rows = rows.write(i, first_replica(figures))
             return dict(zip(names, tf.unstack(rows.stack(), axis=1))), waited
 
         return steps
 
-    def _any_worker(self, flag):
+    def _on_any_machine(self, flag):
         """Whether the flag is true on any of the machines, which must stop together."""
-        return bool(self._total(flag)) if several_machines(self._strategy) else bool(flag)
+        return bool(self._total(bool(flag))) if several_machines(self._strategy) else bool(flag)
 
-    def _check_same_step_everywhere(self):
+    def _check_same_run_everywhere(self):
         if not several_machines(self._strategy):
             return
         mean = self._total(self._step) / self._strategy.num_replicas_in_sync
-        if mean != self._step:
+        if mean != self._step or not self._run.exists():
             raise ArgumentError(
-                f"--model_dir={self._run.path}: this machine found step {self._step} there, others another: "
+                f"--model_dir={self._run.path}: the run of the first machine is not there: "
                 "it must be a folder that all machines share."
             )
+        self._run.check(self._task.config)  # By now, the chief has written its own.
 
 
 def predictor(task, model, strategy):
@@ -248,7 +266,7 @@ def predictor(task, model, strategy):
     return predict
 
 
-def _seconds():
+def _python_time():
     """Returns the time, float64, when a step in a graph comes to it; tf.timestamp refuses with --deterministic."""
     return tf.ensure_shape(tf.numpy_function(time.monotonic, [], tf.float64), [])
 

@@ -10,6 +10,7 @@ from keras_resnets import ArgumentError
 DECAY = 0.94
 OPTIMIZERS = {
     "sgd": lambda learning_rate, momentum: keras.optimizers.SGD(learning_rate, momentum=momentum),
+    "nesterov": lambda learning_rate, momentum: keras.optimizers.SGD(learning_rate, momentum=momentum, nesterov=True),
     # Epsilon is inside the root, as in the authors' TensorFlow code.
     "rmsprop": lambda learning_rate, momentum: keras.optimizers.RMSprop(
         learning_rate, rho=0.9, momentum=momentum, epsilon=1.0
@@ -115,7 +116,8 @@ def _scale_learning_rates(optimizer, factors):
     optimizer.update_step = scaled
 
 
-# arXiv 1512.03385, section 4.2: 64,000 steps of 128 images, a tenth of the learning rate after 32,000 and 48,000.
+# arXiv 1512.03385, section 4.2: 64,000 steps of 128 images, a tenth of the learning rate after 32,000 and 48,000. The
+# paper subtracts each pixel's mean; here it is each channel's, divided by its deviation, as in the authors' Torch code.
 _CIFAR = Recipe(
     batch_size=128,
     epochs=None,
@@ -176,16 +178,17 @@ RECIPES = {
         batch_norm_momentum=0.9997,
         augmentation="random_resized_crop",
     ),
-    # Fashion-MNIST within an hour on two cores.
+    # Fashion-MNIST within an hour on two cores, where 32 images a step are quicker (with --jit_compile) than 64.
     "fashion": Recipe(
-        batch_size=64,
-        epochs=12,
+        batch_size=32,
+        epochs=13,
         steps=None,
-        learning_rate=0.1,
+        learning_rate=0.05,
         schedule="cosine",
         warmup_steps=1_000,
+        optimizer="nesterov",
         weight_decay=5e-4,
-        augmentation="pad_crop_and_flip",
+        augmentation="shift_and_flip",
     ),
     # Small data sets of digits, which must not be mirrored: a couple of minutes on two cores.
     "digits": Recipe(

@@ -24,9 +24,14 @@ class Run:
     Args:
         path: the folder.
         chief: whether this process writes; of several machines that train together, one does.
+
+    Raises:
+        ArgumentError: if the path is an address.
     """
 
     def __init__(self, path, chief=True):
+        if "://" in str(path):
+            raise ArgumentError(f"--model_dir={path} must be a folder: mount the bucket, and pass its path here.")
         self.path = pathlib.Path(path)
         self.chief = chief
         self.checkpoints = self.path / "checkpoints"
@@ -44,15 +49,19 @@ class Run:
         Raises:
             ArgumentError: if it is not, naming the first difference.
         """
-        if self._config.exists():
+        if self.exists():
             _check_same(json.loads(json.dumps(config)), self.config(), self.path)
         elif self.chief and self.path.is_dir() and any(self.path.iterdir()):
             raise ArgumentError(f"--model_dir={self.path} is not empty and holds no run: choose another folder.")
 
+    def exists(self):
+        """Whether the run has begun."""
+        return self._config.exists()
+
     def begin(self, config):
         """Checks the folder, and writes config.json for a new run."""
         self.check(config)
-        if self.chief and not self._config.exists():
+        if self.chief and not self.exists():
             self.path.mkdir(parents=True, exist_ok=True)
             _write_json(self._config, config)
 
@@ -145,5 +154,9 @@ def _write_json(path, content):
 def _replace(path, text):
     """Writes a file at once: a reader sees the old or the new one, never half of it."""
     partial = path.with_name(path.name + ".partial")
-    partial.write_text(text)
-    os.replace(partial, path)
+    try:
+        partial.write_text(text)
+        os.replace(partial, path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise

@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 INITIAL_LOSS_SCALE = 2.0**15
+LOSS_SCALES = 1.0, 2.0**24  # the least and the largest
 LOSS_SCALE_GROWTH_STEPS = 2000  # finite steps after which the scale is doubled
 
 
@@ -30,7 +31,7 @@ class State:
         keras.config.set_dtype_policy(precision)
         try:
             self.model = task.build_model()
-            self.average = task.build_model() if recipe.ema_decay else None
+            self.average = task.build_model() if recipe.ema_decay is not None else None
         finally:
             keras.config.set_dtype_policy(policy_before)
         self.optimizer = recipe.make_optimizer(steps, task.learning_rate_factors(self.model))
@@ -69,5 +70,5 @@ class State:
         """Halves the loss scale after gradients that are not finite; doubles it after many that are."""
         grown = tf.logical_and(finite, self.finite_steps + 1 >= LOSS_SCALE_GROWTH_STEPS)
         factor = tf.where(finite, tf.where(grown, 2.0, 1.0), 0.5)
-        self.loss_scale.assign(self.loss_scale * factor)
+        self.loss_scale.assign(tf.clip_by_value(self.loss_scale * factor, *LOSS_SCALES))
         self.finite_steps.assign(tf.where(tf.logical_or(grown, tf.logical_not(finite)), 0, self.finite_steps + 1))

@@ -4,6 +4,8 @@ A stage is called like its layers: "conv2" has `conv2_block1_1_conv` and all oth
 "stem" is another name of "conv1".
 """
 
+import math
+
 import keras
 
 from keras_resnets import ArgumentError
@@ -51,7 +53,7 @@ def parse_rates(pairs):
             rates[stage] = float(factor)
         except ValueError:
             rates[stage] = -1.0
-        if rates[stage] < 0:
+        if not 0 <= rates[stage] < math.inf:
             raise ArgumentError(f"--stage_learning_rates={pair} is wrong: write STAGE=FACTOR, for example conv2=0.1.")
     return rates
 

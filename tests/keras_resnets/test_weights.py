@@ -54,8 +54,10 @@ def assert_same_outputs(ours, theirs):
     assert np.abs(ours - theirs).max() < 1e-2 * np.abs(theirs[0] - theirs[1]).max()
 
 
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("name", ["ResNet50", "ResNet101", "ResNet152"])
+@pytest.mark.parametrize(
+    "name, form",
+    [*(("ResNet50", form) for form in FORMS), ("ResNet101", legacy_weights), ("ResNet152", keras3_weights)],
+)
 def test_keras_applications_outputs(name, form, tmp_path, randomize):
     reference = theirs(name, randomize)
     path = form(reference, tmp_path / "weights.h5")

@@ -16,6 +16,13 @@ from trainers.predict import table
 EXPORT = pathlib.Path(__file__).parents[2] / "saved_models" / "cifar_resnet20_digits" / "1"
 
 
+def test_deterministic_training_with_every_augmentation(tmp_path, in_new_process):
+    flags = ["--model=cifar_resnet8", "--dataset=digits", f"--model_dir={tmp_path}", "--steps=2", "--batch_size=8"]
+    arguments = [*flags, "--recipe=imagenet_modern", "--deterministic"]
+    process = in_new_process(module="trainers.classification", arguments=arguments)
+    assert process.returncode == 0, process.stderr
+
+
 def is_png(path):
     return Image.open(path).format == "PNG" and Image.open(path).width > 200
 

@@ -341,13 +341,25 @@ def test_machines_read_their_own_files_of_tensorflow_datasets(tmp_path):
     assert shares[0] | shares[1] == set(everything)
 
 
-def test_a_prepared_data_set_of_several_files_is_read_in_parts(tmp_path):
-    class Numbers(NumberedImages):
-        count = 40
+class Numbers(NumberedImages):
+    """Of which 72 are trained on: in four files, 20, 20, 20 and 12."""
 
+    count = 80
+
+
+@pytest.mark.parametrize("files", [2, 3, 4, 72])
+def test_two_machines_share_the_examples_of_any_number_of_files(files, tmp_path):
     builder = tfds.builder("numbers", data_dir=str(tmp_path))
-    builder.download_and_prepare(download_config=tfds.download.DownloadConfig(num_shards=4))
-    dataset = open_dataset("tfds:numbers", str(tmp_path))
-    parts = [dataset.train.part(context(2, i)) for i in range(2)]
-    shares = [{int(e["image"][0, 0, 0]) for e in examples(part)} for part in parts]
-    assert not shares[0] & shares[1] and len(shares[0] | shares[1]) == dataset.train.size
+    builder.download_and_prepare(download_config=tfds.download.DownloadConfig(num_shards=files))
+    train = open_dataset("tfds:numbers", str(tmp_path)).train
+    parts = [train.part(context(2, i)) for i in range(2)]
+    shares = [[int(e["image"][0, 0, 0]) for e in examples(part)] for part in parts]
+    assert len(shares[0]) == len(shares[1]) == train.size // 2 and len({*shares[0], *shares[1]}) == train.size
+    # Nor do they have the same random numbers.
+    seeds = [
+        labels_and_seeds(
+            training_batches(train, as_is, batch_size=8, first_step=0, seed=3, context=context(2, i)).take(9)
+        )[1]
+        for i in range(2)
+    ]
+    assert not {tuple(seed) for batch in seeds[0] for seed in batch} & {tuple(s) for batch in seeds[1] for s in batch}

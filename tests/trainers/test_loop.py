@@ -7,6 +7,8 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from processes import saved_variables
+from tasks import Dropout
 
 from keras_resnets import ArgumentError
 from trainers import loop
@@ -16,16 +18,6 @@ from trainers.classification import train as train_classification
 from trainers.data.dataset import open_dataset
 from trainers.recipes import Recipe
 from trainers.run import Run
-
-
-class Dropout(Classification):
-    """The task with a random layer in its net."""
-
-    def build_model(self, classifier_activation=None):
-        model = super().build_model(classifier_activation)
-        *_, pooled, classifier = model.layers
-        features = keras.layers.Dropout(0.5, seed=1)(pooled.output)
-        return keras.Model(model.input, classifier(features))
 
 
 def killed_at(step):
@@ -65,12 +57,6 @@ def train(task_class, path, steps, checkpoint_every, log_every=1, settings=None,
     return run
 
 
-def final_variables(run):
-    reader = tf.train.load_checkpoint(tf.train.latest_checkpoint(run.checkpoints))
-    names = [name for name in reader.get_variable_to_shape_map() if name.endswith("VARIABLE_VALUE")]
-    return {name: reader.get_tensor(name) for name in names}
-
-
 def without_times(lines):
     return [
         {key: line[key] for key in line if key not in ("seconds", "examples_per_second", "input_wait")}
@@ -81,12 +67,12 @@ def without_times(lines):
 def whole_and_resumed(path, killed, **options):
     """Two runs of 8 steps that end with the same state, one of which was killed."""
     whole = train(Dropout, path / "whole", steps=8, **options)
-    with pytest.raises(tf.errors.OutOfRangeError):
+    with pytest.raises(ArgumentError, match="the data cannot be read .*End of sequence"):
         train(killed_at(killed), path / "parts", steps=8, **options)
     resumed = train(Dropout, path / "parts", steps=8, **options)
-    expected, got = final_variables(whole), final_variables(resumed)
+    expected, got = saved_variables(whole.path), saved_variables(resumed.path)
     assert expected.keys() == got.keys() and any("generators" in name for name in expected)
-    assert all(np.array_equal(expected[name], got[name]) for name in expected if "save_counter" not in name)
+    assert all(np.array_equal(expected[name], got[name]) for name in expected)
     return whole, resumed
 
 
@@ -232,7 +218,7 @@ def test_calls_of_several_steps_make_the_same_run(tmp_path):
     single = train(Classification, tmp_path / "single", steps=7, checkpoint_every=7)
     several = train(Classification, tmp_path / "several", 7, 7, log_every=3, settings={"steps_per_call": 3})
     assert [line["step"] for line in several.metrics() if "loss" in line] == [3, 6, 7]
-    expected, got = final_variables(single), final_variables(several)
+    expected, got = saved_variables(single.path), saved_variables(several.path)
     assert all(np.array_equal(expected[name], got[name]) for name in expected)
 
 
@@ -244,6 +230,49 @@ def test_the_moving_average_is_evaluated_exported_and_resumed(tmp_path):
     assert restore_model(model, whole) == 8
     metrics = task.metrics(loop.predictor(task, model, tf.distribute.get_strategy())())
     assert metrics["top1_error"] == whole.metrics()[-1]["top1_error"]
+
+
+@pytest.mark.parametrize("damage", ["missing", "empty", "of another kind"])
+def test_checkpoints_are_found_without_tensorflows_list_of_them(damage, tmp_path):
+    run = train(Dropout, tmp_path, steps=8, checkpoint_every=4)
+    listed, before = run.checkpoints / "checkpoint", run.metrics()
+    listed.unlink() if damage == "missing" else listed.write_text("" if damage == "empty" else "nonsense")
+    train(killed_at(0), tmp_path, steps=8, checkpoint_every=4)  # Nothing is left to train.
+    assert run.metrics() == before
+    config, dataset = digits(8)
+    assert restore_model(Dropout(config, dataset).build_model(), run) == 8
+
+
+def test_data_that_cannot_be_read_end_the_run_in_one_line(tmp_path):
+    class Damaged(Classification):
+        def training_batches(self, first_step, context):
+            def decode(batch):
+                image = tf.io.decode_png(b"no PNG", channels=3)
+                return {**batch, "image": tf.ensure_shape(tf.broadcast_to(image, [8, 32, 32, 3]), [8, 32, 32, 3])}
+
+            return super().training_batches(first_step, context).map(decode)
+
+    with pytest.raises(ArgumentError, match="the data cannot be read .*: restore them, and give the same command"):
+        train(Damaged, tmp_path, steps=1, checkpoint_every=1)
+
+
+def test_an_evaluation_that_was_killed_is_made_again(tmp_path):
+    class Killed(Dropout):
+        def metrics(self, predictions):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(Killed, tmp_path / "run", steps=8, checkpoint_every=4)
+    run, whole = (train(Dropout, tmp_path / name, steps=8, checkpoint_every=4) for name in ("run", "whole"))
+    assert without_times(run.metrics()) == without_times(whole.metrics())
+    for part in ("", "best"):
+        expected, got = (saved_variables(folder.path, part="model", best=bool(part)) for folder in (whole, run))
+        assert all(np.array_equal(expected[name], got[name]) for name in expected)
+
+
+def test_recipes_are_changed_and_switched_off():
+    recipe = digits(4, ema_decay=0.0, clip_norm=0.0)[0]["recipe"]
+    assert recipe["ema_decay"] is None and recipe["clip_norm"] is None and recipe["batch_size"] == 8
 
 
 def test_the_average_follows_the_weights_and_the_statistics(tmp_path):
@@ -304,7 +333,7 @@ def test_mixed_precision_starts_with_the_loss_of_float32(precision, tmp_path):
     plain, mixed = (train(Classification, tmp_path / name, 2, 2, precision=name) for name in ("float32", precision))
     losses = [[line["loss"] for line in run.metrics() if "loss" in line] for run in (plain, mixed)]
     np.testing.assert_allclose(losses[1][0], losses[0][0], rtol=1e-2)
-    assert all(value.dtype != np.float16 for value in final_variables(mixed).values())
+    assert all(value.dtype != np.float16 for value in saved_variables(mixed.path).values())
 
 
 def test_images_go_to_the_device_as_bytes():

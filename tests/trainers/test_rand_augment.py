@@ -8,7 +8,7 @@ from trainers.data import rand_augment as module
 from trainers.data.rand_augment import rand_augment
 
 
-def test_every_operation_changes_the_image_and_keeps_its_range():
+def test_every_operation_changes_the_image():
     image = tf.constant(datasets.load_sample_images().images[0][100:140, 200:250], tf.float32)[tf.newaxis]
     identity, *others = module._operations()
     np.testing.assert_array_equal(identity(image, 0.5, 1.0), image)
@@ -28,7 +28,7 @@ def test_shifts_and_shears_go_as_far_as_their_magnitude():
     assert np.flatnonzero(still > 100)[0] == 20
 
 
-def test_constant_images_stay_finite():
+def test_constant_images_keep_their_range():
     image = tf.fill((16, 16, 3), 128.0)
     results = [rand_augment(image, tf.constant([0, i])).numpy() for i in range(100)]
-    assert all(np.all(np.isfinite(result)) for result in results)
+    assert all(np.all((result >= 0) & (result <= 255)) for result in results)  # False for what is no number.

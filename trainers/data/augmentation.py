@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 PADDING = 4  # pixels on each side
+SMALL_PADDING = 1
 # He et al., arXiv 1512.03385, section 3.4: the short side is 256 to 480 pixels long when 224 are cut out.
 SHORT_SIDES = (256 / 224, 480 / 224)
 # Szegedy et al., arXiv 1409.4842, section 6.
@@ -27,16 +28,20 @@ def central_crop(source, preprocessing, seed):
 
 def pad_and_crop(source, preprocessing, seed):
     """Pads with the mean on each side and cuts out a random square (He et al., arXiv 1512.03385, section 4.2)."""
-    # The papers pad with zeros after subtracting the mean: with the mean, before that.
-    image = preprocessing.crop(source.pixels()) - preprocessing.mean
-    padded = tf.pad(image, [[PADDING, PADDING], [PADDING, PADDING], [0, 0]]) + preprocessing.mean
-    return tf.image.stateless_random_crop(padded, image.shape, seed)
+    return _shift(source, preprocessing, seed, PADDING)
 
 
 def pad_crop_and_flip(source, preprocessing, seed):
     """`pad_and_crop`, then a mirror image half of the time."""
     crop_seed, flip_seed = tf.unstack(tf.random.split(seed, 2))
     image = pad_and_crop(source, preprocessing, crop_seed)
+    return tf.image.stateless_random_flip_left_right(image, flip_seed)
+
+
+def shift_and_flip(source, preprocessing, seed):
+    """`pad_crop_and_flip` with a single pixel of padding: for images of centred things, and short trainings."""
+    shift_seed, flip_seed = tf.unstack(tf.random.split(seed, 2))
+    image = _shift(source, preprocessing, shift_seed, SMALL_PADDING)
     return tf.image.stateless_random_flip_left_right(image, flip_seed)
 
 
@@ -88,6 +93,13 @@ def random_resized_crop_and_rand_augment(source, preprocessing, seed):
     return rand_augment(random_resized_crop(source, preprocessing, crop_seed), change_seed)
 
 
+def _shift(source, preprocessing, seed, padding):
+    # The papers pad with zeros after subtracting the mean: with the mean, before that.
+    image = preprocessing.crop(source.pixels()) - preprocessing.mean
+    padded = tf.pad(image, [[padding, padding], [padding, padding], [0, 0]]) + preprocessing.mean
+    return tf.image.stateless_random_crop(padded, image.shape, seed)
+
+
 def _resize(image, size):
     resized = tf.image.resize(tf.cast(image, tf.float32), [size, size], antialias=True)
     return tf.ensure_shape(resized, [size, size, 3])
@@ -99,6 +111,7 @@ AUGMENTATIONS = {
         central_crop,
         pad_and_crop,
         pad_crop_and_flip,
+        shift_and_flip,
         scale_jitter_and_color,
         random_resized_crop,
         random_resized_crop_and_rand_augment,

@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import os
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -126,6 +127,11 @@ def absolute(name):
     """Returns a value of --dataset with its path made absolute, to be opened from any folder."""
     kind, _, path = name.partition(":")
     return f"{kind}:{os.path.abspath(path)}" if kind in ("folder", "idx") else name
+
+
+def title(name):
+    """Returns what a data set is called in a picture: the last part of its name or path."""
+    return re.split(r"[:/]", name.rstrip("/"))[-1]
 
 
 def open_dataset(name, data_dir=None, download=False):

@@ -6,7 +6,7 @@ import tensorflow as tf
 def mix(batch, seed, mixup_alpha, cutmix_alpha):
     """Mixes every image with the one at the other end of the batch, by MixUp or, half of the time, CutMix.
 
-    The share is the same for the whole batch, as in the papers' code.
+    The share is the same for the whole batch, as in the papers' code; every replica has a batch of its own.
 
     Args:
         batch: `image` (B, H, W, 3) float32, `label` (B,) int32.

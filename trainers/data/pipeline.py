@@ -29,12 +29,16 @@ def training_batches(split, transform, *, batch_size, first_step, seed, context=
     context = context or tf.distribute.InputContext()
     replica_batch = batch_size // context.num_replicas_in_sync
     machines = context.num_input_pipelines
+    part = None
     if split.part is not None and machines > 1:
         split, machines, batch_size = split.part(context), 1, batch_size // machines
+        part = context.input_pipeline_id  # Whose indices are those of other parts, too.
     first_epoch, offset = divmod(first_step * batch_size, split.size)
 
     def epoch_keys(epoch):
         epoch_seed = tf.stack([tf.constant(seed, tf.int64), epoch])
+        if part is not None:
+            epoch_seed = tf.random.fold_in(epoch_seed, part)
         return split.keys(epoch_seed).map(lambda key: (epoch_seed, key))
 
     def example(epoch_seed, key):
@@ -45,7 +49,9 @@ def training_batches(split, transform, *, batch_size, first_step, seed, context=
         shares = keys.batch(batch_size // machines, drop_remainder=True)
         keys = shares.shard(machines, context.input_pipeline_id).unbatch()
     examples = keys.map(example, num_parallel_calls=tf.data.AUTOTUNE)
-    return examples.batch(replica_batch, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+    batches = examples.batch(replica_batch, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+    # Machines that may run out of data ask each other before every step, and have no static shapes.
+    return batches.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
 
 
 def evaluation_batches(split, transform, *, batch_size, context=None):

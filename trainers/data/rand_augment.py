@@ -3,6 +3,9 @@
 keras-cv's own RandAugment draws from a generator with a state, so that an image's changes depend on all images before
 it. Here they depend on the seed alone: the operations are keras-cv's, the choices are made here. The only module that
 knows keras-cv.
+
+As in keras-cv's RandAugment, the paper's rotation, posterizing and sharpness are left out, brightness is added to
+instead of multiplied, and colour is only removed.
 """
 
 import functools
@@ -11,7 +14,8 @@ import tensorflow as tf
 
 OPERATIONS_PER_IMAGE = 2
 MAGNITUDE, MAGNITUDE_STDDEV = 0.3, 0.15  # of 1: 9 of the paper's 30, with the spread that timm introduced
-LARGEST_SHIFT = 0.45  # of the image's side; likewise of a shear
+LARGEST_SHIFT = 0.45  # of the image's side
+LARGEST_SHEAR = 0.3  # pixels a row or column
 LARGEST_CHANGE = 0.9  # of brightness, contrast and colour
 LARGEST_ADDITION = 110  # before solarizing, in 0..255
 
@@ -45,6 +49,9 @@ def _operations():
     # Functions with names: AutoGraph, which keras-cv needs, takes one lambda for another.
     from keras_cv import layers
 
+    # Layers ask for TensorFlow's own generator when they are made; with deterministic operations there is none yet.
+    with tf.init_scope():
+        tf.random.set_global_generator(tf.random.Generator.from_seed(0))
     values = (0, 255)
     contrast = layers.AutoContrast(value_range=values)
     equalization = layers.Equalization(value_range=values)
@@ -79,11 +86,11 @@ def _operations():
         return brightness.augment_images(image, 255 * sign * LARGEST_CHANGE * magnitude)
 
     def shear_horizontally(image, magnitude, sign):
-        change = {"shear_x": tf.reshape(sign * LARGEST_SHIFT * magnitude, [1, 1]), "shear_y": None}
+        change = {"shear_x": tf.reshape(sign * LARGEST_SHEAR * magnitude, [1, 1]), "shear_y": None}
         return shear_x.augment_images(image, change)
 
     def shear_vertically(image, magnitude, sign):
-        change = {"shear_x": None, "shear_y": tf.reshape(sign * LARGEST_SHIFT * magnitude, [1, 1])}
+        change = {"shear_x": None, "shear_y": tf.reshape(sign * LARGEST_SHEAR * magnitude, [1, 1])}
         return shear_y.augment_images(image, change)
 
     def shift(image, vertical, horizontal):

@@ -12,6 +12,7 @@ from trainers.data.image_source import Encoded
 
 # Examples that are shuffled together are so many that they have this many pixels: 10,000 of ImageNet, all of CIFAR.
 SHUFFLED_PIXELS = 10_000 * 224 * 224
+EQUAL_SHARE = 0.99  # of the examples of another machine, for machines to read files of their own
 # Of the training images (arXiv 1512.03385's Torch code); other data sets take ImageNet's.
 CIFAR_STATISTICS = ((125.3, 123.0, 113.9), (63.0, 62.1, 66.7))
 
@@ -76,12 +77,13 @@ def _image_and_label(tfds, name, info):
 
 def _stream_split(tfds, name, builder, split, image, label):
     def examples(context=None):
-        config = tfds.ReadConfig(input_context=context)
+        # A cache would be filled anew in every epoch: each is a data set of its own.
+        config = tfds.ReadConfig(input_context=context, try_autocache=False)
         return builder.as_dataset(split=split, decoders={image: tfds.decode.SkipDecoding()}, read_config=config)
 
     try:
         size = int(examples().cardinality())
-        files = builder.info.splits[split].num_shards if builder.info.splits else 1
+        files = builder.info.splits[split].file_instructions if builder.info.splits else []
     except (AssertionError, ValueError, KeyError) as error:
         raise ArgumentError(
             f"--dataset=tfds:{name} has no prepared split {split!r} in {builder.data_dir}: "
@@ -106,12 +108,18 @@ def _stream_split(tfds, name, builder, split, image, label):
 
     def part(context):
         machines, machine = context.num_input_pipelines, context.input_pipeline_id
-        if files >= machines:
-            return Split(size // machines, read(context), load)
-        # Too few files to share: each machine reads all, and takes every n-th example.
+        sizes = [sum(map(_examples, files[i::machines])) for i in range(machines)]
+        if min(sizes) > EQUAL_SHARE * max(sizes):
+            return Split(sizes[machine], read(context), load)
+        # One with more than others would see its examples less often: each reads all, and takes every n-th.
         return Split(size // machines, lambda seed: read()(seed).shard(machines, machine), load)
 
     return Split(size, read(), load, part)
+
+
+def _examples(file):
+    """Returns how many examples a split has in a file."""
+    return file.take if file.take >= 0 else file.examples_in_shard - file.skip
 
 
 def _shuffled(stream, block, seed):
@@ -123,4 +131,4 @@ def _shuffled(stream, block, seed):
         return tf.data.Dataset.from_tensor_slices({key: tf.gather(value, order) for key, value in examples.items()})
 
     # Not Dataset.shuffle, which takes no seed that is known only when the epoch is.
-    return stream.batch(block).flat_map(shuffled)
+    return stream.batch(block).prefetch(1).flat_map(shuffled)

@@ -19,15 +19,13 @@ BATCH = 16
 # Changes of the recipe and of the settings; the weight decay is large, so that L2 counts.
 VARIANTS = {
     "fast": {"learning_rate": 0.1},
-    "l2": {"weight_decay": 1e-2},
-    "accumulation": {"accumulation": 2},
     "clipping": {"clip_norm": 0.5, "learning_rate": 1e-2},
-    "average": {"ema_decay": 0.9},
+    "parts_average_and_l2": {"accumulation": 2, "ema_decay": 0.9, "weight_decay": 1e-2},
+    "rematerialized": {"remat": True},
     "separate": {"sync_batch_norm": False},
-    "infinity": {"on_nan": "skip_step", "steps": 4},
-    "loss_scale": {"precision": "mixed_float16", "on_nan": "skip_step", "steps": 4},
+    "infinity": {"precision": "mixed_float16", "on_nan": "skip_step", "steps": 4},
 }
-SETTINGS = ("sync_batch_norm", "on_nan")
+SETTINGS = ("sync_batch_norm", "on_nan", "remat")
 
 
 class Poisoned(Classification):
@@ -55,7 +53,7 @@ def train(folder, strategy, dataset, name):
     config = configure("cifar_resnet8", "digits", dataset, "digits", batch_size=BATCH, seed=5, **changes)
     # A schedule without warm-up: the first steps move the weights.
     config["recipe"] |= {"warmup_steps": 0, "schedule": "steps", "drops": [1.0]}
-    task = (Poisoned if name in ("infinity", "loss_scale") else Classification)(config, dataset)
+    task = (Poisoned if name == "infinity" else Classification)(config, dataset)
     run = Run(pathlib.Path(folder) / name, is_chief(strategy))
     loop.train(
         task,

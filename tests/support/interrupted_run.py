@@ -5,26 +5,15 @@ python interrupted_run.py FOLDER STEPS DISTRIBUTION
 
 import sys
 
-import keras
 import tensorflow as tf
+from tasks import Dropout
 
 from trainers import loop
-from trainers.classification import Classification, configure
+from trainers.classification import configure
 from trainers.data.dataset import open_dataset
 from trainers.distribution import make_strategy
 from trainers.interruption import Interrupted
 from trainers.run import Run
-
-
-class Dropout(Classification):
-    """The task with a random layer in its net."""
-
-    def build_model(self, classifier_activation=None):
-        model = super().build_model(classifier_activation)
-        *_, pooled, classifier = model.layers
-        features = keras.layers.Dropout(0.5, seed=1)(pooled.output)
-        return keras.Model(model.input, classifier(features))
-
 
 if __name__ == "__main__":
     folder, steps, distribution = sys.argv[1], int(sys.argv[2]), sys.argv[3]

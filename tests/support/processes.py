@@ -1,0 +1,66 @@
+"""Commands in processes of their own, alone or as the machines of a cluster, and what they leave."""
+
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+
+import tensorflow as tf
+
+SUPPORT = pathlib.Path(__file__).parent
+ROOT = SUPPORT.parents[1]
+
+
+def start(arguments, tf_config=None, limit=None):
+    """Starts Python with these arguments; `limit` is called in the new process before anything else."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
+    if tf_config is not None:
+        environment["TF_CONFIG"] = json.dumps(tf_config)
+    command = [sys.executable, *map(str, arguments)]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, preexec_fn=limit
+    )
+
+
+def start_machines(arguments):
+    """Starts the same command on two machines, which are processes here."""
+    machines = cluster(free_ports(2))
+    return [start(arguments, {"cluster": machines, "task": {"type": "worker", "index": i}}) for i in range(2)]
+
+
+def finish(*processes):
+    """Waits for processes, which must succeed; returns what the first one wrote to stderr."""
+    outputs = [process.communicate(timeout=1500) for process in processes]
+    for process, (_, stderr) in zip(processes, outputs):
+        assert process.returncode == 0, stderr
+    return outputs[0][1]
+
+
+def last_line(process):
+    """Waits for a process, which must fail without a traceback; returns the last line of its stderr."""
+    _, stderr = process.communicate(timeout=150)
+    assert process.returncode == 1 and "Traceback" not in stderr, stderr
+    return stderr.splitlines()[-1]
+
+
+def free_ports(count):
+    sockets = [socket.create_server(("", 0)) for _ in range(count)]
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+def cluster(ports):
+    return {"worker": [f"127.0.0.1:{port}" for port in ports]}
+
+
+def saved_variables(run_folder, part="", best=False):
+    """Returns the variables of a run's newest, or best, checkpoint whose names start so."""
+    folder = pathlib.Path(run_folder) / "checkpoints" / ("best" if best else "")
+    reader = tf.train.load_checkpoint(tf.train.latest_checkpoint(folder))
+    names = [name for name in reader.get_variable_to_shape_map() if name.endswith("VARIABLE_VALUE")]
+    # The counter of saves is not the training's.
+    return {name: reader.get_tensor(name) for name in names if name.startswith(part) and "save_counter" not in name}

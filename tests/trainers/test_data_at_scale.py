@@ -1,0 +1,83 @@
+"""Two epochs of what large data sets look like, on one and on two machines: small ones in the same formats."""
+
+import json
+import math
+
+import keras
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+from processes import finish, saved_variables, start, start_machines
+from sklearn.datasets import load_sample_images
+
+BATCH = 32
+TRAIN, TEST = 256, 101  # A prime number: an error in 101ths is that of 101 images.
+
+
+def photos(count, seed):
+    """Parts of two photographs, of different sizes and shapes, and which photograph they are of."""
+    random, (china, flower) = np.random.default_rng(seed), load_sample_images().images
+    for _ in range(count):
+        label = int(random.integers(2))
+        height, width = random.integers(40, 400, 2)
+        top, left = random.integers(0, 427 - height), random.integers(0, 640 - width)
+        yield (china, flower)[label][top : top + height, left : left + width], label
+
+
+def store(name, data_dir, examples, splits):
+    """Writes files that TensorFlow Datasets takes for those of one of its data sets."""
+    builder = tfds.builder(name, data_dir=data_dir)
+    tfds.dataset_builders.store_as_tfds_dataset(
+        name=name,
+        version=str(builder.version),
+        features=builder.info.features,
+        split_datasets={split: list(examples(count, seed)) for seed, (split, count) in enumerate(splits.items())},
+        data_dir=data_dir,
+        download_config=tfds.download.DownloadConfig(num_shards=3),
+    )
+
+
+def cifar10(folder):
+    def examples(count, seed):
+        images = np.random.default_rng(seed).integers(0, 256, (count, 32, 32, 3), np.uint8)
+        return [{"id": f"{i}", "image": image, "label": i % 10} for i, image in enumerate(images)]
+
+    store("cifar10", folder, examples, {"train": TRAIN, "test": TEST})
+    return ["--model=cifar_resnet8", "--dataset=tfds:cifar10", f"--data_dir={folder}"], TRAIN
+
+
+def imagenet(folder):
+    def examples(count, seed):
+        return [{"image": i, "label": n, "file_name": f"{j}.jpg"} for j, (i, n) in enumerate(photos(count, seed))]
+
+    store("imagenet2012", folder, examples, {"train": TRAIN, "validation": TEST})
+    flags = ["--model=resnet18", "--image_size=64", "--dataset=tfds:imagenet2012", f"--data_dir={folder}"]
+    return flags, TRAIN
+
+
+def jpeg_folder(folder):
+    for seed, (split, count) in enumerate({"train": 1000 - TEST, "val": TEST}.items()):
+        for i, (image, label) in enumerate(photos(count, seed)):
+            path = folder / split / ("china", "flower")[label] / f"{i}.jpg"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            keras.utils.save_img(path, image, scale=False)
+    return ["--model=resnet18", "--image_size=64", f"--dataset=folder:{folder}"], 1000 - TEST
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("make", [cifar10, imagenet, jpeg_folder])
+def test_two_epochs_on_one_and_two_machines_count_every_test_image_once(make, tmp_path):
+    data, examples = make(tmp_path / "data")
+    steps = math.ceil(2 * examples / BATCH)
+    command = ["-m", "trainers.classification", *data, "--epochs=2", f"--batch_size={BATCH}", "--learning_rate=0.01"]
+    finish(start([*command, f"--model_dir={tmp_path / 'one'}"]))
+    finish(*start_machines([*command, f"--model_dir={tmp_path / 'two'}", "--distribution=multi_worker"]))
+    for name in ("one", "two"):
+        results = json.loads((tmp_path / name / "results.json").read_text())
+        wrong = results["top1_error"] * TEST
+        assert results["step"] == steps and wrong == pytest.approx(round(wrong), abs=1e-4)
+        assert all(np.all(np.isfinite(value)) for value in saved_variables(tmp_path / name, "model/").values())
+        finish(start(["-m", "trainers.evaluate", f"--model_dir={tmp_path / name}"]))
+        evaluation = json.loads((tmp_path / name / "evaluation.json").read_text())
+        # One machine's evaluation of the weights that the other evaluated together.
+        assert evaluation["images"] == TEST and evaluation["top1_error"] == pytest.approx(results["top1_error"])
