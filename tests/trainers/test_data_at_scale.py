@@ -31,7 +31,9 @@ def store(name, data_dir, examples, splits):
         name=name,
         version=str(builder.version),
         features=builder.info.features,
-        split_datasets={split: list(examples(count, seed)) for seed, (split, count) in enumerate(splits.items())},
+        split_datasets={
+            split: list(enumerate(examples(count, seed))) for seed, (split, count) in enumerate(splits.items())
+        },
         data_dir=data_dir,
         download_config=tfds.download.DownloadConfig(num_shards=3),
     )
