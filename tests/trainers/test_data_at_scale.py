@@ -7,21 +7,11 @@ import keras
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
+from photos import photos
 from processes import finish, saved_variables, start, start_machines
-from sklearn.datasets import load_sample_images
 
 BATCH = 32
 TRAIN, TEST = 256, 101  # A prime number: an error in 101ths is that of 101 images.
-
-
-def photos(count, seed):
-    """Parts of two photographs, of different sizes and shapes, and which photograph they are of."""
-    random, (china, flower) = np.random.default_rng(seed), load_sample_images().images
-    for _ in range(count):
-        label = int(random.integers(2))
-        height, width = random.integers(40, 400, 2)
-        top, left = random.integers(0, 427 - height), random.integers(0, 640 - width)
-        yield (china, flower)[label][top : top + height, left : left + width], label
 
 
 def store(name, data_dir, examples, splits):
