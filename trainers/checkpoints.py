@@ -38,7 +38,7 @@ class Checkpoints:
 
     def restore(self):
         """Restores the newest checkpoint that can be read; returns its step, or 0 if there is none at all."""
-        paths = _paths(self._folder)
+        paths = saved(self._folder)
         return _restore_newest(self._checkpoint, paths, self._options, exact=True) if paths else 0
 
     def _save(self, manager, step):
@@ -65,7 +65,7 @@ def restore_model(model, run, best=False):
     Raises:
         ArgumentError: if the run has no such checkpoint yet, or none can be read.
     """
-    paths = _paths(run.checkpoints / "best" if best else run.checkpoints)
+    paths = saved(run.checkpoints / "best" if best else run.checkpoints)
     if not paths:
         kind = "best checkpoint" if best else "checkpoint"
         raise ArgumentError(f"--model_dir={run.path} has no {kind} yet: let its training go on.")
@@ -82,7 +82,7 @@ def _manager(checkpoint, folder, kept):
         return tf.train.CheckpointManager(checkpoint, folder, kept)
 
 
-def _paths(folder):
+def saved(folder):
     """Returns the checkpoints in a folder, oldest first, whether or not TensorFlow's own list is whole."""
     paths = [str(path).removesuffix(".index") for path in pathlib.Path(folder).glob("ckpt-*.index")]
     return sorted(paths, key=_step)

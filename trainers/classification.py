@@ -3,9 +3,11 @@
 python -m trainers.classification --model=cifar_resnet20 --dataset=digits --model_dir=/tmp/digits
 """
 
+import contextlib
 import dataclasses
 import math
 import os
+import sys
 
 import keras
 import numpy as np
@@ -13,6 +15,7 @@ import tensorflow as tf
 from absl import flags
 
 import keras_resnets
+from keras_resnets import ArgumentError
 from keras_resnets.models import registry
 from keras_resnets.preprocessing import Preprocessing
 from keras_resnets.weights import load_weights, preprocessing_of
@@ -62,7 +65,8 @@ class Classification:
     def initialize(self, model):
         """Loads the weights of --init_weights; a classifier of other classes stays as it is."""
         if self.config["init_weights"] is not None:
-            load_weights(model, self.config["init_weights"], new_classifier=True)
+            with _naming("--init_weights"):
+                load_weights(model, self.config["init_weights"], new_classifier=True)
 
     def learning_rate_factors(self, model):
         """Returns the factors of --stage_learning_rates for each trainable variable, or None."""
@@ -195,12 +199,18 @@ def configure(
     if "steps" in changes or "epochs" in changes:
         changes = {"steps": None, "epochs": None, **changes}
     recipe = dataclasses.replace(recipes.get_recipe(recipe_name), **changes)
+    if recipe.batch_size > dataset.train.size:
+        raise ArgumentError(
+            f"--batch_size={recipe.batch_size} is more than the {dataset.train.size} training images: "
+            "pass a smaller one."
+        )
     size = image_size or dataset.side or registry.find(model).size
     # The papers' proportion of the image's short side to the crop, for images that are not of one size already.
     short_side = size if dataset.side else round(size * 256 / 224)
     preprocessing = Preprocessing(size, short_side, dataset.mean, dataset.std)
     if init_weights is not None:
-        preprocessing = preprocessing_of(init_weights, preprocessing)
+        with _naming("--init_weights"):
+            preprocessing = preprocessing_of(init_weights, preprocessing)
     return {
         "task": "classification",
         "model": model,
@@ -219,6 +229,15 @@ def configure(
         "seed": seed,
         "versions": {"tensorflow": tf.__version__, "keras": keras.__version__},
     }
+
+
+@contextlib.contextmanager
+def _naming(flag):
+    """Names the flag in errors about its value."""
+    try:
+        yield
+    except ArgumentError as error:
+        raise ArgumentError(f"{flag}: {error}") from error
 
 
 def train(run, config, dataset, *, log_every=20, checkpoint_every=None, **settings):
@@ -314,6 +333,8 @@ def _main(arguments):
     # What else the weights depend on.
     config["training"] = {name: options[name].value for name in ("sync_batch_norm", "on_nan")}
     run = Run(options.model_dir, is_chief(strategy))
+    if not run.chief:
+        print("The first machine shows the progress and writes the files.", file=sys.stderr)
     results = train(run, config, dataset, strategy=strategy, **cli.training_settings())
     if not run.chief:
         return

@@ -83,7 +83,7 @@ def replica_batch(batch_size, accumulation, strategy):
     """
     parts = strategy.num_replicas_in_sync * accumulation
     if batch_size % parts:
-        each = f" in {accumulation} parts each" if accumulation > 1 else ""
+        each = f" in {accumulation} parts each (--accumulation)" if accumulation > 1 else ""
         nearest = max(parts, round(batch_size / parts) * parts)
         raise ArgumentError(
             f"--batch_size={batch_size} cannot be shared by {strategy.num_replicas_in_sync} replicas{each}: "

@@ -24,7 +24,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_resnets import ArgumentError
-from trainers.checkpoints import Checkpoints
+from trainers.checkpoints import Checkpoints, saved
 from trainers.distribution import replica_batch, several_machines, total_over_replicas
 from trainers.failures import explained
 from trainers.interruption import Interrupted, Interruption
@@ -93,9 +93,12 @@ def train(task, run, settings):
     with explained(several_machines(strategy)):
         with strategy.scope():
             state = State(task, settings.recipe, settings.steps, settings.precision)
+        if not saved(run.checkpoints):
+            for model in state.models():
+                task.initialize(model)
         if settings.sync_batch_norm and strategy.num_replicas_in_sync > 1:
             _synchronize_batch_normalization(state.model)
-        run.begin(task.config)  # Only now: arguments that no model can be built with leave no trace.
+        run.begin(task.config)  # Only now: what no model can be built or initialized with leaves no trace.
         with run.locked(), Interruption() as interruption:
             return _Training(task, run, settings, strategy, state).until_the_end(interruption)
 
@@ -110,9 +113,6 @@ class _Training:
         device = "/job:localhost" if isinstance(strategy, tf.distribute.TPUStrategy) else None
         self._checkpoints = Checkpoints(state.checkpoint(), run.checkpoints, device)
         self._step = self._checkpoints.restore()
-        if not self._step:
-            for model in state.models():
-                task.initialize(model)
         self._total = total_over_replicas(strategy)
         self._check_same_run_everywhere()
         run.drop_metrics_after(self._step)

@@ -47,6 +47,9 @@ class Recipe:
         augmentation: a name in `trainers.data.augmentation.AUGMENTATIONS`.
         mixup_alpha: see `trainers.data.mixing`; None for no mixing.
         cutmix_alpha: likewise; None exactly when `mixup_alpha` is.
+
+    Raises:
+        ArgumentError: for a value that cannot work.
     """
 
     batch_size: int
@@ -69,6 +72,14 @@ class Recipe:
     augmentation: str = "central_crop"
     mixup_alpha: float | None = None
     cutmix_alpha: float | None = None
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ArgumentError(f"--{field.name}={value} must be a number.")
+        if self.ema_decay is not None and self.ema_decay >= 1:
+            raise ArgumentError(f"--ema_decay={self.ema_decay} must be less than 1, which would average nothing.")
 
     def total_steps(self, examples):
         """Returns the number of steps for a training split of `examples` examples."""

@@ -8,6 +8,8 @@ import tensorflow as tf
 
 from keras_resnets import ArgumentError
 
+MOST_SKIPPED = 100  # steps in a row, after which nothing will be learned
+
 
 class RunLog:
     """Figures of training and of evaluations; only the chief writes them.
@@ -23,6 +25,7 @@ class RunLog:
         self._seconds_before = lines[-1]["seconds"] if lines else 0.0
         self._start = self._window_start = time.monotonic()
         self._window, self._waited = [], []
+        self._skipped_in_a_row = 0
         self._writers = {
             name: tf.summary.create_file_writer(str(run.tensorboard / name))
             if run.chief
@@ -40,16 +43,17 @@ class RunLog:
         """Logs the means since the last call; returns them as text.
 
         Raises:
-            ArgumentError: if `on_nan` is "stop" and a loss was not finite.
+            ArgumentError: if `on_nan` is "stop" and a loss was not finite, or too many steps were left out in a row.
         """
         window = {name: np.concatenate([one[name].numpy() for one in self._window]) for name in self._window[0]}
         finite = np.isfinite(window["loss"])
         if on_nan == "stop" and not finite.all():
             first = step - len(finite) + 1 + int(np.argmin(finite))
             raise ArgumentError(
-                f"the loss is {window['loss'][~finite][0]} at step {first}: train with a lower --learning_rate, in "
-                "another --model_dir, or pass --on_nan=skip_step to leave such steps out."
+                f"the loss is {window['loss'][~finite][0]} at step {first}: train in another --model_dir with a lower "
+                "--learning_rate, or with --on_nan=skip_step to leave such steps out."
             )
+        self._check_skipped(step, window.get("skipped", np.zeros(1)))
         everywhere = np.ones_like(finite)
         figures = {name: _mean(values, everywhere if name == "skipped" else finite) for name, values in window.items()}
         figures["learning_rate"] = float(window["learning_rate"][-1])
@@ -58,6 +62,15 @@ class RunLog:
         figures["input_wait"] = round(float(np.sum(self._waited)) / seconds, 4)
         self._window, self._waited, self._window_start = [], [], time.monotonic()
         return self._write("train", step, figures)
+
+    def _check_skipped(self, step, skipped):
+        last = np.flatnonzero(skipped == 0)
+        self._skipped_in_a_row = len(skipped) - 1 - last[-1] if last.size else self._skipped_in_a_row + len(skipped)
+        if self._skipped_in_a_row >= MOST_SKIPPED:
+            raise ArgumentError(
+                f"the last {self._skipped_in_a_row} steps until {step} were left out, as their gradients were not "
+                "finite: train in another --model_dir with a lower --learning_rate."
+            )
 
     @contextlib.contextmanager
     def evaluating(self):

@@ -40,6 +40,8 @@ def learning_rate_factors(model, rates):
         return None
     factors = {}
     for stage, factor in rates.items():
+        if not any(layer.trainable_variables for layer in _layers(model, stage, "stage_learning_rates")):
+            raise ArgumentError(f"--stage_learning_rates={stage}={factor:g} has no effect, as --freeze has {stage}.")
         factors |= {layer.name: factor for layer in _layers(model, stage, "stage_learning_rates")}
     return [factors.get(variable.path.partition("/")[0], 1.0) for variable in model.trainable_variables]
 
@@ -54,7 +56,10 @@ def parse_rates(pairs):
         except ValueError:
             rates[stage] = -1.0
         if not 0 <= rates[stage] < math.inf:
-            raise ArgumentError(f"--stage_learning_rates={pair} is wrong: write STAGE=FACTOR, for example conv2=0.1.")
+            raise ArgumentError(
+                f"--stage_learning_rates={pair} is wrong: write STAGE=FACTOR, a factor of 0 or more, "
+                "for example conv2=0.1."
+            )
     return rates
 
 
@@ -63,5 +68,6 @@ def _layers(model, stage, flag):
     layers = [layer for layer in model.layers if layer.name == name or layer.name.startswith(f"{name}_")]
     if not any(layer.weights for layer in layers):
         stages = dict.fromkeys(layer.name.partition("_")[0] for layer in model.layers if layer.weights)
+        stages = ["stem" if stage == STEM else stage for stage in stages]
         raise ArgumentError(f"--{flag}: {model.name} has no stage {stage!r}: it has {', '.join(stages)}.")
     return [layer for layer in layers if not isinstance(layer, keras.layers.InputLayer)]

@@ -223,7 +223,9 @@ def test_tf_config_is_read():
 def test_batches_that_cannot_be_shared():
     strategy = tf.distribute.get_strategy()
     assert replica_batch(12, 3, strategy) == 12
-    with pytest.raises(ArgumentError, match="--batch_size=10 cannot be shared by 1 replicas in 4 parts each: .* 8"):
+    with pytest.raises(
+        ArgumentError, match="--batch_size=10 cannot be shared by 1 replicas in 4 parts each .--accumulation.: .* 8"
+    ):
         replica_batch(10, 4, strategy)
 
 

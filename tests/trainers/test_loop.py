@@ -10,6 +10,7 @@ import tensorflow as tf
 from processes import saved_variables
 from tasks import Dropout
 
+import keras_resnets
 from keras_resnets import ArgumentError
 from trainers import loop
 from trainers.checkpoints import restore_model
@@ -134,7 +135,9 @@ def test_a_loss_that_is_not_finite_ends_the_run(tmp_path):
             losses, figures = super().losses(model, batch, training)
             return {"cross_entropy": losses["cross_entropy"] * float("nan")}, figures
 
-    with pytest.raises(ArgumentError, match="the loss is nan at step 1: train with a lower .* another --model_dir, or"):
+    with pytest.raises(
+        ArgumentError, match="the loss is nan at step 1: train in another --model_dir with a lower --learning_rate, or"
+    ):
         train(Diverging, tmp_path, steps=9, checkpoint_every=2, log_every=5)
     assert not (tmp_path / "checkpoints").exists()
 
@@ -268,6 +271,37 @@ def test_an_evaluation_that_was_killed_is_made_again(tmp_path):
     for part in ("", "best"):
         expected, got = (saved_variables(folder.path, part="model", best=bool(part)) for folder in (whole, run))
         assert all(np.array_equal(expected[name], got[name]) for name in expected)
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"learning_rate": float("nan")}, "--learning_rate=nan must be a number"),
+        ({"ema_decay": 1.0}, "--ema_decay=1.0 must be less than 1"),
+        ({"batch_size": 1438}, "--batch_size=1438 is more than the 1437 training images: pass a smaller one"),
+        ({"init_weights": "missing.h5"}, "--init_weights: weights='missing.h5' is neither None nor an existing file"),
+    ],
+)
+def test_configurations_that_cannot_work(changes, message):
+    with pytest.raises(ArgumentError, match=message):
+        digits(4, **changes)
+
+
+def test_weights_of_another_net_leave_no_trace(tmp_path):
+    keras_resnets.CifarResNet(14).save_weights(tmp_path / "deeper.weights.h5")
+    with pytest.raises(ArgumentError, match="--init_weights: .*14-layer residual net"):
+        train(Classification, tmp_path / "run", 1, 1, init_weights=str(tmp_path / "deeper.weights.h5"))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_that_leaves_out_every_step_ends(tmp_path):
+    class Diverged(Classification):
+        def losses(self, model, batch, training):
+            losses, figures = super().losses(model, batch, training)
+            return {"cross_entropy": losses["cross_entropy"] * float("nan")}, figures
+
+    with pytest.raises(ArgumentError, match="the last 100 steps until 100 were left out"):
+        train(Diverged, tmp_path, 400, 400, log_every=50, settings={"on_nan": "skip_step"})
 
 
 def test_recipes_are_changed_and_switched_off():

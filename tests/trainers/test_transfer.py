@@ -71,14 +71,19 @@ def test_learning_rates_by_stage_hold_for_every_optimizer(optimizer):
 
 def test_stages_that_there_are_not():
     model = keras_resnets.CifarResNet(8)
-    with pytest.raises(ArgumentError, match="--freeze: .* no stage 'conv5': it has conv1, conv2, conv3, conv4, pred"):
+    with pytest.raises(ArgumentError, match="--freeze: .* no stage 'conv5': it has stem, conv2, conv3, conv4, pred"):
         transfer.freeze(model, ["conv2", "conv5"])
     with pytest.raises(ArgumentError, match="--stage_learning_rates: .* no stage 'head'"):
         transfer.learning_rate_factors(model, {"head": 2.0})
+    transfer.freeze(model, ["stem"])
+    with pytest.raises(ArgumentError, match="--stage_learning_rates=stem=0.1 has no effect, as --freeze has stem"):
+        transfer.learning_rate_factors(model, {"stem": 0.1})
     with pytest.raises(ArgumentError, match="leaves nothing to train"):
         transfer.freeze(model, ["stem", "conv2", "conv3", "conv4", "predictions"])
     for pair in ("conv2", "conv2=fast", "conv2=-1"):
-        with pytest.raises(ArgumentError, match=f"--stage_learning_rates={pair} is wrong: write STAGE=FACTOR"):
+        with pytest.raises(
+            ArgumentError, match=f"--stage_learning_rates={pair} is wrong: write STAGE=FACTOR, a factor"
+        ):
             transfer.parse_rates([pair])
     assert transfer.parse_rates(["conv2=0.1", "predictions=10"]) == {"conv2": 0.1, "predictions": 10.0}
 
