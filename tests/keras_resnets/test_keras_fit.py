@@ -10,11 +10,15 @@ import keras_resnets
 @pytest.mark.parametrize(
     "build, size",
     [
-        (lambda: keras_resnets.CifarResNet(8), 32),
-        (lambda: keras_resnets.ResNet18(input_shape=(64, 64, 3), classes=10), 64),
-        (lambda: keras_resnets.ResNet50(input_shape=(None, None, 3), classes=10), 32),
+        pytest.param(lambda: keras_resnets.CifarResNet(8), 32, id="CifarResNet"),
+        pytest.param(lambda: keras_resnets.ResNet18(input_shape=(64, 64, 3), classes=10), 64, id="ResNet18"),
+        pytest.param(
+            lambda: keras_resnets.ResNet50(input_shape=(None, None, 3), classes=10),
+            32,
+            id="ResNet50",
+            marks=pytest.mark.slow,
+        ),
     ],
-    ids=["CifarResNet", "ResNet18", "ResNet50"],
 )
 def test_fit_learns(build, size):
     model = build()

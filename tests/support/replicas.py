@@ -69,6 +69,12 @@ def train(folder, strategy, dataset, name):
             **settings,
         ),
     )
+    if name == "fast":
+        write_predictions(task, run, strategy)
+
+
+def write_predictions(task, run, strategy):
+    """Writes what an untrained net says of every test image."""
     with strategy.scope():
         model = task.build_model()
     predictions = loop.predictor(task, model, strategy)()

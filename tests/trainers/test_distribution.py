@@ -141,6 +141,7 @@ def test_a_machine_that_dies_ends_the_others_with_one_line(tmp_path):
     assert last_line(processes[0]).startswith("error: another machine has stopped or cannot be reached")
 
 
+@pytest.mark.slow
 def test_a_signal_to_one_machine_saves_and_ends_all_and_they_go_on(tmp_path):
     steps = []
     for _ in range(2):

@@ -294,6 +294,7 @@ def test_weights_of_another_net_leave_no_trace(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_run_that_leaves_out_every_step_ends(tmp_path):
     class Diverged(Classification):
         def losses(self, model, batch, training):

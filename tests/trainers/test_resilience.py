@@ -47,7 +47,7 @@ def kill_often(folder, steps, distribution, kills):
 
 
 @pytest.mark.parametrize(
-    "kills, steps", [(2, 60), pytest.param(20, 400, marks=pytest.mark.slow)], ids=["twice", "twenty times"]
+    "kills, steps", [(1, 30), pytest.param(20, 400, marks=pytest.mark.slow)], ids=["once", "twenty times"]
 )
 def test_a_killed_run_ends_with_the_weights_of_an_uninterrupted_one(kills, steps, tmp_path):
     finish(start_run(tmp_path / "whole", steps))
@@ -68,7 +68,7 @@ def test_a_killed_run_on_two_replicas_ends_with_the_same_weights_but_for_roundin
         np.testing.assert_allclose(killed[name], value, rtol=1e-3, atol=1e-3, err_msg=name)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_a_signal_saves_and_ends_the_run_and_another_run_waits_its_turn(number, tmp_path):
     process = start_run(tmp_path, 5000)
     wait_for_checkpoint(process, tmp_path)
@@ -131,6 +131,7 @@ def small_disk(tmp_path):
     subprocess.run(["umount", folder], check=True)
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_in_one_line_and_the_run_goes_on_when_there_is_room(small_disk):
     filler = small_disk / "filler"
     with pytest.raises(OSError, match="No space left"):
