@@ -8,6 +8,7 @@ import dataclasses
 import tensorflow as tf
 
 from keras_resnets.errors import ArgumentError
+from keras_resnets.weights.published import normalization_of, published
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +36,21 @@ class Preprocessing:
             raise ArgumentError(f"short_side={self.short_side} must be at least size={self.size}, which is positive.")
         if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
             raise ArgumentError(f"mean={self.mean} and std={self.std} must have three values, std's positive.")
+
+    def for_weights(self, net, weights):
+        """Returns the preprocessing that weights expect, with the size of this one.
+
+        Args:
+            net: name of the net in the registry.
+            weights: "imagenet", or the path of a file; of a file that does not tell, this preprocessing stays.
+        """
+        normalization = normalization_of(net, weights)
+        if normalization is None:
+            return self
+        short_side = self.short_side
+        if weights == "imagenet" and published(net).crop is not None and self.short_side > self.size:
+            short_side = round(self.size / published(net).crop)
+        return dataclasses.replace(self, short_side=short_side, **dataclasses.asdict(normalization))
 
     def crop(self, images):
         """Resizes and cuts out the centre.
@@ -73,6 +89,28 @@ class Preprocessing:
     def __call__(self, images):
         """Returns what the net takes for (H, W, 3) or (B, H, W, 3): `normalize(crop(images))`."""
         return self.normalize(self.crop(images))
+
+
+def preprocess_input(images, net, weights="imagenet"):
+    """Normalises images as weights expect, for Keras code; the net's size and crop are not applied.
+
+    Args:
+        images: (..., 3) RGB, 0..255, any number type.
+        net: name of the net in the registry, e.g. "resnet50".
+        weights: "imagenet", or the path of a file of keras.applications, torchvision or timm.
+
+    Returns:
+        (..., 3) float32.
+
+    Raises:
+        ArgumentError: (a ValueError) if there are no such weights, or they do not tell.
+    """
+    normalization = normalization_of(net, weights)
+    if normalization is None:
+        raise ArgumentError(
+            f"weights={str(weights)!r} does not tell what it expects of an image: use what it was trained with."
+        )
+    return Preprocessing(1, 1, **dataclasses.asdict(normalization)).normalize(images)
 
 
 def decode(encoded):

@@ -18,7 +18,8 @@ import keras_resnets
 from keras_resnets import ArgumentError
 from keras_resnets.models import registry
 from keras_resnets.preprocessing import Preprocessing
-from keras_resnets.weights import load_weights, preprocessing_of
+from keras_resnets.weights import load_weights
+from keras_resnets.weights.published import resolve
 from trainers import cli, loop, plots, recipes, transfer
 from trainers.data.augmentation import AUGMENTATIONS
 from trainers.data.dataset import absolute, hold_out, open_dataset, title
@@ -28,6 +29,7 @@ from trainers.distribution import is_chief
 from trainers.run import Run
 
 LARGEST_EVALUATION_BATCH = 250  # images on one replica
+PUBLISHED_WEIGHTS = "imagenet"
 MINIMUM_EPOCH = 10  # steps between two evaluations, also of a tiny data set
 
 
@@ -63,10 +65,17 @@ class Classification:
         return model
 
     def initialize(self, model):
-        """Loads the weights of --init_weights; a classifier of other classes stays as it is."""
-        if self.config["init_weights"] is not None:
-            with _naming("--init_weights"):
-                load_weights(model, self.config["init_weights"], new_classifier=True)
+        """Loads the weights of --init_weights; a classifier of other classes stays as it is.
+
+        Returns:
+            A line that says so, or None.
+        """
+        weights = self.config["init_weights"]
+        if weights is None:
+            return None
+        with _naming("--init_weights"):
+            left = load_weights(model, resolve(weights, self.config["model"]), new_classifier=True)
+        return f"--init_weights: {', '.join(left)} starts anew, as its size is another in the file" if left else None
 
     def learning_rate_factors(self, model):
         """Returns the factors of --stage_learning_rates for each trainable variable, or None."""
@@ -210,7 +219,7 @@ def configure(
     preprocessing = Preprocessing(size, short_side, dataset.mean, dataset.std)
     if init_weights is not None:
         with _naming("--init_weights"):
-            preprocessing = preprocessing_of(init_weights, preprocessing)
+            preprocessing = preprocessing.for_weights(model, init_weights)
     return {
         "task": "classification",
         "model": model,
@@ -223,7 +232,7 @@ def configure(
         "recipe": dataclasses.asdict(recipe),
         "steps": recipe.total_steps(dataset.train.size),
         "precision": precision,
-        "init_weights": init_weights and os.path.abspath(init_weights),
+        "init_weights": init_weights if init_weights in (None, PUBLISHED_WEIGHTS) else os.path.abspath(init_weights),
         "freeze": list(freeze),
         "stage_learning_rates": stage_learning_rates or {},
         "seed": seed,
@@ -294,7 +303,9 @@ def _define_flags():
     flags.DEFINE_float("clip_norm", None, "Largest norm of the gradients, 0 for any.", lower_bound=0)
     flags.DEFINE_integer("accumulation", None, "Parts that a batch is computed in, to need less memory.", lower_bound=1)
     flags.DEFINE_float("ema_decay", None, "Of the moving average of the weights, which is then used; 0 for none.", 0, 1)
-    flags.DEFINE_string("init_weights", None, "File of weights to start from, as for a builder's weights=.")
+    flags.DEFINE_string(
+        "init_weights", None, "Weights to start from, as for a builder's weights=: a file, or imagenet."
+    )
     flags.DEFINE_list("freeze", [], "Stages that stay as they are, e.g. stem,conv2.")
     flags.DEFINE_list("stage_learning_rates", [], "Factors of the learning rate, e.g. conv2=0.1,predictions=10.")
     flags.DEFINE_integer(

@@ -3,7 +3,8 @@
 A task is an object with a configuration, `config`, and these methods; the loop knows nothing else about it:
 
 - `build_model()` returns a new `keras.Model`, the same at every call;
-- `initialize(model)` gives it the weights that training starts from, where these are not the builder's;
+- `initialize(model)` gives it the weights that training starts from, where these are not the builder's, and returns
+  what there is to say about it, or None;
 - `learning_rate_factors(model)` returns a factor of the learning rate for each trainable variable;
 - `training_batches(first_step, context)` and `evaluation_batches(context)` return a `tf.data.Dataset` of dicts of
   static shape: one replica's share of a batch. `context` is the `tf.distribute.InputContext` of this machine. Padding
@@ -17,6 +18,7 @@ A task is an object with a configuration, `config`, and these methods; the loop 
 
 import dataclasses
 import signal
+import sys
 import time
 
 import keras
@@ -94,8 +96,9 @@ def train(task, run, settings):
         with strategy.scope():
             state = State(task, settings.recipe, settings.steps, settings.precision)
         if not saved(run.checkpoints):
-            for model in state.models():
-                task.initialize(model)
+            notes = [task.initialize(model) for model in state.models()]
+            if notes[0] and run.chief:
+                print(notes[0], file=sys.stderr)
         if settings.sync_batch_norm and strategy.num_replicas_in_sync > 1:
             _synchronize_batch_normalization(state.model)
         run.begin(task.config)  # Only now: what no model can be built or initialized with leaves no trace.

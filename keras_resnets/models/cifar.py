@@ -1,4 +1,6 @@
-"""Plain and residual nets for CIFAR (He et al., 2015; arXiv 1512.03385, section 4.2).
+"""Plain and residual nets for CIFAR, with the units that the papers compare.
+
+"Deep Residual Learning for Image Recognition" (He et al., 2015; arXiv 1512.03385, section 4.2):
 
 | depth | n | parameters (option A, 10 classes) | multiply-adds at 32x32 | test error of the paper, % |
 |---|---|---|---|---|
@@ -8,14 +10,25 @@
 | 56 | 9 | 853,018 | 125.5e6 | 6.97 |
 | 110 | 18 | 1,727,962 | 252.9e6 | 6.43 |
 | 1202 | 200 | 19,421,274 | 2829.2e6 | 7.93 |
+
+"Identity Mappings in Deep Residual Networks" (He et al., 2016; arXiv 1603.05027), pre-activation:
+
+| depth | n | parameters (10 classes) | multiply-adds at 32x32 | test error of the paper, % |
+|---|---|---|---|---|
+| 110 | 18 | 1,727,962 | 252.9e6 | 6.37 |
+| 164 (bottlenecks) | 18 | 1,703,258 | 244.5e6 | 5.46 |
+| 1001 (bottlenecks) | 111 | 10,327,706 | 1487.8e6 | 4.92 |
 """
 
 from keras_resnets.errors import ArgumentError
 from keras_resnets.models.image_model import image_model
-from keras_resnets.models.residual import check_unit, conv_bn, relu, stages
+from keras_resnets.models.naming import named
+from keras_resnets.models.residual import Unit, apply, convolution, stages
 from keras_resnets.models.variant import variant
 
 FILTERS = (16, 32, 64)
+PRE_ACTIVATION = "full_pre_activation"
+FIRST_PRE_ACTIVATED_BOTTLENECK = 164  # the paper's nets of this depth and more are bottlenecks
 
 
 def CifarResNet(
@@ -31,23 +44,40 @@ def CifarResNet(
     *,
     bottleneck=None,
     shortcut="default",
+    activation_order="original",
+    layers_per_unit=2,
     zero_gamma=False,
+    shortcut_scale=0.5,
+    branch_scale=0.5,
+    gate_bias=-6.0,
+    shortcut_dropout=0.5,
 ):
     """A CIFAR residual net: a 3x3 convolution, then three stages of n units with 16, 32 and 64 filters.
 
-    Depth 6n+2 counts two 3x3 convolutions a unit; depth 9n+2 three convolutions of a bottleneck (the "original unit"
-    of arXiv 1603.05027, which has its stride in the first 1x1). The layers `conv1_out` ... `conv4_out` are the
-    outputs of the first convolution and of the stages: strides 1, 1, 2, 4.
+    Depth 6n+2 counts two 3x3 convolutions a unit; depth 9n+2 three convolutions of a bottleneck, which has its stride
+    in the first 1x1. The layers `conv1_out` ... `conv4_out` are the outputs of the first convolution and of the stages,
+    as the next stage receives them: strides 1, 1, 2, 4.
+
+    Choices that arXiv 1603.05027 leaves open: with pre-activation, projections see the activated map, and have batch
+    normalization only where branches end in one; gates see what the branch sees.
 
     Args:
         depth: 6n+2 or 9n+2: 20, 32, 44, 56, 110, 1202, or any other.
         include_top ... classifier_activation: as in `keras_resnets.ResNet`, but with 10 classes, and 32x32x3 when
             `input_shape` is None and the classifier is included.
         name: the model's name, by default "cifar_resnet{depth}".
-        bottleneck: True for 9n+2, False for 6n+2, None for what fits the depth, 6n+2 before 9n+2.
-        shortcut: "A", "B" or "C", or None for a plain net: see `keras_resnets.ResNet`. By default "A" as in the
-            paper, but "B" for bottlenecks, whose first unit must widen the map.
+        bottleneck: True for 9n+2, False for 6n+2, None for what fits the depth, 6n+2 before 9n+2 (but from depth 164 on
+            9n+2 before 6n+2, with full pre-activation).
+        shortcut: "A", "B" or "C" (see `keras_resnets.ResNet`), None for a plain net, or, over option A in every unit,
+            "constant_scaling", "exclusive_gating", "shortcut_only_gating" or "dropout" (arXiv 1603.05027, table 1). By
+            default "A" as in the papers, but "B" for bottlenecks, whose first unit must widen the map.
+        activation_order: "original", "bn_after_addition", "relu_before_addition", "relu_only_pre_activation" or
+            "full_pre_activation" (arXiv 1603.05027, table 2).
+        layers_per_unit: 1 for a shortcut around every convolution (table 3, "110 (1layer)"), without bottlenecks.
         zero_gamma: start the last gamma of each residual branch at 0.
+        shortcut_scale, branch_scale: the factors of "constant_scaling".
+        gate_bias: initial bias of both gatings; the paper tries 0 to -10.
+        shortcut_dropout: share of the shortcut's values that "dropout" drops in training, in [0, 1).
 
     Returns:
         A `keras.Model` with output (B, classes), or as `pooling` says.
@@ -55,14 +85,27 @@ def CifarResNet(
     Raises:
         ArgumentError: (a ValueError) for an argument that cannot work, e.g. a depth that is neither 6n+2 nor 9n+2.
     """
-    units, bottleneck = units_of_depth(depth, bottleneck)
+    units, bottleneck = units_of_depth(depth, bottleneck, activation_order)
     if shortcut == "default":
         shortcut = "B" if bottleneck else "A"
-    check_unit(shortcut, zero_gamma=zero_gamma)
+    unit = Unit(
+        shortcut=shortcut,
+        activation_order=activation_order,
+        bottleneck=bottleneck,
+        layers_per_unit=layers_per_unit,
+        zero_gamma=zero_gamma,
+        shortcut_scale=shortcut_scale,
+        branch_scale=branch_scale,
+        gate_bias=gate_bias,
+        shortcut_dropout=shortcut_dropout,
+    )
 
     def trunk(x):
-        x = relu(conv_bn(x, FILTERS[0], 3, "conv1"), "conv1_out")
-        return stages(x, 3 * (units,), FILTERS, shortcut=shortcut, bottleneck=bottleneck, zero_gamma=zero_gamma)
+        x = convolution(x, FILTERS[0], 3, "conv1_conv")
+        x = apply(unit.order.stem, x, "conv1", "conv1_out")
+        if "relu" not in unit.order.stem:
+            x = named(x, "conv1_out")
+        return stages(x, 3 * (2 * units // layers_per_unit,), FILTERS, unit, share_first=True)
 
     return image_model(
         trunk,
@@ -73,23 +116,33 @@ def CifarResNet(
         pooling=pooling,
         classes=classes,
         classifier_activation=classifier_activation,
-        name=name or f"cifar_{'plainnet' if shortcut is None else 'resnet'}{depth}",
+        name=name or f"cifar_{_kind(unit)}{depth}",
         default_size=32,
         default_classes=10,
         minimum_size=4,
     )
 
 
-def units_of_depth(depth, bottleneck):
-    """Returns the units of each stage and whether they are bottlenecks."""
-    kinds = {False: 6, True: 9}
+def units_of_depth(depth, bottleneck, activation_order="original"):
+    """Returns the units of each stage (of two 3x3 convolutions, or bottlenecks) and whether they are bottlenecks."""
+    layers = {False: 6, True: 9}
     if bottleneck is not None:
-        kinds = {bottleneck: kinds[bool(bottleneck)]}
-    for kind, layers in kinds.items():
-        if isinstance(depth, int) and depth > 2 and (depth - 2) % layers == 0:
-            return (depth - 2) // layers, kind
-    forms = " or ".join(f"{layers}n+2" for layers in kinds.values())
+        kinds = [bool(bottleneck)]
+    elif activation_order == PRE_ACTIVATION and isinstance(depth, int) and depth >= FIRST_PRE_ACTIVATED_BOTTLENECK:
+        kinds = [True, False]
+    else:
+        kinds = [False, True]
+    for kind in kinds:
+        if isinstance(depth, int) and depth > 2 and (depth - 2) % layers[kind] == 0:
+            return (depth - 2) // layers[kind], kind
+    forms = " or ".join(f"{layers[kind]}n+2" for kind in sorted(kinds))
     raise ArgumentError(f"depth={depth!r} must be {forms} with n >= 1, for example 20, 56 or 110.")
+
+
+def _kind(unit):
+    if unit.shortcut is None:
+        return "plainnet"
+    return "resnet_v2_" if unit.activation_order == PRE_ACTIVATION else "resnet"
 
 
 CifarPlainNet = variant(
@@ -98,6 +151,20 @@ CifarPlainNet = variant(
     "A CIFAR plain net: `CifarResNet` without its shortcuts, of any depth 6n+2 (figure 6, left).",
     name=None,
     shortcut=None,
+    activation_order="original",
+    layers_per_unit=2,
     bottleneck=False,
+    zero_gamma=False,
+    shortcut_scale=0.5,
+    branch_scale=0.5,
+    gate_bias=-6.0,
+    shortcut_dropout=0.5,
+)
+CifarResNetV2 = variant(
+    CifarResNet,
+    "CifarResNetV2",
+    "A CIFAR pre-activation net of depth 6n+2 or 9n+2; from 164 on rather of bottlenecks (arXiv 1603.05027, table 3).",
+    name=None,
+    activation_order=PRE_ACTIVATION,
     zero_gamma=False,
 )

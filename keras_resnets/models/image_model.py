@@ -10,6 +10,11 @@ from keras_resnets.weights import load_weights
 DEFAULT_ACTIVATION = "softmax"
 
 
+def global_average(x):
+    """(B, H, W, C) to (B, C)."""
+    return keras.layers.GlobalAveragePooling2D(name="avg_pool")(x)
+
+
 def image_model(
     trunk,
     *,
@@ -24,15 +29,21 @@ def image_model(
     default_size,
     default_classes,
     minimum_size,
+    head=global_average,
+    fixed_size=False,
+    extend=None,
 ):
-    """Builds a functional model: input, `trunk`, global pooling and classifier; then loads `weights`.
+    """Builds a functional model: input, `trunk`, head and classifier; then loads `weights`.
 
     Args:
         trunk: function from the image tensor (B, H, W, C) to the last feature map.
         include_top ... name: as in `keras_resnets.ResNet`.
         default_size: side of the input when `input_shape` is None and the classifier is included.
         default_classes: the default of `classes`, to tell whether it was given.
-        minimum_size: smallest side of an image, in pixels: the total stride, so that the last map has one pixel.
+        minimum_size: smallest side of an image, in pixels, so that the last map has one pixel.
+        head: function from the last feature map to the classifier's input (B, F).
+        fixed_size: whether the classifier needs height and width to be given.
+        extend: function from the model to one with more outputs, or None.
 
     Returns:
         A flat `keras.Model`.
@@ -44,25 +55,35 @@ def image_model(
     if image is None:
         default_shape = (default_size, default_size, 3) if include_top else (None, None, 3)
         image = keras.Input(input_shape or default_shape)
-    _check_image(image, input_tensor, input_shape, minimum_size)
+    _check_image(image, input_tensor, input_shape, minimum_size, include_top and fixed_size)
     x = trunk(image)
-    if include_top or pooling == "avg":
-        x = keras.layers.GlobalAveragePooling2D(name="avg_pool")(x)
+    if include_top:
+        x = classifier(head(x), classes, classifier_activation)
+    elif pooling == "avg":
+        x = global_average(x)
     elif pooling == "max":
         x = keras.layers.GlobalMaxPooling2D(name="max_pool")(x)
-    if include_top:
-        x = _classifier(x, classes, classifier_activation)
     inputs = keras.utils.get_source_inputs(image)
     model = keras.Model(inputs[0] if len(inputs) == 1 else inputs, x, name=name)
+    if extend is not None:
+        model = extend(model)
     if weights is not None:
         load_weights(model, weights)
     return model
 
 
-def _classifier(x, classes, activation):
-    """The last layer, named `predictions`; its softmax is in full precision also under a mixed policy."""
+def classifier(x, classes, activation, name="predictions"):
+    """The last layer; its softmax is in full precision also under a mixed policy."""
     dtype = keras.config.dtype_policy().variable_dtype
-    return keras.layers.Dense(int(classes), activation=activation, dtype=dtype, name="predictions")(x)
+    return keras.layers.Dense(int(classes), activation=activation, dtype=dtype, name=name)(x)
+
+
+def check_dropout(dropout_rate, include_top, default):
+    """Raises ArgumentError for a rate that cannot work."""
+    if not isinstance(dropout_rate, numbers.Real) or not 0 <= dropout_rate < 1:
+        raise ArgumentError(f"dropout_rate={dropout_rate!r} must be in [0, 1).")
+    if not include_top and dropout_rate != default:
+        raise ArgumentError(f"dropout_rate={dropout_rate} has no effect with include_top=False: leave it out.")
 
 
 def _check_head(include_top, pooling, classes, classifier_activation, default_classes):
@@ -78,7 +99,7 @@ def _check_head(include_top, pooling, classes, classifier_activation, default_cl
         )
 
 
-def _check_image(image, input_tensor, input_shape, minimum_size):
+def _check_image(image, input_tensor, input_shape, minimum_size, fixed_size):
     if keras.config.image_data_format() != "channels_last":
         raise ArgumentError(
             "keras.config.image_data_format() is 'channels_first', and these nets are channels last: "
@@ -92,4 +113,8 @@ def _check_image(image, input_tensor, input_shape, minimum_size):
     if any(side is not None and side < minimum_size for side in shape[:2]):
         raise ArgumentError(
             f"input_shape={shape} is too small: height and width must be at least {minimum_size} pixels, or None."
+        )
+    if fixed_size and None in shape:
+        raise ArgumentError(
+            f"input_shape={shape} must have a height and a width: this classifier is for maps of one size."
         )

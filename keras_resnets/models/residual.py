@@ -1,11 +1,19 @@
-"""The residual unit of "Deep Residual Learning for Image Recognition" (He et al., 2015; arXiv 1512.03385, section 3).
+"""The residual unit: every shortcut and every order of activations that the papers study.
 
-A unit computes `relu(shortcut(x) + branch(x))`. Both parts are small functions in tables, `SHORTCUTS` and the two
-branches; `stages` stacks the units of a whole net. Layers are named as in keras.applications:
-`conv2_block1_0_conv` is the projection of the first unit of conv2_x, `_1_`, `_2_`, `_3_` are the layers of its branch.
+"Deep Residual Learning for Image Recognition" (He et al., 2015; arXiv 1512.03385, section 3) and "Identity Mappings in
+Deep Residual Networks" (He et al., 2016; arXiv 1603.05027, sections 3 and 4).
+
+A unit adds a shortcut and a branch of convolutions, between which there is always batch normalization and a ReLU.
+Two tables say the rest: `ACTIVATION_ORDERS`, what comes before the branch, at its end, and after the addition; and
+`SHORTCUTS`, which are small functions. `stages` stacks the units of a whole net. Layers are named as in
+keras.applications: `conv2_block1_0_conv` is the projection of the first unit of conv2_x, `_1_`, `_2_`, `_3_` are the
+layers of its branch, `_preact_` what comes before it.
 
 Shapes: B batch, H and W map size, C channels; tensors are (B, H, W, C), channels last.
 """
+
+import dataclasses
+import math
 
 import keras
 
@@ -45,93 +53,310 @@ def batch_normalization(x, name, zero_gamma=False):
     return keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, gamma_initializer=gamma, name=name)(x)
 
 
-def conv_bn(x, filters, kernel_size, prefix, strides=1, zero_gamma=False):
-    """Convolution and batch normalization, named `{prefix}_conv` and `{prefix}_bn`."""
-    x = convolution(x, filters, kernel_size, f"{prefix}_conv", strides)
-    return batch_normalization(x, f"{prefix}_bn", zero_gamma)
-
-
 def relu(x, name):
     """A ReLU as a layer with a name."""
     return keras.layers.Activation("relu", name=name)(x)
 
 
-def basic_branch(x, filters, strides, stride_in, name, zero_gamma):
-    """Two 3x3 convolutions (figure 5, left); the stride is in the first, whatever `stride_in` says."""
-    x = relu(conv_bn(x, filters, 3, f"{name}_1", strides), f"{name}_1_relu")
-    return conv_bn(x, filters, 3, f"{name}_2", zero_gamma=zero_gamma)
-
-
-def bottleneck_branch(x, filters, strides, stride_in, name, zero_gamma):
-    """1x1, 3x3, 1x1 convolutions (figure 5, right), the stride in the first 1x1 (v1) or in the 3x3 (v1.5)."""
-    strides_1x1, strides_3x3 = (strides, 1) if stride_in == "1x1" else (1, strides)
-    x = relu(conv_bn(x, filters, 1, f"{name}_1", strides_1x1), f"{name}_1_relu")
-    x = relu(conv_bn(x, filters, 3, f"{name}_2", strides_3x3), f"{name}_2_relu")
-    return conv_bn(x, BOTTLENECK_EXPANSION * filters, 1, f"{name}_3", zero_gamma=zero_gamma)
-
-
-def projection(x, filters, strides, name):
-    """Option C: a 1x1 convolution with batch normalization, whether dimensions grow or not."""
-    return conv_bn(x, filters, 1, f"{name}_0", strides)
-
-
-def fits(x, filters, strides):
-    """Whether `x` can be added to the branch's output as it is."""
-    return strides == 1 and x.shape[-1] == filters
-
-
-def zero_padded_shortcut(x, filters, strides, name):
-    """Option A: identity; where dimensions grow, every second pixel and zero channels at the end. No parameters."""
-    return x if fits(x, filters, strides) else ZeroPaddedShortcut(filters, strides, name=f"{name}_0_pad")(x)
-
-
-def projection_where_needed(x, filters, strides, name):
-    """Option B: a 1x1 projection with batch normalization where dimensions grow, identity elsewhere."""
-    return x if fits(x, filters, strides) else projection(x, filters, strides, name)
-
-
-# Section 3.3 and table 3 of the paper. "C" projects in every unit.
-SHORTCUTS = {"A": zero_padded_shortcut, "B": projection_where_needed, "C": projection}
-
-
-def check_unit(shortcut, stride_in="1x1", zero_gamma=False):
-    """Raises ArgumentError for a unit that does not exist."""
-    for argument, value, choices in [
-        ("shortcut", shortcut, [*SHORTCUTS, None]),
-        ("stride_in", stride_in, ["1x1", "3x3"]),
-    ]:
-        if value not in choices:
-            raise ArgumentError(f"{argument}={value!r} is unknown: use one of {', '.join(map(repr, choices))}.")
-    if zero_gamma and shortcut is None:
-        raise ArgumentError("zero_gamma=True would make a net without shortcuts constant: leave one of them out.")
-
-
-def stages(x, block_counts, filters, *, shortcut, bottleneck=False, stride_in="1x1", zero_gamma=False):
-    """Stacks of residual units, called conv2, conv3, ...: each on maps of one size, half the size of the one before.
-
-    The last activation of a stack is called `conv2_out`, `conv3_out`, ...
+def apply(operations, x, prefix, output=None, zero_gamma=False):
+    """Applies "bn" and "relu" in the order of a list.
 
     Args:
-        x: (B, H, W, C), non-negative (the output of a ReLU).
+        operations: a tuple of "bn" and "relu", possibly empty.
+        x: (B, H, W, C).
+        prefix: layers are called `{prefix}_bn` and `{prefix}_relu`.
+        output: another name for the ReLU, or None.
+        zero_gamma: whether gamma starts at 0.
+
+    Returns:
+        (B, H, W, C).
+    """
+    for operation in operations:
+        if operation == "bn":
+            x = batch_normalization(x, f"{prefix}_bn", zero_gamma)
+        else:
+            x = relu(x, output or f"{prefix}_relu")
+    return x
+
+
+@dataclasses.dataclass(frozen=True)
+class ActivationOrder:
+    """Where batch normalization and ReLU are in a unit, apart from between its convolutions.
+
+    Attributes:
+        before: before the first convolution.
+        end: after the last one, before the addition.
+        after: after the addition.
+    """
+
+    before: tuple[str, ...] = ()
+    end: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+
+    @property
+    def stem(self):
+        """What the first convolution of the net needs, so that the units see one batch normalization and ReLU."""
+        return tuple(operation for operation in ("bn", "relu") if operation not in self.before)
+
+
+# Table 2 of arXiv 1603.05027, (a) to (e). After the last unit, `before` comes once more.
+ACTIVATION_ORDERS = {
+    "original": ActivationOrder(end=("bn",), after=("relu",)),
+    "bn_after_addition": ActivationOrder(after=("bn", "relu")),
+    "relu_before_addition": ActivationOrder(end=("bn", "relu")),
+    "relu_only_pre_activation": ActivationOrder(before=("relu",), end=("bn",)),
+    "full_pre_activation": ActivationOrder(before=("bn", "relu")),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Unit:
+    """The kind of all units of a net.
+
+    Attributes:
+        shortcut: a row of `SHORTCUTS`, or None for a plain net.
+        activation_order: a row of `ACTIVATION_ORDERS`.
+        bottleneck: whether the branch is 1x1, 3x3, 1x1 instead of `layers_per_unit` 3x3 convolutions.
+        layers_per_unit: 2, or 1 for the "110 (1layer)" of arXiv 1603.05027, table 3.
+        stride_in: "1x1" or "3x3", where a bottleneck has its stride.
+        zero_gamma: whether the last gamma of each branch starts at 0, so that each unit starts as its shortcut.
+        shortcut_scale, branch_scale: factors of "constant_scaling".
+        gate_bias: initial bias of the gates.
+        shortcut_dropout: share of the values that "dropout" drops.
+
+    Raises:
+        ArgumentError: (a ValueError) for a unit that does not exist.
+    """
+
+    shortcut: str | None = "B"
+    activation_order: str = "original"
+    bottleneck: bool = False
+    layers_per_unit: int = 2
+    stride_in: str = "1x1"
+    zero_gamma: bool = False
+    shortcut_scale: float = 0.5
+    branch_scale: float = 0.5
+    gate_bias: float = -6.0
+    shortcut_dropout: float = 0.5
+
+    def __post_init__(self):
+        for argument, choices in [
+            ("shortcut", [*SHORTCUTS, None]),
+            ("activation_order", [*ACTIVATION_ORDERS]),
+            ("layers_per_unit", [1, 2]),
+            ("stride_in", ["1x1", "3x3"]),
+        ]:
+            value = getattr(self, argument)
+            if value not in choices:
+                raise ArgumentError(f"{argument}={value!r} is unknown: use one of {', '.join(map(repr, choices))}.")
+        for argument in ("shortcut_scale", "branch_scale", "gate_bias"):
+            if not math.isfinite(getattr(self, argument)):
+                raise ArgumentError(f"{argument}={getattr(self, argument)!r} must be a finite number.")
+        if not 0 <= self.shortcut_dropout < 1:
+            raise ArgumentError(f"shortcut_dropout={self.shortcut_dropout!r} must be in [0, 1).")
+        if self.bottleneck and self.layers_per_unit != 2:
+            raise ArgumentError("layers_per_unit=1 has no bottleneck: pass bottleneck=False.")
+        if self.shortcut is None and self.activation_order != "original":
+            raise ArgumentError(f"activation_order={self.activation_order!r} needs shortcuts: use a residual net.")
+        if self.zero_gamma and self.shortcut is None:
+            raise ArgumentError("zero_gamma=True would make a net without shortcuts constant: leave one of them out.")
+        if self.zero_gamma and "bn" not in self.order.end:
+            raise ArgumentError(
+                f"zero_gamma=True has no effect with activation_order={self.activation_order!r}, whose branches do not "
+                "end in batch normalization: leave it out."
+            )
+
+    @property
+    def order(self):
+        """The unit's `ActivationOrder`."""
+        return ACTIVATION_ORDERS[self.activation_order]
+
+    def convolutions(self, filters, strides):
+        """Returns (filters, kernel size, strides) of each convolution of a branch."""
+        if self.bottleneck:
+            strides_1x1, strides_3x3 = (strides, 1) if self.stride_in == "1x1" else (1, strides)
+            return [
+                (filters, 1, strides_1x1),
+                (filters, 3, strides_3x3),
+                (BOTTLENECK_EXPANSION * filters, 1, 1),
+            ]
+        return [(filters, 3, strides), (filters, 3, 1)][: self.layers_per_unit]
+
+
+@dataclasses.dataclass(frozen=True)
+class Junction:
+    """What a shortcut is made from.
+
+    Attributes:
+        x: the unit's input.
+        activated: the same after what comes before the branch: what the branch's first convolution sees, and what
+            those of a shortcut see.
+        branch: the branch's output.
+        strides: 1 or 2.
+        unit: the `Unit`.
+        name: prefix of the unit's layers.
+    """
+
+    x: keras.KerasTensor
+    activated: keras.KerasTensor
+    branch: keras.KerasTensor
+    strides: int
+    unit: Unit
+    name: str
+
+    @property
+    def filters(self):
+        """Channels of the branch's output."""
+        return self.branch.shape[-1]
+
+    @property
+    def fits(self):
+        """Whether the input can be added to the branch as it is."""
+        return self.strides == 1 and self.x.shape[-1] == self.filters
+
+    def identity(self):
+        """The input; where dimensions grow, every second pixel and zero channels at the end. No parameters."""
+        return (
+            self.x if self.fits else ZeroPaddedShortcut(self.filters, self.strides, name=f"{self.name}_0_pad")(self.x)
+        )
+
+    def projection(self):
+        """A 1x1 convolution, with batch normalization if the branch ends in one."""
+        x = convolution(self.activated, self.filters, 1, f"{self.name}_0_conv", self.strides)
+        return batch_normalization(x, f"{self.name}_0_bn") if "bn" in self.unit.order.end else x
+
+    def gate(self):
+        """g(x) = sigmoid(W x + b), an entry for each channel and pixel (section 3.1 of arXiv 1603.05027)."""
+        return keras.layers.Conv2D(
+            self.filters,
+            1,
+            self.strides,
+            activation="sigmoid",
+            kernel_initializer=FanOutNormal(),
+            bias_initializer=keras.initializers.Constant(self.unit.gate_bias),
+            name=f"{self.name}_gate_conv",
+        )(self.activated)
+
+    def carry(self, gate):
+        """(1 - g(x)) times the identity."""
+        carried = keras.layers.Rescaling(-1.0, 1.0, name=f"{self.name}_carry_scale")(gate)
+        return keras.layers.Multiply(name=f"{self.name}_0_gated")([carried, self.identity()])
+
+
+def zero_padded_shortcut(junction):
+    """Option A: identity; where dimensions grow, every second pixel and zero channels at the end. No parameters."""
+    return junction.identity(), junction.branch
+
+
+def projection_where_needed(junction):
+    """Option B: a 1x1 projection where dimensions grow, identity elsewhere."""
+    return junction.x if junction.fits else junction.projection(), junction.branch
+
+
+def projection(junction):
+    """Option C: a 1x1 projection in every unit (the "1x1 conv shortcut" of arXiv 1603.05027)."""
+    return junction.projection(), junction.branch
+
+
+def constant_scaling(junction):
+    """Factors on the identity and on the branch."""
+    unit, name = junction.unit, junction.name
+    shortcut = keras.layers.Rescaling(unit.shortcut_scale, name=f"{name}_0_scale")(junction.identity())
+    return shortcut, keras.layers.Rescaling(unit.branch_scale, name=f"{name}_branch_scale")(junction.branch)
+
+
+def exclusive_gating(junction):
+    """1 - g(x) on the identity, g(x) on the branch, as in Highway Networks."""
+    gate = junction.gate()
+    branch = keras.layers.Multiply(name=f"{junction.name}_branch_gated")([gate, junction.branch])
+    return junction.carry(gate), branch
+
+
+def shortcut_only_gating(junction):
+    """1 - g(x) on the identity."""
+    return junction.carry(junction.gate()), junction.branch
+
+
+def dropout(junction):
+    """Dropout on the identity; what is kept is scaled up in training, as Keras does (the paper's Caffe did not)."""
+    rate, name = junction.unit.shortcut_dropout, f"{junction.name}_0_dropout"
+    return keras.layers.Dropout(rate, name=name)(junction.identity()), junction.branch
+
+
+# A, B, C: section 3.3 and table 3 of arXiv 1512.03385. The others: table 1 of arXiv 1603.05027, over option A, in
+# every unit; at the two changes of dimension, which the paper does not explain, gates have the stride.
+# Each makes a `Junction` the two tensors that are added.
+SHORTCUTS = {
+    "A": zero_padded_shortcut,
+    "B": projection_where_needed,
+    "C": projection,
+    "constant_scaling": constant_scaling,
+    "exclusive_gating": exclusive_gating,
+    "shortcut_only_gating": shortcut_only_gating,
+    "dropout": dropout,
+}
+
+
+def residual_unit(x, filters, strides, unit, name, output, share_preactivation=False):
+    """One unit.
+
+    Args:
+        x: (B, H, W, C).
+        filters: filters of its 3x3 convolutions.
+        strides: 1 or 2.
+        unit: the `Unit`.
+        name: prefix of the layers.
+        output: name of the last layer.
+        share_preactivation: whether what comes before the branch comes before the identity, too.
+
+    Returns:
+        (B, ceil(H / strides), ceil(W / strides), filters), four times the filters for bottlenecks.
+    """
+    order = unit.order
+    y = activated = apply(order.before, x, f"{name}_preact")
+    convolutions = unit.convolutions(filters, strides)
+    for i, (width, kernel_size, step) in enumerate(convolutions, 1):
+        y = convolution(y, width, kernel_size, f"{name}_{i}_conv", step)
+        last = i == len(convolutions)
+        y = apply(order.end if last else ("bn", "relu"), y, f"{name}_{i}", zero_gamma=last and unit.zero_gamma)
+    if unit.shortcut is not None:
+        junction = Junction(activated if share_preactivation else x, activated, y, strides, unit, name)
+        add = keras.layers.Add(name=f"{name}_add" if order.after else output)
+        y = add([*SHORTCUTS[unit.shortcut](junction)])
+    return apply(order.after, y, name, output)
+
+
+def stages(x, block_counts, filters, unit, share_first=False):
+    """Stacks of residual units, called conv2, conv3, ...: each on maps of one size, half the size of the one before.
+
+    The last layer of a stack is called `conv2_out`, `conv3_out`, ...
+
+    Args:
+        x: (B, H, W, C), the stem's output.
         block_counts: units of each stack.
         filters: filters of the 3x3 convolutions of each stack.
-        shortcut: "A", "B" or "C", or None for plain stacks.
-        bottleneck: whether units are 1x1, 3x3, 1x1 instead of two 3x3.
-        stride_in: "1x1" or "3x3", where a bottleneck has its stride.
-        zero_gamma: start the last gamma of each branch at 0, so that each unit starts as its shortcut.
+        unit: the `Unit`.
+        share_first: whether the very first unit's pre-activation comes before its identity, too.
 
     Returns:
         (B, h, w, filters[-1]), four times the filters for bottlenecks; h is H halved, rounding up, at every stack but
-        the first.
+        the first. Activated: pre-activation units are followed by what the next one would begin with.
     """
-    branch = bottleneck_branch if bottleneck else basic_branch
     for i, (units, width) in enumerate(zip(block_counts, filters)):
         stage = f"conv{i + 2}"
         for j in range(1, units + 1):
-            unit = f"{stage}_block{j}"
+            name = f"{stage}_block{j}"
             strides = 2 if i > 0 and j == 1 else 1
-            y = branch(x, width, strides, stride_in, unit, zero_gamma)
-            if shortcut is not None:
-                y = keras.layers.Add(name=f"{unit}_add")([SHORTCUTS[shortcut](x, y.shape[-1], strides, unit), y])
-            x = relu(y, f"{stage}_out" if j == units else f"{unit}_out")
-    return x
+            output = f"{stage}_out" if j == units else f"{name}_out"
+            x = residual_unit(x, width, strides, unit, name, output, share_first and i == 0 and j == 1)
+    return apply(unit.order.before, x, "post")
+
+
+def check_stages(block_counts, filters):
+    """Returns both as tuples, or raises ArgumentError."""
+    block_counts, filters = tuple(block_counts), tuple(filters)
+    if not block_counts or len(block_counts) != len(filters) or min(block_counts + filters) < 1:
+        raise ArgumentError(
+            f"block_counts={block_counts} and filters={filters} must be positive and of one length, an entry a stage."
+        )
+    return block_counts, filters

@@ -17,9 +17,8 @@ the other, although every tensor fits.
 
 import keras
 
-from keras_resnets.errors import ArgumentError
 from keras_resnets.models.image_model import image_model
-from keras_resnets.models.residual import check_unit, conv_bn, relu, stages
+from keras_resnets.models.residual import Unit, apply, check_stages, convolution, stages
 from keras_resnets.models.variant import variant
 
 
@@ -53,8 +52,8 @@ def ResNet(
         block_counts: residual units of each stage, e.g. (3, 4, 6, 3).
         filters: filters of the 3x3 convolutions of each stage, e.g. (64, 128, 256, 512). The stem has `filters[0]`.
         include_top: whether to end in global average pooling and the classifier.
-        weights: None (He initialisation) or the path of an .h5 or .weights.h5 file: see
-            `keras_resnets.weights.load_weights`.
+        weights: None (He initialisation), "imagenet" (published weights, downloaded once and kept), or the path of a
+            file: see `keras_resnets.weights.load_weights`.
         input_tensor: Keras tensor to use as the image, or None.
         input_shape: (height, width, channels); height and width may be None, also with the classifier. Default
             (224, 224, 3), or (None, None, 3) without the classifier.
@@ -75,26 +74,14 @@ def ResNet(
     Raises:
         ArgumentError: (a ValueError) for an argument that cannot work.
     """
-    block_counts, filters = tuple(block_counts), tuple(filters)
-    if not block_counts or len(block_counts) != len(filters) or min(block_counts + filters) < 1:
-        raise ArgumentError(
-            f"block_counts={block_counts} and filters={filters} must be positive and of one length, an entry a stage."
-        )
-    check_unit(shortcut, stride_in, zero_gamma)
+    block_counts, filters = check_stages(block_counts, filters)
+    unit = Unit(shortcut, bottleneck=bottleneck, stride_in=stride_in, zero_gamma=zero_gamma)
 
     def trunk(x):
-        x = relu(conv_bn(x, filters[0], 7, "conv1", strides=2), "conv1_out")
+        x = apply(("bn", "relu"), convolution(x, filters[0], 7, "conv1_conv", strides=2), "conv1", "conv1_out")
         x = keras.layers.ZeroPadding2D(1, name="pool1_pad")(x)
         x = keras.layers.MaxPooling2D(3, strides=2, name="pool1_pool")(x)
-        return stages(
-            x,
-            block_counts,
-            filters,
-            shortcut=shortcut,
-            bottleneck=bottleneck,
-            stride_in=stride_in,
-            zero_gamma=zero_gamma,
-        )
+        return stages(x, block_counts, filters, unit)
 
     return image_model(
         trunk,

@@ -2,6 +2,8 @@
 
 import inspect
 
+from keras_resnets.weights.published import resolve
+
 
 def variant(general, function_name, summary, *, name, **fixed):
     """Binds arguments of a general builder, as `functools.partial` does, and gives the result a name and a docstring.
@@ -10,7 +12,7 @@ def variant(general, function_name, summary, *, name, **fixed):
         general: the family's builder, e.g. `ResNet`.
         function_name: the public name, e.g. "ResNet50".
         summary: first paragraph of the docstring.
-        name: default of the builder's argument `name`.
+        name: default of the builder's argument `name`; if any, the net's name in the registry.
         **fixed: the arguments that make the variant; they are no longer accepted.
 
     Returns:
@@ -27,7 +29,8 @@ def variant(general, function_name, summary, *, name, **fixed):
         except TypeError as error:
             raise TypeError(f"{function_name}() {error}") from None
         given.apply_defaults()
-        return general(**fixed, **given.arguments)
+        weights = resolve(given.arguments["weights"], name, given.arguments["include_top"])
+        return general(**fixed, **{**given.arguments, "weights": weights})
 
     row = ", ".join(f"{argument}={value!r}" for argument, value in fixed.items())
     build.__name__ = build.__qualname__ = function_name

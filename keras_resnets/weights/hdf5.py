@@ -1,11 +1,14 @@
 """The three HDF5 layouts in which Keras weights come, read as one mapping; nothing in a file is executed."""
 
-import os
-
 import h5py
 import numpy as np
 
 from keras_resnets.errors import ArgumentError
+
+
+def is_hdf5(start):
+    """Whether a file's first bytes are those of an HDF5 file."""
+    return start.startswith(b"\x89HDF\r\n\x1a\n")
 
 
 def read_hdf5(path):
@@ -20,12 +23,8 @@ def read_hdf5(path):
         variance. Layers without weights have an empty list.
 
     Raises:
-        ArgumentError: if the file is missing, damaged or of another format.
+        ArgumentError: if the file is damaged or of another format.
     """
-    if not os.path.isfile(path):
-        raise ArgumentError(
-            f"weights={str(path)!r} is neither None nor an existing file: give the path of an .h5 file."
-        )
     try:
         with h5py.File(path, "r") as file:
             if "layers" in file:

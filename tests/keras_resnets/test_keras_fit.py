@@ -5,28 +5,91 @@ import numpy as np
 import pytest
 
 import keras_resnets
+from keras_resnets.models.residual import ACTIVATION_ORDERS, SHORTCUTS
+from trainers.data.digits import digit_arrays
+
+slow = pytest.mark.slow
+# Every ImageNet net, and the side of its input here.
+IMAGENET = {name: 64 for name in keras_resnets.list_models() if not name.startswith("cifar")}
+IMAGENET |= {name: 75 for name in IMAGENET if name.startswith("inception")}
+FAMILIES = [
+    "resnet18",
+    "resnet18_v2",
+    "googlenet",
+    "bn_inception",
+    "inception_v4",
+    "inception_resnet_v1",
+    "vgg16",
+    "zfnet",
+]
 
 
-@pytest.mark.parametrize(
-    "build, size",
-    [
-        pytest.param(lambda: keras_resnets.CifarResNet(8), 32, id="CifarResNet"),
-        pytest.param(lambda: keras_resnets.ResNet18(input_shape=(64, 64, 3), classes=10), 64, id="ResNet18"),
-        pytest.param(
-            lambda: keras_resnets.ResNet50(input_shape=(None, None, 3), classes=10),
-            32,
-            id="ResNet50",
-            marks=pytest.mark.slow,
-        ),
-    ],
-)
-def test_fit_learns(build, size):
-    model = build()
-    model.compile(keras.optimizers.SGD(0.01, momentum=0.9), "sparse_categorical_crossentropy")
-    labels = np.arange(16) % 4
-    images = np.random.normal(size=(16, size, size, 3)) + labels.reshape(-1, 1, 1, 1)
-    losses = model.fit(images, labels, batch_size=8, epochs=4, verbose=0).history["loss"]
-    assert losses[-1] < 0.7 * losses[0]
+def losses_of_20_steps(model, size, **arguments):
+    """Trains on 16 real digits, of four classes, again and again; returns the loss of each step."""
+    images, _, labels, _ = digit_arrays()
+    chosen = np.flatnonzero(labels < 4)[:16]
+    images = keras.ops.image.resize(images[chosen, ..., np.newaxis].repeat(3, axis=-1) / 127.5 - 1, (size, size))
+    model.compile(keras.optimizers.SGD(0.003, momentum=0.9), "sparse_categorical_crossentropy", **arguments)
+    return model.fit(np.asarray(images), labels[chosen], batch_size=16, epochs=20, verbose=0).history["loss"]
+
+
+def assert_falls(losses):
+    assert np.all(np.isfinite(losses)) and np.mean(losses[-3:]) < 0.9 * losses[0]
+
+
+@pytest.mark.parametrize("order", ACTIVATION_ORDERS)
+@pytest.mark.parametrize("depth", [8, pytest.param(11, marks=slow)])
+def test_fit_learns_with_every_activation_order(order, depth):
+    model = keras_resnets.CifarResNet(depth, bottleneck=depth == 11, activation_order=order)
+    assert_falls(losses_of_20_steps(model, 32))
+
+
+@pytest.mark.parametrize("shortcut", [*SHORTCUTS, None])
+@pytest.mark.parametrize("depth", [8, pytest.param(11, marks=slow)])
+def test_fit_learns_with_every_shortcut(shortcut, depth):
+    model = keras_resnets.CifarResNet(depth, bottleneck=depth == 11, shortcut=shortcut)
+    assert_falls(losses_of_20_steps(model, 32))
+
+
+def test_fit_learns_with_one_layer_per_unit():
+    assert_falls(losses_of_20_steps(keras_resnets.CifarResNet(8, layers_per_unit=1), 32))
+
+
+@slow
+@pytest.mark.parametrize("name", IMAGENET)
+def test_fit_learns_with_every_imagenet_net(name):
+    size = IMAGENET[name]
+    assert_falls(losses_of_20_steps(keras_resnets.create_model(name, input_shape=(size, size, 3), classes=10), size))
+
+
+@slow
+@pytest.mark.parametrize("name", FAMILIES)
+def test_fit_learns_under_xla(name):
+    size = IMAGENET[name]
+    model = keras_resnets.create_model(name, input_shape=(size, size, 3), classes=10)
+    assert_falls(losses_of_20_steps(model, size, jit_compile=True))
+
+
+def test_an_auxiliary_head_is_a_second_output():
+    model = keras_resnets.InceptionV4(input_shape=(139, 139, 3), classes=5, auxiliary_head=True)
+    assert model.output_names == ["predictions", "auxiliary_predictions"]
+    assert [shape[-1] for shape in model.output_shape] == [5, 5]
+    answers = model(np.zeros((1, 139, 139, 3)))
+    assert all(np.isclose(np.sum(answer), 1) for answer in answers)
+    with pytest.raises(keras_resnets.ArgumentError, match="auxiliary_head=True needs an input_shape"):
+        keras_resnets.InceptionV4(input_shape=(75, 75, 3), auxiliary_head=True)
+    with pytest.raises(keras_resnets.ArgumentError, match="auxiliary_head=True has no effect with include_top=False"):
+        keras_resnets.InceptionV4(include_top=False, auxiliary_head=True)
+
+
+@slow
+def test_1001_layers_make_a_training_step():
+    model = keras_resnets.CifarResNetV2(1001)
+    model.compile(keras.optimizers.SGD(0.001), "sparse_categorical_crossentropy")
+    images = np.random.default_rng(0).normal(size=(16, 32, 32, 3))
+    before = model.get_layer("conv3_block50_2_conv").kernel.numpy()
+    assert np.isfinite(model.fit(images, np.arange(16) % 10, batch_size=16, verbose=0).history["loss"][0])
+    assert np.any(before != model.get_layer("conv3_block50_2_conv").kernel.numpy())
 
 
 def test_a_frozen_backbone_keeps_its_statistics():

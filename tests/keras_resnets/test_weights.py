@@ -46,8 +46,8 @@ def theirs(name, randomize, include_top=True):
     return randomize(build(weights=None, input_shape=(64, 64, 3), classes=CLASSES, classifier_activation=None))
 
 
-def assert_same_outputs(ours, theirs):
-    images = np.random.default_rng(1).normal(size=(2, 64, 64, 3)).astype("float32")
+def assert_same_outputs(ours, theirs, size=64):
+    images = np.random.default_rng(1).normal(size=(2, size, size, 3)).astype("float32")
     ours, theirs = np.array(ours(images)), np.array(theirs(images))
     assert np.abs(ours - theirs).max() < 1e-4 * np.abs(theirs).max()
     # Two images' answers are not far apart: the error must be small beside their difference as well.
@@ -65,6 +65,50 @@ def test_keras_applications_outputs(name, form, tmp_path, randomize):
         weights=path, input_shape=(64, 64, 3), classes=CLASSES, classifier_activation=None
     )
     assert_same_outputs(ours, reference)
+
+
+@pytest.mark.parametrize(
+    "name, form, size",
+    [
+        ("VGG16", legacy_weights, 64),
+        ("VGG19", keras3_weights, 64),
+        ("InceptionV3", legacy_weights, 75),
+        ("InceptionResNetV2", legacy_weights, 75),
+        ("InceptionResNetV2", keras3_weights, 75),
+    ],
+)
+@pytest.mark.parametrize("include_top", [True, False])
+def test_keras_applications_vgg_and_inception(name, form, size, include_top, tmp_path, randomize):
+    arguments = {"include_top": include_top, "input_shape": (size, size, 3)}
+    if include_top:
+        arguments |= {"classes": CLASSES, "classifier_activation": None}
+    getattr(keras.applications, name)(weights=None, input_shape=(size, size, 3))  # Keras counts on in names.
+    reference = randomize(getattr(keras.applications, name)(weights=None, **arguments))
+    path = form(reference, tmp_path / "weights.h5")
+    layout = {"layout": "slim"} if name == "InceptionResNetV2" else {}
+    assert_same_outputs(getattr(keras_resnets, name)(weights=path, **arguments, **layout), reference, size)
+
+
+@pytest.mark.parametrize(
+    "name, build, message",
+    [
+        ("InceptionV3", keras_resnets.InceptionV4, "keras.applications' Inception: use InceptionV3"),
+        ("VGG16", keras_resnets.VGG19, "keras.applications' VGG: use VGG16"),
+        ("ResNet50V2", keras_resnets.ResNet50V2, "keras.applications' ResNetV2, which has its strides elsewhere"),
+    ],
+)
+def test_keras_applications_weights_of_another_net(name, build, message, tmp_path):
+    path = keras3_weights(
+        getattr(keras.applications, name)(weights=None, input_shape=(75, 75, 3)), tmp_path / "weights"
+    )
+    with pytest.raises(ArgumentError, match=message):
+        build(weights=path, input_shape=(75, 75, 3))
+
+
+def test_files_that_are_not_keras_applications(tmp_path):
+    path = keras3_weights(keras_resnets.CifarResNet(8), tmp_path / "ours")
+    with pytest.raises(ArgumentError, match="is not a file of keras.applications: use .*load_weights"):
+        keras_resnets.weights.load_keras_applications(keras_resnets.CifarResNet(8), path)
 
 
 def test_the_published_files_call_their_classifier_probs(tmp_path, randomize):
@@ -97,10 +141,10 @@ def test_our_own_weights(tmp_path, randomize):
 @pytest.mark.parametrize(
     "build, message",
     [
-        (lambda path: keras_resnets.ResNet101(weights=path), "missing: conv4_block10_1_bn, .* 50-layer residual net"),
+        (lambda path: keras_resnets.ResNet101(weights=path), "missing: conv4_block10_1_bn, .*: use ResNet50"),
         (
             lambda path: keras_resnets.ResNet50V1_5(weights=path, classes=7),
-            r"missing: conv3_block1_2_pad, .* version 1 \(stride in the 1x1\): use the builder without V1_5",
+            "missing: conv3_block1_2_pad, .* weights of keras.applications' ResNet: use ResNet50",
         ),
         (lambda path: keras_resnets.ResNet50(weights=path), "The file has 7 classes: pass classes=7, or include_top"),
         (lambda path: keras_resnets.CifarResNet(20, weights=path), "does not fit cifar_resnet20: .* wrong shape"),
@@ -132,7 +176,7 @@ def test_damaged_files(tmp_path, randomize):
     for name, content in {"empty": b"", "text": b"not HDF5", "truncated": whole[: len(whole) // 2]}.items():
         path = tmp_path / f"{name}.h5"
         path.write_bytes(content)
-        with pytest.raises(ArgumentError, match=f"{name}.h5' is not a readable HDF5 file .* save it again"):
+        with pytest.raises(ArgumentError, match=f"{name}.h5' is not a .*file .* save it again"):
             keras_resnets.CifarResNet(8, weights=path)
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file["data"] = np.zeros(3)

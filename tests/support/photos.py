@@ -1,5 +1,6 @@
 """Real photographs of many sizes: parts of the two that scikit-learn has."""
 
+import keras
 import numpy as np
 from sklearn.datasets import load_sample_images
 
@@ -12,3 +13,12 @@ def photos(count, seed):
         height, width = random.integers(40, 400, 2)
         top, left = random.integers(0, 427 - height), random.integers(0, 640 - width)
         yield originals[label][top : top + height, left : left + width], label
+
+
+def save_photos(folder, splits):
+    """Writes JPEG files as `folder:` reads them, e.g. {"train": 80, "val": 20}; classes are "china" and "flower"."""
+    for seed, (split, count) in enumerate(splits.items()):
+        for i, (image, label) in enumerate(photos(count, seed)):
+            path = folder / split / ("china", "flower")[label] / f"{i}.jpg"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            keras.utils.save_img(path, image, scale=False)

@@ -3,11 +3,10 @@
 import json
 import math
 
-import keras
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
-from photos import photos
+from photos import photos, save_photos
 from processes import finish, saved_variables, start, start_machines
 
 BATCH = 32
@@ -48,11 +47,7 @@ def imagenet(folder):
 
 
 def jpeg_folder(folder):
-    for seed, (split, count) in enumerate({"train": 1000 - TEST, "val": TEST}.items()):
-        for i, (image, label) in enumerate(photos(count, seed)):
-            path = folder / split / ("china", "flower")[label] / f"{i}.jpg"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            keras.utils.save_img(path, image, scale=False)
+    save_photos(folder, {"train": 1000 - TEST, "val": TEST})
     return ["--model=resnet18", "--image_size=64", f"--dataset=folder:{folder}"], 1000 - TEST
 
 

@@ -6,6 +6,9 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from photos import save_photos
+from safetensors.numpy import save_file
+from torch_tensors import state_dict
 
 import keras_resnets
 from keras_resnets import ArgumentError
@@ -109,6 +112,37 @@ def test_training_starts_from_published_weights_with_their_preprocessing(tmp_pat
         keras.applications.resnet.preprocess_input(images.copy())
     )
     np.testing.assert_allclose(features, expected, rtol=1e-3, atol=1e-3 * np.abs(expected).max())
+
+
+def test_transfer_from_torchvisions_format_with_frozen_stages(tmp_path):
+    save_file(state_dict("torchvision_resnet18"), tmp_path / "resnet18.safetensors")
+    save_photos(tmp_path / "photos", {"train": 80, "val": 20})  # about 40 a class
+    name = f"folder:{tmp_path / 'photos'}"
+    dataset = open_dataset(name)
+    config = configure(
+        "resnet18",
+        name,
+        dataset,
+        "imagenet",
+        init_weights=str(tmp_path / "resnet18.safetensors"),
+        freeze=["stem", "conv2", "conv3"],
+        image_size=64,
+        steps=3,
+        batch_size=8,
+        learning_rate=0.001,
+    )
+    assert config["preprocessing"]["mean"] == (123.675, 116.28, 103.53) and not config["preprocessing"]["bgr"]
+    task = Classification(config, dataset)
+    settings = loop.Settings(task.recipe, 3, log_every=1, evaluate_every=3, checkpoint_every=3)
+    run = Run(tmp_path / "run")
+    loop.train(task, run, settings)
+    model = task.build_model()
+    assert task.initialize(model) == "--init_weights: predictions starts anew, as its size is another in the file"
+    start = [(variable.path, variable.numpy()) for variable in model.variables]
+    restore_model(model, run)
+    moved = {path.split("/")[0] for (path, before), v in zip(start, model.variables) if np.any(before != v.numpy())}
+    assert {re.split("[_/]", name)[0] for name in moved} == {"conv4", "conv5", "predictions"}
+    assert "conv4_block1_1_bn" in moved
 
 
 def test_weights_of_a_run_start_another_with_other_classes(tmp_path):

@@ -1,0 +1,36 @@
+"""Local response normalization within a channel."""
+
+import keras
+
+
+@keras.saving.register_keras_serializable(package="keras_resnets")
+class WithinChannelNormalization(keras.layers.Layer):
+    """Caffe's LRN of the region "within channel": x / (1 + alpha * mean of x^2 over a window) ** beta.
+
+    The window slides over one channel's map and counts zeros outside of it; `tf.nn.lrn` slides over channels.
+
+    Input and output (B, H, W, C) of a floating dtype.
+
+    Args:
+        window: side of the window, odd.
+        alpha: factor of the mean square.
+        beta: exponent.
+    """
+
+    def __init__(self, window=3, alpha=5e-5, beta=0.75, **kwargs):
+        super().__init__(**kwargs)
+        self.window = window
+        self.alpha = alpha
+        self.beta = beta
+
+    def call(self, x):
+        border = [self.window // 2, self.window // 2]
+        squares = keras.ops.pad(keras.ops.square(x), [[0, 0], border, border, [0, 0]])
+        mean_square = keras.ops.average_pool(squares, self.window, 1)
+        return x / keras.ops.power(1 + self.alpha * mean_square, self.beta)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {**super().get_config(), "window": self.window, "alpha": self.alpha, "beta": self.beta}

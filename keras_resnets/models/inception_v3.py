@@ -1,0 +1,95 @@
+"""Inception-v3 (Szegedy et al., 2015; arXiv 1512.00567) as in keras.applications, whose weights fit.
+
+23,817,352 parameters, 5.71e9 multiply-adds at 299x299; top-1 / top-5 error of the paper, one crop: 21.2 / 5.6.
+"""
+
+from keras_resnets.models.image_model import image_model
+from keras_resnets.models.inception import Inception
+from keras_resnets.models.inception import pooling as pool
+from keras_resnets.models.naming import named
+from keras_resnets.weights.published import resolve
+
+
+def _35x35(pooled):
+    return [
+        ["1x1,64"],
+        ["1x1,48", "5x5,64"],
+        ["1x1,64", "3x3,96", "3x3,96"],
+        ["avg", f"1x1,{pooled}"],
+    ]
+
+
+def _17x17(c):
+    return [
+        ["1x1,192"],
+        [f"1x1,{c}", f"1x7,{c}", "7x1,192"],
+        [f"1x1,{c}", f"7x1,{c}", f"1x7,{c}", f"7x1,{c}", "1x7,192"],
+        ["avg", "1x1,192"],
+    ]
+
+
+TO_17X17 = [["3x3,384/2 V"], ["1x1,64", "3x3,96", "3x3,96/2 V"], ["max/2 V"]]
+TO_8X8 = [["1x1,192", "3x3,320/2 V"], ["1x1,192", "1x7,192", "7x1,192", "3x3,192/2 V"], ["max/2 V"]]
+_8X8 = [
+    ["1x1,320"],
+    ["1x1,384", ("1x3,384", "3x1,384")],
+    ["1x1,448", "3x3,384", ("1x3,384", "3x1,384")],
+    ["avg", "1x1,192"],
+]
+
+STAGES = {
+    "conv3": [_35x35(32), _35x35(64), _35x35(64)],
+    "conv4": [TO_17X17, _17x17(128), _17x17(160), _17x17(160), _17x17(192)],
+    "conv5": [TO_8X8, _8X8, _8X8],
+}
+
+
+def InceptionV3(
+    include_top=True,
+    weights=None,
+    input_tensor=None,
+    input_shape=None,
+    pooling=None,
+    classes=1000,
+    classifier_activation="softmax",
+    name="inception_v3",
+):
+    """Inception-v3, without dropout, without auxiliary head, and without gammas in batch normalization.
+
+    The layers `conv1_out` ... `conv5_out` are the last maps of each size, before pooling: at 299x299, 147x147x64,
+    71x71x192, 35x35x288, 17x17x768 and 8x8x2048.
+
+    Args:
+        include_top ... name: as in `keras_resnets.ResNet`; 299x299x3 by default, and at least 75x75.
+
+    Returns:
+        A `keras.Model` with output (B, classes), or as `pooling` says.
+
+    Raises:
+        ArgumentError: (a ValueError) for an argument that cannot work.
+    """
+    net = Inception(gamma=False)
+
+    def trunk(x):
+        x = net.sequence(x, ["3x3,32/2 V", "3x3,32 V", "3x3,64"], "conv1")[0]
+        x = pool(named(x, "conv1_out"), "max/2 V", "conv1")
+        x = net.sequence(x, ["1x1,80 V", "3x3,192 V"], "conv2")[0]
+        x = pool(named(x, "conv2_out"), "max/2 V", "conv2")
+        for stage, blocks in STAGES.items():
+            x = net.stage(x, blocks, stage)
+        return x
+
+    return image_model(
+        trunk,
+        include_top=include_top,
+        weights=resolve(weights, "inception_v3", include_top),
+        input_tensor=input_tensor,
+        input_shape=input_shape,
+        pooling=pooling,
+        classes=classes,
+        classifier_activation=classifier_activation,
+        name=name,
+        default_size=299,
+        default_classes=1000,
+        minimum_size=75,
+    )

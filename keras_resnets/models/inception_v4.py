@@ -1,0 +1,140 @@
+"""Inception-v4 (Szegedy et al., 2016; arXiv 1602.07261, figure 9).
+
+42,679,816 parameters, 12.25e9 multiply-adds at 299x299; top-1 / top-5 error of the paper, one crop: 20.0 / 5.0.
+"""
+
+import keras
+
+from keras_resnets.errors import ArgumentError
+from keras_resnets.models.image_model import check_dropout, classifier, image_model
+from keras_resnets.models.inception import Inception, pooled_with_dropout
+from keras_resnets.models.naming import named
+from keras_resnets.weights.published import resolve
+
+STEM = ["3x3,32/2 V", "3x3,32 V", "3x3,64"]
+STEM_73X73 = [["max/2 V"], ["3x3,96/2 V"]]
+STEM_71X71 = [["1x1,64", "3x3,96 V"], ["1x1,64", "1x7,64", "7x1,64", "3x3,96 V"]]
+STEM_35X35 = [["3x3,192/2 V"], ["max/2 V"]]
+A = [
+    ["1x1,96"],
+    ["1x1,64", "3x3,96"],
+    ["1x1,64", "3x3,96", "3x3,96"],
+    ["avg", "1x1,96"],
+]
+B = [
+    ["1x1,384"],
+    ["1x1,192", "1x7,224", "7x1,256"],
+    ["1x1,192", "7x1,192", "1x7,224", "7x1,224", "1x7,256"],
+    ["avg", "1x1,128"],
+]
+REDUCTION_B = [
+    ["1x1,192", "3x3,192/2 V"],
+    ["1x1,256", "1x7,256", "7x1,320", "3x3,320/2 V"],
+    ["max/2 V"],
+]
+C = [
+    ["1x1,256"],
+    ["1x1,384", ("1x3,256", "3x1,256")],
+    ["1x1,384", "3x1,448", "1x3,512", ("1x3,256", "3x1,256")],
+    ["avg", "1x1,256"],
+]
+
+
+def reduction_a(k, l, m, n):  # noqa: E741, the letters of the table
+    """Figure 7 with the numbers of table 1, from 35x35 to 17x17: also of the Inception-ResNets."""
+    return [[f"3x3,{n}/2 V"], [f"1x1,{k}", f"3x3,{l}", f"3x3,{m}/2 V"], ["max/2 V"]]
+
+
+def stem(net, x):
+    """Figure 3, from 299x299 to 71x71x192, also of Inception-ResNet-v2; the next block begins with `STEM_35X35`."""
+    x = net.sequence(x, STEM, "conv1")[0]
+    x = named(x, "conv1_out")
+    return net.stage(x, [STEM_73X73, STEM_71X71], "conv2")
+
+
+def InceptionV4(
+    include_top=True,
+    weights=None,
+    input_tensor=None,
+    input_shape=None,
+    pooling=None,
+    classes=1000,
+    classifier_activation="softmax",
+    name="inception_v4",
+    *,
+    dropout_rate=0.2,
+    auxiliary_head=False,
+):
+    """Inception-v4: the stem, 4 A, reduction A, 7 B, reduction B, 3 C.
+
+    The layers `conv1_out` ... `conv5_out` are the last maps of each size: at 299x299, 147x147x64, 71x71x192,
+    35x35x384, 17x17x1024 and 8x8x1536. Where drawings and code differ, it is as in TF-slim and timm, whose weights fit:
+    1x7 before 7x1 in the stem, and 3x1 before 1x3 in C. Batch normalization has gammas, as in timm.
+
+    Args:
+        include_top ... name: as in `keras_resnets.ResNet`; 299x299x3 by default, and at least 75x75.
+        dropout_rate: share of the pooled features that is dropped in training; the paper keeps 0.8.
+        auxiliary_head: whether to add TF-slim's second classifier on `conv4_out`; the model then has two outputs.
+
+    Returns:
+        A `keras.Model` with output (B, classes), or as `pooling` says.
+
+    Raises:
+        ArgumentError: (a ValueError) for an argument that cannot work.
+    """
+    check_dropout(dropout_rate, include_top, default=0.2)
+    net = Inception()
+
+    def trunk(x):
+        x = stem(net, x)
+        x = net.stage(x, [STEM_35X35, A, A, A, A], "conv3")
+        x = net.stage(x, [reduction_a(192, 224, 256, 384), *7 * [B]], "conv4")
+        return net.stage(x, [REDUCTION_B, C, C, C], "conv5")
+
+    return image_model(
+        trunk,
+        include_top=include_top,
+        weights=resolve(weights, "inception_v4", include_top),
+        input_tensor=input_tensor,
+        input_shape=input_shape,
+        pooling=pooling,
+        classes=classes,
+        classifier_activation=classifier_activation,
+        name=name,
+        default_size=299,
+        default_classes=1000,
+        minimum_size=75,
+        head=pooled_with_dropout(dropout_rate),
+        extend=auxiliary_classifier(include_top, classes, classifier_activation) if auxiliary_head else None,
+    )
+
+
+def auxiliary_classifier(include_top, classes, classifier_activation):
+    """Returns the function that adds TF-slim's auxiliary classifier on `conv4_out` to a model.
+
+    5x5 average pooling with stride 3, 1x1 to 128, a convolution as large as the map to 768, and the classifier
+    `auxiliary_predictions`.
+
+    Raises:
+        ArgumentError: without a classifier, or (from the function) for a model without a fixed size.
+    """
+    if not include_top:
+        raise ArgumentError("auxiliary_head=True has no effect with include_top=False: leave it out.")
+
+    def extend(model):
+        x = model.get_layer("conv4_out").output
+        if None in x.shape[1:3] or min(x.shape[1:3]) < 5:
+            raise ArgumentError(
+                f"auxiliary_head=True needs an input_shape whose stride-16 map is at least 5x5, and "
+                f"{model.input_shape} is too small or open: leave it out, or pass a larger one."
+            )
+        net = Inception()
+        x = keras.layers.AveragePooling2D(5, strides=3, name="auxiliary_pool")(x)
+        x = net.convolution(x, "1x1,128", "auxiliary_1")
+        height, width = x.shape[1:3]
+        x = net.convolution(x, f"{height}x{width},768 V", "auxiliary_2")
+        x = keras.layers.Flatten(name="auxiliary_flatten")(x)
+        x = classifier(x, classes, classifier_activation, "auxiliary_predictions")
+        return keras.Model(model.input, [model.output, x], name=model.name)
+
+    return extend

@@ -1,0 +1,101 @@
+"""Pre-activation residual nets for ImageNet (He et al., 2016; arXiv 1603.05027).
+
+| net | blocks | parameters | multiply-adds at 224x224 | top-1 / top-5 error of the paper, one crop of 320 |
+|---|---|---|---|---|
+| ResNet18V2 | 2 2 2 2 | 11,687,720 | 1.81e9 | |
+| ResNet34V2 | 3 4 6 3 | 21,795,880 | 3.66e9 | |
+| ResNet50V2 | 3 4 6 3 | 25,549,352 | 4.09e9 | |
+| ResNet101V2 | 3 4 23 3 | 44,541,480 | 7.80e9 | |
+| ResNet152V2 | 3 8 36 3 | 60,185,128 | 11.51e9 | 21.1 / 5.5 |
+| ResNet200V2 | 3 24 36 3 | 64,666,152 | 15.01e9 | 20.7 / 5.3 |
+
+keras.applications' nets of these names are others: they have their strides in the last unit of a stage, and biases.
+"""
+
+from keras_resnets.layers.padded_max_pooling import PaddedMaxPooling2D
+from keras_resnets.models.image_model import image_model
+from keras_resnets.models.naming import named
+from keras_resnets.models.residual import Unit, check_stages, convolution, stages
+from keras_resnets.models.variant import variant
+
+
+def ResNetV2(
+    block_counts,
+    filters,
+    include_top=True,
+    weights=None,
+    input_tensor=None,
+    input_shape=None,
+    pooling=None,
+    classes=1000,
+    classifier_activation="softmax",
+    name="resnet_v2",
+    *,
+    bottleneck=False,
+    shortcut="B",
+    stride_in="3x3",
+):
+    """A pre-activation residual net with the ImageNet stem (7x7 convolution and max pooling, stride 4).
+
+    Batch normalization and ReLU come before each convolution, none after an addition, and once more after the last
+    unit. Projections see the activated map and have no batch normalization (section 5). The layers `conv1_out`,
+    `conv2_out`, ... are the stages' sums, before batch normalization and ReLU: strides 2 (before the max pooling), 4,
+    8, ... `post_relu` is the last map.
+
+    Choices that the paper leaves open, as in timm, whose published weights fit: the stem has no batch normalization,
+    every unit has its own pre-activation, the first one's before its branch only, the max pooling is padded with minus
+    infinity, and bottlenecks have their stride in the 3x3 (`stride_in="1x1"` is the authors' Torch code).
+
+    Args:
+        block_counts ... bottleneck: as in `keras_resnets.ResNet`.
+        shortcut: "A", "B" or "C": see `keras_resnets.ResNet`.
+        stride_in: "3x3" or "1x1", the convolution of a bottleneck that has the stride.
+
+    Returns:
+        A `keras.Model` with output (B, classes), or as `pooling` says.
+
+    Raises:
+        ArgumentError: (a ValueError) for an argument that cannot work.
+    """
+    block_counts, filters = check_stages(block_counts, filters)
+    unit = Unit(shortcut, "full_pre_activation", bottleneck=bottleneck, stride_in=stride_in)
+
+    def trunk(x):
+        x = named(convolution(x, filters[0], 7, "conv1_conv", strides=2), "conv1_out")
+        x = PaddedMaxPooling2D(3, strides=2, padding=1, name="pool1_pool")(x)
+        return stages(x, block_counts, filters, unit)
+
+    return image_model(
+        trunk,
+        include_top=include_top,
+        weights=weights,
+        input_tensor=input_tensor,
+        input_shape=input_shape,
+        pooling=pooling,
+        classes=classes,
+        classifier_activation=classifier_activation,
+        name=name,
+        default_size=224,
+        default_classes=1000,
+        minimum_size=2 ** (len(block_counts) + 1),
+    )
+
+
+def _row(depth, block_counts, bottleneck):
+    return variant(
+        ResNetV2,
+        f"ResNet{depth}V2",
+        f"Pre-activation ResNet-{depth}.",
+        name=f"resnet{depth}_v2",
+        block_counts=block_counts,
+        filters=(64, 128, 256, 512),
+        bottleneck=bottleneck,
+    )
+
+
+ResNet18V2 = _row(18, (2, 2, 2, 2), bottleneck=False)
+ResNet34V2 = _row(34, (3, 4, 6, 3), bottleneck=False)
+ResNet50V2 = _row(50, (3, 4, 6, 3), bottleneck=True)
+ResNet101V2 = _row(101, (3, 4, 23, 3), bottleneck=True)
+ResNet152V2 = _row(152, (3, 8, 36, 3), bottleneck=True)
+ResNet200V2 = _row(200, (3, 24, 36, 3), bottleneck=True)

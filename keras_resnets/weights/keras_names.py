@@ -1,0 +1,106 @@
+"""Names of layers in the files of keras.applications, and ours; what its batch normalization does otherwise."""
+
+import re
+
+import numpy as np
+
+from keras_resnets.weights.family import CAFFE, INCEPTION, NOTHING, Family
+
+CLASSIFIER = "predictions"
+EPSILON = 1.001e-5  # of its ResNets, which a file does not record; ours have 1e-5
+OUR_EPSILON = 1e-5
+# Layers without weights that tell nets apart whose tensors have the same names and shapes: plain nets have no
+# additions, option A has paddings in its shortcuts, a padding goes where the stride of a 3x3 convolution is, and
+# the orders of activations differ in their ReLUs.
+STRUCTURE = r".*_(add|pad|scale|dropout|gated|preact_relu)|.*_block\d+_\d_relu"
+
+
+def our_classifier(arrays):
+    """Renames the only dense layer: published files call it "predictions", "probs" or "fc1000"."""
+    dense = [name for name, values in arrays.items() if values and values[0].ndim == 2]
+    return {CLASSIFIER if [name] == dense else name: values for name, values in arrays.items()}
+
+
+def _resnet(arrays, _):
+    """Folds the convolutions' biases, and the other epsilon, into the statistics, both exactly.
+
+    gamma * (conv + bias - mean) / sqrt(variance + epsilon) + beta stays what it was when mean becomes mean - bias and
+    variance becomes variance + (epsilon - ours).
+    """
+    folded = {}
+    for name, values in arrays.items():
+        if name.endswith("_conv"):
+            values = values[:1]
+        elif len(values) == 4:
+            gamma, beta, mean, variance = values
+            _, *bias = arrays.get(f"{name.removesuffix('bn')}conv", [None])
+            values = [gamma, beta, mean - sum(bias), variance + np.float32(EPSILON - OUR_EPSILON)]
+        folded[name] = values
+    return our_classifier(folded)
+
+
+def _vgg(arrays, _):
+    dense = {"fc1": "fc6", "fc2": "fc7"}
+    return {dense.get(re.sub(r"block(\d)_conv(\d)", r"conv\1_\2_conv", name), name): v for name, v in arrays.items()}
+
+
+def _in_order(names):
+    """Names in the order in which their layers were made: numbers are compared as numbers."""
+    return sorted(names, key=lambda name: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)])
+
+
+def _inception(arrays, ours):
+    """Names the layers that Keras numbered as they were made: so are ours, in the same order."""
+    blocks = {"35": ("conv3", 2), "17": ("conv4", 1), "8": ("conv5", 1)}
+    names = {"conv_7b": "conv5_end_conv", "conv_7b_bn": "conv5_end_bn"}
+    for name in arrays:
+        if match := re.fullmatch(r"block(35|17|8)_(\d+)_conv", name):
+            stage, before = blocks[match[1]]
+            names[name] = f"{stage}_block{int(match[2]) + before}_linear_conv"
+    for numbered, kind in [(r"conv2d(_\d+)?", "conv"), (r"batch_normalization(_\d+)?", "bn")]:
+        theirs = [name for name, values in arrays.items() if values and re.fullmatch(numbered, name)]
+        made = [name for name in ours if name.endswith(f"_{kind}") and name not in names.values()]
+        if len(theirs) == len(made):
+            names |= zip(_in_order(theirs), _in_order(made))
+    return our_classifier({names.get(name, name): values for name, values in arrays.items()})
+
+
+def _has_biases(arrays):
+    """Whether the first convolution has a bias, as in no net of ours with batch normalization."""
+    return len(arrays.get("conv1_conv", [])) == 2
+
+
+FAMILIES = [
+    Family(
+        "keras.applications' ResNetV2, which has its strides elsewhere and is not in this package",
+        lambda arrays: _has_biases(arrays) and "post_bn" in arrays,
+        _resnet,
+        INCEPTION,
+        {},
+        STRUCTURE,
+    ),
+    Family(
+        "keras.applications' ResNet",
+        lambda arrays: _has_biases(arrays) and "conv1_bn" in arrays,
+        _resnet,
+        CAFFE,
+        {54: "ResNet50", 105: "ResNet101", 156: "ResNet152"},
+        STRUCTURE,
+    ),
+    Family(
+        "keras.applications' VGG",
+        lambda arrays: "block1_conv1" in arrays,
+        _vgg,
+        CAFFE,
+        {16: "VGG16", 19: "VGG19"},
+        NOTHING,
+    ),
+    Family(
+        "keras.applications' Inception",
+        lambda arrays: any(re.fullmatch(r"conv2d(_\d+)?", name) for name in arrays),
+        _inception,
+        INCEPTION,
+        {95: "InceptionV3", 245: 'InceptionResNetV2(layout="slim")'},
+        NOTHING,
+    ),
+]

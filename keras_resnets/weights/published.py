@@ -1,0 +1,172 @@
+"""Where weights for ImageNet are published, and what they expect of an image.
+
+Sources, sums, crops and accuracies are those that keras.applications (Keras 3.15), torchvision 0.29 and timm 1.0 state;
+keras.applications states no crop and no accuracy. Weights of timm come from its repositories of the Hugging Face Hub.
+"""
+
+import dataclasses
+import os
+
+import keras
+
+from keras_resnets.errors import ArgumentError
+from keras_resnets.weights.family import CAFFE, INCEPTION, TORCH, Normalization
+from keras_resnets.weights.loading import read_weights
+
+KERAS = "https://storage.googleapis.com/tensorflow/keras-applications"
+TORCHVISION = "https://download.pytorch.org/models"
+HUB_FILE = "model.safetensors"
+
+
+@dataclasses.dataclass(frozen=True)
+class Published:
+    """A row: one net's weights.
+
+    Attributes:
+        source: "keras.applications", "torchvision" or "timm".
+        file: URL, or the name of a repository of the Hub.
+        normalization: what the net expects of an image.
+        size: side of the square that it sees, in pixels.
+        crop: that side divided by the image's short side after resizing, or None where nobody states it.
+        top1: accuracy on ImageNet's validation images in %, or None.
+        checksum: MD5, or the first digits of SHA-256, or None: the Hub checks by itself.
+        notop, notop_checksum: the same for the net without its classifier, where that is another file.
+    """
+
+    source: str
+    file: str
+    normalization: Normalization
+    size: int = 224
+    crop: float | None = None
+    top1: float | None = None
+    checksum: str | None = None
+    notop: str | None = None
+    notop_checksum: str | None = None
+
+
+def _keras(name, checksum, notop_checksum, normalization=CAFFE, size=224, folder=None):
+    path = f"{KERAS}/{folder or name}/{name}_weights_tf_dim_ordering_tf_kernels"
+    return Published(
+        "keras.applications",
+        f"{path}.h5",
+        normalization,
+        size,
+        checksum=checksum,
+        notop=f"{path}_notop.h5",
+        notop_checksum=notop_checksum,
+    )
+
+
+def _timm(repository, crop, top1=None, normalization=TORCH, size=224):
+    return Published("timm", f"timm/{repository}", normalization, size, crop, top1)
+
+
+PUBLISHED = {
+    # timm's copies of torchvision's first weights, which need no PyTorch to be read.
+    "resnet18": _timm("resnet18.tv_in1k", 0.875, 69.758),
+    "resnet34": _timm("resnet34.tv_in1k", 0.875, 73.314),
+    "resnet50_v1_5": _timm("resnet50.tv_in1k", 0.875, 76.130),
+    "resnet101_v1_5": _timm("resnet101.tv_in1k", 0.875, 77.374),
+    "resnet152_v1_5": _timm("resnet152.tv_in1k", 0.875, 78.312),
+    "resnet50": _keras(
+        "resnet50", "2cb95161c43110f7111970584f804107", "4d473c1dd8becc155b73f8504c6f6626", folder="resnet"
+    ),
+    "resnet101": _keras(
+        "resnet101", "f1aeb4b969a6efcfb50fad2f0c20cfc5", "88cf7a10940856eca736dc7b7e228a21", folder="resnet"
+    ),
+    "resnet152": _keras(
+        "resnet152", "100835be76be38e30d865e96f2aaae62", "ee4c566cf9a93f14d82f913c2dc6dd0c", folder="resnet"
+    ),
+    "resnet50_v2": _timm("resnetv2_50.a1h_in1k", 0.95, normalization=INCEPTION),
+    "resnet101_v2": _timm("resnetv2_101.a1h_in1k", 0.95, normalization=INCEPTION),
+    "googlenet": Published(
+        "torchvision",
+        f"{TORCHVISION}/googlenet-1378be20.pth",
+        INCEPTION,
+        crop=0.875,
+        top1=69.778,
+        checksum="1378be20",
+    ),
+    "inception_v3": _keras(
+        "inception_v3",
+        "9a0d58056eeedaa3f26cb7ebd46da564",
+        "bcbd6486424b2319ff4ef7d526e38f63",
+        INCEPTION,
+        299,
+    ),
+    "inception_v4": _timm("inception_v4.tf_in1k", 0.875, normalization=INCEPTION, size=299),
+    "inception_resnet_v2_slim": _keras(
+        "inception_resnet_v2",
+        "e693bd0210a403b3192acc6073ad2e96",
+        "d19885ff4a710c122648d3b5c3b684e4",
+        INCEPTION,
+        299,
+    ),
+    "vgg16": _keras("vgg16", "64373286793e3c8b2b4e3219cbf3544b", "6d6bbae143d832006294945121d1f1fc"),
+    "vgg19": _keras("vgg19", "cbe5617147190e668d6c5d5026f83318", "253f8cb515780f3b799900260a226db6"),
+}
+
+
+def resolve(weights, net, include_top=True):
+    """Returns the path of a builder's weights: "imagenet" is downloaded, once; anything else stays as it is.
+
+    Args:
+        weights: the builder's argument.
+        net: the net's name in the registry.
+        include_top: the builder's argument.
+
+    Raises:
+        ArgumentError: (a ValueError) if nobody publishes weights for the net, or they cannot be downloaded.
+    """
+    if weights != "imagenet":
+        return weights
+    row = published(net)
+    try:
+        return _download(row, include_top)
+    except Exception as error:  # Every library has its own for a network that is not there.
+        raise ArgumentError(
+            f'weights="imagenet" of {net} cannot be downloaded ({str(error).splitlines()[0]}): where there is a '
+            f"network, download {_address(row, include_top)} and pass its path as weights=."
+        ) from error
+
+
+def published(net):
+    """Returns the `Published` row of a net, or raises ArgumentError."""
+    if net not in PUBLISHED:
+        raise ArgumentError(
+            f'weights="imagenet" of {net}: keras.applications, torchvision and timm publish none for this net; they do '
+            f"for {', '.join(sorted(PUBLISHED))}."
+        )
+    return PUBLISHED[net]
+
+
+def normalization_of(net, weights):
+    """Returns the `Normalization` that a net's weights expect, or None where the file does not tell.
+
+    Args:
+        net: the net's name in the registry.
+        weights: "imagenet", or the path of a file.
+    """
+    if weights == "imagenet":
+        return published(net).normalization
+    family = read_weights(weights).family
+    return family and family.normalization
+
+
+def _address(row, include_top):
+    file = row.file if include_top or row.notop is None else row.notop
+    return f"{HUB_FILE} of {file} from the Hugging Face Hub" if row.source == "timm" else file
+
+
+def _download(row, include_top):
+    if row.source == "timm":
+        try:
+            from huggingface_hub import hf_hub_download
+        except ImportError:
+            raise ArgumentError("huggingface_hub is missing: pip install 'keras_resnets[weights]'") from None
+        return hf_hub_download(row.file, HUB_FILE)
+    whole = include_top or row.notop is None
+    address = row.file if whole else row.notop
+    # torchvision writes the first digits of the sum into the name; get_file wants a whole one.
+    checksum = (row.checksum if whole else row.notop_checksum) if row.source == "keras.applications" else None
+    return keras.utils.get_file(os.path.basename(address), address, cache_subdir="models", file_hash=checksum)

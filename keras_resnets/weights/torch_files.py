@@ -1,0 +1,75 @@
+"""Files of PyTorch's tensors, read as one mapping; nothing in a file is executed."""
+
+import pickle
+import zipfile
+
+from keras_resnets.errors import ArgumentError
+
+
+def is_safetensors(start):
+    """Whether a file's first bytes are those of a .safetensors file: the size of a JSON object, and its brace."""
+    return start[8:9] == b"{"
+
+
+def is_pickle(start):
+    """Whether a file's first bytes are those of a .pth file: a ZIP archive (since PyTorch 1.6), or a pickle."""
+    return start.startswith(b"PK\x03\x04") or start.startswith(b"\x80")
+
+
+def read_safetensors(path):
+    """Reads a .safetensors file.
+
+    Returns:
+        dict of tensor name -> array.
+
+    Raises:
+        ArgumentError: if the file is damaged, or the package safetensors is missing.
+    """
+    try:
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+    except ImportError:
+        raise ArgumentError(
+            f"weights={str(path)!r} is a .safetensors file: pip install 'keras_resnets[weights]'."
+        ) from None
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+        raise ArgumentError(
+            f"weights={str(path)!r} is not a readable .safetensors file ({_first_line(error)}): "
+            "download or save it again."
+        ) from error
+
+
+def read_pth(path):
+    """Reads a .pth file with PyTorch's safe loader, which refuses all but tensors and plain containers.
+
+    Returns:
+        dict of tensor name -> array.
+
+    Raises:
+        ArgumentError: if the file is damaged, holds something else, or torch is missing.
+    """
+    try:
+        import torch
+    except ImportError:
+        raise ArgumentError(
+            f"weights={str(path)!r} looks like a .pth file, which only PyTorch reads: pip install torch, or save its "
+            "state dict as .safetensors."
+        ) from None
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, zipfile.BadZipFile, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        raise ArgumentError(
+            f"weights={str(path)!r} cannot be read by PyTorch's safe loader, and nothing in it was executed "
+            f"({_first_line(error)}): download or save it again, as a state dict of tensors."
+        ) from error
+    if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
+        content = content["state_dict"]
+    if not isinstance(content, dict) or not all(isinstance(value, torch.Tensor) for value in content.values()):
+        raise ArgumentError(f"weights={str(path)!r} is no state dict: save model.state_dict() of the PyTorch model.")
+    return {name: tensor.float().numpy() for name, tensor in content.items()}
+
+
+def _first_line(error):
+    return str(error).strip("'\"").split("\n")[0]
