@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ["HF_HUB_OFFLINE"] = "1"  # Otherwise it tries for half a minute.
 
 import keras
 import numpy as np
@@ -53,6 +54,7 @@ def randomize():
                 shape = values[0].shape
                 gamma = random.uniform(0.5, 1.0, shape) * np.where(np.arange(shape[0]) % 7 == 0, -1, 1)
                 values = [gamma, *random.normal(0, 0.1, (2, *shape)), random.uniform(0.5, 1.5, shape)]
+                values = values if layer.scale else values[1:]
             elif values:
                 fan_in = np.prod(values[0].shape[:-1])
                 values = [random.normal(0, (2.4 / fan_in) ** 0.5, values[0].shape), *values[1:]]

@@ -40,8 +40,9 @@ def _resnet(arrays, _):
 
 
 def _vgg(arrays, _):
-    dense = {"fc1": "fc6", "fc2": "fc7"}
-    return {dense.get(re.sub(r"block(\d)_conv(\d)", r"conv\1_\2_conv", name), name): v for name, v in arrays.items()}
+    names = {name: re.sub(r"block(\d)_conv(\d)", r"conv\1_\2_conv", name) for name in arrays}
+    names |= {"fc1": "fc6", "fc2": "fc7"}
+    return {names[name]: values for name, values in arrays.items()}
 
 
 def _in_order(names):

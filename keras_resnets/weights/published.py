@@ -1,11 +1,14 @@
 """Where weights for ImageNet are published, and what they expect of an image.
 
 Sources, sums, crops and accuracies are those that keras.applications (Keras 3.15), torchvision 0.29 and timm 1.0 state;
-keras.applications states no crop and no accuracy. Weights of timm come from its repositories of the Hugging Face Hub.
+keras.applications states no crop and no accuracy. Weights of timm come from its repositories of the Hugging Face Hub;
+where it says bicubic, this package's resizing is bilinear all the same.
 """
 
 import dataclasses
+import hashlib
 import os
+import pathlib
 
 import keras
 
@@ -26,8 +29,7 @@ class Published:
         source: "keras.applications", "torchvision" or "timm".
         file: URL, or the name of a repository of the Hub.
         normalization: what the net expects of an image.
-        size: side of the square that it sees, in pixels.
-        crop: that side divided by the image's short side after resizing, or None where nobody states it.
+        crop: side of the net's square divided by the image's short side after resizing, or None where nobody states it.
         top1: accuracy on ImageNet's validation images in %, or None.
         checksum: MD5, or the first digits of SHA-256, or None: the Hub checks by itself.
         notop, notop_checksum: the same for the net without its classifier, where that is another file.
@@ -36,7 +38,6 @@ class Published:
     source: str
     file: str
     normalization: Normalization
-    size: int = 224
     crop: float | None = None
     top1: float | None = None
     checksum: str | None = None
@@ -44,21 +45,20 @@ class Published:
     notop_checksum: str | None = None
 
 
-def _keras(name, checksum, notop_checksum, normalization=CAFFE, size=224, folder=None):
+def _keras(name, checksum, notop_checksum, normalization=CAFFE, folder=None):
     path = f"{KERAS}/{folder or name}/{name}_weights_tf_dim_ordering_tf_kernels"
     return Published(
         "keras.applications",
         f"{path}.h5",
         normalization,
-        size,
         checksum=checksum,
         notop=f"{path}_notop.h5",
         notop_checksum=notop_checksum,
     )
 
 
-def _timm(repository, crop, top1=None, normalization=TORCH, size=224):
-    return Published("timm", f"timm/{repository}", normalization, size, crop, top1)
+def _timm(repository, crop, top1=None, normalization=TORCH):
+    return Published("timm", f"timm/{repository}", normalization, crop, top1)
 
 
 PUBLISHED = {
@@ -77,6 +77,8 @@ PUBLISHED = {
     "resnet152": _keras(
         "resnet152", "100835be76be38e30d865e96f2aaae62", "ee4c566cf9a93f14d82f913c2dc6dd0c", folder="resnet"
     ),
+    "resnet18_v2": _timm("resnetv2_18.ra4_e3600_r224_in1k", 0.9, normalization=INCEPTION),
+    "resnet34_v2": _timm("resnetv2_34.ra4_e3600_r224_in1k", 0.9, normalization=INCEPTION),
     "resnet50_v2": _timm("resnetv2_50.a1h_in1k", 0.95, normalization=INCEPTION),
     "resnet101_v2": _timm("resnetv2_101.a1h_in1k", 0.95, normalization=INCEPTION),
     "googlenet": Published(
@@ -92,15 +94,13 @@ PUBLISHED = {
         "9a0d58056eeedaa3f26cb7ebd46da564",
         "bcbd6486424b2319ff4ef7d526e38f63",
         INCEPTION,
-        299,
     ),
-    "inception_v4": _timm("inception_v4.tf_in1k", 0.875, normalization=INCEPTION, size=299),
+    "inception_v4": _timm("inception_v4.tf_in1k", 0.875, normalization=INCEPTION),
     "inception_resnet_v2_slim": _keras(
         "inception_resnet_v2",
         "e693bd0210a403b3192acc6073ad2e96",
         "d19885ff4a710c122648d3b5c3b684e4",
         INCEPTION,
-        299,
     ),
     "vgg16": _keras("vgg16", "64373286793e3c8b2b4e3219cbf3544b", "6d6bbae143d832006294945121d1f1fc"),
     "vgg19": _keras("vgg19", "cbe5617147190e668d6c5d5026f83318", "253f8cb515780f3b799900260a226db6"),
@@ -166,7 +166,12 @@ def _download(row, include_top):
             raise ArgumentError("huggingface_hub is missing: pip install 'keras_resnets[weights]'") from None
         return hf_hub_download(row.file, HUB_FILE)
     whole = include_top or row.notop is None
-    address = row.file if whole else row.notop
-    # torchvision writes the first digits of the sum into the name; get_file wants a whole one.
-    checksum = (row.checksum if whole else row.notop_checksum) if row.source == "keras.applications" else None
-    return keras.utils.get_file(os.path.basename(address), address, cache_subdir="models", file_hash=checksum)
+    address, checksum = (row.file, row.checksum) if whole else (row.notop, row.notop_checksum)
+    name = os.path.basename(address)
+    if row.source == "keras.applications":
+        return keras.utils.get_file(name, address, cache_subdir="models", file_hash=checksum)
+    path = pathlib.Path(keras.utils.get_file(name, address, cache_subdir="models"))
+    if not hashlib.sha256(path.read_bytes()).hexdigest().startswith(checksum):
+        path.unlink()
+        raise ArgumentError(f"{name} was damaged on its way, and removed: try again")
+    return path

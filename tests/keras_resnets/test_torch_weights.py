@@ -118,7 +118,6 @@ def test_damaged_files_and_pickles_leave_the_model_and_the_disk_alone(tmp_path, 
 
 
 def test_published_weights_without_a_network_say_what_to_do(monkeypatch, tmp_path):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     with pytest.raises(ArgumentError, match='weights="imagenet" of plainnet18: .* publish none for this net; they do'):
         keras_resnets.PlainNet18(weights="imagenet")
