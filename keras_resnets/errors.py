@@ -6,3 +6,8 @@ class ArgumentError(ValueError):
 
     The trainers print its message as one line and exit with status 1, as they do for an OSError.
     """
+
+
+def first_line(error):
+    """Returns the first line of another library's message, or its class where there is none."""
+    return (str(error).strip("'\" \n") or type(error).__name__).split("\n")[0]

@@ -5,9 +5,12 @@ Shapes: B batch, H and W height and width in pixels; images are RGB, 0..255, cha
 
 import dataclasses
 
+import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_resnets.errors import ArgumentError
+from keras_resnets.models.registry import find
 from keras_resnets.weights.published import normalization_of, published
 
 
@@ -49,7 +52,7 @@ class Preprocessing:
             return self
         short_side = self.short_side
         if weights == "imagenet" and published(net).crop is not None and self.short_side > self.size:
-            short_side = round(self.size / published(net).crop)
+            short_side = int(self.size / published(net).crop)  # rounded down, as there
         return dataclasses.replace(self, short_side=short_side, **dataclasses.asdict(normalization))
 
     def crop(self, images):
@@ -83,8 +86,8 @@ class Preprocessing:
 
     def normalize(self, images):
         """Returns (images - mean) / std as float32, of any shape (..., 3), in the net's order of channels."""
-        normalized = (tf.cast(images, tf.float32) - tf.constant(self.mean)) / tf.constant(self.std)
-        return normalized[..., ::-1] if self.bgr else normalized
+        normalized = (keras.ops.cast(images, "float32") - np.float32(self.mean)) / np.float32(self.std)
+        return keras.ops.flip(normalized, axis=-1) if self.bgr else normalized
 
     def __call__(self, images):
         """Returns what the net takes for (H, W, 3) or (B, H, W, 3): `normalize(crop(images))`."""
@@ -95,7 +98,7 @@ def preprocess_input(images, net, weights="imagenet"):
     """Normalises images as weights expect, for Keras code; the net's size and crop are not applied.
 
     Args:
-        images: (..., 3) RGB, 0..255, any number type.
+        images: (..., 3) RGB, 0..255, any number type; or a Keras tensor, inside of a model.
         net: name of the net in the registry, e.g. "resnet50".
         weights: "imagenet", or the path of a file of keras.applications, torchvision or timm.
 
@@ -105,6 +108,7 @@ def preprocess_input(images, net, weights="imagenet"):
     Raises:
         ArgumentError: (a ValueError) if there are no such weights, or they do not tell.
     """
+    find(net)
     normalization = normalization_of(net, weights)
     if normalization is None:
         raise ArgumentError(

@@ -6,7 +6,7 @@ import sys
 import tensorflow as tf
 
 from keras_resnets import ArgumentError
-from trainers.failures import first_line
+from keras_resnets.errors import first_line
 
 LAST_KEPT = 3
 

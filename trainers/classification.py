@@ -51,12 +51,13 @@ class Classification:
         """Returns a new model; its output is logits (B, classes), unless an activation is given."""
         keras.utils.set_random_seed(self.config["seed"])
         size = self.preprocessing.size
-        model = keras_resnets.create_model(
-            self.config["model"],
-            input_shape=(size, size, 3),
-            classes=len(self.config["labels"]),
-            classifier_activation=classifier_activation,
-        )
+        with _naming("--image_size", about="input_shape"):
+            model = keras_resnets.create_model(
+                self.config["model"],
+                input_shape=(size, size, 3),
+                classes=len(self.config["labels"]),
+                classifier_activation=classifier_activation,
+            )
         transfer.freeze(model, self.config["freeze"])
         if self.recipe.batch_norm_momentum is not None:
             for layer in model.layers:
@@ -75,7 +76,7 @@ class Classification:
             return None
         with _naming("--init_weights"):
             left = load_weights(model, resolve(weights, self.config["model"]), new_classifier=True)
-        return f"--init_weights: {', '.join(left)} starts anew, as its size is another in the file" if left else None
+        return f"--init_weights: {', '.join(left)} starts anew: the file has none for these classes" if left else None
 
     def learning_rate_factors(self, model):
         """Returns the factors of --stage_learning_rates for each trainable variable, or None."""
@@ -180,6 +181,7 @@ def configure(
     freeze=(),
     stage_learning_rates=None,
     seed=0,
+    begun=None,
     **changes,
 ):
     """Makes a run's configuration: everything needed to repeat it.
@@ -197,6 +199,7 @@ def configure(
         freeze: names of stages.
         stage_learning_rates: dict of stages to factors.
         seed: integer.
+        begun: the configuration of the run where it exists already: it goes on without the file of `init_weights`.
         **changes: fields of the recipe to change; None leaves the recipe's value.
 
     Returns:
@@ -217,7 +220,9 @@ def configure(
     # The papers' proportion of the image's short side to the crop, for images that are not of one size already.
     short_side = size if dataset.side else round(size * 256 / 224)
     preprocessing = Preprocessing(size, short_side, dataset.mean, dataset.std)
-    if init_weights is not None:
+    if init_weights is not None and begun is not None and begun["model"] == model:
+        preprocessing = Preprocessing(**begun["preprocessing"])
+    elif init_weights is not None:
         with _naming("--init_weights"):
             preprocessing = preprocessing.for_weights(model, init_weights)
     return {
@@ -241,11 +246,13 @@ def configure(
 
 
 @contextlib.contextmanager
-def _naming(flag):
-    """Names the flag in errors about its value."""
+def _naming(flag, about=""):
+    """Names the flag in errors about its value, whose messages begin with `about`."""
     try:
         yield
     except ArgumentError as error:
+        if not str(error).startswith(about):
+            raise
         raise ArgumentError(f"{flag}: {error}") from error
 
 
@@ -327,12 +334,14 @@ def _main(arguments):
     dataset = open_dataset(options.dataset, options.data_dir, options.download)
     if options.holdout is not None:
         dataset = hold_out(dataset, options.holdout)
+    run = Run(options.model_dir, is_chief(strategy))
     config = configure(
         options.model,
         options.dataset,
         dataset,
         recipe_name,
         stage_learning_rates=rates,
+        begun=run.config() if run.exists() else None,
         **{
             name: options[name].value
             for name in (
@@ -343,7 +352,6 @@ def _main(arguments):
     )
     # What else the weights depend on.
     config["training"] = {name: options[name].value for name in ("sync_batch_norm", "on_nan")}
-    run = Run(options.model_dir, is_chief(strategy))
     if not run.chief:
         print("The first machine shows the progress and writes the files.", file=sys.stderr)
     results = train(run, config, dataset, strategy=strategy, **cli.training_settings())

@@ -13,7 +13,7 @@ import time
 import tensorflow as tf
 
 from keras_resnets import ArgumentError
-from trainers.failures import first_line
+from keras_resnets.errors import first_line
 
 DISTRIBUTIONS = ("one_device", "mirrored", "multi_worker", "tpu")
 SECONDS_BETWEEN_CALLS = 0.5  # to a worker that does not answer yet

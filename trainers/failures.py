@@ -6,6 +6,7 @@ import re
 import tensorflow as tf
 
 from keras_resnets import ArgumentError
+from keras_resnets.errors import first_line
 
 READING = "IteratorGetNext"  # the operation that takes a batch from a tf.data.Dataset
 NOT_MEMORY = ("No space left", "Too many open files")  # that TensorFlow gives the same class as a lack of memory
@@ -16,11 +17,6 @@ LOST_MACHINE = (
     tf.errors.InternalError,
     tf.errors.DeadlineExceededError,
 )
-
-
-def first_line(error):
-    """Returns the first line of an exception's text."""
-    return str(error).strip().split("\n")[0]
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 python -m trainers.models --readme=README.md
 """
 
+import functools
 import pathlib
 
 import keras
@@ -53,11 +54,10 @@ def row(name, model):
 
 def builder(name):
     """Returns the Python call that builds a net, e.g. "CifarResNet(20)"."""
-    build, arguments = find(name).build, []
-    if hasattr(build, "func"):
-        arguments = [*map(str, build.args), *(f'{key}="{value}"' for key, value in build.keywords.items())]
-        build = build.func
-    return f"{build.__name__}({', '.join(arguments)})" if arguments else build.__name__
+    build = find(name).build
+    if isinstance(build, functools.partial):  # of a family, with its depth
+        return f"{build.func.__name__}({build.args[0]})"
+    return build.__name__
 
 
 def names():

@@ -25,9 +25,11 @@ class WithinChannelNormalization(keras.layers.Layer):
 
     def call(self, x):
         border = [self.window // 2, self.window // 2]
-        squares = keras.ops.pad(keras.ops.square(x), [[0, 0], border, border, [0, 0]])
+        # In float16 the squares of activations from 256 on would be infinite.
+        precise = keras.ops.cast(x, "float32")
+        squares = keras.ops.pad(keras.ops.square(precise), [[0, 0], border, border, [0, 0]])
         mean_square = keras.ops.average_pool(squares, self.window, 1)
-        return x / keras.ops.power(1 + self.alpha * mean_square, self.beta)
+        return keras.ops.cast(precise / keras.ops.power(1 + self.alpha * mean_square, self.beta), x.dtype)
 
     def compute_output_shape(self, input_shape):
         return input_shape

@@ -20,6 +20,8 @@
 | 1001 (bottlenecks) | 111 | 10,327,706 | 1487.8e6 | 4.92 |
 """
 
+import numbers
+
 from keras_resnets.errors import ArgumentError
 from keras_resnets.models.image_model import image_model
 from keras_resnets.models.naming import named
@@ -58,8 +60,8 @@ def CifarResNet(
     in the first 1x1. The layers `conv1_out` ... `conv4_out` are the outputs of the first convolution and of the stages,
     as the next stage receives them: strides 1, 1, 2, 4.
 
-    Choices that arXiv 1603.05027 leaves open: with pre-activation, projections see the activated map, and have batch
-    normalization only where branches end in one; gates see what the branch sees.
+    Choices that arXiv 1603.05027 leaves open: with pre-activation, gates, projections and changes of dimension see the
+    activated map, as the branch does; projections have batch normalization only where branches end in one.
 
     Args:
         depth: 6n+2 or 9n+2: 20, 32, 44, 56, 110, 1202, or any other.
@@ -125,15 +127,15 @@ def CifarResNet(
 
 def units_of_depth(depth, bottleneck, activation_order="original"):
     """Returns the units of each stage (of two 3x3 convolutions, or bottlenecks) and whether they are bottlenecks."""
-    layers = {False: 6, True: 9}
+    layers, whole = {False: 6, True: 9}, isinstance(depth, numbers.Integral)
     if bottleneck is not None:
         kinds = [bool(bottleneck)]
-    elif activation_order == PRE_ACTIVATION and isinstance(depth, int) and depth >= FIRST_PRE_ACTIVATED_BOTTLENECK:
+    elif activation_order == PRE_ACTIVATION and whole and depth >= FIRST_PRE_ACTIVATED_BOTTLENECK:
         kinds = [True, False]
     else:
         kinds = [False, True]
     for kind in kinds:
-        if isinstance(depth, int) and depth > 2 and (depth - 2) % layers[kind] == 0:
+        if whole and depth > 2 and (depth - 2) % layers[kind] == 0:
             return (depth - 2) // layers[kind], kind
     forms = " or ".join(f"{layers[kind]}n+2" for kind in sorted(kinds))
     raise ArgumentError(f"depth={depth!r} must be {forms} with n >= 1, for example 20, 56 or 110.")

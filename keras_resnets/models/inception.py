@@ -23,7 +23,7 @@ import keras
 from keras_resnets.models.initializer import FanOutNormal
 from keras_resnets.models.naming import named
 
-CONVOLUTION = re.compile(r"(\d)x(\d),(\d+)(/2)?( V)?")
+CONVOLUTION = re.compile(r"(\d+)x(\d+),(\d+)(/2)?( V)?")
 POOLING = re.compile(r"(max|avg)(/2)?( V)?")
 
 

@@ -12,6 +12,7 @@ linear convolution has a bias and no batch normalization, as in TF-slim. The pap
 """
 
 import dataclasses
+import math
 
 import keras
 
@@ -23,6 +24,7 @@ from keras_resnets.models.inception_v4 import STEM, STEM_35X35, auxiliary_classi
 from keras_resnets.models.inception_v4 import stem as stem_of_v4
 from keras_resnets.models.initializer import FanOutNormal
 from keras_resnets.models.naming import named
+from keras_resnets.models.variant import variant
 from keras_resnets.weights.published import resolve
 
 SCALES = (0.17, 0.10, 0.20)
@@ -255,6 +257,17 @@ def InceptionResNetV2(
 def _check_scales(scales):
     try:
         first, second, third = map(float, scales)
+        if not all(map(math.isfinite, (first, second, third))):
+            raise ValueError
     except (TypeError, ValueError):
-        raise ArgumentError(f"residual_scales={scales!r} must be three numbers, for A, B and C.") from None
+        raise ArgumentError(f"residual_scales={scales!r} must be three finite numbers, for A, B and C.") from None
     return first, second, third
+
+
+SLIM = variant(
+    InceptionResNetV2,
+    'InceptionResNetV2(layout="slim")',
+    "Inception-ResNet-v2 as in TF-slim.",
+    name="inception_resnet_v2_slim",
+    layout="slim",
+)

@@ -69,7 +69,7 @@ NETS = {
     "inception_v4": Net(inception_v4.InceptionV4, 299, "20.0 / 5.0 (1 crop)"),
     "inception_resnet_v1": Net(inception_resnet.InceptionResNetV1, 299, "21.3 / 5.5 (1 crop)"),
     "inception_resnet_v2": Net(inception_resnet.InceptionResNetV2, 299, "19.9 / 4.9 (1 crop)"),
-    "inception_resnet_v2_slim": Net(functools.partial(inception_resnet.InceptionResNetV2, layout="slim"), 299),
+    "inception_resnet_v2_slim": Net(inception_resnet.SLIM, 299),
     "vgg16": Net(vgg.VGG16, 224, "28.07 / 9.33 (10 crops)"),
     "vgg19": Net(vgg.VGG19, 224),
     "zfnet": Net(zfnet.ZFNet, 224, "35.99 / 14.76 (10 crops)"),

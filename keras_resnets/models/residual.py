@@ -14,6 +14,7 @@ Shapes: B batch, H and W map size, C channels; tensors are (B, H, W, C), channel
 
 import dataclasses
 import math
+import numbers
 
 import keras
 
@@ -140,18 +141,12 @@ class Unit:
     shortcut_dropout: float = 0.5
 
     def __post_init__(self):
-        for argument, choices in [
-            ("shortcut", [*SHORTCUTS, None]),
-            ("activation_order", [*ACTIVATION_ORDERS]),
-            ("layers_per_unit", [1, 2]),
-            ("stride_in", ["1x1", "3x3"]),
-        ]:
-            value = getattr(self, argument)
-            if value not in choices:
-                raise ArgumentError(f"{argument}={value!r} is unknown: use one of {', '.join(map(repr, choices))}.")
-        for argument in ("shortcut_scale", "branch_scale", "gate_bias"):
-            if not math.isfinite(getattr(self, argument)):
-                raise ArgumentError(f"{argument}={getattr(self, argument)!r} must be a finite number.")
+        check_choice("shortcut", self.shortcut, [*SHORTCUTS, None])
+        check_choice("activation_order", self.activation_order, [*ACTIVATION_ORDERS])
+        check_choice("layers_per_unit", self.layers_per_unit, [1, 2])
+        check_choice("stride_in", self.stride_in, ["1x1", "3x3"])
+        for argument, shortcuts in SHORTCUT_ARGUMENTS.items():
+            self._check_argument_of(argument, shortcuts)
         if not 0 <= self.shortcut_dropout < 1:
             raise ArgumentError(f"shortcut_dropout={self.shortcut_dropout!r} must be in [0, 1).")
         if self.bottleneck and self.layers_per_unit != 2:
@@ -160,10 +155,20 @@ class Unit:
             raise ArgumentError(f"activation_order={self.activation_order!r} needs shortcuts: use a residual net.")
         if self.zero_gamma and self.shortcut is None:
             raise ArgumentError("zero_gamma=True would make a net without shortcuts constant: leave one of them out.")
-        if self.zero_gamma and "bn" not in self.order.end:
+        if self.zero_gamma and self.order.end != ("bn",):
             raise ArgumentError(
-                f"zero_gamma=True has no effect with activation_order={self.activation_order!r}, whose branches do not "
-                "end in batch normalization: leave it out."
+                f"zero_gamma=True cannot be with activation_order={self.activation_order!r}, whose branches do not end "
+                "in batch normalization: leave it out."
+            )
+
+    def _check_argument_of(self, argument, shortcuts):
+        value, default = getattr(self, argument), type(self).__dataclass_fields__[argument].default
+        if not isinstance(value, numbers.Real) or not math.isfinite(value):
+            raise ArgumentError(f"{argument}={value!r} must be a finite number.")
+        if value != default and self.shortcut not in shortcuts:
+            raise ArgumentError(
+                f"{argument}={value!r} has no effect with shortcut={self.shortcut!r}: it is for "
+                f"{' and '.join(map(repr, shortcuts))}; leave it out."
             )
 
     @property
@@ -190,7 +195,7 @@ class Junction:
     Attributes:
         x: the unit's input.
         activated: the same after what comes before the branch: what the branch's first convolution sees, and what
-            those of a shortcut see.
+            those of a shortcut, and changes of dimension, see.
         branch: the branch's output.
         strides: 1 or 2.
         unit: the `Unit`.
@@ -215,10 +220,10 @@ class Junction:
         return self.strides == 1 and self.x.shape[-1] == self.filters
 
     def identity(self):
-        """The input; where dimensions grow, every second pixel and zero channels at the end. No parameters."""
-        return (
-            self.x if self.fits else ZeroPaddedShortcut(self.filters, self.strides, name=f"{self.name}_0_pad")(self.x)
-        )
+        """The input; where dimensions grow, every second activated pixel and zero channels. No parameters."""
+        if self.fits:
+            return self.x
+        return ZeroPaddedShortcut(self.filters, self.strides, name=f"{self.name}_0_pad")(self.activated)
 
     def projection(self):
         """A 1x1 convolution, with batch normalization if the branch ends in one."""
@@ -244,7 +249,7 @@ class Junction:
 
 
 def zero_padded_shortcut(junction):
-    """Option A: identity; where dimensions grow, every second pixel and zero channels at the end. No parameters."""
+    """Option A: identity; where dimensions grow, every second pixel and zero channels at the end."""
     return junction.identity(), junction.branch
 
 
@@ -294,6 +299,13 @@ SHORTCUTS = {
     "exclusive_gating": exclusive_gating,
     "shortcut_only_gating": shortcut_only_gating,
     "dropout": dropout,
+}
+# Which shortcuts have an argument of their own.
+SHORTCUT_ARGUMENTS = {
+    "shortcut_scale": ("constant_scaling",),
+    "branch_scale": ("constant_scaling",),
+    "gate_bias": ("exclusive_gating", "shortcut_only_gating"),
+    "shortcut_dropout": ("dropout",),
 }
 
 
@@ -350,6 +362,12 @@ def stages(x, block_counts, filters, unit, share_first=False):
             output = f"{stage}_out" if j == units else f"{name}_out"
             x = residual_unit(x, width, strides, unit, name, output, share_first and i == 0 and j == 1)
     return apply(unit.order.before, x, "post")
+
+
+def check_choice(argument, value, choices):
+    """Raises ArgumentError if a value is not among the choices."""
+    if value not in choices:
+        raise ArgumentError(f"{argument}={value!r} is unknown: use one of {', '.join(map(repr, choices))}.")
 
 
 def check_stages(block_counts, filters):

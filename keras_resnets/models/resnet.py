@@ -18,7 +18,7 @@ the other, although every tensor fits.
 import keras
 
 from keras_resnets.models.image_model import image_model
-from keras_resnets.models.residual import Unit, apply, check_stages, convolution, stages
+from keras_resnets.models.residual import Unit, apply, check_choice, check_stages, convolution, stages
 from keras_resnets.models.variant import variant
 
 
@@ -75,6 +75,7 @@ def ResNet(
         ArgumentError: (a ValueError) for an argument that cannot work.
     """
     block_counts, filters = check_stages(block_counts, filters)
+    check_choice("shortcut", shortcut, ["A", "B", "C", None])
     unit = Unit(shortcut, bottleneck=bottleneck, stride_in=stride_in, zero_gamma=zero_gamma)
 
     def trunk(x):

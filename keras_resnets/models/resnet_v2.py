@@ -15,7 +15,7 @@ keras.applications' nets of these names are others: they have their strides in t
 from keras_resnets.layers.padded_max_pooling import PaddedMaxPooling2D
 from keras_resnets.models.image_model import image_model
 from keras_resnets.models.naming import named
-from keras_resnets.models.residual import Unit, check_stages, convolution, stages
+from keras_resnets.models.residual import Unit, check_choice, check_stages, convolution, stages
 from keras_resnets.models.variant import variant
 
 
@@ -58,6 +58,7 @@ def ResNetV2(
         ArgumentError: (a ValueError) for an argument that cannot work.
     """
     block_counts, filters = check_stages(block_counts, filters)
+    check_choice("shortcut", shortcut, ["A", "B", "C"])
     unit = Unit(shortcut, "full_pre_activation", bottleneck=bottleneck, stride_in=stride_in)
 
     def trunk(x):

@@ -29,8 +29,9 @@ def variant(general, function_name, summary, *, name, **fixed):
         except TypeError as error:
             raise TypeError(f"{function_name}() {error}") from None
         given.apply_defaults()
-        weights = resolve(given.arguments["weights"], name, given.arguments["include_top"])
-        return general(**fixed, **{**given.arguments, "weights": weights})
+        if name is not None:
+            given.arguments["weights"] = resolve(given.arguments["weights"], name, given.arguments["include_top"])
+        return general(**fixed, **given.arguments)
 
     row = ", ".join(f"{argument}={value!r}" for argument, value in fixed.items())
     build.__name__ = build.__qualname__ = function_name

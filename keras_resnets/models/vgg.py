@@ -8,6 +8,7 @@
 
 import keras
 
+from keras_resnets.errors import ArgumentError
 from keras_resnets.models.fully_connected import fully_connected
 from keras_resnets.models.image_model import check_dropout, image_model
 from keras_resnets.models.initializer import FanOutNormal
@@ -46,9 +47,12 @@ def VGG(
         ArgumentError: (a ValueError) for an argument that cannot work.
     """
     check_dropout(dropout_rate, include_top, default=0.5)
+    convolution_counts = tuple(convolution_counts)
+    if len(convolution_counts) != len(FILTERS) or min(convolution_counts) < 1:
+        raise ArgumentError(f"convolution_counts={convolution_counts} must be five positive numbers, one a stack.")
 
     def trunk(x):
-        for i, (count, filters) in enumerate(zip(convolution_counts, FILTERS, strict=True), 1):
+        for i, (count, filters) in enumerate(zip(convolution_counts, FILTERS), 1):
             for j in range(1, count + 1):
                 name = f"conv{i}_{j}"
                 x = keras.layers.Conv2D(

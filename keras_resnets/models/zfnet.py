@@ -28,9 +28,10 @@ def ZFNet(
 ):
     """ZF-5: five convolutions with biases and ReLUs, normalization within channels after the first two, fc6, fc7.
 
-    Padding and rounding are SPPnet's: at 224x224 the maps are 110, 55, 26, 13 and (after the last pooling) 6 pixels
-    wide. The layers `conv1_out` ... `conv5_out` are the convolutions' outputs (normalized, for the first two) before
-    pooling. With the classifier, height and width must be given: its first layer is as large as the last map.
+    Padding and rounding are SPPnet's (py-faster-rcnn's trunk is padded otherwise): at 224x224 the maps are 110, 55, 26,
+    13 and (after the last pooling) 6 pixels wide. The layers `conv1_out` ... `conv5_out` are the convolutions' outputs
+    (normalized, for the first two) before pooling. With the classifier, height and width must be given: its first layer
+    is as large as the last map.
 
     Args:
         include_top ... name: as in `keras_resnets.ResNet`; without the classifier, the last map is after pooling. At

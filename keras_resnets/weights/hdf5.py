@@ -3,7 +3,7 @@
 import h5py
 import numpy as np
 
-from keras_resnets.errors import ArgumentError
+from keras_resnets.errors import ArgumentError, first_line
 
 
 def is_hdf5(start):
@@ -30,10 +30,10 @@ def read_hdf5(path):
             if "layers" in file:
                 return dict(_keras3_layers(file["layers"]))
             return dict(_legacy_layers(file["model_weights"] if "model_weights" in file else file))
-    except (OSError, KeyError, RuntimeError, TypeError) as error:
-        reason = str(error).strip("'\"").split("\n")[0]
+    except (OSError, KeyError, RuntimeError, TypeError, AttributeError, ValueError) as error:
         raise ArgumentError(
-            f"weights={str(path)!r} is not a readable HDF5 file of Keras weights ({reason}): download or save it again."
+            f"weights={str(path)!r} is not a readable HDF5 file of Keras weights ({first_line(error)}): "
+            "download or save it again."
         ) from error
 
 

@@ -90,7 +90,7 @@ FAMILIES = [
     ),
     Family(
         "keras.applications' VGG",
-        lambda arrays: "block1_conv1" in arrays,
+        lambda arrays: "block5_conv3" in arrays,
         _vgg,
         CAFFE,
         {16: "VGG16", 19: "VGG19"},
@@ -98,7 +98,7 @@ FAMILIES = [
     ),
     Family(
         "keras.applications' Inception",
-        lambda arrays: any(re.fullmatch(r"conv2d(_\d+)?", name) for name in arrays),
+        lambda arrays: "conv_7b" in arrays or "mixed10" in arrays,
         _inception,
         INCEPTION,
         {95: "InceptionV3", 245: 'InceptionResNetV2(layout="slim")'},

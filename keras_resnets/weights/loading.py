@@ -1,21 +1,19 @@
-"""Giving the arrays of a file, or of a mapping, to a model: by name, all or nothing."""
+"""Loading weights from a file, whatever it is, or from a mapping."""
 
 import dataclasses
 import os
 import re
 from collections.abc import Mapping
 
-import keras
 import numpy as np
 
 from keras_resnets.errors import ArgumentError
 from keras_resnets.weights import keras_names, torch_names
 from keras_resnets.weights.family import Family
+from keras_resnets.weights.fitting import SHOWN, fit
 from keras_resnets.weights.hdf5 import is_hdf5, read_hdf5
-from keras_resnets.weights.keras_names import CLASSIFIER, our_classifier
+from keras_resnets.weights.keras_names import our_classifier
 from keras_resnets.weights.torch_files import is_pickle, is_safetensors, read_pth, read_safetensors
-
-SHOWN = 3  # names in an error's list
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +57,8 @@ def load_weights(model, path, new_classifier=False):
       `model.save_weights` wrote for the same net. See `load_keras_applications`.
     - .safetensors, or .pth where torch is installed: torchvision's or timm's. See `load_torch`.
 
-    A file with a classifier also serves a model without one. Nothing in a file is executed.
+    A file with a classifier or an auxiliary head also serves a model without one. Nothing in a file is executed. What
+    has no weights cannot be compared: the scales of residuals, or how a variant of timm pools.
 
     Args:
         model: a model of this package.
@@ -73,7 +72,7 @@ def load_weights(model, path, new_classifier=False):
         ArgumentError: (a ValueError) if the file cannot be read, or names what is missing, left over or of another
             shape, and which builder the file is for.
     """
-    return _fit(model, read_weights(path), new_classifier)
+    return fit(model, read_weights(path), new_classifier)
 
 
 def load_torch(model, state_dict, new_classifier=False):
@@ -92,7 +91,7 @@ def load_torch(model, state_dict, new_classifier=False):
         As `load_weights`.
     """
     content = {name: np.asarray(value) for name, value in state_dict.items()}
-    return _fit(model, _of_torch("state_dict", content), new_classifier)
+    return fit(model, _of_torch("state_dict", content), new_classifier)
 
 
 def load_keras_applications(model, path, new_classifier=False):
@@ -112,7 +111,16 @@ def load_keras_applications(model, path, new_classifier=False):
         raise ArgumentError(
             f"{weights.source} is not a file of keras.applications: use keras_resnets.weights.load_weights."
         )
-    return _fit(model, weights, new_classifier)
+    return fit(model, weights, new_classifier)
+
+
+def check_file(path):
+    """Raises ArgumentError if there is no such file."""
+    if not isinstance(path, (str, os.PathLike)) or not os.path.isfile(path):
+        raise ArgumentError(
+            f'weights={str(path)!r} is neither None, nor "imagenet" for a net with published weights, nor an existing '
+            "file: give the path of an .h5, .safetensors or .pth file."
+        )
 
 
 def read_weights(path):
@@ -121,11 +129,7 @@ def read_weights(path):
     Raises:
         ArgumentError: if there is no such file, or it is damaged or of no known kind.
     """
-    if not os.path.isfile(path):
-        raise ArgumentError(
-            f'weights={str(path)!r} is neither None, nor "imagenet" for a net with published weights, nor an existing '
-            "file: give the path of an .h5, .safetensors or .pth file."
-        )
+    check_file(path)
     with open(path, "rb") as file:
         start = file.read(16)
     source = f"weights={str(path)!r}"
@@ -161,79 +165,3 @@ def _has_kernel(value):
     """Whether a tensor, or the first of a layer's arrays, is a kernel."""
     first = value if isinstance(value, np.ndarray) else (value or [np.empty(0)])[0]
     return first.ndim >= 2
-
-
-def _fit(model, weights, new_classifier):
-    arrays, structure = weights.arrays(model), weights.structure
-    layers = {layer.name: layer for layer in model.layers if layer.weights or structure.fullmatch(layer.name)}
-    arrays = {name: values for name, values in arrays.items() if values or structure.fullmatch(name)}
-    for name, layer in layers.items():
-        if name in arrays:
-            arrays[name] = _with_gamma(layer, arrays[name])
-    left = []
-    if CLASSIFIER not in layers:
-        arrays.pop(CLASSIFIER, None)
-    elif new_classifier and _shapes(arrays.get(CLASSIFIER, [])) != _shapes(layers[CLASSIFIER].weights):
-        arrays.pop(CLASSIFIER, None)
-        layers.pop(CLASSIFIER)
-        left.append(CLASSIFIER)
-    _check_fit(model, layers, arrays, weights)
-    for name, layer in layers.items():
-        layer.set_weights(arrays[name])
-    return left
-
-
-def _with_gamma(layer, values):
-    if isinstance(layer, keras.layers.BatchNormalization) and layer.scale and len(values) == 3:
-        return [np.ones_like(values[0]), *values]
-    return values
-
-
-def _check_fit(model, layers, arrays, weights):
-    missing = sorted(layers.keys() - arrays.keys())
-    unexpected = sorted(arrays.keys() - layers.keys())
-    misshapen = [
-        f"{name} is {_shapes(arrays[name])}, not {_shapes(layer.weights)}"
-        for name, layer in layers.items()
-        if name in arrays and _shapes(arrays[name]) != _shapes(layer.weights)
-    ]
-    if not (missing or unexpected or misshapen):
-        return
-    problems = [
-        f"{title}: {', '.join(rows[:SHOWN])}{f' and {len(rows) - SHOWN} more' if len(rows) > SHOWN else ''}"
-        for title, rows in [("missing", missing), ("left over", unexpected), ("wrong shape", misshapen)]
-        if rows
-    ]
-    remedy = _remedy(missing, unexpected, arrays, layers, weights)
-    raise ArgumentError(f"{weights.source} does not fit {model.name}: {'; '.join(problems)}. {remedy}")
-
-
-def _shapes(values):
-    return " ".join("x".join(map(str, value.shape)) for value in values)
-
-
-def _remedy(missing, unexpected, arrays, layers, weights):
-    """Says what the file most likely is."""
-    if missing == [CLASSIFIER] and not unexpected:
-        return "The file has no classifier: pass include_top=False."
-    classes = [value.shape[0] for value in arrays.get(CLASSIFIER, []) if value.ndim == 1]
-    if not missing and not unexpected and classes and classes[0] != layers[CLASSIFIER].units:
-        return f"The file has {classes[0]} classes: pass classes={classes[0]}, or include_top=False."
-    if weights.family is not None:
-        builder = weights.family.builder(weights.kernels)
-        return f"The file holds weights of {weights.family.title}{f': use {builder}' if builder else ''}."
-    depth = _depth(arrays)
-    if depth is not None and depth != _depth(layers):
-        return f"The file holds a {depth}-layer residual net: use the builder of that depth."
-    if all(name.endswith("_2_pad") for name in missing + unexpected) and missing + unexpected:
-        version = (
-            "1 (stride in the 1x1): use the builder without" if missing else "1.5 (stride in the 3x3): use that with"
-        )
-        return f"The file holds a net of version {version} V1_5."
-    return "Use the builder and the arguments that the file was made with."
-
-
-def _depth(names):
-    """Weight layers on the longest path: the branches' convolutions, the first one and the classifier."""
-    in_branches = [name for name in names if re.fullmatch(r"conv\d+_block\d+_[1-9]_conv", name)]
-    return len(in_branches) + 2 if in_branches else None

@@ -6,15 +6,16 @@ where it says bicubic, this package's resizing is bilinear all the same.
 """
 
 import dataclasses
+import functools
 import hashlib
 import os
 import pathlib
 
 import keras
 
-from keras_resnets.errors import ArgumentError
+from keras_resnets.errors import ArgumentError, first_line
 from keras_resnets.weights.family import CAFFE, INCEPTION, TORCH, Normalization
-from keras_resnets.weights.loading import read_weights
+from keras_resnets.weights.loading import check_file, read_weights
 
 KERAS = "https://storage.googleapis.com/tensorflow/keras-applications"
 TORCHVISION = "https://download.pytorch.org/models"
@@ -125,7 +126,7 @@ def resolve(weights, net, include_top=True):
         return _download(row, include_top)
     except Exception as error:  # Every library has its own for a network that is not there.
         raise ArgumentError(
-            f'weights="imagenet" of {net} cannot be downloaded ({str(error).splitlines()[0]}): where there is a '
+            f'weights="imagenet" of {net} cannot be downloaded ({first_line(error)}): where there is a '
             f"network, download {_address(row, include_top)} and pass its path as weights=."
         ) from error
 
@@ -145,11 +146,22 @@ def normalization_of(net, weights):
 
     Args:
         net: the net's name in the registry.
-        weights: "imagenet", or the path of a file.
+        weights: "imagenet", or the path of a file; timm's are taken to expect what torchvision's of their names do.
+
+    Raises:
+        ArgumentError: (a ValueError) if there are no such weights.
     """
     if weights == "imagenet":
         return published(net).normalization
-    family = read_weights(weights).family
+    check_file(weights)
+    status = os.stat(weights)
+    return _normalization_of_file(os.fspath(weights), status.st_mtime_ns, status.st_size)
+
+
+@functools.lru_cache
+def _normalization_of_file(path, *_):
+    """Reads a file once, as long as it is the same: preprocessing may be asked for with every batch."""
+    family = read_weights(path).family
     return family and family.normalization
 
 

@@ -3,7 +3,7 @@
 import pickle
 import zipfile
 
-from keras_resnets.errors import ArgumentError
+from keras_resnets.errors import ArgumentError, first_line
 
 
 def is_safetensors(start):
@@ -36,7 +36,7 @@ def read_safetensors(path):
         return load_file(path)
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         raise ArgumentError(
-            f"weights={str(path)!r} is not a readable .safetensors file ({_first_line(error)}): "
+            f"weights={str(path)!r} is not a readable .safetensors file ({first_line(error)}): "
             "download or save it again."
         ) from error
 
@@ -50,6 +50,11 @@ def read_pth(path):
     Raises:
         ArgumentError: if the file is damaged, holds something else, or torch is missing.
     """
+    if _is_keras_model(path):
+        raise ArgumentError(
+            f"weights={str(path)!r} is a whole Keras model: load it with keras.models.load_model, and save its weights "
+            "with model.save_weights."
+        )
     try:
         import torch
     except ImportError:
@@ -62,7 +67,7 @@ def read_pth(path):
     except (pickle.UnpicklingError, zipfile.BadZipFile, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         raise ArgumentError(
             f"weights={str(path)!r} cannot be read by PyTorch's safe loader, and nothing in it was executed "
-            f"({_first_line(error)}): download or save it again, as a state dict of tensors."
+            f"({first_line(error)}): download or save it again, as a state dict of tensors."
         ) from error
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
         content = content["state_dict"]
@@ -71,5 +76,9 @@ def read_pth(path):
     return {name: tensor.float().numpy() for name, tensor in content.items()}
 
 
-def _first_line(error):
-    return str(error).strip("'\"").split("\n")[0]
+def _is_keras_model(path):
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return "model.weights.h5" in archive.namelist()
+    except (zipfile.BadZipFile, OSError):
+        return False

@@ -33,8 +33,9 @@ def _resnet(module):
         return fixed[module]
     stage, block, rest = _parse(r"layer(\d)\.(\d+)\.(.+)", module)
     unit = f"conv{int(stage) + 1}_block{int(block) + 1}"
-    if rest.startswith("downsample."):
-        return f"{unit}_0_{'conv' if rest.endswith('.0') else 'bn'}"
+    downsample = {"downsample.0": "0_conv", "downsample.1": "0_bn"}
+    if rest in downsample:
+        return f"{unit}_{downsample[rest]}"
     kind, index = _parse(r"(conv|bn)(\d)", rest)
     return f"{unit}_{index}_{kind}"
 
@@ -110,28 +111,29 @@ INCEPTION_RESNET_V2 = {
 }
 
 
-def _vgg(dense):
-    """Returns the translation for VGG, whose convolutions are numbered with the ReLUs and poolings between them."""
-
-    def translate(modules):
-        places = sorted(int(module[9:]) for module in modules if re.fullmatch(r"features\.\d+", module))
-        names, stack, index = {}, 1, 0
-        for place, previous in zip(places, [0, *places]):
-            stack, index = (stack + 1, 1) if place - previous > 2 else (stack, index + 1)
-            names[f"features.{place}"] = f"conv{stack}_{index}_conv"
-        return names | dense
-
-    return translate
+def _vgg(modules):
+    """torchvision's and timm's VGG, whose convolutions are numbered with the ReLUs and poolings between them."""
+    places = sorted(int(module[9:]) for module in modules if re.fullmatch(r"features\.\d+", module))
+    names, stack, index = {}, 1, 0
+    for place, previous in zip(places, [0, *places]):
+        stack, index = (stack + 1, 1) if place - previous > 2 else (stack, index + 1)
+        names[f"features.{place}"] = f"conv{stack}_{index}_conv"
+    torchvision = {"classifier.0": "fc6", "classifier.3": "fc7", "classifier.6": "predictions"}
+    timm = {"pre_logits.fc1": "fc6", "pre_logits.fc2": "fc7", "head.fc": "predictions"}
+    return names | torchvision | timm
 
 
 def _translate(state_dict, _, names_of):
-    """Returns the arrays of our layers; modules that have no name here keep theirs."""
-    modules = {}
+    """Returns the arrays of our layers; modules and tensors that have no name here keep theirs."""
+    modules, arrays = {}, {}
     for name, array in state_dict.items():
-        if not IGNORED.fullmatch(name):
-            module, _, part = name.rpartition(".")
+        module, _, part = name.rpartition(".")
+        if part in PARTS:
             modules.setdefault(module, {})[part] = array
-    names, arrays = names_of(modules), {}
+        elif not IGNORED.fullmatch(name):
+            arrays[name] = [array]
+    modules = {module: parts for module, parts in modules.items() if not IGNORED.fullmatch(f"{module}.weight")}
+    names = names_of(modules)
     for module, parts in modules.items():
         layer = names.get(module, module)
         arrays[layer] = [_in_our_layout(layer, parts[part]) for part in PARTS if part in parts]
@@ -164,22 +166,24 @@ def _one_by_one(rename):
     return names_of
 
 
-def _family(title, signature, names_of, normalization, nets, structure=NOTHING):
-    return Family(
-        title,
-        lambda state_dict: signature in state_dict,
-        functools.partial(_translate, names_of=names_of),
-        normalization,
-        nets,
-        structure,
-    )
+def _has(name):
+    return lambda state_dict: name in state_dict
 
 
-_VGG_NETS = {16: "VGG16", 19: "VGG19"}
+def _is_vgg(state_dict):
+    """Whether the first stack is two convolutions without batch normalization, unlike AlexNet's or vgg16_bn's."""
+    return {"features.0.weight", "features.2.weight"} <= state_dict.keys() and "features.1.weight" not in state_dict
+
+
+def _family(title, matches, names_of, normalization, nets, structure=NOTHING):
+    return Family(title, matches, functools.partial(_translate, names_of=names_of), normalization, nets, structure)
+
+
 FAMILIES = [
+    # timm's files have the same names; a few of them expect another mean and deviation than torchvision's.
     _family(
         "torchvision's ResNet",
-        "layer1.0.conv1.weight",
+        _has("layer1.0.conv1.weight"),
         _one_by_one(_resnet),
         TORCH,
         {21: "ResNet18", 37: "ResNet34", 54: "ResNet50V1_5", 105: "ResNet101V1_5", 156: "ResNet152V1_5"},
@@ -187,7 +191,7 @@ FAMILIES = [
     ),
     _family(
         "timm's ResNetV2",
-        "stages.0.blocks.0.norm1.weight",
+        _has("stages.0.blocks.0.norm1.weight"),
         _one_by_one(_resnet_v2),
         INCEPTION,
         {21: "ResNet18V2", 37: "ResNet34V2", 54: "ResNet50V2", 105: "ResNet101V2", 156: "ResNet152V2"},
@@ -196,37 +200,24 @@ FAMILIES = [
     # torchvision converts the normalization of its other nets inside of GoogLeNet (`transform_input`).
     _family(
         "torchvision's GoogLeNet",
-        "inception3a.branch1.conv.weight",
+        _has("inception3a.branch1.conv.weight"),
         _one_by_one(_inception(GOOGLENET, first_branch=1)),
         INCEPTION,
         {58: "GoogLeNet"},
     ),
     _family(
         "timm's Inception-v4",
-        "features.6.branch0.conv.weight",
+        _has("features.6.branch0.conv.weight"),
         _one_by_one(_inception(INCEPTION_V4, first_branch=0)),
         INCEPTION,
         {150: "InceptionV4"},
     ),
     _family(
         "timm's Inception-ResNet-v2",
-        "repeat.0.branch0.conv.weight",
+        _has("repeat.0.branch0.conv.weight"),
         _one_by_one(_inception(INCEPTION_RESNET_V2, first_branch=0)),
         INCEPTION,
         {245: 'InceptionResNetV2(layout="slim")'},
     ),
-    _family(
-        "torchvision's VGG",
-        "classifier.6.weight",
-        _vgg({"classifier.0": "fc6", "classifier.3": "fc7", "classifier.6": "predictions"}),
-        TORCH,
-        _VGG_NETS,
-    ),
-    _family(
-        "timm's VGG",
-        "pre_logits.fc1.weight",
-        _vgg({"pre_logits.fc1": "fc6", "pre_logits.fc2": "fc7", "head.fc": "predictions"}),
-        TORCH,
-        _VGG_NETS,
-    ),
+    _family("torchvision's VGG", _is_vgg, _vgg, TORCH, {13: "VGG16", 16: "VGG16", 19: "VGG19"}),
 ]

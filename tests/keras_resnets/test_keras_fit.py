@@ -12,16 +12,8 @@ slow = pytest.mark.slow
 # Every ImageNet net, and the side of its input here.
 IMAGENET = {name: 64 for name in keras_resnets.list_models() if not name.startswith("cifar")}
 IMAGENET |= {name: 75 for name in IMAGENET if name.startswith("inception")}
-FAMILIES = [
-    "resnet18",
-    "resnet18_v2",
-    "googlenet",
-    "bn_inception",
-    "inception_v4",
-    "inception_resnet_v1",
-    "vgg16",
-    "zfnet",
-]
+FAMILIES = ["resnet18", "resnet18_v2", "googlenet", "bn_inception", "inception_v3", "inception_v4"]
+FAMILIES += ["inception_resnet_v1", "vgg16", "zfnet"]
 
 
 def losses_of_20_steps(model, size, **arguments):
@@ -63,6 +55,12 @@ def test_fit_learns_with_every_imagenet_net(name):
 
 
 @slow
+@pytest.mark.parametrize("shortcut", [*SHORTCUTS, None])
+def test_fit_learns_under_xla_with_every_shortcut(shortcut):
+    assert_falls(losses_of_20_steps(keras_resnets.CifarResNet(8, shortcut=shortcut), 32, jit_compile=True))
+
+
+@slow
 @pytest.mark.parametrize("name", FAMILIES)
 def test_fit_learns_under_xla(name):
     size = IMAGENET[name]
@@ -76,6 +74,7 @@ def test_an_auxiliary_head_is_a_second_output():
     assert [shape[-1] for shape in model.output_shape] == [5, 5]
     answers = model(np.zeros((1, 139, 139, 3)))
     assert all(np.isclose(np.sum(answer), 1) for answer in answers)
+    keras_resnets.InceptionV4(input_shape=(600, 600, 3), auxiliary_head=True)  # a map of more than ten pixels
     with pytest.raises(keras_resnets.ArgumentError, match="auxiliary_head=True needs an input_shape"):
         keras_resnets.InceptionV4(input_shape=(75, 75, 3), auxiliary_head=True)
     with pytest.raises(keras_resnets.ArgumentError, match="auxiliary_head=True has no effect with include_top=False"):

@@ -51,6 +51,13 @@ def test_normalization_within_a_channel_counts_zeros_outside_of_the_map():
         np.testing.assert_allclose(y[:, i, j], x[:, i, j] / (1 + 2 * mean_square) ** 0.75, rtol=1e-5)
 
 
+def test_normalization_within_a_channel_of_large_activations_in_half_precision():
+    x = np.full((1, 5, 5, 1), 300.0)
+    half = WithinChannelNormalization(dtype="float16")(x)
+    np.testing.assert_allclose(half, WithinChannelNormalization()(x), rtol=1e-2)
+    assert half.dtype == "float16"
+
+
 @pytest.mark.parametrize("layer", [PaddedMaxPooling2D(3, 2, 1), WithinChannelNormalization(5, 0.1, 0.5)])
 def test_layers_of_the_other_families_know_their_shapes_and_configuration(layer):
     x = np.ones((1, 7, 8, 2), "float32")

@@ -17,6 +17,10 @@ BOTTLENECKS = {"conv2_out": (56, 256), "conv3_out": (28, 512), "conv4_out": (14,
 BOTTLENECKS |= {"conv1_out": (112, 64)}
 CIFAR = {"conv1_out": (32, 16), "conv2_out": (32, 16), "conv3_out": (16, 32), "conv4_out": (8, 64)}
 CIFAR_BOTTLENECKS = {"conv1_out": (32, 16), "conv2_out": (32, 64), "conv3_out": (16, 128), "conv4_out": (8, 256)}
+GOOGLENET = {"conv1_out": (112, 64), "conv2_out": (56, 192), "conv3_out": (28, 480), "conv4_out": (14, 832)}
+GOOGLENET |= {"conv5_out": (7, 1024)}
+VGG = {"conv1_out": (224, 64), "conv2_out": (112, 128), "conv3_out": (56, 256), "conv4_out": (28, 512)}
+VGG |= {"conv5_out": (14, 512), "pool5": (7, 512)}
 LONG_STEM = {"conv1_1_relu": (149, 32), "conv1_2_relu": (147, 32), "conv1_out": (147, 64)}
 LONG_STEM |= {"conv2_block1_out": (73, 160), "conv2_out": (71, 192), "conv3_block1_out": (35, 384)}
 SHORT_STEM = {"conv1_1_relu": (149, 32), "conv1_2_relu": (147, 32), "conv1_out": (147, 64), "conv1_pool": (73, 64)}
@@ -57,12 +61,13 @@ FIGURES = {
     "cifar_resnet_v2_110": (1_727_962, None, 252_887_680, CIFAR),
     "cifar_resnet_v2_164": (1_703_258, None, 244_500_992, CIFAR_BOTTLENECKS),
     "cifar_resnet_v2_1001": (10_327_706, None, 1_487_849_984, CIFAR_BOTTLENECKS),
-    "googlenet": (6_624_904, 6_639_464, 1_498_376_192, {"conv3_out": (28, 480), "conv5_out": (7, 1024)}),
+    "googlenet": (6_624_904, 6_639_464, 1_498_376_192, GOOGLENET),
     "bn_inception": (
         11_194_984,
         None,
         2_018_851_840,
-        {"conv3_out": (28, 320), "conv4_block1_out": (14, 576), "conv4_out": (14, 576), "conv5_out": (7, 1024)},
+        {"conv1_out": (112, 64), "conv2_out": (56, 192), "conv3_out": (28, 320)}
+        | {"conv4_block1_out": (14, 576), "conv4_out": (14, 576), "conv5_out": (7, 1024)},
     ),
     "inception_v3": (23_817_352, 23_851_784, 5_713_216_096, V3),
     "inception_v4": (
@@ -93,8 +98,8 @@ FIGURES = {
         SHORT_STEM
         | {"conv3_out": (35, 320), "conv4_out": (17, 1088), "conv5_block11_out": (8, 2080), "conv5_out": (8, 1536)},
     ),
-    "vgg16": (138_357_544, 138_357_544, 15_470_264_320, {"conv5_out": (14, 512), "pool5": (7, 512)}),
-    "vgg19": (143_667_240, 143_667_240, 19_632_062_464, {"conv5_out": (14, 512), "pool5": (7, 512)}),
+    "vgg16": (138_357_544, 138_357_544, 15_470_264_320, VGG),
+    "vgg19": (143_667_240, 143_667_240, 19_632_062_464, VGG),
     "zfnet": (
         62_357_608,
         62_357_608,

@@ -1,8 +1,11 @@
 """Reading files of torchvision and timm, and files that are something else."""
 
+import inspect
 import json
 import pickle
 
+import keras
+import ml_dtypes  # noqa: F401, gives NumPy bfloat16
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
@@ -11,6 +14,7 @@ from torch_tensors import state_dict
 import keras_resnets
 from keras_resnets import ArgumentError
 from keras_resnets.weights import load_torch, load_weights
+from keras_resnets.weights.published import PUBLISHED
 
 SMALL = {"input_shape": (64, 64, 3)}
 
@@ -48,8 +52,7 @@ def test_a_net_without_classifier_or_with_another_one(resnet18_file):
         (
             "torchvision_resnet50",
             keras_resnets.ResNet50,
-            "state_dict does not fit resnet50: left over: conv3_block1_2_pad, .* and 0 more|"
-            "left over: conv3_block1_2_pad, conv4_block1_2_pad, conv5_block1_2_pad. "
+            "state_dict does not fit resnet50: left over: conv3_block1_2_pad, conv4_block1_2_pad, conv5_block1_2_pad. "
             "The file holds weights of torchvision's ResNet: use ResNet50V1_5",
         ),
         ("torchvision_resnet50", keras_resnets.ResNet34, "torchvision's ResNet: use ResNet50V1_5"),
@@ -79,6 +82,79 @@ def test_missing_left_over_and_misshapen_tensors_are_named():
     assert "wrong shape: conv1_conv is 7x7x1x64, not 7x7x3x64" in str(error.value)
     with pytest.raises(ArgumentError, match="state_dict has none of the names that are known here .*encoder.weight"):
         load_torch(keras_resnets.ResNet18(**SMALL), {"encoder.weight": np.zeros((3, 3))})
+
+
+@pytest.mark.parametrize("name", ["conv1.weight_g", "layer1.0.se_gain.alpha", "epoch", "layer2.0.aa.filt"])
+def test_tensors_that_no_layer_takes_are_named(name):
+    tensors = {**state_dict("torchvision_resnet18"), name: np.zeros(3, "float32")}
+    with pytest.raises(ArgumentError, match=f"left over: {name}. The file holds a variant of torchvision's ResNet"):
+        load_torch(keras_resnets.ResNet18(**SMALL), tensors)
+
+
+@pytest.mark.parametrize("value", [np.array(["x"] * 1000), np.array([None] * 1000)], ids=["text", "objects"])
+def test_values_that_are_no_numbers_leave_the_model_unchanged(value):
+    model = keras_resnets.ResNet18(**SMALL)
+    before = model.get_weights()
+    with pytest.raises(ArgumentError, match="predictions does not hold numbers"):
+        load_torch(model, {**state_dict("torchvision_resnet18"), "fc.bias": value})
+    assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"input_shape": (64, 64, 1)}, "The file is for images of 3 channels: pass an input_shape with as many"),
+        ({"input_shape": (64, 64, 1), "classes": 5}, "The file is for images of 3 channels"),
+        ({"input_shape": (64, 64, 3), "classes": 5}, "The file has 1000 classes: pass classes=1000, or include_top"),
+    ],
+)
+def test_remedies_for_other_shapes(arguments, message):
+    with pytest.raises(ArgumentError, match=message):
+        load_torch(keras_resnets.ResNet18(**arguments), state_dict("torchvision_resnet18"))
+
+
+def vgg16_state_dict():
+    """The tensors of a VGG-16 of seven classes."""
+    return {name: value for name, value in state_dict("torchvision_vgg16").items() if name.startswith("features")} | {
+        "classifier.0.weight": np.zeros((4096, 512 * 49), "float32"),
+        "classifier.0.bias": np.zeros(4096, "float32"),
+        "classifier.3.weight": np.zeros((4096, 4096), "float32"),
+        "classifier.3.bias": np.zeros(4096, "float32"),
+        "classifier.6.weight": np.zeros((7, 4096), "float32"),
+        "classifier.6.bias": np.zeros(7, "float32"),
+    }
+
+
+def test_vgg_without_its_dense_layers(tmp_path):
+    tensors = vgg16_state_dict()
+    features = {name: value for name, value in tensors.items() if name.startswith("features")}
+    for content in (tensors, features):
+        model = keras_resnets.VGG16(include_top=False)
+        assert load_torch(model, content) == []
+        kernel = tensors["features.28.weight"].transpose(2, 3, 1, 0)
+        np.testing.assert_array_equal(model.get_layer("conv5_3_conv").kernel, kernel)
+    small = keras_resnets.VGG16(classes=7, input_shape=(32, 32, 3))
+    with pytest.raises(ArgumentError, match="Its first dense layer is for images of another size: pass the file's inp"):
+        load_torch(small, tensors)
+    small.save_weights(tmp_path / "own.weights.h5")
+    trunk = keras_resnets.VGG16(include_top=False, weights=tmp_path / "own.weights.h5")
+    np.testing.assert_array_equal(trunk.get_layer("conv5_3_conv").kernel, small.get_layer("conv5_3_conv").kernel)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_precision_files(dtype, tmp_path):
+    tensors = state_dict("torchvision_resnet18", classes=7)
+    half = {name: value if value.dtype == "int64" else value.astype(dtype) for name, value in tensors.items()}
+    save_file(half, tmp_path / "half.safetensors")
+    model = keras_resnets.ResNet18(weights=tmp_path / "half.safetensors", classes=7, **SMALL)
+    kernel = tensors["conv1.weight"].transpose(2, 3, 1, 0)
+    np.testing.assert_allclose(model.get_layer("conv1_conv").kernel, kernel, rtol=1e-2)
+
+
+def test_a_whole_keras_model_is_not_taken_for_a_pickle(tmp_path):
+    keras_resnets.CifarResNet(8).save(tmp_path / "model.keras")
+    with pytest.raises(ArgumentError, match="model.keras' is a whole Keras model: load it with keras.models.load"):
+        keras_resnets.CifarResNet(8, weights=tmp_path / "model.keras")
 
 
 def test_auxiliary_heads_and_counters_are_left_out():
@@ -125,8 +201,55 @@ def test_published_weights_without_a_network_say_what_to_do(monkeypatch, tmp_pat
         ArgumentError, match="resnet50_v1_5 cannot be downloaded .*timm/resnet50.tv_in1k.* pass its path"
     ):
         keras_resnets.ResNet50V1_5(weights="imagenet")
-    with pytest.raises(ArgumentError, match="weights='imagenet' is neither None, nor"):
-        keras_resnets.CifarResNet(8, weights="imagenet")
+    for build in (keras_resnets.CifarResNet, keras_resnets.CifarPlainNet, keras_resnets.CifarResNetV2):
+        with pytest.raises(ArgumentError, match="weights='imagenet' is neither None, nor"):
+            build(8, weights="imagenet")
+
+
+def test_published_weights_come_from_the_caches_and_are_checked(tmp_path, in_new_process):
+    commit, repository = "0" * 40, tmp_path / "hub" / "models--timm--resnet18.tv_in1k"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text(commit)
+    (repository / "snapshots" / commit).mkdir(parents=True)
+    save_file(state_dict("torchvision_resnet18"), repository / "snapshots" / commit / "model.safetensors")
+    (tmp_path / "models").mkdir()
+    damaged = tmp_path / "models" / "googlenet-1378be20.pth"
+    damaged.write_bytes(b"PK\x03\x04 not what was published")
+    process = in_new_process(f"""
+import os
+os.environ.update(HF_HUB_CACHE={str(tmp_path / "hub")!r}, KERAS_HOME={str(tmp_path)!r})
+import keras_resnets
+model = keras_resnets.ResNet18(weights="imagenet", input_shape=(64, 64, 3), name="mine")
+print(model.get_layer("conv1_bn").gamma.numpy()[0])
+try:
+    keras_resnets.GoogLeNet(weights="imagenet")
+except keras_resnets.ArgumentError as error:
+    print(error)
+""")
+    gamma, error = process.stdout.splitlines()[-2:]
+    assert float(gamma) == pytest.approx(state_dict("torchvision_resnet18")["bn1.weight"][0]), process.stderr
+    assert "googlenet-1378be20.pth was damaged on its way, and removed" in error and not damaged.exists()
+
+
+def test_the_sums_are_those_of_keras_applications():
+    sources = {
+        "resnet50": keras.src.applications.resnet,
+        "resnet101": keras.src.applications.resnet,
+        "resnet152": keras.src.applications.resnet,
+        "inception_v3": keras.src.applications.inception_v3,
+        "inception_resnet_v2_slim": keras.src.applications.inception_resnet_v2,
+        "vgg16": keras.src.applications.vgg16,
+        "vgg19": keras.src.applications.vgg19,
+    }
+    assert sources.keys() == {net for net, row in PUBLISHED.items() if row.source == "keras.applications"}
+    for net, module in sources.items():
+        row, text = PUBLISHED[net], inspect.getsource(module)
+        assert row.checksum in text and row.notop_checksum in text
+        folder = row.file.split("/")[-2]
+        assert f"{folder}/" in text and row.notop.endswith("_notop.h5")
+    # In their order: with the classifier, without.
+    hashes = keras.src.applications.resnet.WEIGHTS_HASHES
+    assert hashes["resnet50"] == (PUBLISHED["resnet50"].checksum, PUBLISHED["resnet50"].notop_checksum)
 
 
 def test_preprocessing_of_published_weights(resnet18_file):
@@ -139,3 +262,14 @@ def test_preprocessing_of_published_weights(resnet18_file):
     np.testing.assert_allclose(keras_resnets.preprocess_input(images, "inception_v4"), images / 127.5 - 1, atol=1e-5)
     with pytest.raises(ArgumentError, match="cifar_resnet20: keras.applications, torchvision and timm publish none"):
         keras_resnets.preprocess_input(images, "cifar_resnet20")
+    with pytest.raises(ArgumentError, match="model 'resnet999' is unknown"):
+        keras_resnets.preprocess_input(images, "resnet999", resnet18_file)
+    with pytest.raises(ArgumentError, match="weights='None' is neither None, nor"):
+        keras_resnets.preprocess_input(images, "resnet18", None)
+
+
+def test_preprocessing_inside_of_a_model():
+    image = keras.Input((None, None, 3))
+    model = keras.Model(image, keras_resnets.preprocess_input(image, "resnet50"))
+    images = np.full((1, 2, 2, 3), 100.0, "float32")
+    np.testing.assert_allclose(model(images), keras_resnets.preprocess_input(images, "resnet50"), atol=1e-5)

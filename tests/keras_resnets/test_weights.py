@@ -68,21 +68,23 @@ def test_keras_applications_outputs(name, form, tmp_path, randomize):
 
 
 @pytest.mark.parametrize(
-    "name, form, size",
+    "name, form, size, include_top",
     [
-        ("VGG16", legacy_weights, 64),
-        ("VGG19", keras3_weights, 64),
-        ("InceptionV3", legacy_weights, 75),
-        ("InceptionResNetV2", legacy_weights, 75),
-        ("InceptionResNetV2", keras3_weights, 75),
+        ("VGG16", legacy_weights, 64, True),
+        ("VGG16", legacy_weights, 64, False),
+        ("VGG19", keras3_weights, 64, True),
+        ("InceptionV3", legacy_weights, 75, True),
+        ("InceptionV3", keras3_weights, 75, False),
+        ("InceptionResNetV2", legacy_weights, 75, True),
+        pytest.param("InceptionResNetV2", legacy_weights, 75, False, marks=pytest.mark.slow),
+        pytest.param("InceptionResNetV2", keras3_weights, 75, True, marks=pytest.mark.slow),
     ],
 )
-@pytest.mark.parametrize("include_top", [True, False])
 def test_keras_applications_vgg_and_inception(name, form, size, include_top, tmp_path, randomize):
     arguments = {"include_top": include_top, "input_shape": (size, size, 3)}
     if include_top:
         arguments |= {"classes": CLASSES, "classifier_activation": None}
-    getattr(keras.applications, name)(weights=None, input_shape=(size, size, 3))  # Keras counts on in names.
+    keras.layers.Conv2D(1, 1), keras.layers.BatchNormalization()  # Keras counts on in names.
     reference = randomize(getattr(keras.applications, name)(weights=None, **arguments))
     path = form(reference, tmp_path / "weights.h5")
     layout = {"layout": "slim"} if name == "InceptionResNetV2" else {}
@@ -206,3 +208,43 @@ def test_nets_whose_tensors_all_fit_are_told_apart(form, saved, asked, message, 
     path = form(saved(input_shape=(32, 32, 3), classes=3), tmp_path / "weights.h5")
     with pytest.raises(ArgumentError, match=message):
         asked(input_shape=(32, 32, 3), classes=3, weights=path)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda **a: keras_resnets.ResNetV2((1, 1), (8, 16), **a),
+        keras_resnets.ZFNet,
+        keras_resnets.InceptionResNetV1,
+        lambda **a: keras_resnets.InceptionResNetV2(auxiliary_head=True, **(a | {"input_shape": (139, 139, 3)})),
+        lambda **a: keras_resnets.CifarResNet(8, shortcut="exclusive_gating", **a),
+    ],
+    ids=["ResNetV2", "ZFNet", "InceptionResNetV1", "InceptionResNetV2", "CifarResNet"],
+)
+def test_our_own_nets_are_saved_and_loaded(build, tmp_path, randomize):
+    model = randomize(build(input_shape=(75, 75, 3), classes=3))
+    model.save_weights(tmp_path / "own.weights.h5")
+    other = build(input_shape=(75, 75, 3), classes=3, weights=tmp_path / "own.weights.h5")
+    model.save(tmp_path / "whole.keras")
+    whole = keras.models.load_model(tmp_path / "whole.keras")
+    images = np.random.default_rng(0).normal(size=(1, *model.input_shape[1:]))
+    expected = keras.tree.flatten(model(images))
+    for copy in (other, whole):
+        for one, two in zip(keras.tree.flatten(copy(images)), expected, strict=True):
+            np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize("name", ["googlenet", "bn_inception", "inception_resnet_v1", "resnet18_v2"])
+def test_nets_with_a_classifier_take_images_of_any_size(name):
+    model = keras_resnets.create_model(name, input_shape=(None, None, 3), classes=3)
+    for size in [(75, 75), (80, 101)]:
+        np.testing.assert_allclose(np.sum(model(np.ones((1, *size, 3))), axis=1), 1, rtol=1e-5)
+
+
+def test_an_auxiliary_head_is_for_training_only(tmp_path, randomize):
+    arguments = {"input_shape": (139, 139, 3), "classes": 3}
+    keras_resnets.InceptionV4(auxiliary_head=True, **arguments).save_weights(tmp_path / "aux.weights.h5")
+    plain = keras_resnets.InceptionV4(weights=tmp_path / "aux.weights.h5", **arguments)
+    plain.save_weights(tmp_path / "plain.weights.h5")
+    with pytest.raises(ArgumentError, match="The file has no auxiliary head: load it into the net without one"):
+        keras_resnets.InceptionV4(auxiliary_head=True, weights=tmp_path / "plain.weights.h5", **arguments)

@@ -137,7 +137,7 @@ def test_transfer_from_torchvisions_format_with_frozen_stages(tmp_path):
     run = Run(tmp_path / "run")
     loop.train(task, run, settings)
     model = task.build_model()
-    assert task.initialize(model) == "--init_weights: predictions starts anew, as its size is another in the file"
+    assert task.initialize(model) == "--init_weights: predictions starts anew: the file has none for these classes"
     start = [(variable.path, variable.numpy()) for variable in model.variables]
     restore_model(model, run)
     moved = {path.split("/")[0] for (path, before), v in zip(start, model.variables) if np.any(before != v.numpy())}

@@ -1,0 +1,138 @@
+"""Giving arrays to a model: by layer name, all or nothing."""
+
+import re
+
+import keras
+import numpy as np
+
+from keras_resnets.errors import ArgumentError
+from keras_resnets.weights.keras_names import CLASSIFIER
+
+SHOWN = 3  # names in an error's list
+# What only the classifier needs, and what only training does.
+HEAD = re.compile(r"predictions|fc\d(_dropout)?|dropout")
+AUXILIARY = re.compile(r"auxiliary_.*")
+
+
+def fit(model, weights, new_classifier):
+    """Gives a model the arrays of a file; the model is unchanged when they do not fit.
+
+    Args:
+        model: a model of this package.
+        weights: the `Weights` of the file.
+        new_classifier: whether a classifier of another size than the file's is left as it is.
+
+    Returns:
+        The names of the layers that were left as they are.
+
+    Raises:
+        ArgumentError: naming what is missing, left over or of another shape, and what to do.
+    """
+    structure = weights.structure
+    layers = {layer.name: layer for layer in model.layers if layer.weights or structure.fullmatch(layer.name)}
+    needless = [AUXILIARY] if CLASSIFIER in layers else [AUXILIARY, HEAD]
+    arrays = {
+        name: _as_numbers(weights, name, _with_gamma(layers.get(name), values))
+        for name, values in weights.arrays(model).items()
+        if (values or structure.fullmatch(name))
+        and (name in layers or not any(pattern.fullmatch(name) for pattern in needless))
+    }
+    left = []
+    if new_classifier and CLASSIFIER in layers:
+        if _shapes(arrays.get(CLASSIFIER, [])) != _shapes(layers[CLASSIFIER].weights):
+            arrays.pop(CLASSIFIER, None)
+            layers.pop(CLASSIFIER)
+            left.append(CLASSIFIER)
+    _check(model, layers, arrays, weights)
+    for name, layer in layers.items():
+        layer.set_weights(arrays[name])
+    return left
+
+
+def _with_gamma(layer, values):
+    """A batch normalization without gamma is one with gamma 1."""
+    if isinstance(layer, keras.layers.BatchNormalization) and layer.scale and len(values) == 3:
+        return [np.ones_like(values[0]), *values]
+    return values
+
+
+def _as_numbers(weights, name, values):
+    try:
+        if any(value.dtype == object for value in values):
+            raise TypeError
+        return [value.astype("float32") for value in values]
+    except (TypeError, ValueError):
+        raise ArgumentError(f"{weights.source} does not fit: {name} does not hold numbers.") from None
+
+
+def _check(model, layers, arrays, weights):
+    missing = sorted(layers.keys() - arrays.keys())
+    unexpected = sorted(arrays.keys() - layers.keys())
+    misshapen = [name for name in layers if name in arrays and _shapes(arrays[name]) != _shapes(layers[name].weights)]
+    if not (missing or unexpected or misshapen):
+        return
+    shapes = [f"{name} is {_shapes(arrays[name])}, not {_shapes(layers[name].weights)}" for name in misshapen]
+    problems = [
+        f"{title}: {', '.join(rows[:SHOWN])}{f' and {len(rows) - SHOWN} more' if len(rows) > SHOWN else ''}"
+        for title, rows in [("missing", missing), ("left over", unexpected), ("wrong shape", shapes)]
+        if rows
+    ]
+    if missing or unexpected:
+        remedy = _remedy_of_names(model, missing, unexpected, arrays, layers, weights)
+    else:
+        remedy = _remedy_of_shapes(misshapen, arrays, layers)
+    raise ArgumentError(f"{weights.source} does not fit {model.name}: {'; '.join(problems)}. {remedy}")
+
+
+def _shapes(values):
+    return " ".join("x".join(map(str, value.shape)) for value in values)
+
+
+def _remedy_of_shapes(misshapen, arrays, layers):
+    """Says what to do about layers that have their names, but other shapes."""
+    kernels = {name: (arrays[name][0].shape, tuple(layers[name].weights[0].shape)) for name in misshapen}
+    if misshapen == [CLASSIFIER]:
+        classes = kernels[CLASSIFIER][0][-1]
+        return f"The file has {classes} classes: pass classes={classes}, or include_top=False."
+    if "fc6" in kernels:
+        return (
+            "Its first dense layer is for images of another size: pass the file's input_shape (of published weights, "
+            "224x224), or include_top=False."
+        )
+    for name, (theirs, ours) in kernels.items():
+        if name in ("conv1_conv", "conv1_1_conv") and theirs[-2] != ours[-2]:
+            return f"The file is for images of {theirs[-2]} channels: pass an input_shape with as many."
+    return "The file holds a variant that is not in this package, or one with other arguments."
+
+
+def _remedy_of_names(model, missing, unexpected, arrays, layers, weights):
+    """Says what the file most likely is, whose layers are others."""
+    if missing == [CLASSIFIER] and not unexpected:
+        return "The file has no classifier: pass include_top=False."
+    if not unexpected and all(AUXILIARY.fullmatch(name) for name in missing):
+        return "The file has no auxiliary head: load it into the net without one."
+    if weights.family is not None:
+        builder = weights.family.builder(weights.kernels)
+        if builder is not None and _letters(builder) == _letters(model.name):
+            return f"The file holds a variant of {weights.family.title} that is not in this package."
+        return f"The file holds weights of {weights.family.title}{f': use {builder}' if builder else ''}."
+    depth = _depth(arrays)
+    if depth is not None and depth != _depth(layers):
+        return f"The file holds a {depth}-layer residual net: use the builder of that depth."
+    if all(name.endswith("_2_pad") for name in missing + unexpected):
+        version = (
+            "1 (stride in the 1x1): use the builder without" if missing else "1.5 (stride in the 3x3): use that with"
+        )
+        return f"The file holds a net of version {version} V1_5."
+    return "Use the builder and the arguments that the file was made with."
+
+
+def _letters(name):
+    """A builder's call or a net's name without what tells them apart: "resnet50v15"."""
+    return re.sub(r"layout|[^a-z0-9]", "", name.lower())
+
+
+def _depth(names):
+    """Weight layers on the longest path: the branches' convolutions, the first one and the classifier."""
+    in_branches = [name for name in names if re.fullmatch(r"conv\d+_block\d+_[1-9]_conv", name)]
+    return len(in_branches) + 2 if in_branches else None
