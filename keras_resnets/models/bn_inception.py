@@ -78,7 +78,7 @@ def BNInception(
     return image_model(
         trunk,
         include_top=include_top,
-        weights=resolve(weights, "bn_inception", include_top),
+        weights=resolve(weights, "bn_inception", include_top, classes),
         input_tensor=input_tensor,
         input_shape=input_shape,
         pooling=pooling,

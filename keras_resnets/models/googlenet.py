@@ -74,7 +74,7 @@ def GoogLeNet(
     return image_model(
         trunk,
         include_top=include_top,
-        weights=resolve(weights, "googlenet", include_top),
+        weights=resolve(weights, "googlenet", include_top, classes),
         input_tensor=input_tensor,
         input_shape=input_shape,
         pooling=pooling,

@@ -182,7 +182,7 @@ def InceptionResNetV1(
     return image_model(
         _trunk(LAYOUTS["v1"], _check_scales(residual_scales)),
         include_top=include_top,
-        weights=resolve(weights, "inception_resnet_v1", include_top),
+        weights=resolve(weights, "inception_resnet_v1", include_top, classes),
         input_tensor=input_tensor,
         input_shape=input_shape,
         pooling=pooling,
@@ -239,7 +239,7 @@ def InceptionResNetV2(
     return image_model(
         _trunk(LAYOUTS[layout], _check_scales(residual_scales)),
         include_top=include_top,
-        weights=resolve(weights, names[layout], include_top),
+        weights=resolve(weights, names[layout], include_top, classes),
         input_tensor=input_tensor,
         input_shape=input_shape,
         pooling=pooling,

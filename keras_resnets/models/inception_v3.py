@@ -82,7 +82,7 @@ def InceptionV3(
     return image_model(
         trunk,
         include_top=include_top,
-        weights=resolve(weights, "inception_v3", include_top),
+        weights=resolve(weights, "inception_v3", include_top, classes),
         input_tensor=input_tensor,
         input_shape=input_shape,
         pooling=pooling,

@@ -94,7 +94,7 @@ def InceptionV4(
     return image_model(
         trunk,
         include_top=include_top,
-        weights=resolve(weights, "inception_v4", include_top),
+        weights=resolve(weights, "inception_v4", include_top, classes),
         input_tensor=input_tensor,
         input_shape=input_shape,
         pooling=pooling,

@@ -30,7 +30,9 @@ def variant(general, function_name, summary, *, name, **fixed):
             raise TypeError(f"{function_name}() {error}") from None
         given.apply_defaults()
         if name is not None:
-            given.arguments["weights"] = resolve(given.arguments["weights"], name, given.arguments["include_top"])
+            arguments = given.arguments
+            weights = resolve(arguments["weights"], name, arguments["include_top"], arguments["classes"])
+            arguments["weights"] = weights
         return general(**fixed, **given.arguments)
 
     row = ", ".join(f"{argument}={value!r}" for argument, value in fixed.items())

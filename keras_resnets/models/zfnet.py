@@ -65,7 +65,7 @@ def ZFNet(
     return image_model(
         trunk,
         include_top=include_top,
-        weights=resolve(weights, "zfnet", include_top),
+        weights=resolve(weights, "zfnet", include_top, classes),
         input_tensor=input_tensor,
         input_shape=input_shape,
         pooling=pooling,

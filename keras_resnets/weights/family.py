@@ -30,7 +30,7 @@ class Family:
     Attributes:
         title: e.g. "torchvision's ResNet".
         matches: whether a mapping of names, to tensors or to layers' arrays, is of this family.
-        translate: function from that mapping and the model's layer names to `Arrays` with our names.
+        translate: function from that mapping and the model's layers with weights to `Arrays` with our names.
         normalization: what the nets expect of an image.
         nets: number of kernels, with the classifier's -> our builder.
         structure: pattern of our layers without weights that the arrays name as well.
@@ -38,7 +38,7 @@ class Family:
 
     title: str
     matches: Callable[[Mapping], bool]
-    translate: Callable[[Mapping, list[str]], Arrays]
+    translate: Callable[[Mapping, list], Arrays]
     normalization: Normalization
     nets: Mapping[int, str]
     structure: str

@@ -2,13 +2,13 @@
 
 import re
 
-import keras
-import numpy as np
-
 from keras_resnets.errors import ArgumentError
 from keras_resnets.weights.keras_names import CLASSIFIER
 
 SHOWN = 3  # names in an error's list
+UNKNOWN = (
+    "Either the builder's arguments are not the file's, or it is damaged, or a variant that is not in this package."
+)
 # What only the classifier needs, and what only training does.
 HEAD = re.compile(r"predictions|fc\d(_dropout)?|dropout")
 AUXILIARY = re.compile(r"auxiliary_.*")
@@ -32,7 +32,7 @@ def fit(model, weights, new_classifier):
     layers = {layer.name: layer for layer in model.layers if layer.weights or structure.fullmatch(layer.name)}
     needless = [AUXILIARY] if CLASSIFIER in layers else [AUXILIARY, HEAD]
     arrays = {
-        name: _as_numbers(weights, name, _with_gamma(layers.get(name), values))
+        name: _as_numbers(weights, name, values)
         for name, values in weights.arrays(model).items()
         if (values or structure.fullmatch(name))
         and (name in layers or not any(pattern.fullmatch(name) for pattern in needless))
@@ -47,13 +47,6 @@ def fit(model, weights, new_classifier):
     for name, layer in layers.items():
         layer.set_weights(arrays[name])
     return left
-
-
-def _with_gamma(layer, values):
-    """A batch normalization without gamma is one with gamma 1."""
-    if isinstance(layer, keras.layers.BatchNormalization) and layer.scale and len(values) == 3:
-        return [np.ones_like(values[0]), *values]
-    return values
 
 
 def _as_numbers(weights, name, values):
@@ -91,7 +84,7 @@ def _shapes(values):
 def _remedy_of_shapes(misshapen, arrays, layers):
     """Says what to do about layers that have their names, but other shapes."""
     kernels = {name: (arrays[name][0].shape, tuple(layers[name].weights[0].shape)) for name in misshapen}
-    if misshapen == [CLASSIFIER]:
+    if misshapen == [CLASSIFIER] and kernels[CLASSIFIER][0] != kernels[CLASSIFIER][1]:
         classes = kernels[CLASSIFIER][0][-1]
         return f"The file has {classes} classes: pass classes={classes}, or include_top=False."
     if "fc6" in kernels:
@@ -102,7 +95,7 @@ def _remedy_of_shapes(misshapen, arrays, layers):
     for name, (theirs, ours) in kernels.items():
         if name in ("conv1_conv", "conv1_1_conv") and theirs[-2] != ours[-2]:
             return f"The file is for images of {theirs[-2]} channels: pass an input_shape with as many."
-    return "The file holds a variant that is not in this package, or one with other arguments."
+    return UNKNOWN
 
 
 def _remedy_of_names(model, missing, unexpected, arrays, layers, weights):
@@ -114,7 +107,7 @@ def _remedy_of_names(model, missing, unexpected, arrays, layers, weights):
     if weights.family is not None:
         builder = weights.family.builder(weights.kernels)
         if builder is not None and _letters(builder) == _letters(model.name):
-            return f"The file holds a variant of {weights.family.title} that is not in this package."
+            return f"The file holds weights of {weights.family.title}. {UNKNOWN}"
         return f"The file holds weights of {weights.family.title}{f': use {builder}' if builder else ''}."
     depth = _depth(arrays)
     if depth is not None and depth != _depth(layers):

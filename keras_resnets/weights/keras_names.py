@@ -50,8 +50,11 @@ def _in_order(names):
     return sorted(names, key=lambda name: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)])
 
 
-def _inception(arrays, ours):
-    """Names the layers that Keras numbered as they were made: so are ours, in the same order."""
+def _inception(arrays, layers):
+    """Names the layers that Keras numbered as they were made: so are ours, in the same order.
+
+    A batch normalization without gamma is one with gamma 1.
+    """
     blocks = {"35": ("conv3", 2), "17": ("conv4", 1), "8": ("conv5", 1)}
     names = {"conv_7b": "conv5_end_conv", "conv_7b_bn": "conv5_end_bn"}
     for name in arrays:
@@ -60,10 +63,16 @@ def _inception(arrays, ours):
             names[name] = f"{stage}_block{int(match[2]) + before}_linear_conv"
     for numbered, kind in [(r"conv2d(_\d+)?", "conv"), (r"batch_normalization(_\d+)?", "bn")]:
         theirs = [name for name, values in arrays.items() if values and re.fullmatch(numbered, name)]
-        made = [name for name in ours if name.endswith(f"_{kind}") and name not in names.values()]
+        made = [layer.name for layer in layers if layer.name.endswith(f"_{kind}")]
+        made = [name for name in made if name not in names.values()]
         if len(theirs) == len(made):
             names |= zip(_in_order(theirs), _in_order(made))
-    return our_classifier({names.get(name, name): values for name, values in arrays.items()})
+    with_gamma = {layer.name for layer in layers if getattr(layer, "scale", False)}
+    named = {names.get(name, name): values for name, values in arrays.items()}
+    for name in with_gamma & named.keys():
+        if len(named[name]) == 3:
+            named[name] = [np.ones_like(named[name][0]), *named[name]]
+    return our_classifier(named)
 
 
 def _has_biases(arrays):

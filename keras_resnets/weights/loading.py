@@ -39,7 +39,7 @@ class Weights:
         """Returns layer name -> list of arrays, with the names that this package gives."""
         if self.family is None:
             return our_classifier(self.content)
-        return self.family.translate(self.content, [layer.name for layer in model.layers if layer.weights])
+        return self.family.translate(self.content, [layer for layer in model.layers if layer.weights])
 
     @property
     def structure(self):
@@ -90,6 +90,10 @@ def load_torch(model, state_dict, new_classifier=False):
     Returns, Raises:
         As `load_weights`.
     """
+    if not isinstance(state_dict, Mapping):
+        raise ArgumentError(
+            f"state_dict is a {type(state_dict).__name__}: pass a dict of arrays, or a file to load_weights."
+        )
     content = {name: np.asarray(value) for name, value in state_dict.items()}
     return fit(model, _of_torch("state_dict", content), new_classifier)
 
@@ -118,8 +122,8 @@ def check_file(path):
     """Raises ArgumentError if there is no such file."""
     if not isinstance(path, (str, os.PathLike)) or not os.path.isfile(path):
         raise ArgumentError(
-            f'weights={str(path)!r} is neither None, nor "imagenet" for a net with published weights, nor an existing '
-            "file: give the path of an .h5, .safetensors or .pth file."
+            f"weights={str(path)!r} is no existing file: give the path of an .h5, .safetensors or .pth file (or, for a "
+            'net with published weights, "imagenet").'
         )
 
 
@@ -151,8 +155,9 @@ def _of_torch(source, content):
     if family is None:
         shown = ", ".join(list(content)[:SHOWN])
         raise ArgumentError(
-            f"{source} has none of the names that are known here ({shown}, ...): give weights of torchvision's ResNet, "
-            "VGG or GoogLeNet, or of timm's ResNet, ResNetV2, VGG, Inception-v4 or Inception-ResNet-v2."
+            f"{source} has none of the names that are known here, but {shown or 'none at all'}: give weights of "
+            "torchvision's ResNet, VGG or GoogLeNet, or of timm's ResNet, ResNetV2, VGG, Inception-v4 or "
+            "Inception-ResNet-v2, and leave out a prefix like module."
         )
     return Weights(source, content, family)
 

@@ -20,6 +20,7 @@ from keras_resnets.weights.loading import check_file, read_weights
 KERAS = "https://storage.googleapis.com/tensorflow/keras-applications"
 TORCHVISION = "https://download.pytorch.org/models"
 HUB_FILE = "model.safetensors"
+CLASSES = 1000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,20 +109,25 @@ PUBLISHED = {
 }
 
 
-def resolve(weights, net, include_top=True):
+def resolve(weights, net, include_top=True, classes=CLASSES):
     """Returns the path of a builder's weights: "imagenet" is downloaded, once; anything else stays as it is.
 
     Args:
         weights: the builder's argument.
         net: the net's name in the registry.
-        include_top: the builder's argument.
+        include_top, classes: the builder's arguments.
 
     Raises:
-        ArgumentError: (a ValueError) if nobody publishes weights for the net, or they cannot be downloaded.
+        ArgumentError: (a ValueError) if nobody publishes weights for the net, with so many classes, or they cannot be
+            downloaded.
     """
     if weights != "imagenet":
         return weights
     row = published(net)
+    if include_top and classes != CLASSES:
+        raise ArgumentError(
+            f'weights="imagenet" has {CLASSES} classes, not {classes}: pass classes={CLASSES}, or include_top=False.'
+        )
     try:
         return _download(row, include_top)
     except Exception as error:  # Every library has its own for a network that is not there.

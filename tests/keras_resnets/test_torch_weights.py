@@ -80,15 +80,35 @@ def test_missing_left_over_and_misshapen_tensors_are_named():
     assert "missing: conv5_block1_1_conv" in str(error.value)
     assert "left over: conv6_block1_1_conv" in str(error.value)
     assert "wrong shape: conv1_conv is 7x7x1x64, not 7x7x3x64" in str(error.value)
-    with pytest.raises(ArgumentError, match="state_dict has none of the names that are known here .*encoder.weight"):
+    with pytest.raises(ArgumentError, match="state_dict has none of the names that are known here, but encoder.weight"):
         load_torch(keras_resnets.ResNet18(**SMALL), {"encoder.weight": np.zeros((3, 3))})
 
 
 @pytest.mark.parametrize("name", ["conv1.weight_g", "layer1.0.se_gain.alpha", "epoch", "layer2.0.aa.filt"])
 def test_tensors_that_no_layer_takes_are_named(name):
     tensors = {**state_dict("torchvision_resnet18"), name: np.zeros(3, "float32")}
-    with pytest.raises(ArgumentError, match=f"left over: {name}. The file holds a variant of torchvision's ResNet"):
+    with pytest.raises(ArgumentError, match=f"left over: {name}. The file holds .* or a variant that is not"):
         load_torch(keras_resnets.ResNet18(**SMALL), tensors)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["layer2.0.bn1.running_mean", "layer2.0.bn1.running_var", "bn1.weight", "bn1.bias", "fc.bias", "conv1.weight"],
+)
+def test_no_tensor_of_a_layer_may_be_missing(name):
+    tensors = state_dict("torchvision_resnet18")
+    del tensors[name]
+    with pytest.raises(
+        ArgumentError, match="(wrong shape|missing): .* Either the builder's arguments are not the file's"
+    ):
+        load_torch(keras_resnets.ResNet18(**SMALL), tensors)
+
+
+def test_what_is_no_state_dict():
+    with pytest.raises(
+        ArgumentError, match="state_dict is a str: pass a dict of arrays, or the path of a file to load_w"
+    ):
+        load_torch(keras_resnets.CifarResNet(8), "resnet18.safetensors")
 
 
 @pytest.mark.parametrize("value", [np.array(["x"] * 1000), np.array([None] * 1000)], ids=["text", "objects"])
@@ -202,8 +222,12 @@ def test_published_weights_without_a_network_say_what_to_do(monkeypatch, tmp_pat
     ):
         keras_resnets.ResNet50V1_5(weights="imagenet")
     for build in (keras_resnets.CifarResNet, keras_resnets.CifarPlainNet, keras_resnets.CifarResNetV2):
-        with pytest.raises(ArgumentError, match="weights='imagenet' is neither None, nor"):
+        with pytest.raises(ArgumentError, match="weights='imagenet' is no existing file"):
             build(8, weights="imagenet")
+    with pytest.raises(
+        ArgumentError, match='weights="imagenet" has 1000 classes, not 5: pass classes=1000, or include'
+    ):
+        keras_resnets.ResNet50(weights="imagenet", classes=5)
 
 
 def test_published_weights_come_from_the_caches_and_are_checked(tmp_path, in_new_process):
@@ -264,7 +288,7 @@ def test_preprocessing_of_published_weights(resnet18_file):
         keras_resnets.preprocess_input(images, "cifar_resnet20")
     with pytest.raises(ArgumentError, match="model 'resnet999' is unknown"):
         keras_resnets.preprocess_input(images, "resnet999", resnet18_file)
-    with pytest.raises(ArgumentError, match="weights='None' is neither None, nor"):
+    with pytest.raises(ArgumentError, match="weights='None' is no existing file"):
         keras_resnets.preprocess_input(images, "resnet18", None)
 
 
