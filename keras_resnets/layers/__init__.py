@@ -1,5 +1,7 @@
 """Keras layers that Keras does not have."""
 
 from keras_resnets.layers.padded_max_pooling import PaddedMaxPooling2D as PaddedMaxPooling2D
+from keras_resnets.layers.roi_align import RoIAlign as RoIAlign
+from keras_resnets.layers.roi_pooling import RoIPooling as RoIPooling
 from keras_resnets.layers.within_channel_normalization import WithinChannelNormalization as WithinChannelNormalization
 from keras_resnets.layers.zero_padded_shortcut import ZeroPaddedShortcut as ZeroPaddedShortcut

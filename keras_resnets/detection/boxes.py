@@ -1,0 +1,72 @@
+"""Arithmetic of boxes: float32 [x1, y1, x2, y2] in pixels, where the width is x2 - x1 (no "+1").
+
+Shapes: N and M boxes; leading dimensions (...) broadcast, usually B for the batch.
+"""
+
+import math
+
+import tensorflow as tf
+
+# Deltas of width and height are clamped to what makes 16 pixels 1,000, so that exp cannot overflow.
+LARGEST_LOG_SCALE = math.log(1000 / 16)
+NO_WEIGHTS = (1.0, 1.0, 1.0, 1.0)
+
+
+def areas(boxes):
+    """Returns the areas (...,) of boxes (..., 4); of boxes that end before they begin, 0."""
+    sizes = tf.maximum(boxes[..., 2:] - boxes[..., :2], 0.0)
+    return sizes[..., 0] * sizes[..., 1]
+
+
+def iou(boxes, others):
+    """Returns the intersections over unions (..., N, M) of boxes (..., N, 4) and others (..., M, 4); 0 for no area."""
+    boxes, others = boxes[..., :, tf.newaxis, :], others[..., tf.newaxis, :, :]
+    corners = [tf.maximum(boxes[..., :2], others[..., :2]), tf.minimum(boxes[..., 2:], others[..., 2:])]
+    intersections = areas(tf.concat(corners, axis=-1))
+    return tf.math.divide_no_nan(intersections, areas(boxes) + areas(others) - intersections)
+
+
+def encode(boxes, references, weights=NO_WEIGHTS):
+    """Returns what `decode` turns references into boxes with (R-CNN, arXiv 1311.2524, appendix C).
+
+    Args:
+        boxes: (..., 4), of positive size; what is encoded for other boxes is finite and means nothing.
+        references: (..., 4), anchors or proposals of positive size.
+        weights: factors of the four deltas: the inverse of their standard deviations.
+
+    Returns:
+        (..., 4) float32: shifts of the centre in sizes of the reference, and logarithms of the change of size.
+    """
+    centers, sizes = _centers_and_sizes(references)
+    target_centers, target_sizes = _centers_and_sizes(boxes)
+    deltas = [(target_centers - centers) / sizes, tf.math.log(target_sizes / sizes)]
+    return tf.concat(deltas, axis=-1) * tf.constant(weights)
+
+
+def decode(deltas, references, weights=NO_WEIGHTS):
+    """Returns the boxes (..., 4) that deltas (..., 4) make of references (..., 4)."""
+    deltas = tf.cast(deltas, tf.float32) / tf.constant(weights)
+    sizes = references[..., 2:] - references[..., :2]
+    centers = references[..., :2] + sizes / 2
+    centers = centers + deltas[..., :2] * sizes
+    sizes = sizes * tf.exp(tf.minimum(deltas[..., 2:], LARGEST_LOG_SCALE))
+    return tf.concat([centers - sizes / 2, centers + sizes / 2], axis=-1)
+
+
+def clip(boxes, image_shapes):
+    """Returns boxes (B, N, 4) without what is outside of their images, of height and width (B, 2)."""
+    limits = tf.cast(tf.reverse(image_shapes, axis=[-1]), tf.float32)[..., tf.newaxis, :]
+    limits = tf.concat([limits, limits], axis=-1)
+    return tf.maximum(tf.minimum(boxes, limits), 0.0)
+
+
+def inside(boxes, image_shapes):
+    """Returns whether boxes (B, N, 4), or (N, 4) for all images, lie in their images: (B, N)."""
+    limits = tf.cast(tf.reverse(image_shapes, axis=[-1]), tf.float32)[..., tf.newaxis, :]
+    return tf.reduce_all((boxes[..., :2] >= 0) & (boxes[..., 2:] <= limits), axis=-1)
+
+
+def _centers_and_sizes(boxes):
+    """Centres and sizes (..., 2); a size of 0 counts as the smallest positive number, so that logarithms exist."""
+    sizes = boxes[..., 2:] - boxes[..., :2]
+    return boxes[..., :2] + sizes / 2, tf.maximum(sizes, 1e-6)

@@ -1,0 +1,70 @@
+"""Region features by bilinear interpolation, from matrix products."""
+
+import keras
+import tensorflow as tf
+
+from keras_resnets.errors import ArgumentError
+
+
+@keras.saving.register_keras_serializable(package="keras_resnets")
+class RoIAlign(keras.layers.Layer):
+    """The mean of bilinear samples in each bin of each region (Mask R-CNN, arXiv 1703.06870, section 3).
+
+    Each bin has `sampling_ratio` x `sampling_ratio` samples at regular places. A sample up to one cell outside of the
+    map has the value at its border, one further outside is 0, as in torchvision. Interpolation and mean are linear and
+    separable: the layer multiplies the map by a matrix for the rows and one for the columns of each bin, which
+    compiles under XLA and suits TPUs. Coordinates get no gradient.
+
+    Input: `features` (B, H, W, C) of a floating dtype, H and W known; `rois` (B, R, 4) float32, [x1, y1, x2, y2] in
+    pixels of the image. Output: (B, R, P, P, C) of the features' dtype.
+
+    Args:
+        pool_size: P, bins on each side.
+        stride: pixels of the image for one cell of the map.
+        sampling_ratio: samples on each side of a bin.
+        aligned: whether cell i is a point at i + 1/2 (as in detectron2); otherwise at i, and regions have at least one
+            cell.
+
+    Raises:
+        ArgumentError: (a ValueError) when called on features whose height or width is unknown.
+    """
+
+    def __init__(self, pool_size, stride, sampling_ratio=2, aligned=True, **kwargs):
+        # A layer would cast the regions to the compute dtype: bfloat16 has no 1,001.
+        super().__init__(autocast=False, **kwargs)
+        self.pool_size = pool_size
+        self.stride = stride
+        self.sampling_ratio = sampling_ratio
+        self.aligned = aligned
+
+    def build(self, features_shape, rois_shape=None):
+        if None in features_shape[1:3]:
+            raise ArgumentError(f"features has the shape {features_shape}: its height and width must be known.")
+
+    def call(self, features, rois):
+        height, width = features.shape[1:3]
+        rois = tf.stop_gradient(tf.cast(rois, tf.float32))
+        rows = tf.cast(self._weights(rois[..., 1], rois[..., 3], height), features.dtype)
+        columns = tf.cast(self._weights(rois[..., 0], rois[..., 2], width), features.dtype)
+        by_row = tf.einsum("brph,bhwc->brpwc", rows, features)
+        return tf.einsum("brqw,brpwc->brpqc", columns, by_row)
+
+    def _weights(self, low, high, size):
+        """Returns (B, R, P, size): how much each cell counts for a bin, along one side."""
+        low, high = low / self.stride, high / self.stride
+        length = high - low if self.aligned else tf.maximum(high - low, 1.0)
+        samples = self.pool_size * self.sampling_ratio
+        places = (tf.range(samples, dtype=tf.float32) + 0.5) / samples
+        centers = low[..., tf.newaxis] + length[..., tf.newaxis] * places - (0.5 if self.aligned else 0.0)
+        inside = (centers >= -1) & (centers <= size)
+        distance = tf.abs(tf.clip_by_value(centers, 0, size - 1)[..., tf.newaxis] - tf.range(size, dtype=tf.float32))
+        weights = tf.maximum(1 - distance, 0) * tf.cast(inside, tf.float32)[..., tf.newaxis]
+        batch, regions = tf.shape(low)[0], low.shape[1] or tf.shape(low)[1]
+        return tf.reduce_mean(tf.reshape(weights, [batch, regions, self.pool_size, self.sampling_ratio, size]), axis=3)
+
+    def compute_output_shape(self, features_shape, rois_shape):
+        return (*rois_shape[:2], self.pool_size, self.pool_size, features_shape[-1])
+
+    def get_config(self):
+        arguments = ("pool_size", "stride", "sampling_ratio", "aligned")
+        return {**super().get_config(), **{name: getattr(self, name) for name in arguments}}
