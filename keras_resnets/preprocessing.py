@@ -108,7 +108,7 @@ def preprocess_input(images, net, weights="imagenet"):
     Raises:
         ArgumentError: (a ValueError) if there are no such weights, or they do not tell.
     """
-    find(net)
+    find(net)  # An unknown name is an error, also with a path.
     normalization = normalization_of(net, weights)
     if normalization is None:
         raise ArgumentError(

@@ -12,7 +12,7 @@ from absl import flags
 
 import keras_resnets
 from keras_resnets import ArgumentError
-from keras_resnets.models.registry import NETS, find
+from keras_resnets.models.registry import find, names
 from keras_resnets.weights.published import PUBLISHED
 from trainers import cli
 
@@ -58,11 +58,6 @@ def builder(name):
     if isinstance(build, functools.partial):  # of a family, with its depth
         return f"{build.func.__name__}({build.args[0]})"
     return build.__name__
-
-
-def names():
-    """Returns the names of all nets in the order of the registry, by family."""
-    return [f"{family}{depth}" for family, net in NETS.items() for depth in net.depths or [""]]
 
 
 def table(text):

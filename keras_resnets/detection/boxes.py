@@ -9,6 +9,7 @@ import tensorflow as tf
 
 # Deltas of width and height are clamped to what makes 16 pixels 1,000, so that exp cannot overflow.
 LARGEST_LOG_SCALE = math.log(1000 / 16)
+SMALLEST = 1e-6  # what the side of an empty box counts as where a logarithm is taken
 NO_WEIGHTS = (1.0, 1.0, 1.0, 1.0)
 
 
@@ -39,6 +40,7 @@ def encode(boxes, references, weights=NO_WEIGHTS):
     """
     centers, sizes = _centers_and_sizes(references)
     target_centers, target_sizes = _centers_and_sizes(boxes)
+    sizes, target_sizes = tf.maximum(sizes, SMALLEST), tf.maximum(target_sizes, SMALLEST)
     deltas = [(target_centers - centers) / sizes, tf.math.log(target_sizes / sizes)]
     return tf.concat(deltas, axis=-1) * tf.constant(weights)
 
@@ -46,8 +48,7 @@ def encode(boxes, references, weights=NO_WEIGHTS):
 def decode(deltas, references, weights=NO_WEIGHTS):
     """Returns the boxes (..., 4) that deltas (..., 4) make of references (..., 4)."""
     deltas = tf.cast(deltas, tf.float32) / tf.constant(weights)
-    sizes = references[..., 2:] - references[..., :2]
-    centers = references[..., :2] + sizes / 2
+    centers, sizes = _centers_and_sizes(references)
     centers = centers + deltas[..., :2] * sizes
     sizes = sizes * tf.exp(tf.minimum(deltas[..., 2:], LARGEST_LOG_SCALE))
     return tf.concat([centers - sizes / 2, centers + sizes / 2], axis=-1)
@@ -55,18 +56,20 @@ def decode(deltas, references, weights=NO_WEIGHTS):
 
 def clip(boxes, image_shapes):
     """Returns boxes (B, N, 4) without what is outside of their images, of height and width (B, 2)."""
-    limits = tf.cast(tf.reverse(image_shapes, axis=[-1]), tf.float32)[..., tf.newaxis, :]
-    limits = tf.concat([limits, limits], axis=-1)
-    return tf.maximum(tf.minimum(boxes, limits), 0.0)
+    limits = _limits(image_shapes)
+    return tf.maximum(tf.minimum(boxes, tf.concat([limits, limits], axis=-1)), 0.0)
 
 
 def inside(boxes, image_shapes):
     """Returns whether boxes (B, N, 4), or (N, 4) for all images, lie in their images: (B, N)."""
-    limits = tf.cast(tf.reverse(image_shapes, axis=[-1]), tf.float32)[..., tf.newaxis, :]
-    return tf.reduce_all((boxes[..., :2] >= 0) & (boxes[..., 2:] <= limits), axis=-1)
+    return tf.reduce_all((boxes[..., :2] >= 0) & (boxes[..., 2:] <= _limits(image_shapes)), axis=-1)
+
+
+def _limits(image_shapes):
+    """The largest x and y (B, 1, 2) float32 of images of height and width (B, 2)."""
+    return tf.cast(tf.reverse(image_shapes, axis=[-1]), tf.float32)[..., tf.newaxis, :]
 
 
 def _centers_and_sizes(boxes):
-    """Centres and sizes (..., 2); a size of 0 counts as the smallest positive number, so that logarithms exist."""
     sizes = boxes[..., 2:] - boxes[..., :2]
-    return boxes[..., :2] + sizes / 2, tf.maximum(sizes, 1e-6)
+    return boxes[..., :2] + sizes / 2, sizes

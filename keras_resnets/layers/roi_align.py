@@ -3,11 +3,11 @@
 import keras
 import tensorflow as tf
 
-from keras_resnets.errors import ArgumentError
+from keras_resnets.layers.region_layer import RegionLayer
 
 
 @keras.saving.register_keras_serializable(package="keras_resnets")
-class RoIAlign(keras.layers.Layer):
+class RoIAlign(RegionLayer):
     """The mean of bilinear samples in each bin of each region (Mask R-CNN, arXiv 1703.06870, section 3).
 
     Each bin has `sampling_ratio` x `sampling_ratio` samples at regular places. A sample up to one cell outside of the
@@ -30,20 +30,12 @@ class RoIAlign(keras.layers.Layer):
     """
 
     def __init__(self, pool_size, stride, sampling_ratio=2, aligned=True, **kwargs):
-        # A layer would cast the regions to the compute dtype: bfloat16 has no 1,001.
-        super().__init__(autocast=False, **kwargs)
-        self.pool_size = pool_size
-        self.stride = stride
+        super().__init__(pool_size, stride, **kwargs)
         self.sampling_ratio = sampling_ratio
         self.aligned = aligned
 
-    def build(self, features_shape, rois_shape=None):
-        if None in features_shape[1:3]:
-            raise ArgumentError(f"features has the shape {features_shape}: its height and width must be known.")
-
-    def call(self, features, rois):
+    def pool(self, features, rois):
         height, width = features.shape[1:3]
-        rois = tf.stop_gradient(tf.cast(rois, tf.float32))
         rows = tf.cast(self._weights(rois[..., 1], rois[..., 3], height), features.dtype)
         columns = tf.cast(self._weights(rois[..., 0], rois[..., 2], width), features.dtype)
         by_row = tf.einsum("brph,bhwc->brpwc", rows, features)
@@ -62,9 +54,5 @@ class RoIAlign(keras.layers.Layer):
         batch, regions = tf.shape(low)[0], low.shape[1] or tf.shape(low)[1]
         return tf.reduce_mean(tf.reshape(weights, [batch, regions, self.pool_size, self.sampling_ratio, size]), axis=3)
 
-    def compute_output_shape(self, features_shape, rois_shape):
-        return (*rois_shape[:2], self.pool_size, self.pool_size, features_shape[-1])
-
     def get_config(self):
-        arguments = ("pool_size", "stride", "sampling_ratio", "aligned")
-        return {**super().get_config(), **{name: getattr(self, name) for name in arguments}}
+        return {**super().get_config(), "sampling_ratio": self.sampling_ratio, "aligned": self.aligned}

@@ -3,13 +3,13 @@
 import keras
 import tensorflow as tf
 
-from keras_resnets.errors import ArgumentError
+from keras_resnets.layers.region_layer import RegionLayer
 
 SHORT = 16  # cells of a bin that are always possible, however small the map is
 
 
 @keras.saving.register_keras_serializable(package="keras_resnets")
-class RoIPooling(keras.layers.Layer):
+class RoIPooling(RegionLayer):
     """The largest value in each bin of each region (Fast R-CNN, arXiv 1504.08083, section 2.1), exactly as Caffe's.
 
     A region's corners are divided by the stride and rounded, halves away from zero; it spans both and has at least one
@@ -32,19 +32,8 @@ class RoIPooling(keras.layers.Layer):
         ArgumentError: (a ValueError) when called on features whose height or width is unknown.
     """
 
-    def __init__(self, pool_size, stride, **kwargs):
-        # A layer would cast the regions to the compute dtype: bfloat16 has no 1,001.
-        super().__init__(autocast=False, **kwargs)
-        self.pool_size = pool_size
-        self.stride = stride
-
-    def build(self, features_shape, rois_shape=None):
-        if None in features_shape[1:3]:
-            raise ArgumentError(f"features has the shape {features_shape}: its height and width must be known.")
-
-    def call(self, features, rois):
+    def pool(self, features, rois):
         height, width = features.shape[1:3]
-        rois = tf.stop_gradient(tf.cast(rois, tf.float32))
         x, column_level, no_columns = self._spans(rois[..., 0], rois[..., 2], width)
         y, row_level, no_rows = self._spans(rois[..., 1], rois[..., 3], height)
         levels = [self._levels(size) for size in (height, width)]
@@ -87,12 +76,6 @@ class RoIPooling(keras.layers.Layer):
 
     def _longest(self, size):
         return max(2 * size + 1, SHORT * self.pool_size)
-
-    def compute_output_shape(self, features_shape, rois_shape):
-        return (*rois_shape[:2], self.pool_size, self.pool_size, features_shape[-1])
-
-    def get_config(self):
-        return {**super().get_config(), "pool_size": self.pool_size, "stride": self.stride}
 
 
 def _round(x):

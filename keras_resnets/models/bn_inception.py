@@ -6,7 +6,6 @@
 from keras_resnets.models.image_model import check_dropout, image_model
 from keras_resnets.models.inception import Inception, pooled_with_dropout
 from keras_resnets.models.inception import pooling as pool
-from keras_resnets.models.naming import named
 from keras_resnets.weights.published import resolve
 
 
@@ -67,10 +66,8 @@ def BNInception(
     net = Inception()
 
     def trunk(x):
-        x = named(net.sequence(x, ["7x7,64/2"], "conv1")[0], "conv1_out")
-        x = pool(x, "max/2", "conv1")
-        x = named(net.sequence(x, ["1x1,64", "3x3,192"], "conv2")[0], "conv2_out")
-        x = pool(x, "max/2", "conv2")
+        x = pool(net.stem(x, ["7x7,64/2"], "conv1"), "max/2", "conv1")
+        x = pool(net.stem(x, ["1x1,64", "3x3,192"], "conv2"), "max/2", "conv2")
         for stage, blocks in STAGES.items():
             x = net.stage(x, blocks, stage)
         return x
@@ -86,7 +83,6 @@ def BNInception(
         classifier_activation=classifier_activation,
         name=name,
         default_size=224,
-        default_classes=1000,
         minimum_size=32,
         head=pooled_with_dropout(dropout_rate),
     )

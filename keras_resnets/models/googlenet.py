@@ -8,7 +8,6 @@ import keras
 from keras_resnets.models.caffe_pooling import caffe_max_pooling
 from keras_resnets.models.image_model import check_dropout, image_model
 from keras_resnets.models.inception import Inception, pooled_with_dropout
-from keras_resnets.models.naming import named
 from keras_resnets.weights.published import resolve
 
 # Filters as in table 1: 1x1; 3x3 reduce, 3x3; 5x5 reduce, 5x5; after the pooling.
@@ -63,9 +62,8 @@ def GoogLeNet(
 
     def trunk(x):
         x = keras.layers.ZeroPadding2D(3, name="conv1_pad")(x)
-        x = named(net.sequence(x, ["7x7,64/2 V"], "conv1")[0], "conv1_out")
-        x = caffe_max_pooling(x, 3, "pool1")
-        x = named(net.sequence(x, ["1x1,64", "3x3,192"], "conv2")[0], "conv2_out")
+        x = caffe_max_pooling(net.stem(x, ["7x7,64/2 V"], "conv1"), 3, "pool1")
+        x = net.stem(x, ["1x1,64", "3x3,192"], "conv2")
         for stage, pool_size in zip(STAGES, (3, 3, 2)):
             x = caffe_max_pooling(x, pool_size, f"pool{int(stage[-1]) - 1}")
             x = net.stage(x, [_branches(*filters) for filters in STAGES[stage]], stage)
@@ -82,7 +80,6 @@ def GoogLeNet(
         classifier_activation=classifier_activation,
         name=name,
         default_size=224,
-        default_classes=1000,
         minimum_size=32,
         head=pooled_with_dropout(dropout_rate),
     )

@@ -27,8 +27,8 @@ def image_model(
     classifier_activation,
     name,
     default_size,
-    default_classes,
     minimum_size,
+    default_classes=1000,
     head=global_average,
     fixed_size=False,
     extend=None,
@@ -39,8 +39,8 @@ def image_model(
         trunk: function from the image tensor (B, H, W, C) to the last feature map.
         include_top ... name: as in `keras_resnets.ResNet`.
         default_size: side of the input when `input_shape` is None and the classifier is included.
-        default_classes: the default of `classes`, to tell whether it was given.
         minimum_size: smallest side of an image, in pixels, so that the last map has one pixel.
+        default_classes: the default of `classes`, to tell whether it was given.
         head: function from the last feature map to the classifier's input (B, F).
         fixed_size: whether the classifier needs height and width to be given.
         extend: function from the model to one with more outputs, or None.

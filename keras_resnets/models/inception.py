@@ -63,6 +63,11 @@ class Inception:
             x = pooling(x, step, name) if POOLING.fullmatch(step) else self.convolution(x, step, name)
         return [x]
 
+    def stem(self, x, steps, name):
+        """Applies steps without a split; the output is called `{name}_out`."""
+        (x,) = self.sequence(x, steps, name)
+        return named(x, f"{name}_out")
+
     def block(self, x, branches, name, output=None):
         """Concatenates the branches.
 

@@ -58,9 +58,8 @@ class Layout:
 
 def _short_stem(net, x):
     """Figure 14, from 299x299 to 71x71x192; TF-slim's Inception-ResNet-v2 has it, too."""
-    x = named(net.sequence(x, STEM, "conv1")[0], "conv1_out")
-    x = pool(x, "max/2 V", "conv1")
-    return named(net.sequence(x, ["1x1,80", "3x3,192 V"], "conv2")[0], "conv2_out")
+    x = pool(net.stem(x, STEM, "conv1"), "max/2 V", "conv1")
+    return net.stem(x, ["1x1,80", "3x3,192 V"], "conv2")
 
 
 def _reduction_b(first, second, third):
@@ -190,7 +189,6 @@ def InceptionResNetV1(
         classifier_activation=classifier_activation,
         name=name,
         default_size=299,
-        default_classes=1000,
         minimum_size=75,
         head=pooled_with_dropout(dropout_rate),
     )
@@ -247,7 +245,6 @@ def InceptionResNetV2(
         classifier_activation=classifier_activation,
         name=name or names[layout],
         default_size=299,
-        default_classes=1000,
         minimum_size=75,
         head=pooled_with_dropout(dropout_rate),
         extend=auxiliary_classifier(include_top, classes, classifier_activation) if auxiliary_head else None,

@@ -6,7 +6,6 @@
 from keras_resnets.models.image_model import image_model
 from keras_resnets.models.inception import Inception
 from keras_resnets.models.inception import pooling as pool
-from keras_resnets.models.naming import named
 from keras_resnets.weights.published import resolve
 
 
@@ -71,10 +70,8 @@ def InceptionV3(
     net = Inception(gamma=False)
 
     def trunk(x):
-        x = net.sequence(x, ["3x3,32/2 V", "3x3,32 V", "3x3,64"], "conv1")[0]
-        x = pool(named(x, "conv1_out"), "max/2 V", "conv1")
-        x = net.sequence(x, ["1x1,80 V", "3x3,192 V"], "conv2")[0]
-        x = pool(named(x, "conv2_out"), "max/2 V", "conv2")
+        x = pool(net.stem(x, ["3x3,32/2 V", "3x3,32 V", "3x3,64"], "conv1"), "max/2 V", "conv1")
+        x = pool(net.stem(x, ["1x1,80 V", "3x3,192 V"], "conv2"), "max/2 V", "conv2")
         for stage, blocks in STAGES.items():
             x = net.stage(x, blocks, stage)
         return x
@@ -90,6 +87,5 @@ def InceptionV3(
         classifier_activation=classifier_activation,
         name=name,
         default_size=299,
-        default_classes=1000,
         minimum_size=75,
     )

@@ -8,7 +8,6 @@ import keras
 from keras_resnets.errors import ArgumentError
 from keras_resnets.models.image_model import check_dropout, classifier, image_model
 from keras_resnets.models.inception import Inception, pooled_with_dropout
-from keras_resnets.models.naming import named
 from keras_resnets.weights.published import resolve
 
 STEM = ["3x3,32/2 V", "3x3,32 V", "3x3,64"]
@@ -47,8 +46,7 @@ def reduction_a(k, l, m, n):  # noqa: E741, the letters of the table
 
 def stem(net, x):
     """Figure 3, from 299x299 to 71x71x192, also of Inception-ResNet-v2; the next block begins with `STEM_35X35`."""
-    x = net.sequence(x, STEM, "conv1")[0]
-    x = named(x, "conv1_out")
+    x = net.stem(x, STEM, "conv1")
     return net.stage(x, [STEM_73X73, STEM_71X71], "conv2")
 
 
@@ -102,7 +100,6 @@ def InceptionV4(
         classifier_activation=classifier_activation,
         name=name,
         default_size=299,
-        default_classes=1000,
         minimum_size=75,
         head=pooled_with_dropout(dropout_rate),
         extend=auxiliary_classifier(include_top, classes, classifier_activation) if auxiliary_head else None,

@@ -76,9 +76,14 @@ NETS = {
 }
 
 
+def names():
+    """Returns the names of all nets, by family; of the CIFAR nets, the papers' depths."""
+    return [f"{family}{depth}" for family, net in NETS.items() for depth in net.depths or [""]]
+
+
 def list_models():
     """Returns the names that `create_model` takes, as a sorted list; of the CIFAR nets, the papers' depths."""
-    return sorted(f"{name}{depth}" for name, net in NETS.items() for depth in net.depths or [""])
+    return sorted(names())
 
 
 def find(name):

@@ -162,7 +162,7 @@ class Unit:
             )
 
     def _check_argument_of(self, argument, shortcuts):
-        value, default = getattr(self, argument), type(self).__dataclass_fields__[argument].default
+        value, default = getattr(self, argument), getattr(type(self), argument)
         if not isinstance(value, numbers.Real) or not math.isfinite(value):
             raise ArgumentError(f"{argument}={value!r} must be a finite number.")
         if value != default and self.shortcut not in shortcuts:

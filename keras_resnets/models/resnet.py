@@ -95,7 +95,6 @@ def ResNet(
         classifier_activation=classifier_activation,
         name=name,
         default_size=224,
-        default_classes=1000,
         minimum_size=2 ** (len(block_counts) + 1),
     )
 

@@ -73,7 +73,6 @@ def ZFNet(
         classifier_activation=classifier_activation,
         name=name,
         default_size=224,
-        default_classes=1000,
         minimum_size=47,
         head=fully_connected(dropout_rate),
         fixed_size=True,

@@ -10,7 +10,7 @@ UNKNOWN = (
     "Either the builder's arguments are not the file's, or it is damaged, or a variant that is not in this package."
 )
 # What only the classifier needs, and what only training does.
-HEAD = re.compile(r"predictions|fc\d(_dropout)?|dropout")
+HEAD = re.compile(r"predictions|fc\d(_dropout)?")
 AUXILIARY = re.compile(r"auxiliary_.*")
 
 

@@ -7,7 +7,8 @@ import pytest
 
 import keras_resnets
 from keras_resnets import ArgumentError
-from trainers.models import HEAD, names, row, table
+from keras_resnets.models.registry import names
+from trainers.models import HEAD, row, table
 
 README = pathlib.Path(__file__).parents[2] / "README.md"
 

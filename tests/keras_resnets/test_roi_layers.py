@@ -1,16 +1,13 @@
 """RoI pooling and RoI align against torchvision 0.29.1, whose outputs and gradients are stored in `references`."""
 
-import pathlib
-
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from torch_tensors import REFERENCES
 
 from keras_resnets import ArgumentError
 from keras_resnets.layers import RoIAlign, RoIPooling
-
-REFERENCES = pathlib.Path(__file__).parent / "references"
 
 
 def batched(reference):

@@ -9,7 +9,7 @@ import ml_dtypes  # noqa: F401, gives NumPy bfloat16
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
-from torch_tensors import state_dict
+from torch_tensors import shapes, state_dict, tensor
 
 import keras_resnets
 from keras_resnets import ArgumentError
@@ -133,7 +133,8 @@ def test_remedies_for_other_shapes(arguments, message):
 
 def vgg16_state_dict():
     """The tensors of a VGG-16 of seven classes."""
-    return {name: value for name, value in state_dict("torchvision_vgg16").items() if name.startswith("features")} | {
+    features = {n: tensor(n, shape) for n, shape in shapes("torchvision_vgg16").items() if n.startswith("features")}
+    return features | {
         "classifier.0.weight": np.zeros((4096, 512 * 49), "float32"),
         "classifier.0.bias": np.zeros(4096, "float32"),
         "classifier.3.weight": np.zeros((4096, 4096), "float32"),

@@ -56,7 +56,11 @@ def assert_same_outputs(ours, theirs, size=64):
 
 @pytest.mark.parametrize(
     "name, form",
-    [*(("ResNet50", form) for form in FORMS), ("ResNet101", legacy_weights), ("ResNet152", keras3_weights)],
+    [
+        *(("ResNet50", form) for form in FORMS),
+        ("ResNet101", legacy_weights),
+        pytest.param("ResNet152", keras3_weights, marks=pytest.mark.slow),
+    ],
 )
 def test_keras_applications_outputs(name, form, tmp_path, randomize):
     reference = theirs(name, randomize)
@@ -215,8 +219,11 @@ def test_nets_whose_tensors_all_fit_are_told_apart(form, saved, asked, message, 
     [
         lambda **a: keras_resnets.ResNetV2((1, 1), (8, 16), **a),
         keras_resnets.ZFNet,
-        keras_resnets.InceptionResNetV1,
-        lambda **a: keras_resnets.InceptionResNetV2(auxiliary_head=True, **(a | {"input_shape": (139, 139, 3)})),
+        pytest.param(keras_resnets.InceptionResNetV1, marks=pytest.mark.slow),
+        pytest.param(
+            lambda **a: keras_resnets.InceptionResNetV2(auxiliary_head=True, **(a | {"input_shape": (139, 139, 3)})),
+            marks=pytest.mark.slow,
+        ),
         lambda **a: keras_resnets.CifarResNet(8, shortcut="exclusive_gating", **a),
     ],
     ids=["ResNetV2", "ZFNet", "InceptionResNetV1", "InceptionResNetV2", "CifarResNet"],
@@ -241,6 +248,7 @@ def test_nets_with_a_classifier_take_images_of_any_size(name):
         np.testing.assert_allclose(np.sum(model(np.ones((1, *size, 3))), axis=1), 1, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_an_auxiliary_head_is_for_training_only(tmp_path, randomize):
     arguments = {"input_shape": (139, 139, 3), "classes": 3}
     keras_resnets.InceptionV4(auxiliary_head=True, **arguments).save_weights(tmp_path / "aux.weights.h5")

@@ -1,17 +1,14 @@
 """Boxes, matching and sampling, against torchvision 0.29.1 where it has the same."""
 
-import pathlib
-
 import numpy as np
 import pytest
 import tensorflow as tf
+from torch_tensors import REFERENCES
 
 from keras_resnets.detection import boxes
 from keras_resnets.detection.losses import smooth_l1
 from keras_resnets.detection.matching import BACKGROUND, IGNORED, match
 from keras_resnets.detection.sampling import sample
-
-REFERENCES = pathlib.Path(__file__).parents[1] / "references"
 
 
 @pytest.mark.parametrize("name, weights", [("unit", (1.0, 1.0, 1.0, 1.0)), ("roi", (10.0, 10.0, 5.0, 5.0))])

@@ -1,0 +1,39 @@
+"""What the layers that cut regions out of a map have in common."""
+
+import keras
+import tensorflow as tf
+
+from keras_resnets.errors import ArgumentError
+
+
+class RegionLayer(keras.layers.Layer):
+    """A layer from `features` (B, H, W, C) and `rois` (B, R, 4) to (B, R, P, P, C).
+
+    Args:
+        pool_size: P, bins on each side.
+        stride: pixels of the image for one cell of the map.
+    """
+
+    def __init__(self, pool_size, stride, **kwargs):
+        # A layer would cast the regions to the compute dtype: bfloat16 has no 1,001.
+        super().__init__(autocast=False, **kwargs)
+        self.pool_size = pool_size
+        self.stride = stride
+
+    def build(self, features_shape, rois_shape=None):
+        if None in features_shape[1:3]:
+            raise ArgumentError(f"features has the shape {features_shape}: its height and width must be known.")
+
+    def call(self, features, rois):
+        # Proposals carry no gradient.
+        return self.pool(features, tf.stop_gradient(tf.cast(rois, tf.float32)))
+
+    def pool(self, features, rois):
+        """Returns (B, R, P, P, C) for float32 regions."""
+        raise NotImplementedError
+
+    def compute_output_shape(self, features_shape, rois_shape):
+        return (*rois_shape[:2], self.pool_size, self.pool_size, features_shape[-1])
+
+    def get_config(self):
+        return {**super().get_config(), "pool_size": self.pool_size, "stride": self.stride}
