@@ -1,1 +1,3 @@
 """Parts of two-stage detectors."""
+
+from keras_resnets.detection.options import Options as Options

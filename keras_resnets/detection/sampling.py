@@ -1,9 +1,11 @@
 """Balanced random samples of static size."""
 
+import functools
+
 import tensorflow as tf
 
 
-def sample(is_foreground, is_background, size, foreground_share, seed):
+def sample(is_foreground, is_background, size, foreground_share, seeds):
     """Chooses candidates at random, foreground up to a share, then background up to the size.
 
     Args:
@@ -11,13 +13,15 @@ def sample(is_foreground, is_background, size, foreground_share, seed):
         is_background: (B, N) bool.
         size: number of candidates to choose in each image.
         foreground_share: largest part of them that is foreground, in [0, 1].
-        seed: (2,) int32, of a stateless random number.
+        seeds: (B, 2) integers, of each image's stateless random numbers: what is chosen does not depend on the batch.
 
     Returns:
         Indices (B, K) int32 with K = min(size, N), foreground first; and (B, K) bool, whether each counts: there may be
         fewer candidates than K.
     """
-    priorities = tf.random.stateless_uniform(tf.shape(is_foreground), seed)
+    count = tf.shape(is_foreground)[1]
+    draw = functools.partial(tf.random.stateless_uniform, [count])
+    priorities = tf.map_fn(draw, seeds, fn_output_signature=tf.TensorSpec([is_foreground.shape[1]], tf.float32))
     foreground = _at_most(is_foreground, priorities, int(size * foreground_share))
     left = size - tf.reduce_sum(tf.cast(foreground, tf.int32), axis=1, keepdims=True)
     background = _at_most(is_background & ~is_foreground, priorities, left)

@@ -3,6 +3,8 @@
 62,357,608 parameters; top-1 / top-5 error of SPPnet's re-implementation, ten crops: 35.99 / 14.76.
 """
 
+import dataclasses
+
 import keras
 
 from keras_resnets.layers.within_channel_normalization import WithinChannelNormalization
@@ -11,7 +13,19 @@ from keras_resnets.models.fully_connected import fully_connected
 from keras_resnets.models.image_model import check_dropout, image_model
 from keras_resnets.models.initializer import FanOutNormal
 from keras_resnets.models.naming import named
+from keras_resnets.models.residual import check_choice
 from keras_resnets.weights.published import resolve
+
+
+@dataclasses.dataclass(frozen=True)
+class Paddings:
+    """Zeros around the maps: of the first two convolutions, each, and of the poolings after them."""
+
+    convolutions: tuple[int, int]
+    pooling: int
+
+
+PADDINGS = {"sppnet": Paddings((1, 0), 0), "faster_rcnn": Paddings((3, 2), 1)}
 
 
 def ZFNet(
@@ -25,11 +39,12 @@ def ZFNet(
     name="zfnet",
     *,
     dropout_rate=0.5,
+    padding="sppnet",
 ):
     """ZF-5: five convolutions with biases and ReLUs, normalization within channels after the first two, fc6, fc7.
 
-    Padding and rounding are SPPnet's (py-faster-rcnn's trunk is padded otherwise): at 224x224 the maps are 110, 55, 26,
-    13 and (after the last pooling) 6 pixels wide. The layers `conv1_out` ... `conv5_out` are the convolutions' outputs
+    Padding and rounding are SPPnet's: at 224x224 the maps are 110, 55, 26, 13 and (after the last pooling) 6 pixels
+    wide. The layers `conv1_out` ... `conv5_out` are the convolutions' outputs
     (normalized, for the first two) before pooling. With the classifier, height and width must be given: its first layer
     is as large as the last map.
 
@@ -37,6 +52,8 @@ def ZFNet(
         include_top ... name: as in `keras_resnets.ResNet`; without the classifier, the last map is after pooling. At
             least 47x47.
         dropout_rate: share of the outputs of `fc6` and `fc7` that is dropped in training.
+        padding: "sppnet", or "faster_rcnn" for the trunk of py-faster-rcnn's detector, which is padded by 3, 1, 2 and 1
+            pixels in the first two convolutions and poolings.
 
     Returns:
         A `keras.Model` with output (B, classes), or as `pooling` says.
@@ -45,6 +62,8 @@ def ZFNet(
         ArgumentError: (a ValueError) for an argument that cannot work.
     """
     check_dropout(dropout_rate, include_top, default=0.5)
+    check_choice("padding", padding, [*PADDINGS])
+    paddings = PADDINGS[padding]
 
     def convolution(x, filters, kernel_size, name, strides=1, padding="same"):
         layer = keras.layers.Conv2D(
@@ -53,11 +72,12 @@ def ZFNet(
         return keras.layers.Activation("relu", name=f"{name}_relu")(layer(x))
 
     def trunk(x):
-        x = keras.layers.ZeroPadding2D(1, name="conv1_pad")(x)
-        x = convolution(x, 96, 7, "conv1", 2, "valid")
-        x = caffe_max_pooling(WithinChannelNormalization(name="conv1_out")(x), 3, "pool1")
-        x = convolution(x, 256, 5, "conv2", 2, "valid")
-        x = caffe_max_pooling(WithinChannelNormalization(name="conv2_out")(x), 3, "pool2")
+        for i, (filters, kernel_size) in enumerate([(96, 7), (256, 5)], 1):
+            if paddings.convolutions[i - 1]:
+                x = keras.layers.ZeroPadding2D(paddings.convolutions[i - 1], name=f"conv{i}_pad")(x)
+            x = convolution(x, filters, kernel_size, f"conv{i}", 2, "valid")
+            x = WithinChannelNormalization(name=f"conv{i}_out")(x)
+            x = caffe_max_pooling(x, 3, f"pool{i}", paddings.pooling)
         for i, filters in [(3, 384), (4, 384), (5, 256)]:
             x = named(convolution(x, filters, 3, f"conv{i}"), f"conv{i}_out")
         return caffe_max_pooling(x, 3, "pool5")

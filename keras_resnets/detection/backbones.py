@@ -1,0 +1,113 @@
+"""Classification nets as the two parts of a detector: a trunk for the image, and a network for each region."""
+
+import dataclasses
+import math
+import re
+
+import keras
+
+from keras_resnets.detection.heads import conv5_features, fc_features
+from keras_resnets.errors import ArgumentError
+from keras_resnets.models import registry
+from keras_resnets.models.nesting import leaf_layers
+
+CONV5_POOL_SIZE = 14  # conv5_1 has stride 2: its output has 7x7 cells
+FC_POOL_SIZES = {"vgg16": 7, "vgg19": 7, "zfnet": 6}
+PROBE = 512  # px, the side of an image that tells a trunk's stride
+
+
+def backbone_names():
+    """Returns the names that a detector's `backbone` can be."""
+    return [*(name for name in registry.names() if name.startswith("resnet")), *FC_POOL_SIZES]
+
+
+@dataclasses.dataclass(frozen=True)
+class Backbone:
+    """A net cut in two.
+
+    Attributes:
+        trunk: `keras.Model` from normalized images (B, H, W, 3) to features (B, h, w, C).
+        pooled: Keras tensor (N, P, P, C) of pooled features.
+        region_features: Keras tensor (N, F), made of it.
+        pool_size: the P that the net is made for.
+    """
+
+    trunk: keras.Model
+    pooled: keras.KerasTensor
+    region_features: keras.KerasTensor
+    pool_size: int
+
+    @property
+    def stride(self):
+        """Pixels of the image for one cell of the features, a power of two."""
+        height = self.trunk.compute_output_shape((1, PROBE, PROBE, 3))[1]
+        return 2 ** round(math.log2(PROBE / height))
+
+
+def make_backbone(backbone, dropout_rate=0.5):
+    """Cuts a net in two.
+
+    Args:
+        backbone: one of `backbone_names()`, or a net of this package without its classifier, whose last stage becomes
+            the network of regions.
+        dropout_rate: after fc6 and fc7.
+
+    Returns:
+        A `Backbone`.
+
+    Raises:
+        ArgumentError: (a ValueError) if there is no such net, or it cannot be cut.
+    """
+    if isinstance(backbone, keras.Model):
+        return _cut_before_last_stage(backbone)
+    if backbone not in backbone_names():
+        raise ArgumentError(
+            f"backbone={backbone!r} is unknown: use {', '.join(backbone_names())}, or a keras.Model of this package."
+        )
+    if backbone in FC_POOL_SIZES:
+        return _cut_before_last_pooling(backbone, dropout_rate)
+    return _cut_before_last_stage(registry.create_model(backbone, include_top=False))
+
+
+def _cut_before_last_stage(net):
+    """conv1 to conv4 for the image, conv5 for its regions (arXiv 1512.03385, appendix A)."""
+    stages = [layer.name for layer in net.layers if re.fullmatch(r"conv\d+_out", layer.name)]
+    if len(stages) < 2 or len(net.output.shape) != 4:
+        raise ArgumentError(
+            f"backbone={net.name}, with the stages {', '.join(stages) or 'none'} and the output {net.output.shape}, "
+            "cannot be cut before its last stage: pass a residual net with include_top=False."
+        )
+    features = net.get_layer(stages[-2]).output
+    return Backbone(
+        keras.Model(net.input, features, name="trunk"), features, conv5_features(net.output), CONV5_POOL_SIZE
+    )
+
+
+def _cut_before_last_pooling(name, dropout_rate):
+    """All convolutions for the image, fc6 and fc7 for its regions, whose pooling takes the place of the last one."""
+    padding = {"padding": "faster_rcnn"} if name == "zfnet" else {}
+    net = registry.create_model(name, include_top=False, **padding)
+    features = net.get_layer("conv5_out").output
+    pool_size = FC_POOL_SIZES[name]
+    pooled = keras.Input((pool_size, pool_size, features.shape[-1]))
+    return Backbone(
+        keras.Model(net.input, features, name="trunk"), pooled, fc_features(pooled, dropout_rate), pool_size
+    )
+
+
+def load_backbone(detector, name, weights):
+    """Gives a detector the weights of the classification net that it is made from.
+
+    Args:
+        detector: a `keras.Model` with that net's layers; those that the net does not have stay as they are.
+        name: the net's name in the registry.
+        weights: "imagenet", or the path of a file.
+
+    Raises:
+        ArgumentError: (a ValueError) if the weights do not fit the net.
+    """
+    net = registry.create_model(name, include_top=name in FC_POOL_SIZES, weights=weights)
+    sources = {layer.name: layer for layer in net.layers if layer.weights}
+    for layer in leaf_layers(detector):
+        if layer.name in sources:
+            layer.set_weights(sources[layer.name].get_weights())

@@ -1,0 +1,232 @@
+"""Faster R-CNN (Ren et al., 2015; arXiv 1506.01497) on VGG, ZF and, as in arXiv 1512.03385, residual nets.
+
+Shapes: B images on canvases of H x W pixels, R regions of an image, K classes, D detections, G objects; boxes are
+float32 [x1, y1, x2, y2] in pixels of the canvas, where the width is x2 - x1.
+"""
+
+import dataclasses
+import numbers
+
+import keras
+import tensorflow as tf
+
+from keras_resnets.detection.backbones import load_backbone, make_backbone
+from keras_resnets.detection.heads import region_network
+from keras_resnets.detection.options import make_options
+from keras_resnets.detection.regions import region_losses, sample_regions
+from keras_resnets.detection.rpn import region_proposal_network, rpn_losses
+from keras_resnets.errors import ArgumentError
+from keras_resnets.layers.anchor_generator import AnchorGenerator
+from keras_resnets.layers.detections import Detections
+from keras_resnets.layers.image_normalization import ImageNormalization
+from keras_resnets.layers.proposals import Proposals
+from keras_resnets.layers.region_layer import RegionLayer
+from keras_resnets.layers.roi_align import RoIAlign
+from keras_resnets.layers.roi_pooling import RoIPooling
+from keras_resnets.models.nesting import leaf_layers
+from keras_resnets.weights.family import TORCH
+from keras_resnets.weights.published import normalization_of
+
+ROI_POOLING = {"max": RoIPooling, "align": RoIAlign}
+
+
+@keras.saving.register_keras_serializable(package="keras_resnets")
+class FasterRCNN(keras.Model):
+    """A two-stage detector, trained in one piece (the paper's approximate joint training).
+
+    The trunk's features are shared: a region proposal network finds regions in them, and each region's pooled features
+    go through the head: conv5 of a residual net (on 14x14 bins, with its stride of 2), or fc6 and fc7 of VGG and ZF.
+    Proposals carry no gradient.
+
+    Input: a dict of `images` (B, H, W, 3) RGB, 0..255, any number type, H and W known, and `image_shapes` (B, 2) int32,
+    the height and width of the image in the top left corner of each canvas; the rest does not matter.
+    Output: a dict of `boxes` (B, D, 4), `scores` (B, D) float32, `classes` (B, D) int32, -1 for padding, and
+    `num_detections` (B,) int32: see `keras_resnets.layers.Detections`.
+
+    It is trained by `model.compile(optimizer)` and `model.fit` on pairs of that input and a dict of `boxes` (B, G, 4)
+    and `classes` (B, G), both padded with -1; or by `training_losses` in a loop of one's own.
+
+    Attributes:
+        trunk: `keras.Model` from normalized images to features (B, h, w, C).
+        rpn: `keras.Model` from features to logits and deltas of all anchors.
+        head: `keras.Model` from pooled features (N, P, P, C) to logits (N, K + 1), the background first, and deltas.
+
+    Args:
+        num_classes: K, without the background.
+        backbone: "resnet18" ... "resnet200_v2", "vgg16", "vgg19", "zfnet", or a residual net of this package, with
+            `include_top=False`, such as `ResNet((2, 2, 2, 2), (32, 64, 128, 256), include_top=False)`.
+        weights: of a named backbone: "imagenet", or the path of a file (see `keras_resnets.weights.load_weights`);
+            None for random ones.
+        roi_pooling: "max" (RoIPooling), "align" (RoIAlign), or one of these layers with other arguments.
+        normalization: dict of `mean`, `std` and `bgr` (see `keras_resnets.layers.ImageNormalization`), by default what
+            the weights expect, or ImageNet's statistics.
+        name: the model's name.
+        **options: the fields of `keras_resnets.detection.Options`.
+
+    Raises:
+        ArgumentError: (a ValueError) for an argument that cannot work.
+    """
+
+    def __init__(
+        self,
+        num_classes,
+        backbone="resnet101",
+        weights=None,
+        roi_pooling="max",
+        normalization=None,
+        name="faster_rcnn",
+        **options,
+    ):
+        super().__init__(autocast=False, name=name)
+        self.num_classes, self.options = num_classes, make_options(options)
+        _check(num_classes, backbone, weights, roi_pooling)
+        self._config = {
+            "num_classes": num_classes,
+            "backbone": backbone if isinstance(backbone, str) else keras.saving.serialize_keras_object(backbone),
+            "roi_pooling": roi_pooling
+            if isinstance(roi_pooling, str)
+            else keras.saving.serialize_keras_object(roi_pooling),
+            "normalization": normalization or _normalization(backbone, weights),
+        }
+        parts = make_backbone(backbone, self.options.dropout_rate)
+        self.normalization = ImageNormalization(**self._config["normalization"], name="normalization")
+        self.trunk = parts.trunk
+        self._make_proposal_network(parts.stride)
+        if isinstance(roi_pooling, str):
+            pool_size = self.options.pool_size or parts.pool_size
+            roi_pooling = ROI_POOLING[roi_pooling](pool_size, parts.stride, name="roi_pooling")
+        self.roi_pooling = roi_pooling
+        self.head = region_network(parts.pooled, parts.region_features, num_classes)
+        self.detections = Detections(
+            self.options.score_threshold,
+            self.options.detection_iou,
+            self.options.max_detections,
+            self.options.delta_stds,
+            name="detections",
+        )
+        if weights is not None:
+            load_backbone(self, backbone, weights)
+        if not self.options.train_batch_norm:
+            freeze_batch_normalization(self)
+        self.built = True
+
+    def _make_proposal_network(self, stride):
+        options = self.options
+        self.anchors = AnchorGenerator(
+            options.anchor_sizes,
+            options.anchor_ratios,
+            stride,
+            options.anchor_offset,
+            options.anchor_rounding,
+            name="anchors",
+        )
+        self.rpn = region_proposal_network(self.trunk.output.shape[-1], self.anchors.per_cell, options.rpn_filters)
+        limits = options.proposal_iou, options.proposal_min_size
+        self.proposals = Proposals(options.test_before_nms, options.test_after_nms, *limits, name="proposals")
+        self.training_proposals = Proposals(
+            options.train_before_nms, options.train_after_nms, *limits, name="training_proposals"
+        )
+
+    def call(self, inputs, training=False):
+        features, proposals, exists = self.propose(inputs, training)
+        logits, deltas = self.classify(features, proposals, training)
+        return self.detections(logits, deltas, proposals, exists, tf.convert_to_tensor(inputs["image_shapes"]))
+
+    def propose(self, inputs, training=False):
+        """Returns features (B, h, w, C), proposals (B, R, 4), padded with zeros, and whether they exist (B, R)."""
+        features, anchors, logits, deltas, image_shapes = self._anchors(inputs, training)
+        return features, *self.proposals(logits, deltas, anchors, image_shapes)
+
+    def classify(self, features, regions, training=False):
+        """Returns logits (B, R, K + 1), the background first, and deltas (B, R, K + 1, 4) of regions (B, R, 4)."""
+        pooled = self.roi_pooling(features, regions)
+        logits, deltas = self.head(tf.reshape(pooled, [-1, *pooled.shape[2:]]), training=training)
+        shape = [-1, regions.shape[1], self.num_classes + 1]
+        return tf.reshape(logits, shape), tf.reshape(deltas, [*shape, 4])
+
+    def training_losses(self, inputs, targets, seeds, training=True):
+        """Returns the terms of the loss, each a mean over the batch.
+
+        Args:
+            inputs: as of the model.
+            targets: dict of `boxes` (B, G, 4) and `classes` (B, G), both padded with -1; an image may have no object.
+            seeds: (B, 2) integers that anchors and regions are sampled with: an image's sample depends on its own.
+            training: whether dropout and, if it is trained, batch normalization are in training mode.
+
+        Returns:
+            Dict of float32 scalars: `rpn_class`, `rpn_box`, `region_class`, `region_box`, to be added up.
+        """
+        targets = {"boxes": tf.cast(targets["boxes"], tf.float32), "classes": tf.cast(targets["classes"], tf.int32)}
+        features, anchors, logits, deltas, image_shapes = self._anchors(inputs, training)
+        losses = rpn_losses(self.options, logits, deltas, anchors, image_shapes, targets, seeds)
+        proposals, exists = self.training_proposals(logits, deltas, anchors, image_shapes)
+        # Not the same random numbers twice.
+        regions, sampled = sample_regions(self.options, proposals, exists, targets, seeds + 1)
+        logits, deltas = self.classify(features, regions, training)
+        return losses | region_losses(self.options, logits, deltas, sampled)
+
+    def _anchors(self, inputs, training):
+        """Returns features (B, h, w, C), anchors (A, 4), their logits (B, A) and deltas (B, A, 4), and image_shapes."""
+        images, image_shapes = (tf.convert_to_tensor(inputs[name]) for name in ("images", "image_shapes"))
+        images = self.normalization(images, image_shapes)
+        features = self.trunk(images, training=training)
+        return features, self.anchors(features), *self.rpn(features, training=training), image_shapes
+
+    def train_step(self, data):
+        """A step of `fit`."""
+        inputs, targets, _ = keras.utils.unpack_x_y_sample_weight(data)
+        with tf.GradientTape() as tape:
+            losses = self.training_losses(inputs, targets, self._seeds(inputs, self.optimizer.iterations))
+            loss = sum(losses.values()) + sum(self.losses)
+            scaled = self.optimizer.scale_loss(loss)
+        self.optimizer.apply(
+            tape.gradient(scaled, [v.value for v in self.trainable_variables]), self.trainable_variables
+        )
+        return {"loss": loss, **losses}
+
+    def test_step(self, data):
+        """A step of `evaluate`, or of `fit`'s validation: the same losses, of the same samples every time."""
+        inputs, targets, _ = keras.utils.unpack_x_y_sample_weight(data)
+        losses = self.training_losses(inputs, targets, self._seeds(inputs, 0), training=False)
+        return {"loss": sum(losses.values()) + sum(self.losses), **losses}
+
+    def _seeds(self, inputs, step):
+        batch = tf.range(tf.shape(inputs["images"])[0])
+        return tf.stack([tf.fill(tf.shape(batch), tf.cast(step, tf.int32)), batch], axis=1)
+
+    def get_config(self):
+        return {**self._config, "name": self.name, **dataclasses.asdict(self.options)}
+
+    @classmethod
+    def from_config(cls, config):
+        objects = {
+            key: keras.saving.deserialize_keras_object(config[key])
+            for key in ("backbone", "roi_pooling")
+            if not isinstance(config[key], str)
+        }
+        return cls(**{**config, **objects})
+
+
+def _check(num_classes, backbone, weights, roi_pooling):
+    if not isinstance(num_classes, numbers.Integral) or num_classes < 1:
+        raise ArgumentError(f"num_classes={num_classes!r} must be a positive integer (the background is not one).")
+    if weights is not None and not isinstance(backbone, str):
+        raise ArgumentError(f"weights={weights!r} are for a backbone given by its name: load them into the net.")
+    if not isinstance(roi_pooling, RegionLayer) and roi_pooling not in ROI_POOLING:
+        raise ArgumentError(
+            f"roi_pooling={roi_pooling!r} is unknown: use {', '.join(map(repr, ROI_POOLING))}, or a layer such as "
+            "keras_resnets.layers.RoIAlign(14, 16, aligned=False)."
+        )
+
+
+def _normalization(backbone, weights):
+    """Returns the arguments of ImageNormalization that the weights of a backbone need."""
+    known = None if weights is None else normalization_of(backbone, weights)
+    return dataclasses.asdict(known or TORCH)
+
+
+def freeze_batch_normalization(model):
+    """Makes all batch normalization of a model keep and use its statistics, and leaves its weights as they are."""
+    for layer in leaf_layers(model):
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.trainable = False

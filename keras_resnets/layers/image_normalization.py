@@ -1,0 +1,34 @@
+"""Normalization of images that are padded to one canvas."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+
+@keras.saving.register_keras_serializable(package="keras_resnets")
+class ImageNormalization(keras.layers.Layer):
+    """(images - mean) / std, and zeros where a canvas has no image: what convolutions pad with.
+
+    Inputs: `images` (B, H, W, 3) RGB, 0..255, any number type; `image_shapes` (B, 2), the height and width of the image
+    in the top left corner of each canvas. Output: (B, H, W, 3) of the layer's compute dtype.
+
+    Args:
+        mean: of each channel, red first, in 0..255.
+        std: likewise.
+        bgr: whether the output has the channels in the order blue, green, red.
+    """
+
+    def __init__(self, mean, std, bgr=False, **kwargs):
+        super().__init__(autocast=False, trainable=False, **kwargs)
+        self.mean, self.std, self.bgr = tuple(mean), tuple(std), bgr
+
+    def call(self, images, image_shapes):
+        normalized = (tf.cast(images, tf.float32) - np.float32(self.mean)) / np.float32(self.std)
+        normalized = tf.reverse(normalized, [-1]) if self.bgr else normalized
+        height, width = tf.unstack(tf.shape(images)[1:3])
+        rows, columns = (tf.range(size) < image_shapes[:, i, tf.newaxis] for i, size in enumerate((height, width)))
+        inside = rows[:, :, tf.newaxis] & columns[:, tf.newaxis]
+        return tf.cast(tf.where(inside[..., tf.newaxis], normalized, 0.0), self.compute_dtype)
+
+    def get_config(self):
+        return {**super().get_config(), "mean": self.mean, "std": self.std, "bgr": self.bgr}

@@ -1,0 +1,11 @@
+"""Models inside of models."""
+
+import keras
+
+
+def leaf_layers(model):
+    """Returns the layers of a model, and in place of each model among them, that one's: a flat list."""
+    layers = []
+    for layer in model.layers:
+        layers += leaf_layers(layer) if isinstance(layer, keras.Model) else [layer]
+    return layers
