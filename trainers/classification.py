@@ -3,11 +3,7 @@
 python -m trainers.classification --model=cifar_resnet20 --dataset=digits --model_dir=/tmp/digits
 """
 
-import contextlib
 import dataclasses
-import math
-import os
-import sys
 
 import keras
 import numpy as np
@@ -15,22 +11,22 @@ import tensorflow as tf
 from absl import flags
 
 import keras_resnets
-from keras_resnets import ArgumentError
 from keras_resnets.models import registry
 from keras_resnets.preprocessing import Preprocessing
+from keras_resnets.serving import export_classifier
 from keras_resnets.weights import load_weights
 from keras_resnets.weights.published import resolve
-from trainers import cli, loop, plots, recipes, transfer
+from trainers import cli, plots, recipes, training, transfer
 from trainers.data.augmentation import AUGMENTATIONS
-from trainers.data.dataset import absolute, hold_out, open_dataset, title
+from trainers.data.dataset import hold_out, open_dataset, title
 from trainers.data.mixing import mix
 from trainers.data.pipeline import evaluation_batches, training_batches
 from trainers.distribution import is_chief
+from trainers.failures import naming
 from trainers.run import Run
 
 LARGEST_EVALUATION_BATCH = 250  # images on one replica
-PUBLISHED_WEIGHTS = "imagenet"
-MINIMUM_EPOCH = 10  # steps between two evaluations, also of a tiny data set
+LARGEST_MATRIX = 50  # classes, in the picture
 
 
 class Classification:
@@ -47,11 +43,27 @@ class Classification:
         self.recipe = recipes.Recipe(**config["recipe"])
         self.preprocessing = Preprocessing(**config["preprocessing"])
 
+    @staticmethod
+    def open_dataset(config, name, data_dir, download):
+        """Opens a run's data set, or another one, for an evaluation: see `open_dataset`."""
+        dataset = open_dataset(name, data_dir, download)
+        return hold_out(dataset, config["holdout"]) if config["holdout"] and name == config["dataset"] else dataset
+
+    @property
+    def name(self):
+        """What a file is called that is made from the model."""
+        return self.config["model"]
+
+    @property
+    def title(self):
+        """Heading of pictures and figures."""
+        return f"{self.config['model']} on {title(self.config['dataset'])}"
+
     def build_model(self, classifier_activation=None):
         """Returns a new model; its output is logits (B, classes), unless an activation is given."""
         keras.utils.set_random_seed(self.config["seed"])
         size = self.preprocessing.size
-        with _naming("--image_size", about="input_shape"):
+        with naming("--image_size", about="input_shape"):
             model = keras_resnets.create_model(
                 self.config["model"],
                 input_shape=(size, size, 3),
@@ -74,7 +86,7 @@ class Classification:
         weights = self.config["init_weights"]
         if weights is None:
             return None
-        with _naming("--init_weights"):
+        with naming("--init_weights"):
             left = load_weights(model, resolve(weights, self.config["model"]), new_classifier=True)
         return f"--init_weights: {', '.join(left)} starts anew: the file has none for these classes" if left else None
 
@@ -158,6 +170,37 @@ class Classification:
         """Returns the top-1 error."""
         return metrics["top1_error"]
 
+    def pictures(self, predictions):
+        """Returns no picture."""
+        return {}
+
+    def draw_learning_curve(self, lines, path):
+        """Draws training error (thin, dashed) and test error (bold) over steps, as the ResNet paper's figures do."""
+        training_error = {"linewidth": 1, "linestyle": "--", "color": "tab:gray"}
+        test_error = {"linewidth": 2, "color": "tab:blue"}
+        series = [("training_error", "training", training_error), ("top1_error", "test", test_error)]
+        plots.learning_curve(lines, series, "error", self.title, path)
+
+    def report(self, predictions, metrics, run):
+        """Draws an evaluation into a run's folder: the confusion matrix, of 50 classes at most."""
+        labels = self.config["labels"]
+        if len(labels) <= LARGEST_MATRIX:
+            counts = tf.math.confusion_matrix(predictions["label"], predictions["predicted"], len(labels)).numpy()
+            heading = f"{self.title}: {metrics['top1_error']:.2%} wrong"
+            plots.confusion_matrix(counts, labels, heading, run.confusion_matrix)
+
+    def summary(self, metrics):
+        """Returns an evaluation in words."""
+        return f"top-1 error {metrics['top1_error']:.2%}, top-5 error {metrics['top5_error']:.2%}"
+
+    def build_for_export(self):
+        """Returns a new model for `export`."""
+        return self.build_model(classifier_activation="softmax")
+
+    def export(self, model, base, version):
+        """Writes a model of `build_for_export` for TensorFlow Serving; returns the version's folder."""
+        return export_classifier(model, self.preprocessing, self.config["labels"], base, version)
+
     def _cross_entropy(self, labels, logits):
         targets = tf.one_hot(labels, logits.shape[-1])
         smoothing = self.recipe.label_smoothing
@@ -205,17 +248,7 @@ def configure(
     Returns:
         A dict that can be written as JSON.
     """
-    changes = {key: value for key, value in changes.items() if value is not None}
-    # 0 switches off what a recipe has.
-    changes |= {key: changes[key] or None for key in ("clip_norm", "ema_decay") if key in changes}
-    if "steps" in changes or "epochs" in changes:
-        changes = {"steps": None, "epochs": None, **changes}
-    recipe = dataclasses.replace(recipes.get_recipe(recipe_name), **changes)
-    if recipe.batch_size > dataset.train.size:
-        raise ArgumentError(
-            f"--batch_size={recipe.batch_size} is more than the {dataset.train.size} training images: "
-            "pass a smaller one."
-        )
+    recipe = recipes.change(recipes.get_recipe(recipe_name), dataset.train.size, **changes)
     size = image_size or dataset.side or registry.find(model).size
     # The papers' proportion of the image's short side to the crop, for images that are not of one size already.
     short_side = size if dataset.side else round(size * 256 / 224)
@@ -223,72 +256,26 @@ def configure(
     if init_weights is not None and begun is not None and begun["model"] == model:
         preprocessing = Preprocessing(**begun["preprocessing"])
     elif init_weights is not None:
-        with _naming("--init_weights"):
+        with naming("--init_weights"):
             preprocessing = preprocessing.for_weights(model, init_weights)
     return {
         "task": "classification",
         "model": model,
-        "dataset": absolute(dataset_name),
-        "data_dir": data_dir and os.path.abspath(data_dir),
         "holdout": holdout,
-        "labels": list(dataset.labels),
         "preprocessing": dataclasses.asdict(preprocessing),
-        "recipe_name": recipe_name,
-        "recipe": dataclasses.asdict(recipe),
-        "steps": recipe.total_steps(dataset.train.size),
-        "precision": precision,
-        "init_weights": init_weights if init_weights in (None, PUBLISHED_WEIGHTS) else os.path.abspath(init_weights),
-        "freeze": list(freeze),
-        "stage_learning_rates": stage_learning_rates or {},
-        "seed": seed,
-        "versions": {"tensorflow": tf.__version__, "keras": keras.__version__},
+        **training.common_config(
+            dataset_name,
+            dataset,
+            recipe_name,
+            recipe,
+            data_dir=data_dir,
+            precision=precision,
+            init_weights=init_weights,
+            freeze=freeze,
+            stage_learning_rates=stage_learning_rates,
+            seed=seed,
+        ),
     }
-
-
-@contextlib.contextmanager
-def _naming(flag, about=""):
-    """Names the flag in errors about its value, whose messages begin with `about`."""
-    try:
-        yield
-    except ArgumentError as error:
-        if not str(error).startswith(about):
-            raise
-        raise ArgumentError(f"{flag}: {error}") from error
-
-
-def train(run, config, dataset, *, log_every=20, checkpoint_every=None, **settings):
-    """Trains a run to its end, or goes on with it; writes its results and its learning curve.
-
-    Args:
-        run: a `Run`, new or begun with the same configuration.
-        config: as `configure` makes it.
-        dataset: the `ImageDataset` of the configuration.
-        log_every: steps between two lines of metrics.jsonl.
-        checkpoint_every: steps between two checkpoints; None for an epoch.
-        **settings: other fields of `trainers.loop.Settings`.
-
-    Returns:
-        The content of results.json.
-    """
-    run.check(config)
-    if run.results() is not None:
-        return run.results()
-    task = Classification(config, dataset)
-    epoch = max(MINIMUM_EPOCH, math.ceil(dataset.train.size / task.recipe.batch_size))
-    settings = loop.Settings(
-        recipe=task.recipe,
-        steps=config["steps"],
-        log_every=log_every,
-        evaluate_every=epoch,
-        checkpoint_every=checkpoint_every or epoch,
-        precision=config["precision"],
-        **settings,
-    )
-    results = loop.train(task, run, settings)
-    if run.chief:
-        plots.learning_curve(run.metrics(), f"{config['model']} on {title(config['dataset'])}", run.learning_curve)
-    run.finish(results)
-    return results
 
 
 def _define_flags():
@@ -297,29 +284,10 @@ def _define_flags():
     cli.define_distribution()
     flags.DEFINE_string("model", None, "Name of the net: see keras_resnets.list_models().", required=True)
     flags.DEFINE_string("dataset", None, "digits, idx:PATH, folder:PATH or tfds:NAME.", required=True)
-    flags.DEFINE_string("recipe", None, f"One of {', '.join(recipes.RECIPES)}; by default what suits the data set.")
     flags.DEFINE_integer("image_size", None, "Side of the net's square input, in pixels.", lower_bound=1)
     flags.DEFINE_integer("holdout", None, "Training images to measure with, instead of the test split.", lower_bound=1)
-    flags.DEFINE_float("epochs", None, "Passes over the training images, instead of the recipe's.", lower_bound=0)
-    flags.DEFINE_integer("steps", None, "Training steps, instead of the recipe's.", lower_bound=1)
-    flags.DEFINE_integer(
-        "batch_size", None, "Images of a step on all replicas, instead of the recipe's.", lower_bound=1
-    )
-    flags.DEFINE_float("learning_rate", None, "The highest, instead of the recipe's.", lower_bound=0)
-    flags.DEFINE_float("weight_decay", None, "L2, instead of the recipe's.", lower_bound=0)
-    flags.DEFINE_float("clip_norm", None, "Largest norm of the gradients, 0 for any.", lower_bound=0)
-    flags.DEFINE_integer("accumulation", None, "Parts that a batch is computed in, to need less memory.", lower_bound=1)
-    flags.DEFINE_float("ema_decay", None, "Of the moving average of the weights, which is then used; 0 for none.", 0, 1)
-    flags.DEFINE_string(
-        "init_weights", None, "Weights to start from, as for a builder's weights=: a file, or imagenet."
-    )
-    flags.DEFINE_list("freeze", [], "Stages that stay as they are, e.g. stem,conv2.")
-    flags.DEFINE_list("stage_learning_rates", [], "Factors of the learning rate, e.g. conv2=0.1,predictions=10.")
-    flags.DEFINE_integer(
-        "seed", 0, "Of the initial weights, the order of the images and their augmentation.", 0, 2**32 - 1
-    )
+    cli.define_recipe(recipes.RECIPES)
     cli.define_training()
-    flags.mark_flags_as_mutual_exclusive(["epochs", "steps"])
 
 
 def _main(arguments):
@@ -329,7 +297,7 @@ def _main(arguments):
     registry.find(options.model)
     recipe_name = options.recipe or recipes.default_recipe(options.dataset)
     recipes.get_recipe(recipe_name)
-    rates = transfer.parse_rates(options.stage_learning_rates)
+    choices = cli.recipe_choices()
     strategy = cli.strategy()
     dataset = open_dataset(options.dataset, options.data_dir, options.download)
     if options.holdout is not None:
@@ -340,28 +308,13 @@ def _main(arguments):
         options.dataset,
         dataset,
         recipe_name,
-        stage_learning_rates=rates,
+        data_dir=options.data_dir,
+        image_size=options.image_size,
+        holdout=options.holdout,
         begun=run.config() if run.exists() else None,
-        **{
-            name: options[name].value
-            for name in (
-                "data_dir image_size holdout precision init_weights freeze seed epochs steps batch_size learning_rate "
-                "weight_decay clip_norm accumulation ema_decay"
-            ).split()
-        },
+        **choices,
     )
-    # What else the weights depend on.
-    config["training"] = {name: options[name].value for name in ("sync_batch_norm", "on_nan")}
-    if not run.chief:
-        print("The first machine shows the progress and writes the files.", file=sys.stderr)
-    results = train(run, config, dataset, strategy=strategy, **cli.training_settings())
-    if not run.chief:
-        return
-    print(
-        f"{config['model']} on {config['dataset']}: test accuracy {1 - results['top1_error']:.2%}, "
-        f"top-5 {1 - results['top5_error']:.2%}, {results['step']} steps, {results['seconds']:.0f} s"
-    )
-    print(f"learning curve: {run.learning_curve}")
+    training.train_by_flags(Classification(config, dataset), run, strategy)
 
 
 def run():

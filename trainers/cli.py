@@ -9,6 +9,7 @@ from absl import app, flags, logging
 from keras_resnets import ArgumentError
 from trainers.distribution import DISTRIBUTIONS, make_strategy
 from trainers.interruption import Interrupted
+from trainers.transfer import parse_rates
 
 SIGNAL_STATUS = 128  # plus the signal's number: the status of a process that a signal ended
 
@@ -54,6 +55,24 @@ def no_arguments(arguments):
         raise ArgumentError(f"unexpected argument {arguments[0]!r}: flags are written --name=value.")
 
 
+def numbers(flag, kind):
+    """Returns the numbers of a list flag as a tuple, or None where it is not given.
+
+    Args:
+        flag: the flag's name.
+        kind: int or float.
+
+    Raises:
+        ArgumentError: if an entry is no such number.
+    """
+    value = flags.FLAGS[flag].value
+    try:
+        return None if value is None else tuple(kind(entry) for entry in value)
+    except ValueError as error:
+        what = "integers" if kind is int else "numbers"
+        raise ArgumentError(f"--{flag}={','.join(value)} must be {what}, separated by commas.") from error
+
+
 def define_model_dir():
     """Defines --model_dir, which is required."""
     flags.DEFINE_string("model_dir", None, "Folder of the training run.", required=True)
@@ -86,6 +105,38 @@ def strategy():
     return make_strategy(
         options.distribution, replicas=options.replicas, tpu=options.tpu, peer_timeout=options.peer_timeout
     )
+
+
+def define_recipe(recipes):
+    """Defines the flags of `recipe_choices`, and --recipe, which names a row of the table `recipes`."""
+    flags.DEFINE_string("recipe", None, f"One of {', '.join(recipes)}; by default what suits the data set.")
+    flags.DEFINE_float("epochs", None, "Passes over the training images, instead of the recipe's.", lower_bound=0)
+    flags.DEFINE_integer("steps", None, "Training steps, instead of the recipe's.", lower_bound=1)
+    flags.DEFINE_integer(
+        "batch_size", None, "Images of a step on all replicas, instead of the recipe's.", lower_bound=1
+    )
+    flags.DEFINE_float("learning_rate", None, "The highest, instead of the recipe's.", lower_bound=0)
+    flags.DEFINE_float("weight_decay", None, "L2, instead of the recipe's.", lower_bound=0)
+    flags.DEFINE_float("clip_norm", None, "Largest norm of the gradients, 0 for any.", lower_bound=0)
+    flags.DEFINE_integer("accumulation", None, "Parts that a batch is computed in, to need less memory.", lower_bound=1)
+    flags.DEFINE_float("ema_decay", None, "Of the moving average of the weights, which is then used; 0 for none.", 0, 1)
+    flags.DEFINE_string(
+        "init_weights", None, "Weights to start from, as for a builder's weights=: a file, or imagenet."
+    )
+    flags.DEFINE_list("freeze", [], "Stages that stay as they are, e.g. stem,conv2.")
+    flags.DEFINE_list("stage_learning_rates", [], "Factors of the learning rate, e.g. conv2=0.1,predictions=10.")
+    flags.DEFINE_integer(
+        "seed", 0, "Of the initial weights, the order of the images and their augmentation.", 0, 2**32 - 1
+    )
+    flags.mark_flags_as_mutual_exclusive(["epochs", "steps"])
+
+
+def recipe_choices():
+    """Returns what the flags of `define_recipe` say, but for --recipe, and --precision; None where one is not given."""
+    names = ["epochs", "steps", "batch_size", "learning_rate", "weight_decay", "clip_norm", "accumulation", "ema_decay"]
+    names += ["init_weights", "freeze", "seed", "precision"]
+    rates = parse_rates(flags.FLAGS.stage_learning_rates)
+    return {"stage_learning_rates": rates, **{name: flags.FLAGS[name].value for name in names}}
 
 
 def define_training():

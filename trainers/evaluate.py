@@ -7,20 +7,19 @@ import tensorflow as tf
 from absl import flags
 
 from keras_resnets import ArgumentError
-from trainers import cli, plots
+from trainers import cli
 from trainers.checkpoints import restore_model
-from trainers.classification import Classification
-from trainers.data.dataset import absolute, hold_out, open_dataset, title
+from trainers.data.dataset import absolute
 from trainers.loop import predictor
 from trainers.run import Run
-
-LARGEST_MATRIX = 50  # classes, in the picture
+from trainers.tasks import TASKS
 
 
 def evaluate(run, dataset_name=None, data_dir=None, download=False, best=False):
-    """Evaluates the last checkpoint of a run on one crop of each test image.
+    """Evaluates the last checkpoint of a run on each test image, as training did.
 
-    Writes `evaluation.json`, and for 50 classes at most `confusion_matrix.png`, into the run's folder.
+    Writes `evaluation.json`, and what belongs to it, into the run's folder: of classes, 50 at most,
+    `confusion_matrix.png`; of detections, `per_class.csv` and `precision_recall.png`.
 
     Args:
         run: a `Run`.
@@ -30,34 +29,29 @@ def evaluate(run, dataset_name=None, data_dir=None, download=False, best=False):
         best: whether to evaluate the best checkpoint instead.
 
     Returns:
-        The content of evaluation.json: `model`, `dataset`, `step`, `images`, `top1_error`, `top5_error`.
+        The task and the content of evaluation.json: `model`, `dataset`, `step`, `images`, and the task's metrics.
 
     Raises:
         ArgumentError: if there is no checkpoint, or the classes differ.
     """
     config = run.config()
     dataset_name = absolute(dataset_name or config["dataset"])
-    dataset = open_dataset(dataset_name, data_dir or config["data_dir"], download)
-    if config["holdout"] is not None and dataset_name == config["dataset"]:
-        dataset = hold_out(dataset, config["holdout"])
+    kind = TASKS[config["task"]]
+    dataset = kind.open_dataset(config, dataset_name, data_dir or config["data_dir"], download)
     if list(dataset.labels) != config["labels"]:
         raise ArgumentError(
             f"--dataset={dataset_name} has the classes {_some(dataset.labels)}, and {run.path} was trained on "
             f"{_some(config['labels'])}: choose a data set with the same classes."
         )
-    task = Classification(config, dataset)
+    task = kind({**config, "dataset": dataset_name}, dataset)
     model = task.build_model()
     step = restore_model(model, run, best)
     predictions = predictor(task, model, tf.distribute.get_strategy())()
-    labels, predicted = predictions["label"], predictions["predicted"]
-    results = {"model": config["model"], "dataset": dataset_name, "step": step, "images": len(labels)}
-    results |= task.metrics(predictions)
+    metrics = task.metrics(predictions)
+    results = {"model": task.name, "dataset": dataset_name, "step": step, "images": dataset.test.size, **metrics}
     run.write_evaluation(results)
-    if len(config["labels"]) <= LARGEST_MATRIX:
-        counts = tf.math.confusion_matrix(labels, predicted, len(config["labels"])).numpy()
-        heading = f"{config['model']} on {title(dataset_name)}: {results['top1_error']:.2%} wrong"
-        plots.confusion_matrix(counts, config["labels"], heading, run.confusion_matrix)
-    return results
+    task.report(predictions, metrics, run)
+    return task, results
 
 
 def _some(labels):
@@ -75,11 +69,8 @@ def _main(arguments):
     cli.no_arguments(arguments)
     options = flags.FLAGS
     run = Run(options.model_dir)
-    results = evaluate(run, options.dataset, options.data_dir, options.download, options.best)
-    print(
-        f"{results['model']} on {results['dataset']}, step {results['step']}, {results['images']} images: "
-        f"top-1 error {results['top1_error']:.2%}, top-5 error {results['top5_error']:.2%}"
-    )
+    task, results = evaluate(run, options.dataset, options.data_dir, options.download, options.best)
+    print(f"{task.title}, step {results['step']}, {results['images']} images: {task.summary(results)}")
 
 
 def run():

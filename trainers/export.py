@@ -7,13 +7,11 @@ import re
 
 from absl import flags
 
-from keras_resnets.preprocessing import Preprocessing
-from keras_resnets.serving import export_classifier
 from trainers import cli
 from trainers.checkpoints import restore_model
-from trainers.classification import Classification
 from trainers.data.dataset import title
 from trainers.run import Run
+from trainers.tasks import task_of
 
 
 def export(run, base=None, version=None, best=False):
@@ -28,12 +26,11 @@ def export(run, base=None, version=None, best=False):
     Returns:
         The path of the version's folder.
     """
-    config = run.config()
+    task = task_of(run)
     # A new model in float32 and outside of any strategy's scope, whatever the training used.
-    model = Classification(config, dataset=None).build_model(classifier_activation="softmax")
+    model = task.build_for_export()
     restore_model(model, run, best)
-    base = base or f"saved_models/{config['model']}_{slug(config['dataset'])}"
-    return export_classifier(model, Preprocessing(**config["preprocessing"]), config["labels"], base, version)
+    return task.export(model, base or f"saved_models/{task.name}_{slug(task.config['dataset'])}", version)
 
 
 def slug(dataset):

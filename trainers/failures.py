@@ -1,4 +1,4 @@
-"""What TensorFlow raises when something outside of the program fails, in words that say what to do."""
+"""Errors in words that say what to do: about a flag, or when something outside of the program fails."""
 
 import contextlib
 import re
@@ -17,6 +17,17 @@ LOST_MACHINE = (
     tf.errors.InternalError,
     tf.errors.DeadlineExceededError,
 )
+
+
+@contextlib.contextmanager
+def naming(flag, about=""):
+    """Names the flag in errors about its value, whose messages begin with `about`; for a `with` statement."""
+    try:
+        yield
+    except ArgumentError as error:
+        if not str(error).startswith(about):
+            raise
+        raise ArgumentError(f"{flag}: {error}") from error
 
 
 @contextlib.contextmanager

@@ -13,7 +13,8 @@ A task is an object with a configuration, `config`, and these methods; the loop 
   figures that are only logged; both are means over the batch;
 - `predictions(model, batch)` returns a dict of tensors (B, ...), all that `metrics` needs to know of the examples;
 - `metrics(predictions)` returns the figures of the test split as a dict of floats, from NumPy arrays (N, ...);
-- `criterion(metrics)` returns what the best checkpoint has least of.
+- `criterion(metrics)` returns what the best checkpoint has least of;
+- `pictures(predictions)` returns pictures for TensorBoard, a dict of (H, W, 3) uint8, possibly empty.
 """
 
 import dataclasses
@@ -26,6 +27,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_resnets import ArgumentError
+from keras_resnets.models.nesting import leaf_layers
 from trainers.checkpoints import Checkpoints, saved
 from trainers.distribution import replica_batch, several_machines, total_over_replicas
 from trainers.failures import explained
@@ -173,14 +175,15 @@ class _Training:
 
     def _evaluate(self, progress):
         with self._log.evaluating():
-            metrics = self._task.metrics(self._predict())
+            predictions = self._predict()
+            metrics, pictures = self._task.metrics(predictions), self._task.pictures(predictions)
         criterion = self._task.criterion(metrics)
         if criterion < self._state.best.numpy():
             self._state.best.assign(criterion)
             if self._run.chief:
                 self._checkpoints.save_best(self._step)
         # Last: an evaluation that is in the log is not made again.
-        progress.report(self._log.evaluation(self._step, metrics))
+        progress.report(self._log.evaluation(self._step, metrics, pictures))
 
     def _compiled_steps(self):
         """Returns the function of an iterator and a number of steps that makes them.
@@ -275,6 +278,6 @@ def _python_time():
 
 
 def _synchronize_batch_normalization(model):
-    for layer in model.layers:
+    for layer in leaf_layers(model):
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.synchronized = True

@@ -7,25 +7,25 @@ matplotlib.use("Agg")  # No window, also where there is a display.
 from matplotlib import pyplot as plt  # noqa: E402
 
 LARGEST_NUMBERED = 20  # classes of a confusion matrix whose cells show their counts
+MOST_CURVES = 20  # classes whose curves of precision are drawn one by one
 
 
-def learning_curve(lines, title, path):
-    """Draws training error (thin, dashed) and test error (bold) over steps, as the ResNet paper's figures do.
+def learning_curve(lines, series, ylabel, title, path):
+    """Draws figures of a run over its steps, in percent.
 
     Args:
-        lines: of metrics.jsonl, as dicts: `training_error` where training was logged, `top1_error` where evaluated.
+        lines: of metrics.jsonl, as dicts; not every line has every figure.
+        series: list of (figure's key, label, arguments of matplotlib's `plot`); the figures are fractions.
+        ylabel: what they are.
         title: heading.
         path: the PNG file to write.
     """
     figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
-    for key, label, style in [
-        ("training_error", "training", {"linewidth": 1, "linestyle": "--", "color": "tab:gray"}),
-        ("top1_error", "test", {"linewidth": 2, "color": "tab:blue"}),
-    ]:
-        points = [(line["step"], 100 * line[key]) for line in lines if key in line]
+    for key, label, style in series:
+        points = [(line["step"], 100 * line[key]) for line in lines if line.get(key) is not None]
         if points:
             axes.plot(*zip(*points), label=f"{label} (last: {points[-1][1]:.2f} %)", **style)
-    axes.set(title=title, xlabel="step", ylabel="error (%)", ylim=(0, None))
+    axes.set(title=title, xlabel="step", ylabel=f"{ylabel} (%)", ylim=(0, None))
     axes.grid(alpha=0.3)
     axes.legend()
     _save(figure, path)
@@ -52,6 +52,42 @@ def confusion_matrix(counts, labels, title, path):
             if count:
                 color = "white" if shares[row, column] > 0.5 else "black"
                 axes.text(column, row, count, ha="center", va="center", color=color, fontsize=8)
+    _save(figure, path)
+
+
+def precision_recall(curves, labels, title, path):
+    """Draws each class's interpolated precision over recall; the area below it is its average precision (AP).
+
+    Classes without objects are left out. Of more than 20 others, those 20 are drawn that have the most objects, and the
+    mean of the rest.
+
+    Args:
+        curves: a `trainers.metrics.voc.ClassCurve` for each class.
+        labels: the classes' names.
+        title: heading.
+        path: the PNG file to write.
+    """
+    figure, axes = plt.subplots(figsize=(8, 5.5), layout="constrained")
+    axes.set_prop_cycle(color=plt.get_cmap("tab20").colors)
+    recalls = np.linspace(0, 1, 1001)
+
+    def draw(chosen, name, **style):
+        precision = np.mean([curve.precision_at(recalls) for curve in chosen], axis=0)
+        average_precision = np.mean([curve.average_precision for curve in chosen])
+        # The name comes last: matplotlib leaves out what begins with "_".
+        axes.plot(100 * recalls, 100 * precision, label=f"{100 * average_precision:.1f} %  {name}", **style)
+
+    with_objects = [index for index, curve in enumerate(curves) if curve.ground_truths]
+    by_objects = sorted(with_objects, key=lambda index: -curves[index].ground_truths)
+    for index in sorted(by_objects[:MOST_CURVES]):
+        draw([curves[index]], labels[index])
+    rest = [curves[index] for index in by_objects[MOST_CURVES:]]
+    if rest:
+        draw(rest, f"mean of {len(rest)} others", linewidth=2, linestyle="--", color="black")
+    axes.set(title=title, xlabel="recall (%)", ylabel="precision (%)", xlim=(0, 100), ylim=(0, 102))
+    axes.grid(alpha=0.3)
+    if with_objects:
+        figure.legend(loc="outside right upper", title="AP", fontsize=8)
     _save(figure, path)
 
 

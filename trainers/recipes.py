@@ -11,6 +11,7 @@ DECAY = 0.94
 OPTIMIZERS = {
     "sgd": lambda learning_rate, momentum: keras.optimizers.SGD(learning_rate, momentum=momentum),
     "nesterov": lambda learning_rate, momentum: keras.optimizers.SGD(learning_rate, momentum=momentum, nesterov=True),
+    "adam": lambda learning_rate, momentum: keras.optimizers.Adam(learning_rate, beta_1=momentum),
     # Epsilon is inside the root, as in the authors' TensorFlow code.
     "rmsprop": lambda learning_rate, momentum: keras.optimizers.RMSprop(
         learning_rate, rho=0.9, momentum=momentum, epsilon=1.0
@@ -44,9 +45,11 @@ class Recipe:
         label_smoothing: share of the target that is spread over all classes.
         ema_decay: decay of the moving average of the weights, which is then evaluated and exported; None for none.
         batch_norm_momentum: of the moving statistics; None for the net's own.
-        augmentation: a name in `trainers.data.augmentation.AUGMENTATIONS`.
+        augmentation: a name in `trainers.data.augmentation.AUGMENTATIONS`, or, of a detector, in
+            `trainers.data.box_augmentation.AUGMENTATIONS`.
         mixup_alpha: see `trainers.data.mixing`; None for no mixing.
         cutmix_alpha: likewise; None exactly when `mixup_alpha` is.
+        detector: of a detector, fields of `keras_resnets.detection.Options` that are not the defaults.
 
     Raises:
         ArgumentError: for a value that cannot work.
@@ -72,6 +75,7 @@ class Recipe:
     augmentation: str = "central_crop"
     mixup_alpha: float | None = None
     cutmix_alpha: float | None = None
+    detector: dict = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
@@ -215,11 +219,83 @@ RECIPES = {
 }
 
 
-def get_recipe(name):
-    """Returns the row of `RECIPES` with this name, or raises ArgumentError."""
-    if name not in RECIPES:
-        raise ArgumentError(f"--recipe={name} is unknown: use {', '.join(RECIPES)}.")
-    return RECIPES[name]
+DETECTION_RECIPES = {
+    # py-faster-rcnn's end-to-end configuration for PASCAL VOC: 70,000 steps of two images, a tenth of the learning rate
+    # after 50,000.
+    "faster_rcnn": Recipe(
+        batch_size=2,
+        epochs=None,
+        steps=70_000,
+        learning_rate=1e-3,
+        schedule="steps",
+        drops=(5 / 7,),
+        weight_decay=5e-4,
+        augmentation="flip",
+    ),
+    # arXiv 1512.03385, appendix A, for COCO: 240,000 steps, and 80,000 with a tenth of the learning rate. There the two
+    # networks had batches of 8 and 16 images; joint training has one of 8.
+    "faster_rcnn_coco": Recipe(
+        batch_size=8,
+        epochs=None,
+        steps=320_000,
+        learning_rate=1e-3,
+        schedule="steps",
+        drops=(3 / 4,),
+        weight_decay=1e-4,
+        augmentation="flip",
+        detector={"anchor_sizes": (64, 128, 256, 512)},
+    ),
+    # Small scenes, from scratch, on two cores within half an hour. Digits must not be mirrored.
+    "digit_scenes": Recipe(
+        batch_size=4,
+        epochs=20,
+        steps=None,
+        learning_rate=1e-3,
+        schedule="cosine",
+        warmup_steps=200,
+        optimizer="adam",
+        weight_decay=1e-4,
+        augmentation="none",
+        detector={
+            "anchor_sizes": (24, 40, 64, 96),
+            "anchor_ratios": (1, 1.6, 2.4),
+            "rpn_filters": 128,
+            "roi_batch_size": 32,
+            "roi_foreground_share": 0.5,
+            "test_after_nms": 100,
+        },
+    ),
+}
+
+
+def get_recipe(name, recipes=RECIPES):
+    """Returns the row of a table with this name, or raises ArgumentError."""
+    if name not in recipes:
+        raise ArgumentError(f"--recipe={name} is unknown: use {', '.join(recipes)}.")
+    return recipes[name]
+
+
+def change(recipe, examples, **changes):
+    """Returns a recipe with some fields changed.
+
+    Args:
+        recipe: a `Recipe`.
+        examples: of the training split.
+        **changes: fields; None leaves the recipe's value, 0 switches off what may be None.
+
+    Raises:
+        ArgumentError: if a batch would have more images than there are.
+    """
+    changes = {key: value for key, value in changes.items() if value is not None}
+    changes |= {key: changes[key] or None for key in ("clip_norm", "ema_decay") if key in changes}
+    if "steps" in changes or "epochs" in changes:
+        changes = {"steps": None, "epochs": None, **changes}
+    recipe = dataclasses.replace(recipe, **changes)
+    if recipe.batch_size > examples:
+        raise ArgumentError(
+            f"--batch_size={recipe.batch_size} is more than the {examples} training images: pass a smaller one."
+        )
+    return recipe
 
 
 def default_recipe(dataset):
@@ -228,3 +304,10 @@ def default_recipe(dataset):
     if kind in ("digits", "idx"):
         return "digits"
     return "cifar" if kind == "tfds" and name.startswith("cifar") else "imagenet"
+
+
+def default_detection_recipe(dataset):
+    """Returns the name of a detector's recipe for a value of `--dataset` when none is given."""
+    if dataset == "digit_scenes":
+        return "digit_scenes"
+    return "faster_rcnn_coco" if dataset.startswith(("coco:", "tfds:coco")) else "faster_rcnn"

@@ -19,7 +19,8 @@ class Run:
     - `tensorboard/`: the same figures for TensorBoard;
     - `results.json`: the final figures; it exists when the run is complete;
     - `learning_curve.png`;
-    - `evaluation.json` and `confusion_matrix.png`, written by `trainers.evaluate`.
+    - `evaluation.json`, and, by the task, `confusion_matrix.png`, or `per_class.csv` and `precision_recall.png`,
+      written by `trainers.evaluate`.
 
     Args:
         path: the folder.
@@ -38,6 +39,8 @@ class Run:
         self.tensorboard = self.path / "tensorboard"
         self.learning_curve = self.path / "learning_curve.png"
         self.confusion_matrix = self.path / "confusion_matrix.png"
+        self.per_class = self.path / "per_class.csv"
+        self.precision_recall = self.path / "precision_recall.png"
         self._config = self.path / "config.json"
         self._metrics = self.path / "metrics.jsonl"
         self._results = self.path / "results.json"
@@ -89,7 +92,7 @@ class Run:
         """Returns the content of config.json, or raises ArgumentError where there is no run."""
         if not self._config.is_file():
             raise ArgumentError(
-                f"--model_dir={self.path} holds no run: train one with python -m trainers.classification."
+                f"--model_dir={self.path} holds no run: train one with trainers.classification or trainers.detection."
             )
         try:
             return json.loads(self._config.read_text())

@@ -79,8 +79,11 @@ class RunLog:
         yield
         self._window_start += time.monotonic() - start
 
-    def evaluation(self, step, figures):
-        """Logs the figures of an evaluation; returns them as text."""
+    def evaluation(self, step, figures, pictures):
+        """Logs the figures of an evaluation, and its pictures for TensorBoard; returns the figures as text."""
+        with self._writers["test"].as_default(step):
+            for name, picture in pictures.items():
+                tf.summary.image(name, picture[np.newaxis])
         self._last_evaluation = {"step": step, **figures, "seconds": self._seconds()}
         return self._write("test", step, figures)
 

@@ -11,6 +11,7 @@ own gradients, and look for infinities on the first replica only.
 import keras
 import tensorflow as tf
 
+from keras_resnets.models.nesting import leaf_layers
 from trainers.rematerialization import rematerialized
 
 
@@ -88,7 +89,7 @@ def _mean_over_parts(gradients_of, batch, parts):
 
 def _move_statistics_together(model, replicas):
     """Gives all replicas the mean of their moving statistics, where these are not synchronized already."""
-    layers = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    layers = [layer for layer in leaf_layers(model) if isinstance(layer, keras.layers.BatchNormalization)]
     statistics = [
         variable
         for layer in layers

@@ -9,6 +9,7 @@ import math
 import keras
 
 from keras_resnets import ArgumentError
+from keras_resnets.models.nesting import leaf_layers
 
 STEM = "conv1"
 
@@ -40,10 +41,11 @@ def learning_rate_factors(model, rates):
         return None
     factors = {}
     for stage, factor in rates.items():
-        if not any(layer.trainable_variables for layer in _layers(model, stage, "stage_learning_rates")):
+        variables = [v for layer in _layers(model, stage, "stage_learning_rates") for v in layer.trainable_variables]
+        if not variables:
             raise ArgumentError(f"--stage_learning_rates={stage}={factor:g} has no effect, as --freeze has {stage}.")
-        factors |= {layer.name: factor for layer in _layers(model, stage, "stage_learning_rates")}
-    return [factors.get(variable.path.partition("/")[0], 1.0) for variable in model.trainable_variables]
+        factors |= {id(variable): factor for variable in variables}
+    return [factors.get(id(variable), 1.0) for variable in model.trainable_variables]
 
 
 def parse_rates(pairs):
@@ -65,9 +67,9 @@ def parse_rates(pairs):
 
 def _layers(model, stage, flag):
     name = STEM if stage == "stem" else stage
-    layers = [layer for layer in model.layers if layer.name == name or layer.name.startswith(f"{name}_")]
+    layers = [layer for layer in leaf_layers(model) if layer.name == name or layer.name.startswith(f"{name}_")]
     if not any(layer.weights for layer in layers):
-        stages = dict.fromkeys(layer.name.partition("_")[0] for layer in model.layers if layer.weights)
+        stages = dict.fromkeys(layer.name.partition("_")[0] for layer in leaf_layers(model) if layer.weights)
         stages = ["stem" if stage == STEM else stage for stage in stages]
         raise ArgumentError(f"--{flag}: {model.name} has no stage {stage!r}: it has {', '.join(stages)}.")
     return [layer for layer in layers if not isinstance(layer, keras.layers.InputLayer)]

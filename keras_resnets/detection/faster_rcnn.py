@@ -86,7 +86,7 @@ class FasterRCNN(keras.Model):
             "roi_pooling": roi_pooling
             if isinstance(roi_pooling, str)
             else keras.saving.serialize_keras_object(roi_pooling),
-            "normalization": normalization or _normalization(backbone, weights),
+            "normalization": normalization or backbone_normalization(backbone, weights),
         }
         parts = make_backbone(backbone, self.options.dropout_rate)
         self.normalization = ImageNormalization(**self._config["normalization"], name="normalization")
@@ -219,8 +219,8 @@ def _check(num_classes, backbone, weights, roi_pooling):
         )
 
 
-def _normalization(backbone, weights):
-    """Returns the arguments of ImageNormalization that the weights of a backbone need."""
+def backbone_normalization(backbone, weights):
+    """Returns the arguments of `ImageNormalization` that a named backbone's weights need; ImageNet's for none."""
     known = None if weights is None else normalization_of(backbone, weights)
     return dataclasses.asdict(known or TORCH)
 

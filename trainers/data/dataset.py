@@ -126,7 +126,10 @@ def grayscale_dataset(train_images, train_labels, test_images, test_labels, labe
 def absolute(name):
     """Returns a value of --dataset with its path made absolute, to be opened from any folder."""
     kind, _, path = name.partition(":")
-    return f"{kind}:{os.path.abspath(path)}" if kind in ("folder", "idx") else name
+    if kind not in ("folder", "idx", "voc", "coco"):
+        return name
+    paths = path.split(",") if kind == "coco" else [path]
+    return f"{kind}:{','.join(map(os.path.abspath, paths))}"
 
 
 def title(name):

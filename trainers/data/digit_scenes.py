@@ -1,0 +1,122 @@
+"""`digit_scenes`: real handwritten digits on crops of real photographs, with tight boxes; no network needed.
+
+A scene is 256x256 pixels, has 1 to 8 digits of scikit-learn, 24 to 96 pixels large, in inks that can be read, and is
+the same on every machine. Training and validation scenes have different digits; both photographs serve both.
+"""
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+from sklearn import datasets
+
+from trainers.data.digits import SCALE, digit_arrays
+from trainers.data.image_source import Pixels
+from trainers.data.objects import Annotation, DetectionDataset, annotated_split, most_boxes
+from trainers.progress import Progress
+
+SIDE = 256
+TRAIN, TEST = 1000, 200  # scenes
+MOST_DIGITS = 8
+SIDES = (24, 96)  # of a digit's box, the longer one, in pixels
+LARGEST_OVERLAP = 0.05  # of two digits' boxes, as a share of the smaller one's area
+PLACES = 100  # that are looked at for a digit
+# Of the luminance, 0..255: between an ink and what is behind it on average, and how uneven that may be.
+CONTRAST, UNEVENNESS = 100, 40
+LUMINANCE = np.float32([0.299, 0.587, 0.114])
+INKS = ((0, 50), (205, 255))  # dark and light ones
+MASTER_SIDE = 128  # px, of a digit before it gets its size
+
+
+def open_digit_scenes():
+    """Opens the data set `digit_scenes` as a `DetectionDataset`."""
+    train_digits, test_digits, train_labels, test_labels = digit_arrays()
+    with Progress(TRAIN + TEST, "drawing digit_scenes", unit="scenes") as progress:
+        train, train_annotations = _scenes(TRAIN, 0, train_digits, train_labels, progress)
+        test, test_annotations = _scenes(TEST, 1, test_digits, test_labels, progress)
+    return DetectionDataset(
+        labels=tuple(map(str, range(10))),
+        side=SIDE,
+        most_boxes=most_boxes(train_annotations, test_annotations),
+        train=_split(train, train_annotations),
+        test=_split(test, test_annotations),
+    )
+
+
+def _split(images, annotations):
+    images = tf.constant(images)
+    return annotated_split(annotations, lambda index: Pixels(tf.gather(images, index)))
+
+
+def _scenes(count, stream, digits, labels, progress):
+    """Returns (count, 256, 256, 3) uint8 and the scenes' annotations; `stream` tells random numbers apart."""
+    inks, photos = [_ink(digit) for digit in digits], datasets.load_sample_images().images
+    images, annotations = np.empty((count, SIDE, SIDE, 3), np.uint8), []
+    for i in range(count):
+        random = np.random.default_rng((stream, i))
+        scene = _background(random, photos)
+        chosen = random.integers(len(digits), size=random.integers(1, MOST_DIGITS + 1))
+        boxes, classes = [], []
+        for digit in chosen:
+            ink = _resized(inks[digit], random.integers(SIDES[0], SIDES[1] + 1))
+            box = _place(random, scene, ink, boxes)
+            if box is not None:
+                _draw(random, scene, ink, box)
+                boxes.append(box)
+                classes.append(labels[digit])
+        images[i] = np.round(scene)
+        annotations.append(Annotation.of(boxes, classes))
+        progress.update(1)
+    return images, annotations
+
+
+def _ink(digit):
+    """Returns the share of ink (h, w), in 0..1, of a digit (32, 32) uint8, cut to its box."""
+    pixels = Image.fromarray(digit[::SCALE, ::SCALE])
+    ink = np.asarray(pixels.resize((MASTER_SIDE, MASTER_SIDE), Image.Resampling.BICUBIC), np.float32) / 255
+    ink = np.clip(2.5 * ink - 0.5, 0, 1)  # a pen's edge, not an enlarged pixel's
+    rows, columns = (np.flatnonzero(np.max(ink, axis=axis) > 0.5) for axis in (1, 0))
+    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
+def _resized(ink, side):
+    """Returns the ink with its longer side `side` pixels long."""
+    height, width = (max(1, round(n * side / max(ink.shape))) for n in ink.shape)
+    return np.asarray(Image.fromarray(ink).resize((width, height), Image.Resampling.BOX))
+
+
+def _background(random, photos):
+    """Returns a random square of a photograph, (256, 256, 3) float32."""
+    photo = photos[random.integers(len(photos))]
+    side = random.integers(SIDE, min(photo.shape[:2]) + 1)
+    top, left = (random.integers(n - side + 1) for n in photo.shape[:2])
+    crop = Image.fromarray(photo[top : top + side, left : left + side])
+    return np.asarray(crop.resize((SIDE, SIDE), Image.Resampling.BILINEAR), np.float32).copy()
+
+
+def _place(random, scene, ink, boxes):
+    """Returns the box of a place where the ink can be read and covers nothing, or None where there is none."""
+    height, width = ink.shape
+    luminance = scene @ LUMINANCE
+    for _ in range(PLACES):
+        top, left = random.integers(SIDE - height + 1), random.integers(SIDE - width + 1)
+        behind = luminance[top : top + height, left : left + width]
+        contrast = max(behind.mean() - np.mean(INKS[0]), np.mean(INKS[1]) - behind.mean())
+        box = [left, top, left + width, top + height]
+        if contrast >= CONTRAST and behind.std() <= UNEVENNESS and not any(_overlap(box, b) for b in boxes):
+            return box
+    return None
+
+
+def _overlap(box, other):
+    """Whether two boxes overlap too much."""
+    width, height = (min(box[i + 2], other[i + 2]) - max(box[i], other[i]) for i in (0, 1))
+    smaller = min((b[2] - b[0]) * (b[3] - b[1]) for b in (box, other))
+    return width > 0 and height > 0 and width * height > LARGEST_OVERLAP * smaller
+
+
+def _draw(random, scene, ink, box):
+    """Draws a digit in a random ink, dark on light and light on dark."""
+    left, top, right, bottom = box
+    behind = scene[top:bottom, left:right]
+    color = random.uniform(*INKS[int((behind @ LUMINANCE).mean() < 127.5)], 3).astype(np.float32)
+    scene[top:bottom, left:right] = behind + ink[..., np.newaxis] * (color - behind)

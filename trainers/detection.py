@@ -1,0 +1,428 @@
+"""Object detection with Faster R-CNN: the task, and the binary that trains it.
+
+python -m trainers.detection --backbone=resnet --filters=32,64,128,256 --dataset=digit_scenes --model_dir=/tmp/scenes
+"""
+
+import dataclasses
+
+import keras
+import tensorflow as tf
+from absl import flags
+
+import keras_resnets
+from keras_resnets import ArgumentError
+from keras_resnets.detection import Options
+from keras_resnets.detection.backbones import backbone_names, load_backbone
+from keras_resnets.detection.faster_rcnn import ROI_POOLING, backbone_normalization
+from keras_resnets.detection.resizing import Resizing, to_original
+from keras_resnets.models.nesting import leaf_layers
+from keras_resnets.serving import export_detector
+from trainers import cli, plots, recipes, training, transfer
+from trainers.data.box_augmentation import AUGMENTATIONS
+from trainers.data.dataset import title
+from trainers.data.objects import open_detection_dataset
+from trainers.data.pipeline import evaluation_batches, training_batches
+from trainers.distribution import is_chief
+from trainers.drawing import draw_detections
+from trainers.failures import naming
+from trainers.metrics import coco, report, voc
+from trainers.run import Run
+
+# The general forms, whose stages are --block_counts and --filters.
+GENERAL = {"resnet": keras_resnets.ResNet, "resnet_v2": keras_resnets.ResNetV2}
+SHORT_SIDE, LONG_SIDE = 600, 1000  # px (Fast R-CNN, arXiv 1504.08083, section 5.2)
+CANVAS_MULTIPLE = 32  # px
+MOST_BOXES = 100  # of an image, where the data set does not tell
+LARGEST_EVALUATION_BATCH = 8  # images on one replica
+PICTURES = 4  # test images that TensorBoard shows
+SHOWN_SCORE = 0.5  # of a detection, at least, in pictures
+FLAG_OF_KIND = {
+    bool: flags.DEFINE_boolean,
+    int: flags.DEFINE_integer,
+    float: flags.DEFINE_float,
+    tuple: flags.DEFINE_list,
+}
+FLAG_OF_OPTION = {"pool_size": flags.DEFINE_integer, "anchor_rounding": flags.DEFINE_string}
+
+
+class Detection:
+    """The task of `trainers.loop` for images with boxes.
+
+    Args:
+        config: a run's configuration, as `configure` makes it.
+        dataset: a `DetectionDataset` with the configuration's labels.
+    """
+
+    def __init__(self, config, dataset):
+        self.config = config
+        self.dataset = dataset
+        self.recipe = recipes.Recipe(**config["recipe"])
+        self.resizing = Resizing(**config["resizing"])
+
+    @staticmethod
+    def open_dataset(config, name, data_dir, download):
+        """Opens a run's data set, or another one, for an evaluation: see `open_detection_dataset`."""
+        return open_detection_dataset(name, data_dir, download)
+
+    @property
+    def name(self):
+        """What a file is called that is made from the model."""
+        return "faster_rcnn"
+
+    @property
+    def title(self):
+        """Heading of pictures and figures."""
+        return f"Faster R-CNN ({self.config['backbone']}) on {title(self.config['dataset'])}"
+
+    def build_model(self):
+        """Returns a new `FasterRCNN`."""
+        keras.utils.set_random_seed(self.config["seed"])
+        model = keras_resnets.FasterRCNN(
+            len(self.config["labels"]),
+            self._backbone(),
+            roi_pooling=self.config["roi_pooling"],
+            normalization=self.config["normalization"],
+            **self.config["options"],
+        )
+        transfer.freeze(model, self.config["freeze"])
+        if self.recipe.batch_norm_momentum is not None:
+            for layer in leaf_layers(model):
+                if isinstance(layer, keras.layers.BatchNormalization):
+                    layer.momentum = self.recipe.batch_norm_momentum
+        return model
+
+    def _backbone(self):
+        name = self.config["backbone"]
+        if name not in GENERAL:
+            return name
+        return GENERAL[name](self.config["block_counts"], self.config["filters"], include_top=False)
+
+    def initialize(self, model):
+        """Loads the weights of --init_weights into the backbone; the proposal network and the siblings start anew.
+
+        Returns:
+            None.
+        """
+        if self.config["init_weights"] is not None:
+            with naming("--init_weights"):
+                load_backbone(model, self.config["backbone"], self.config["init_weights"])
+
+    def learning_rate_factors(self, model):
+        """Returns the factors of --stage_learning_rates for each trainable variable, or None."""
+        return transfer.learning_rate_factors(model, self.config["stage_learning_rates"])
+
+    def training_batches(self, first_step, context):
+        """Returns batches of what the model takes, of its targets, and of seeds.
+
+        `images` (B, H, W, 3) uint8, `image_shapes` (B, 2) int32, `boxes` (B, G, 4) float32 and `classes` (B, G) int32,
+        padded with -1, and `seed` (B, 2).
+        """
+        augment = AUGMENTATIONS[self.recipe.augmentation]
+
+        def transform(example, seed):
+            augmentation_seed, sample_seed = tf.unstack(tf.random.split(seed, 2))
+            trained_on = ~example["ignored"]
+            boxes = tf.boolean_mask(example["boxes"], trained_on)
+            image, boxes = augment(example["image"].pixels(), boxes, self.resizing, augmentation_seed)
+            image, shape = self.resizing.pad(image)
+            return {
+                # A quarter of the bytes of float32, on their way to the device.
+                "images": tf.cast(tf.round(image), tf.uint8),
+                "image_shapes": shape,
+                "boxes": self._padded(boxes, -1.0),
+                "classes": self._padded(tf.boolean_mask(example["classes"], trained_on), -1),
+                "seed": sample_seed,
+            }
+
+        return training_batches(
+            self.dataset.train,
+            transform,
+            batch_size=self.recipe.batch_size,
+            first_step=first_step,
+            seed=self.config["seed"],
+            context=context,
+        )
+
+    def evaluation_batches(self, context=None):
+        """Returns batches of `images` (B, H, W, 3) float32, `image_shapes`, `scales`, the annotation, and `weight`.
+
+        `scales` (B, 2) is how many times higher and wider an image is than its original; the annotation is
+        `true_boxes` (B, G, 4) and `areas` (B, G), in pixels of the original, `true_classes` and `ignored` (B, G).
+        """
+
+        def transform(example):
+            image, scale = self.resizing.resize(example["image"].pixels())
+            image, shape = self.resizing.pad(image)
+            return {
+                "images": image,
+                "image_shapes": shape,
+                "scales": scale,
+                "true_boxes": self._padded(example["boxes"], -1.0),
+                "true_classes": self._padded(example["classes"], -1),
+                "ignored": self._padded(example["ignored"], False),
+                "areas": self._padded(example["areas"], -1.0),
+            }
+
+        replicas = context.num_replicas_in_sync if context is not None else 1
+        batch_size = max(1, min(LARGEST_EVALUATION_BATCH, self.recipe.batch_size // replicas))
+        return evaluation_batches(self.dataset.test, transform, batch_size=batch_size, context=context)
+
+    def _padded(self, rows, value):
+        """Pads (n, ...) to (G, ...)."""
+        count, limit = tf.shape(rows)[0], self.config["max_boxes"]
+        message = (
+            f"an image has more boxes than --max_boxes={limit}: start again, in another --model_dir, with a larger"
+        )
+        with tf.control_dependencies([tf.debugging.assert_less_equal(count, limit, message)]):
+            missing = tf.maximum(limit - count, 0)
+        padded = tf.pad(rows, [[0, missing], *[[0, 0]] * (len(rows.shape) - 1)], constant_values=value)
+        return tf.ensure_shape(padded, [limit, *rows.shape[1:]])
+
+    def losses(self, model, batch, training):
+        """Returns the four losses of a `FasterRCNN`, and the same as figures."""
+        inputs = {name: batch[name] for name in ("images", "image_shapes")}
+        targets = {name: batch[name] for name in ("boxes", "classes")}
+        losses = model.training_losses(inputs, targets, batch["seed"], training=training)
+        return losses, {f"{name}_loss": loss for name, loss in losses.items()}
+
+    def predictions(self, model, batch):
+        """Returns detections and annotation of each image, in pixels of the original: see `trainers.metrics`."""
+        found = model({name: batch[name] for name in ("images", "image_shapes")})
+        annotation = {name: batch[name] for name in ("true_boxes", "true_classes", "ignored", "areas")}
+        boxes = to_original(found["boxes"], batch["scales"])
+        return {**annotation, "boxes": boxes, "scores": found["scores"], "classes": found["classes"]}
+
+    def metrics(self, predictions):
+        """Returns average precisions, averaged over the classes; None where there is no object.
+
+        `map_50` is PASCAL VOC's, the area under the curve, `map_50_11_point` that of VOC 2007; `map`, `coco_map_50`,
+        `coco_map_75`, `map_small`, `map_medium` and `map_large` are COCO's.
+        """
+        classes = len(self.config["labels"])
+        figures, _ = coco.coco_metrics(predictions, classes)
+        return {**voc.mean_average_precision(voc.curves(predictions, classes)), **figures}
+
+    def criterion(self, metrics):
+        """Returns one minus the mean average precision of VOC."""
+        return 1 - (metrics["map_50"] or 0.0)
+
+    def pictures(self, predictions):
+        """Returns the first few test images with what is found in them."""
+        split = self.dataset.test
+        images = split.keys(None).take(PICTURES).map(lambda key: split.load(key)["image"].pixels())
+        pictures = {}
+        for i, image in enumerate(images.as_numpy_iterator()):
+            shown = predictions["scores"][i] >= SHOWN_SCORE
+            boxes, classes, scores = (predictions[name][i][shown] for name in ("boxes", "classes", "scores"))
+            pictures[f"detections/{i}"] = draw_detections(image, boxes, classes, self.config["labels"], scores)
+        return pictures
+
+    def draw_learning_curve(self, lines, path):
+        """Draws the mean average precision over steps, as VOC and as COCO measure it."""
+        series = [
+            ("map_50", "mAP@.5", {"linewidth": 2, "color": "tab:blue"}),
+            ("map", "mAP@[.5,.95]", {"linewidth": 1, "color": "tab:green"}),
+        ]
+        plots.learning_curve(lines, series, "mean average precision", self.title, path)
+
+    def report(self, predictions, metrics, run):
+        """Writes an evaluation into a run's folder, class by class: `per_class.csv` and `precision_recall.png`."""
+        labels = self.config["labels"]
+        curves = voc.curves(predictions, len(labels))
+        _, by_class = coco.coco_metrics(predictions, len(labels))
+        report.write_per_class(run.per_class, labels, curves, by_class)
+        heading = f"{self.title}: mAP@.5 {_percent(metrics['map_50'])}"
+        plots.precision_recall(curves, labels, heading, run.precision_recall)
+
+    def summary(self, metrics):
+        """Returns an evaluation in words."""
+        return f"mAP@.5 {_percent(metrics['map_50'])}, mAP@[.5,.95] {_percent(metrics['map'])}"
+
+    def build_for_export(self):
+        """Returns a new model for `export`."""
+        return self.build_model()
+
+    def export(self, model, base, version):
+        """Writes a model of `build_for_export` for TensorFlow Serving; returns the version's folder."""
+        return export_detector(model, self.resizing, self.config["labels"], base, version)
+
+
+def _percent(share):
+    return "undefined" if share is None else f"{share:.2%}"
+
+
+def configure(
+    backbone,
+    dataset_name,
+    dataset,
+    recipe_name,
+    *,
+    block_counts=None,
+    filters=None,
+    roi_pooling="max",
+    options=None,
+    resizing=None,
+    max_boxes=None,
+    data_dir=None,
+    precision="float32",
+    init_weights=None,
+    freeze=(),
+    stage_learning_rates=None,
+    seed=0,
+    begun=None,
+    **changes,
+):
+    """Makes a run's configuration: everything needed to repeat it.
+
+    Args:
+        backbone: a name of `keras_resnets.detection.backbones`, or of `GENERAL`.
+        dataset_name: the value of --dataset.
+        dataset: the `DetectionDataset` of that name.
+        recipe_name: a row of `trainers.recipes.DETECTION_RECIPES`.
+        block_counts, filters: the stages of a general form.
+        roi_pooling: the value of --roi_pooling.
+        options: dict of fields of `keras_resnets.detection.Options`, which change the recipe's.
+        resizing: a `Resizing`; None for the data set's default.
+        max_boxes: boxes that an image may have, None for the most that one has.
+        data_dir ... seed: see `trainers.training.common_config`.
+        begun: the configuration of the run where it exists already: it goes on without the file of `init_weights`.
+        **changes: fields of the recipe to change; None leaves the recipe's value.
+
+    Returns:
+        A dict that can be written as JSON.
+
+    Raises:
+        ArgumentError: for choices that do not fit together.
+    """
+    recipe = recipes.change(recipes.get_recipe(recipe_name, recipes.DETECTION_RECIPES), dataset.train.size, **changes)
+    # Batch normalization that starts from nothing has to learn.
+    options = {"train_batch_norm": init_weights is None, **recipe.detector, **(options or {})}
+    return {
+        "task": "detection",
+        "backbone": backbone,
+        "block_counts": block_counts,
+        "filters": filters,
+        "roi_pooling": roi_pooling,
+        "options": dataclasses.asdict(Options(**options)),
+        "normalization": _normalization(backbone, init_weights, begun),
+        "resizing": dataclasses.asdict(resizing or default_resizing(dataset)),
+        "max_boxes": _max_boxes(dataset, max_boxes),
+        **training.common_config(
+            dataset_name,
+            dataset,
+            recipe_name,
+            recipe,
+            data_dir=data_dir,
+            precision=precision,
+            init_weights=init_weights,
+            freeze=freeze,
+            stage_learning_rates=stage_learning_rates,
+            seed=seed,
+        ),
+    }
+
+
+def _normalization(backbone, init_weights, begun):
+    if begun is not None and begun.get("backbone") == backbone:
+        return begun["normalization"]
+    with naming("--init_weights"):
+        return backbone_normalization(backbone, init_weights)
+
+
+def _max_boxes(dataset, max_boxes):
+    if max_boxes is not None and dataset.most_boxes is not None and max_boxes < dataset.most_boxes:
+        raise ArgumentError(
+            f"--max_boxes={max_boxes} is less than the {dataset.most_boxes} boxes of an image: leave it out, or pass "
+            "as many."
+        )
+    return max_boxes or max(1, dataset.most_boxes or MOST_BOXES)
+
+
+def default_resizing(dataset, short_side=None, long_side=None, canvas=None):
+    """Returns the `Resizing` of a data set: what is not given is that of the paper, or of images of one size, theirs.
+
+    Args:
+        dataset: a `DetectionDataset`.
+        short_side, long_side: in pixels.
+        canvas: (height, width); None for a square that images of any shape fit in.
+    """
+    short_side = short_side or dataset.side or SHORT_SIDE
+    long_side = long_side or (dataset.side if short_side == dataset.side else max(LONG_SIDE, short_side))
+    side = -(-long_side // CANVAS_MULTIPLE) * CANVAS_MULTIPLE
+    return Resizing(short_side, long_side, canvas or (side, side))
+
+
+def _define_flags():
+    cli.define_model_dir()
+    cli.define_data()
+    cli.define_distribution()
+    names = [*GENERAL, *backbone_names()]
+    flags.DEFINE_string("backbone", "resnet101", f"One of {', '.join(names)}.")
+    flags.DEFINE_list("block_counts", ["2", "2", "2", "2"], "Of resnet and resnet_v2: units of each stage.")
+    flags.DEFINE_list("filters", ["64", "128", "256", "512"], "Of resnet and resnet_v2: filters of each stage.")
+    flags.DEFINE_string(
+        "dataset", None, "digit_scenes, voc:PATH, coco:IMAGES,TRAIN.json,IMAGES,TEST.json or tfds:NAME.", required=True
+    )
+    flags.DEFINE_boolean("strict", False, "Whether a damaged file or object ends the run, instead of being left out.")
+    flags.DEFINE_integer("short_side", None, "Of a resized image, in pixels; default: 600.", lower_bound=1)
+    flags.DEFINE_integer("long_side", None, "Of a resized image, at most, in pixels; default: 1000.", lower_bound=1)
+    flags.DEFINE_list("canvas", None, "HEIGHT,WIDTH that images are padded to; default: a square that fits them all.")
+    flags.DEFINE_integer("max_boxes", None, "Boxes that an image may have; default: as many as one has.", lower_bound=1)
+    flags.DEFINE_enum("roi_pooling", "max", list(ROI_POOLING), "How the features of a region are pooled.")
+    for field in dataclasses.fields(Options):
+        define = FLAG_OF_OPTION.get(field.name) or FLAG_OF_KIND[type(field.default)]
+        define(field.name, None, f"See keras_resnets.detection.Options; default: {field.default}, or the recipe's.")
+    cli.define_recipe(recipes.DETECTION_RECIPES)
+    cli.define_training()
+
+
+def _detector_options():
+    """Returns the fields of `Options` that flags give."""
+    given = {field.name: flags.FLAGS[field.name].value for field in dataclasses.fields(Options)}
+    return {
+        name: cli.numbers(name, float) if isinstance(value, list) else value
+        for name, value in given.items()
+        if value is not None
+    }
+
+
+def _main(arguments):
+    cli.no_arguments(arguments)
+    options = flags.FLAGS
+    # What is unknown is said before the data are read.
+    backbone, detector = options.backbone, _detector_options()
+    if backbone not in [*GENERAL, *backbone_names()]:
+        raise ArgumentError(f"--backbone={backbone} is unknown: use {', '.join([*GENERAL, *backbone_names()])}.")
+    if options.remat:
+        raise ArgumentError("--remat is for classification: use a smaller --batch_size, or a higher --accumulation.")
+    stages = {name: cli.numbers(name, int) if backbone in GENERAL else None for name in ("block_counts", "filters")}
+    recipe_name = options.recipe or recipes.default_detection_recipe(options.dataset)
+    recipes.get_recipe(recipe_name, recipes.DETECTION_RECIPES)
+    choices, canvas = cli.recipe_choices(), cli.numbers("canvas", int)
+    strategy = cli.strategy()
+    dataset = open_detection_dataset(options.dataset, options.data_dir, options.download, options.strict)
+    run = Run(options.model_dir, is_chief(strategy))
+    config = configure(
+        backbone,
+        options.dataset,
+        dataset,
+        recipe_name,
+        roi_pooling=options.roi_pooling,
+        options=detector,
+        resizing=default_resizing(dataset, options.short_side, options.long_side, canvas),
+        max_boxes=options.max_boxes,
+        data_dir=options.data_dir,
+        begun=run.config() if run.exists() else None,
+        **stages,
+        **choices,
+    )
+    training.train_by_flags(Detection(config, dataset), run, strategy)
+
+
+def run():
+    """Entry point of the command."""
+    cli.run(_main, _define_flags)
+
+
+if __name__ == "__main__":
+    run()

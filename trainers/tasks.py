@@ -1,0 +1,12 @@
+"""The tasks by the name that a run's configuration has."""
+
+from trainers.classification import Classification
+from trainers.detection import Detection
+
+TASKS = {"classification": Classification, "detection": Detection}
+
+
+def task_of(run, dataset=None):
+    """Returns the task of a run; without a data set, it can build its model only."""
+    config = run.config()
+    return TASKS[config["task"]](config, dataset)

@@ -1,0 +1,99 @@
+"""What the binaries that train have in common: a run's configuration, and the run from its first to its last file."""
+
+import dataclasses
+import math
+import os
+import sys
+
+import keras
+import tensorflow as tf
+
+from trainers import cli, loop
+from trainers.data.dataset import absolute
+
+PUBLISHED_WEIGHTS = "imagenet"
+MINIMUM_EPOCH = 10  # steps between two evaluations, also of a tiny data set
+
+
+def common_config(
+    dataset_name,
+    dataset,
+    recipe_name,
+    recipe,
+    *,
+    data_dir=None,
+    precision="float32",
+    init_weights=None,
+    freeze=(),
+    stage_learning_rates=None,
+    seed=0,
+):
+    """Returns the part of a run's configuration that is the same for every task, a dict that can be written as JSON.
+
+    Args:
+        dataset_name: the value of --dataset.
+        dataset: the data set of that name.
+        recipe_name: the value of --recipe.
+        recipe: the `Recipe` of that name, changed as the flags say.
+        data_dir ... seed: the values of the flags; `stage_learning_rates` is a dict of stages to factors.
+    """
+    return {
+        "dataset": absolute(dataset_name),
+        "data_dir": data_dir and os.path.abspath(data_dir),
+        "labels": list(dataset.labels),
+        "recipe_name": recipe_name,
+        "recipe": dataclasses.asdict(recipe),
+        "steps": recipe.total_steps(dataset.train.size),
+        "precision": precision,
+        "init_weights": init_weights if init_weights in (None, PUBLISHED_WEIGHTS) else os.path.abspath(init_weights),
+        "freeze": list(freeze),
+        "stage_learning_rates": stage_learning_rates or {},
+        "seed": seed,
+        "versions": {"tensorflow": tf.__version__, "keras": keras.__version__},
+    }
+
+
+def train(task, run, *, log_every=20, checkpoint_every=None, **settings):
+    """Trains a run to its end, or goes on with it; writes its results and its learning curve.
+
+    Args:
+        task: see `trainers.loop`, with a `dataset` and a configuration.
+        run: a `Run`, new or begun with the same configuration.
+        log_every: steps between two lines of metrics.jsonl.
+        checkpoint_every: steps between two checkpoints; None for an epoch.
+        **settings: other fields of `trainers.loop.Settings`.
+
+    Returns:
+        The content of results.json.
+    """
+    run.check(task.config)
+    if run.results() is not None:
+        return run.results()
+    epoch = max(MINIMUM_EPOCH, math.ceil(task.dataset.train.size / task.recipe.batch_size))
+    settings = loop.Settings(
+        recipe=task.recipe,
+        steps=task.config["steps"],
+        log_every=log_every,
+        evaluate_every=epoch,
+        checkpoint_every=checkpoint_every or epoch,
+        precision=task.config["precision"],
+        **settings,
+    )
+    results = loop.train(task, run, settings)
+    if run.chief:
+        task.draw_learning_curve(run.metrics(), run.learning_curve)
+    run.finish(results)
+    return results
+
+
+def train_by_flags(task, run, strategy):
+    """Trains as the flags of `cli.define_training` say, and prints what came out."""
+    settings = cli.training_settings()
+    # What else the weights depend on.
+    task.config["training"] = {name: settings[name] for name in ("sync_batch_norm", "on_nan")}
+    if not run.chief:
+        print("The first machine shows the progress and writes the files.", file=sys.stderr)
+    results = train(task, run, strategy=strategy, **settings)
+    if run.chief:
+        print(f"{task.title}: {task.summary(results)}, {results['step']} steps, {results['seconds']:.0f} s")
+        print(f"learning curve: {run.learning_curve}")
