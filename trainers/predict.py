@@ -1,23 +1,30 @@
-"""Says what is on images, with an exported net.
+"""Says what is on images, and where, with an exported net or detector.
 
     python -m trainers.predict --export=saved_models/cifar_resnet20_digits image.png folder_of_images
+    python -m trainers.predict --export=saved_models/faster_rcnn_digit_scenes --output=boxes folder_of_images
 
 The export runs in a TensorFlow session, from its graph alone, as behind TensorFlow Serving.
 """
 
+import collections
 import json
 import pathlib
 import sys
 
 import tensorflow as tf
 from absl import flags
+from PIL import Image
 
 from keras_resnets import ArgumentError
+from keras_resnets.preprocessing import decode
 from keras_resnets.serving import SavedModelSession
 from trainers import cli
 from trainers.data.folder import image_files
+from trainers.drawing import draw_detections
+from trainers.progress import Progress
 
-BATCH = 32
+BATCH = 8
+SHOWN_SCORE = 0.5
 
 
 def find_images(arguments):
@@ -40,10 +47,13 @@ def find_images(arguments):
 
 
 def predict(session, files):
-    """Yields a dict for each file: `file`, and `labels` and `probabilities` of the likeliest classes, or `error`.
+    """Yields a dict for each file: `file`, and the answer, or `error`.
+
+    A classification net's answer is `labels`, `classes` and `probabilities` of the likeliest classes, a detector's
+    `boxes` ([x1, y1, x2, y2] in pixels of the image), `labels`, `classes` and `scores`, best first.
 
     Args:
-        session: a `SavedModelSession` of a classification net.
+        session: a `SavedModelSession` of either.
         files: paths of encoded images.
     """
     for start in range(0, len(files), BATCH):
@@ -61,23 +71,36 @@ def predict(session, files):
 
 def _answers(session, files):
     outputs = session("image_bytes", image_bytes=[file.read_bytes() for file in files])
+    answer = _detections if "boxes" in outputs else _likeliest
     for i, file in enumerate(files):
-        classes = outputs["classes"][i]
-        yield {
-            "file": str(file),
-            "labels": [label.decode() for label in outputs["labels"][i]],
-            "classes": classes.tolist(),
-            "probabilities": outputs["probabilities"][i][classes].tolist(),
-        }
+        yield {"file": str(file), **answer({name: values[i] for name, values in outputs.items()})}
 
 
-def table(answers, folder_is_label=False):
+def _likeliest(output):
+    classes = output["classes"]
+    return {
+        "labels": [label.decode() for label in output["labels"]],
+        "classes": classes.tolist(),
+        "probabilities": output["probabilities"][classes].tolist(),
+    }
+
+
+def _detections(output):
+    found = output["num_detections"]
+    return {
+        "labels": [label.decode() for label in output["labels"][:found]],
+        **{name: output[name][:found].tolist() for name in ("classes", "scores", "boxes")},
+    }
+
+
+def table(answers, folder_is_label=False, score=SHOWN_SCORE):
     """Returns the answers as lines of text.
 
     Args:
         answers: as `predict` yields them.
         folder_is_label: whether to say if each answer is the name of the image's folder, as in the data sets
             `folder:`, and to count those that are, in a last line.
+        score: of a detection, at least.
     """
     width = max(len(answer["file"]) for answer in answers)
     lines, right = [], 0
@@ -85,14 +108,59 @@ def table(answers, folder_is_label=False):
         line = f"{answer['file']:{width}}  "
         if "error" in answer:
             lines.append(line + answer["error"])
-            continue
-        top = [f"{label} {share:6.2%}" for label, share in zip(answer["labels"][:3], answer["probabilities"])]
-        if folder_is_label:
-            is_right = answer["labels"][0] == pathlib.Path(answer["file"]).parent.name
-            right += is_right
-            line += "right  " if is_right else "WRONG  "
-        lines.append(line + "  ".join(top))
+        elif "boxes" in answer:
+            lines.append(line + (_objects(answer, score) or f"nothing with a score of {score:.0%}"))
+        else:
+            top = [f"{label} {share:6.2%}" for label, share in zip(answer["labels"][:3], answer["probabilities"])]
+            if folder_is_label:
+                is_right = answer["labels"][0] == pathlib.Path(answer["file"]).parent.name
+                right += is_right
+                line += "right  " if is_right else "WRONG  "
+            lines.append(line + "  ".join(top))
     return lines + ([f"{right} of {len(answers)} right"] if folder_is_label else [])
+
+
+def _objects(answer, score):
+    shown = [
+        f"{label} {share:.0%} [{' '.join(f'{side:.0f}' for side in box)}]"
+        for label, share, box in zip(answer["labels"], answer["scores"], answer["boxes"])
+        if share >= score
+    ]
+    return "  ".join(shown)
+
+
+def draw(answers, folder, score=SHOWN_SCORE):
+    """Writes a copy of each image of a detector's answers into a folder, as PNG, with its boxes and labels.
+
+    Args:
+        answers: as `predict` yields them.
+        folder: path; a copy is called like its image, and `_2`, `_3` ... where several images have the same name.
+        score: of a detection, at least.
+
+    Returns:
+        The copies' paths.
+    """
+    folder = pathlib.Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    names, paths = collections.Counter(), []
+    for answer in answers:
+        if "boxes" not in answer:
+            continue
+        file = pathlib.Path(answer["file"])
+        names[file.stem] += 1
+        number = names[file.stem]
+        path = folder / (f"{file.stem}_{number}.png" if number > 1 else f"{file.stem}.png")
+        shown = sum(share >= score for share in answer["scores"])  # The best come first.
+        picture = draw_detections(
+            decode(tf.constant(file.read_bytes())).numpy(),
+            answer["boxes"][:shown],
+            answer["classes"][:shown],
+            dict(zip(answer["classes"], answer["labels"])),
+            answer["scores"],
+        )
+        Image.fromarray(picture).save(path)
+        paths.append(path)
+    return paths
 
 
 def _define_flags():
@@ -102,14 +170,24 @@ def _define_flags():
     flags.DEFINE_boolean(
         "folder_is_label", False, "Whether the table says which answers are the image's folder's name."
     )
+    flags.DEFINE_string("output", None, "Folder for copies of the images with a detector's boxes and labels, as PNG.")
+    flags.DEFINE_float("score", SHOWN_SCORE, "Of the detections that are shown, at least.", 0, 1)
     flags.DEFINE_boolean("json", False, "Whether to print a JSON list instead of a table.")
 
 
 def _main(arguments):
     options = flags.FLAGS
     files = find_images(arguments)
-    answers = list(predict(SavedModelSession(options.export), files))
-    print(json.dumps(answers, indent=2) if options.json else "\n".join(table(answers, options.folder_is_label)))
+    answers = []
+    with Progress(len(files), "predicting", "images") as progress:
+        for answer in predict(SavedModelSession(options.export), files):
+            answers.append(answer)
+            progress.update(1)
+    text = table(answers, options.folder_is_label, options.score)
+    print(json.dumps(answers, indent=2) if options.json else "\n".join(text))
+    if options.output is not None:
+        paths = draw(answers, options.output, options.score)
+        print(f"{len(paths)} images with boxes: {options.output}", file=sys.stderr)
     failed = sum("error" in answer for answer in answers)
     if failed:
         sys.exit(f"error: {failed} of {len(answers)} files could not be decoded")

@@ -19,21 +19,19 @@ def sample(is_foreground, is_background, size, foreground_share, seeds):
         Indices (B, K) int32 with K = min(size, N), foreground first; and (B, K) bool, whether each counts: there may be
         fewer candidates than K.
     """
-    count = tf.shape(is_foreground)[1]
-    draw = functools.partial(tf.random.stateless_uniform, [count])
+    draw = functools.partial(tf.random.stateless_uniform, [tf.shape(is_foreground)[1]], minval=1.0, maxval=2.0)
     priorities = tf.map_fn(draw, seeds, fn_output_signature=tf.TensorSpec([is_foreground.shape[1]], tf.float32))
-    foreground = _at_most(is_foreground, priorities, int(size * foreground_share))
-    left = size - tf.reduce_sum(tf.cast(foreground, tf.int32), axis=1, keepdims=True)
-    background = _at_most(is_background & ~is_foreground, priorities, left)
-    # Foreground has 2..3, background 1..2, the others 0.
-    order = tf.where(foreground, priorities + 2, tf.where(background, priorities + 1, 0.0))
     count = size if is_foreground.shape[1] is None else min(size, is_foreground.shape[1])
-    values, indices = tf.math.top_k(order, count)
+    foreground = _best(is_foreground, priorities, min(count, int(size * foreground_share)))
+    background = _best(is_background & ~is_foreground, priorities, count)
+    left = size - tf.reduce_sum(tf.cast(foreground[1], tf.int32), axis=1, keepdims=True)
+    counts = tf.concat([foreground[1], background[1] & (tf.range(count) < left)], axis=1)
+    # Of equal values, top_k takes the first.
+    counted, places = tf.math.top_k(tf.cast(counts, tf.int32), count)
+    return tf.gather(tf.concat([foreground[0], background[0]], axis=1), places, batch_dims=1), counted > 0
+
+
+def _best(chosen, priorities, count):
+    """Returns (B, count) indices of the chosen candidates of highest priority, and whether there are so many."""
+    values, indices = tf.math.top_k(tf.where(chosen, priorities, 0.0), count)
     return indices, values > 0
-
-
-def _at_most(chosen, priorities, limit):
-    """Keeps the `limit` (an integer, or (B, 1)) candidates of highest priority."""
-    order = tf.argsort(tf.where(chosen, priorities, -1.0), axis=1, direction="DESCENDING")
-    ranks = tf.argsort(order, axis=1)
-    return chosen & (ranks < limit)

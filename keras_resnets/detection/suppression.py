@@ -5,6 +5,8 @@ import tensorflow as tf
 
 from keras_resnets.detection.boxes import areas
 
+TILE = 512  # boxes that are compared at once
+
 
 def suppress(boxes, is_candidate, iou_threshold, limit):
     """Keeps the best of boxes that overlap.
@@ -28,6 +30,7 @@ def suppress(boxes, is_candidate, iou_threshold, limit):
         pad_to_max_output_size=True,
         sorted_input=True,
         canonicalized_coordinates=True,
+        tile_size=min(TILE, boxes.shape[1] or TILE),
     )
     indices = tf.ensure_shape(indices, [boxes.shape[0], limit])
     return indices, tf.range(limit) < counts[:, tf.newaxis]

@@ -31,7 +31,7 @@ class AnchorGenerator(keras.layers.Layer):
     """
 
     def __init__(self, sizes=(128, 256, 512), ratios=(0.5, 1, 2), stride=16, offset=0.5, rounding=None, **kwargs):
-        super().__init__(autocast=False, trainable=False, **kwargs)
+        super().__init__(autocast=False, **kwargs)
         self.sizes, self.ratios = tuple(sizes), tuple(ratios)
         self.stride, self.offset, self.rounding = stride, offset, rounding
         for name, values in (("sizes", self.sizes), ("ratios", self.ratios)):

@@ -36,7 +36,7 @@ class Detections(keras.layers.Layer):
         delta_stds=(0.1, 0.1, 0.2, 0.2),
         **kwargs,
     ):
-        super().__init__(autocast=False, trainable=False, **kwargs)
+        super().__init__(autocast=False, **kwargs)
         self.score_threshold, self.iou_threshold = score_threshold, iou_threshold
         self.max_detections, self.delta_stds = max_detections, tuple(delta_stds)
 

@@ -19,7 +19,7 @@ class ImageNormalization(keras.layers.Layer):
     """
 
     def __init__(self, mean, std, bgr=False, **kwargs):
-        super().__init__(autocast=False, trainable=False, **kwargs)
+        super().__init__(autocast=False, **kwargs)
         self.mean, self.std, self.bgr = tuple(mean), tuple(std), bgr
 
     def call(self, images, image_shapes):

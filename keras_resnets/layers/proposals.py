@@ -25,7 +25,7 @@ class Proposals(keras.layers.Layer):
     """
 
     def __init__(self, before_nms, after_nms, iou_threshold=0.7, min_size=0.0, **kwargs):
-        super().__init__(autocast=False, trainable=False, **kwargs)
+        super().__init__(autocast=False, **kwargs)
         self.before_nms, self.after_nms = before_nms, after_nms
         self.iou_threshold, self.min_size = iou_threshold, min_size
 

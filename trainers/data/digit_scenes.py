@@ -2,7 +2,12 @@
 
 A scene is 256x256 pixels, has 1 to 8 digits of scikit-learn, 24 to 96 pixels large, in inks that can be read, and is
 the same on every machine. Training and validation scenes have different digits; both photographs serve both.
+
+python -m trainers.data.digit_scenes /tmp/scenes    # writes a few as PNG files
 """
+
+import pathlib
+import sys
 
 import numpy as np
 import tensorflow as tf
@@ -120,3 +125,18 @@ def _draw(random, scene, ink, box):
     behind = scene[top:bottom, left:right]
     color = random.uniform(*INKS[int((behind @ LUMINANCE).mean() < 127.5)], 3).astype(np.float32)
     scene[top:bottom, left:right] = behind + ink[..., np.newaxis] * (color - behind)
+
+
+def write_scene_files(folder, count=8):
+    """Writes the first test scenes to `folder/0.png`, `folder/1.png`, ..., to try a prediction with."""
+    split = open_digit_scenes().test
+    images = split.keys(None).take(count).map(lambda key: split.load(key)["image"].pixels())
+    pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
+    for i, image in enumerate(images.as_numpy_iterator()):
+        Image.fromarray(image).save(pathlib.Path(folder) / f"{i}.png")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python -m trainers.data.digit_scenes FOLDER")
+    write_scene_files(sys.argv[1])

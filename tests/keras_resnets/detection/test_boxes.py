@@ -80,8 +80,8 @@ def test_samples_are_balanced_random_and_of_static_size(foreground, background):
         [2] * foreground + [1] * background + [0] * (300 - foreground - background)
     )
     kinds = np.tile(kinds, (2, 1))
-    draw = tf.function(lambda seed: sample(kinds == 2, kinds == 1, 64, 0.25, seed), jit_compile=True)
-    indices, counts = (tensor.numpy() for tensor in draw([1, 2]))
+    draw = tf.function(lambda seeds: sample(kinds == 2, kinds == 1, 64, 0.25, seeds), jit_compile=True)
+    indices, counts = (tensor.numpy() for tensor in draw(tf.constant([[1, 2], [1, 3]])))
     assert indices.shape == counts.shape == (2, 64)
     for row in range(2):
         chosen = kinds[row][indices[row][counts[row]]]
@@ -89,11 +89,21 @@ def test_samples_are_balanced_random_and_of_static_size(foreground, background):
         assert np.sum(chosen == 2) == min(foreground, 16)
         assert np.sum(chosen == 1) == min(background, 64 - min(foreground, 16)) and not np.any(chosen == 0)
         assert list(chosen) == sorted(chosen, reverse=True)
-    again, other = draw([1, 2])[0], draw([1, 3])[0]
-    np.testing.assert_array_equal(indices, again)
-    assert np.any(indices != other) or foreground + background == 0
+    assert np.any(indices[0] != indices[1]) or foreground + background == 0
+
+
+def test_an_images_sample_depends_on_its_seed_alone():
+    kinds = np.random.default_rng(0).integers(0, 3, (3, 200))
+
+    def draw(images, seeds):
+        chosen = kinds[images]
+        return sample(chosen == 2, chosen == 1, 32, 0.5, tf.constant(seeds))[0].numpy()
+
+    together = draw([0, 1, 2], [[5, 0], [5, 1], [5, 2]])
+    np.testing.assert_array_equal(draw([2, 0], [[5, 2], [5, 0]]), together[[2, 0]])
+    assert np.any(draw([0], [[6, 0]]) != together[0])
 
 
 def test_a_sample_of_few_candidates_is_as_long_as_they_are():
-    indices, counts = sample(np.ones((1, 5), bool), np.zeros((1, 5), bool), 8, 0.5, [0, 0])
+    indices, counts = sample(np.ones((1, 5), bool), np.zeros((1, 5), bool), 8, 0.5, tf.constant([[0, 0]]))
     assert indices.shape == (1, 5) and np.sum(counts) == 4
