@@ -159,7 +159,7 @@ class Detection:
                 "scales": scale,
                 "true_boxes": self._padded(example["boxes"], -1.0),
                 "true_classes": self._padded(example["classes"], -1),
-                "ignored": self._padded(example["ignored"], False),
+                "ignored": self._padded(tf.cast(example["ignored"], tf.int32), 0),  # Replicas cannot gather bool.
                 "areas": self._padded(example["areas"], -1.0),
             }
 
@@ -198,9 +198,14 @@ class Detection:
         `map_50` is PASCAL VOC's, the area under the curve, `map_50_11_point` that of VOC 2007; `map`, `coco_map_50`,
         `coco_map_75`, `map_small`, `map_medium` and `map_large` are COCO's.
         """
+        curves, figures, _ = self._measured(predictions)
+        return {**voc.mean_average_precision(curves), **figures}
+
+    def _measured(self, predictions):
+        """Returns VOC's curves of all classes, COCO's figures, and COCO's average precision of each class."""
+        predictions = {**predictions, "ignored": predictions["ignored"] > 0}
         classes = len(self.config["labels"])
-        figures, _ = coco.coco_metrics(predictions, classes)
-        return {**voc.mean_average_precision(voc.curves(predictions, classes)), **figures}
+        return voc.curves(predictions, classes), *coco.coco_metrics(predictions, classes)
 
     def criterion(self, metrics):
         """Returns one minus the mean average precision of VOC."""
@@ -228,8 +233,7 @@ class Detection:
     def report(self, predictions, metrics, run):
         """Writes an evaluation into a run's folder, class by class: `per_class.csv` and `precision_recall.png`."""
         labels = self.config["labels"]
-        curves = voc.curves(predictions, len(labels))
-        _, by_class = coco.coco_metrics(predictions, len(labels))
+        curves, _, by_class = self._measured(predictions)
         report.write_per_class(run.per_class, labels, curves, by_class)
         heading = f"{self.title}: mAP@.5 {_percent(metrics['map_50'])}"
         plots.precision_recall(curves, labels, heading, run.precision_recall)

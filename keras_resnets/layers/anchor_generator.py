@@ -58,10 +58,9 @@ class AnchorGenerator(keras.layers.Layer):
         return (np.round(anchors) if self.rounding == "corners" else anchors).astype(np.float32)
 
     def call(self, features):
-        rows, columns = (
-            (tf.range(tf.cast(size, tf.float32)) + self.offset) * self.stride
-            for size in tf.unstack(tf.shape(features)[1:3])
-        )
+        # Sizes that are known make the number of anchors known, whatever the batch.
+        sizes = (features.shape[axis] or tf.shape(features)[axis] for axis in (1, 2))
+        rows, columns = ((tf.range(size, dtype=tf.float32) + self.offset) * self.stride for size in sizes)
         x, y = tf.meshgrid(columns, rows)
         centers = tf.stack([x, y, x, y], axis=-1)[:, :, tf.newaxis]
         return tf.reshape(centers + self.around_zero(), [-1, 4])

@@ -26,7 +26,8 @@ class ImageNormalization(keras.layers.Layer):
         normalized = (tf.cast(images, tf.float32) - np.float32(self.mean)) / np.float32(self.std)
         normalized = tf.reverse(normalized, [-1]) if self.bgr else normalized
         height, width = tf.unstack(tf.shape(images)[1:3])
-        rows, columns = (tf.range(size) < image_shapes[:, i, tf.newaxis] for i, size in enumerate((height, width)))
+        shapes = tf.cast(image_shapes, tf.int32)
+        rows, columns = (tf.range(size) < shapes[:, i, tf.newaxis] for i, size in enumerate((height, width)))
         inside = rows[:, :, tf.newaxis] & columns[:, tf.newaxis]
         return tf.cast(tf.where(inside[..., tf.newaxis], normalized, 0.0), self.compute_dtype)
 

@@ -72,6 +72,14 @@ def test_anchors_have_exact_areas_and_ratios_and_their_cells_centre():
         )
 
 
+def test_the_number_of_anchors_is_known_where_the_maps_size_is():
+    layer = AnchorGenerator()
+    for size, count in (((4, 6), 4 * 6 * 9), ((4, None), None)):
+        function = tf.function(layer, input_signature=[tf.TensorSpec([None, *size, 2])]).get_concrete_function()
+        assert function.structured_outputs.shape.as_list() == [count, 4]
+        np.testing.assert_array_equal(function(tf.zeros([2, 4, 6, 2])), anchors(4, 6))
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [
@@ -288,7 +296,7 @@ def test_normalized_images_are_padded_with_zeros():
     mean, std = np.float32([120, 110, 100]), np.float32([60, 55, 50])
     expected = (images - mean) / std
     expected[0, 3:] = expected[1, :, 4:] = 0
-    shapes = np.array([[3, 6], [5, 4]], "int32")
+    shapes = np.array([[3, 6], [5, 4]])
     np.testing.assert_allclose(ImageNormalization(mean, std)(images, shapes), expected, rtol=1e-6)
     padded_only = expected == 0
     np.testing.assert_array_equal(ImageNormalization(mean, std)(images, shapes).numpy()[padded_only], 0)

@@ -38,7 +38,7 @@ def test_train_evaluate_export_predict(tmp_path, in_new_process):
     first = run("trainers.classification", *flags)
     results = json.loads((model_dir / "results.json").read_text())
     assert {"top1_error", "top5_error", "seconds", "step"} <= results.keys()
-    assert f"test accuracy {1 - results['top1_error']:.2%}" in first.stdout
+    assert f"top-1 error {results['top1_error']:.2%}" in first.stdout
     assert "training: 100%" in first.stderr and "images/s" in first.stderr
     assert is_png(model_dir / "learning_curve.png")
     # Again: nothing is left to train.

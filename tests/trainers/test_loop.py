@@ -12,10 +12,9 @@ from tasks import Dropout
 
 import keras_resnets
 from keras_resnets import ArgumentError
-from trainers import loop
+from trainers import loop, training
 from trainers.checkpoints import restore_model
 from trainers.classification import Classification, configure
-from trainers.classification import train as train_classification
 from trainers.data.dataset import open_dataset
 from trainers.recipes import Recipe
 from trainers.run import Run
@@ -163,7 +162,7 @@ def test_a_folder_stays_free_when_no_net_can_be_built(tmp_path):
     run = Run(tmp_path / "run")
     config = configure("resnet18", "digits", dataset, "digits", image_size=16)
     with pytest.raises(ArgumentError, match="too small"):
-        train_classification(run, config, dataset, log_every=1, checkpoint_every=1)
+        training.train(Classification(config, dataset), run, log_every=1, checkpoint_every=1)
     assert not run.path.exists()
 
 

@@ -7,8 +7,8 @@ import tensorflow as tf
 from photos import photos
 
 import keras_resnets
+from trainers import training
 from trainers.classification import Classification, configure
-from trainers.classification import train as train_classification
 from trainers.data.dataset import open_dataset
 from trainers.run import Run
 from trainers.state import State
@@ -81,6 +81,6 @@ def test_bfloat16_learns_the_digits_as_float32_does(tmp_path):
     dataset, errors = open_dataset("digits"), {}
     for precision in ("float32", "mixed_bfloat16"):
         config = configure("cifar_resnet20", "digits", dataset, "digits", precision=precision)
-        results = train_classification(Run(tmp_path / precision), config, dataset)
+        results = training.train(Classification(config, dataset), Run(tmp_path / precision))
         errors[precision] = results["top1_error"]
     assert errors["float32"] < 0.02 and abs(errors["mixed_bfloat16"] - errors["float32"]) <= 0.01

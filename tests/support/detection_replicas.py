@@ -1,0 +1,32 @@
+"""Trains a detector for two steps on one device, and on two parts of the CPU; prints the losses of both as JSON.
+
+python detection_replicas.py FOLDER
+"""
+
+import json
+import pathlib
+import sys
+
+import tensorflow as tf
+from rectangles import make_task, rectangle_dataset
+
+from trainers import loop
+from trainers.distribution import make_strategy
+from trainers.run import Run
+
+
+def losses(folder, strategy, dataset):
+    task = make_task(dataset, steps=2, batch_size=4, learning_rate=1e-4)
+    run = Run(folder)
+    settings = loop.Settings(task.recipe, steps=2, log_every=1, evaluate_every=2, checkpoint_every=2, strategy=strategy)
+    loop.train(task, run, settings)
+    return [line["loss"] for line in run.metrics() if "loss" in line]
+
+
+if __name__ == "__main__":
+    folder = pathlib.Path(sys.argv[1])
+    mirrored = make_strategy("mirrored", replicas=2)
+    dataset = rectangle_dataset(8, seed=1)
+    alone = tf.distribute.OneDeviceStrategy("CPU:0")
+    both = [losses(folder / name, strategy, dataset) for name, strategy in [("one", alone), ("two", mirrored)]]
+    print(json.dumps(both))

@@ -1,0 +1,52 @@
+"""A data set that a detector learns quickly: rectangles in two colours on gray noise."""
+
+import numpy as np
+import tensorflow as tf
+
+from trainers.data.image_source import Pixels
+from trainers.data.objects import Annotation, DetectionDataset, annotated_split, most_boxes
+from trainers.detection import Detection, configure
+
+LABELS = ("red", "blue")
+COLORS = ((230, 30, 30), (30, 30, 230))
+SIDE, CELL = 96, 48  # px, of an image and of the part of it that has one rectangle at most
+STAGES = {"block_counts": (1, 1, 1), "filters": (8, 16, 32)}
+
+
+def rectangles(count, seed, objects=(1, 4)):
+    """Returns (count, 96, 96, 3) uint8 and a list of annotations, of `objects[0]` to `objects[1] - 1` objects each."""
+    random = np.random.default_rng(seed)
+    images, annotations = [], []
+    for _ in range(count):
+        image = random.integers(90, 166, (SIDE, SIDE, 3))
+        boxes, classes = [], []
+        for i in range(random.integers(*objects)):
+            width, height = random.integers(20, 40, 2)
+            left = (i % 2) * CELL + random.integers(0, CELL - width + 1)
+            top = (i // 2) * CELL + random.integers(0, CELL - height + 1)
+            label = int(random.integers(2))
+            image[top : top + height, left : left + width] = COLORS[label]
+            boxes.append([left, top, left + width, top + height])
+            classes.append(label)
+        images.append(image.astype(np.uint8))
+        annotations.append(Annotation.of(boxes, classes))
+    return np.stack(images), annotations
+
+
+def dataset_of(images, annotations):
+    """Returns a `DetectionDataset` that is trained and measured on the same images."""
+    images = tf.constant(images)
+    split = annotated_split(annotations, lambda index: Pixels(tf.gather(images, index)))
+    return DetectionDataset(LABELS, SIDE, most_boxes(annotations), split, split)
+
+
+def rectangle_dataset(count, seed):
+    """Returns a `DetectionDataset` of `rectangles`."""
+    return dataset_of(*rectangles(count, seed))
+
+
+def make_task(dataset, **changes):
+    """Returns the task of training a tiny detector; `changes` are arguments of `trainers.detection.configure`."""
+    options = {"anchor_sizes": (16, 32), "roi_batch_size": 16, **changes.pop("options", {})}
+    config = configure("resnet", "rectangles", dataset, "digit_scenes", **STAGES, options=options, **changes)
+    return Detection(config, dataset)

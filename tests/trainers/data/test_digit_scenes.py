@@ -1,0 +1,119 @@
+"""The data set `digit_scenes`, and what training does to images with boxes."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_resnets import ArgumentError
+from keras_resnets.detection.resizing import Resizing, to_original
+from trainers.data import digit_scenes
+from trainers.data.box_augmentation import AUGMENTATIONS
+from trainers.data.digits import digit_arrays
+
+
+@pytest.fixture(scope="module")
+def few_scenes():
+    """A `DetectionDataset` of the first scenes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(digit_scenes, "TRAIN", 24)
+        patch.setattr(digit_scenes, "TEST", 8)
+        yield digit_scenes.open_digit_scenes()
+
+
+def examples(split):
+    rows = []
+    for key in split.keys(None):
+        example = split.load(key)
+        rows.append((example.pop("image").pixels().numpy(), {name: value.numpy() for name, value in example.items()}))
+    return rows
+
+
+def test_scenes_are_what_they_are_said_to_be(few_scenes):
+    assert few_scenes.labels == tuple("0123456789") and few_scenes.side == 256
+    assert (few_scenes.train.size, few_scenes.test.size) == (24, 8)
+    assert 1 <= few_scenes.most_boxes <= 8
+    for image, annotation in examples(few_scenes.train) + examples(few_scenes.test):
+        assert image.shape == (256, 256, 3) and image.dtype == np.uint8
+        boxes = annotation["boxes"]
+        sides = np.max(boxes[:, 2:] - boxes[:, :2], axis=1)
+        assert 1 <= len(boxes) <= 8 and sides.min() >= 24 and sides.max() <= 96
+        assert boxes.min() >= 0 and boxes.max() <= 256 and not annotation["ignored"].any()
+        np.testing.assert_array_equal(annotation["areas"], np.prod(boxes[:, 2:] - boxes[:, :2], axis=1))
+
+
+def test_scenes_are_always_the_same(few_scenes):
+    again = digit_scenes._scenes(3, 0, *digit_arrays()[::2], digit_scenes.Progress(3, "", "", shown=False))
+    for (image, annotation), other, other_annotation in zip(examples(few_scenes.train), *again):
+        np.testing.assert_array_equal(image, other)
+        np.testing.assert_array_equal(annotation["boxes"], other_annotation.boxes)
+
+
+def test_boxes_are_tight():
+    """On black, the pixels that a white digit changes by half are in its box, and reach all of its sides."""
+    digits, _, labels, _ = digit_arrays()
+    for i in range(20):
+        ink = digit_scenes._resized(digit_scenes._ink(digits[i]), 60)
+        assert max(ink.shape) == 60
+        for edge in (ink[0], ink[-1], ink[:, 0], ink[:, -1]):
+            assert edge.max() > 0.3
+
+
+@pytest.mark.parametrize(
+    "shape, target",
+    [
+        ((480, 640), (600, 800)),
+        ((300, 900), (333, 1000)),  # The long side would be 1,800.
+        ((2000, 1000), (1000, 500)),
+        ((600, 1000), (600, 1000)),
+        ((1, 5000), (1, 1000)),
+    ],
+)
+def test_images_keep_their_proportions(shape, target):
+    resized, scale = Resizing(600, 1000, (1024, 1024)).resize(np.zeros((*shape, 3), np.uint8))
+    assert resized.shape == (*target, 3)
+    np.testing.assert_allclose(scale, np.array(target) / shape)
+
+
+def test_images_that_do_not_fit_the_canvas_become_smaller():
+    resizing = Resizing(600, 1000, (640, 1024))
+    resized, scale = resizing.resize(np.full((1000, 600, 3), 7, np.uint8))
+    assert resized.shape == (640, 384, 3)
+    canvas, valid = resizing.pad(resized)
+    assert canvas.shape == (640, 1024, 3) and list(valid) == [640, 384]
+    np.testing.assert_allclose(canvas[:640, :384], 7, rtol=1e-5)
+    assert not np.any(canvas[:, 384:])
+    boxes = np.float32([[[0, 0, 384, 640]]])
+    np.testing.assert_allclose(to_original(boxes, scale[tf.newaxis]), [[[0, 0, 600, 1000]]], rtol=1e-6)
+
+
+def test_an_image_of_the_right_size_keeps_its_values():
+    image = np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8)
+    resized, scale = Resizing(64, 96, (96, 96)).resize(image)
+    np.testing.assert_array_equal(resized, image)
+    np.testing.assert_array_equal(scale, [1, 1])
+
+
+def test_sizes_that_cannot_be_are_refused():
+    with pytest.raises(ArgumentError, match="short_side=600, long_side=500 and canvas="):
+        Resizing(600, 500, (600, 600))
+
+
+@pytest.mark.parametrize("name", [*AUGMENTATIONS])
+def test_boxes_follow_their_objects(name):
+    """A white rectangle is where its box is, whatever happened to the image."""
+    image = np.zeros((90, 120, 3), np.uint8)
+    image[20:50, 10:40] = 255
+    boxes = np.float32([[10, 20, 40, 50]])
+    resizing, seen = Resizing(120, 200, (200, 200)), set()
+    for i in range(8):
+        changed, moved = AUGMENTATIONS[name](image, boxes, resizing, tf.constant([i, 5], tf.int64))
+        (x1, y1, x2, y2), inside = moved.numpy()[0], np.zeros(changed.shape[:2])
+        inside[round(y1) : round(y2), round(x1) : round(x2)] = 1
+        white = changed.numpy()[..., 0] > 127
+        assert np.mean(white != inside) < 0.02 and white.sum() > 400
+        seen.add((tuple(changed.shape), bool(x1 > changed.shape[1] / 2)))
+    assert len(seen) == {"none": 1, "flip": 2}.get(name, len(seen)) and (
+        name != "scale_jitter_and_flip" or len(seen) > 4
+    )
+    again = AUGMENTATIONS[name](image, boxes, resizing, tf.constant([7, 5], tf.int64))
+    np.testing.assert_array_equal(again[0], changed)
