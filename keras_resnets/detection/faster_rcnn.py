@@ -79,7 +79,7 @@ class FasterRCNN(keras.Model):
     ):
         super().__init__(autocast=False, name=name)
         self.num_classes, self.options = num_classes, make_options(options)
-        _check(num_classes, backbone, weights, roi_pooling)
+        _check(num_classes, backbone, weights, roi_pooling, normalization)
         self._config = {
             "num_classes": num_classes,
             "backbone": backbone if isinstance(backbone, str) else keras.saving.serialize_keras_object(backbone),
@@ -95,6 +95,10 @@ class FasterRCNN(keras.Model):
         if isinstance(roi_pooling, str):
             pool_size = self.options.pool_size or parts.pool_size
             roi_pooling = ROI_POOLING[roi_pooling](pool_size, parts.stride, name="roi_pooling")
+        if roi_pooling.stride != parts.stride:
+            raise ArgumentError(
+                f"roi_pooling has stride={roi_pooling.stride}, and the trunk's is {parts.stride}: make it with that."
+            )
         self.roi_pooling = roi_pooling
         self.head = region_network(parts.pooled, parts.region_features, num_classes)
         self.detections = Detections(
@@ -156,12 +160,16 @@ class FasterRCNN(keras.Model):
         Returns:
             Dict of float32 scalars: `rpn_class`, `rpn_box`, `region_class`, `region_box`, to be added up.
         """
-        targets = {"boxes": tf.cast(targets["boxes"], tf.float32), "classes": tf.cast(targets["classes"], tf.int32)}
+        # One more row of padding, since G may be 0.
+        targets = {
+            "boxes": tf.pad(tf.cast(targets["boxes"], tf.float32), [[0, 0], [0, 1], [0, 0]], constant_values=-1.0),
+            "classes": tf.pad(tf.cast(targets["classes"], tf.int32), [[0, 0], [0, 1]], constant_values=-1),
+        }
         features, anchors, logits, deltas, image_shapes = self._anchors(inputs, training)
         losses = rpn_losses(self.options, logits, deltas, anchors, image_shapes, targets, seeds)
         proposals, exists = self.training_proposals(logits, deltas, anchors, image_shapes)
         # Not the same random numbers twice.
-        regions, sampled = sample_regions(self.options, proposals, exists, targets, seeds + 1)
+        regions, sampled = sample_regions(self.options, proposals, exists, targets, tf.convert_to_tensor(seeds) + 1)
         logits, deltas = self.classify(features, regions, training)
         return losses | region_losses(self.options, logits, deltas, sampled)
 
@@ -207,12 +215,14 @@ class FasterRCNN(keras.Model):
         return cls(**{**config, **objects})
 
 
-def _check(num_classes, backbone, weights, roi_pooling):
-    if not isinstance(num_classes, numbers.Integral) or num_classes < 1:
+def _check(num_classes, backbone, weights, roi_pooling, normalization):
+    if normalization is not None and not {"mean", "std"} <= set(normalization) <= {"mean", "std", "bgr"}:
+        raise ArgumentError(f"normalization={normalization!r} must be a dict of mean and std, and bgr if you like.")
+    if not isinstance(num_classes, numbers.Integral) or num_classes is True or num_classes < 1:
         raise ArgumentError(f"num_classes={num_classes!r} must be a positive integer (the background is not one).")
     if weights is not None and not isinstance(backbone, str):
         raise ArgumentError(f"weights={weights!r} are for a backbone given by its name: load them into the net.")
-    if not isinstance(roi_pooling, RegionLayer) and roi_pooling not in ROI_POOLING:
+    if not isinstance(roi_pooling, RegionLayer) and roi_pooling not in [*ROI_POOLING]:
         raise ArgumentError(
             f"roi_pooling={roi_pooling!r} is unknown: use {', '.join(map(repr, ROI_POOLING))}, or a layer such as "
             "keras_resnets.layers.RoIAlign(14, 16, aligned=False)."

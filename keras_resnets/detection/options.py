@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import math
 import numbers
 
 from keras_resnets.errors import ArgumentError
@@ -84,29 +85,59 @@ class Options:
             if isinstance(value, list):  # of a configuration that was JSON
                 value = tuple(value)
                 object.__setattr__(self, field.name, value)
-            self._check(field.name, field.default, value)
-        if self.rpn_background_iou > self.rpn_foreground_iou:
+            _check(field.name, field.default, value)
+        self._check_order("rpn_background_iou", self.rpn_background_iou, "rpn_foreground_iou", self.rpn_foreground_iou)
+        low, high = self.roi_background_iou
+        self._check_order("roi_background_iou", high, "roi_foreground_iou", self.roi_foreground_iou)
+        self._check_order("roi_background_iou", low, "roi_background_iou", high)
+
+    def _check_order(self, first, low, second, high):
+        if low > high:
             raise ArgumentError(
-                f"rpn_background_iou={self.rpn_background_iou} must not be larger than "
-                f"rpn_foreground_iou={self.rpn_foreground_iou}."
+                f"{first}={getattr(self, first)} must not be larger than {second}={getattr(self, second)}, but {low} is "
+                f"larger than {high}."
             )
 
-    def _check(self, name, default, value):
-        """Raises ArgumentError for a value of another kind or range than the default's."""
-        if isinstance(default, tuple):
-            right = isinstance(value, tuple) and all(isinstance(v, numbers.Real) and v >= 0 for v in value)
-            right = right and len(value) > 0 and (name.startswith("anchor") or len(value) == len(default))
-            kind = "numbers" if name.startswith("anchor") else f"{len(default)} numbers"
-        elif isinstance(default, bool) or default is None:
-            return
-        elif isinstance(default, int):
-            right, kind = isinstance(value, numbers.Integral) and value > 0, "a positive integer"
-        else:
-            right = isinstance(value, numbers.Real) and 0 <= value
-            right = right and (value <= 1 or name in ("rpn_beta", "roi_beta", "proposal_min_size"))
-            kind = "a number in [0, 1]" if name not in ("rpn_beta", "roi_beta", "proposal_min_size") else "positive"
-        if not right:
-            raise ArgumentError(f"{name}={value!r} must be {kind}.")
+
+KINDS = {
+    "a positive integer": lambda value: isinstance(value, numbers.Integral) and value > 0 and value is not True,
+    "a positive number": lambda value: isinstance(value, numbers.Real) and 0 < value < math.inf,
+    "a number from 0 on": lambda value: isinstance(value, numbers.Real) and 0 <= value < math.inf,
+    "a number in [0, 1]": lambda value: isinstance(value, numbers.Real) and 0 <= value <= 1,
+    "a number in [0, 1)": lambda value: isinstance(value, numbers.Real) and 0 <= value < 1,
+    "True or False": lambda value: isinstance(value, bool),
+}
+KIND_OF = {
+    "pool_size": "a positive integer",
+    "anchor_offset": "a number from 0 on",
+    "rpn_beta": "a positive number",
+    "roi_beta": "a positive number",
+    "proposal_min_size": "a number from 0 on",
+    "roi_background_iou": "a number in [0, 1]",
+    "dropout_rate": "a number in [0, 1)",
+}
+KIND_OF_DEFAULT = {
+    bool: "True or False",
+    int: "a positive integer",
+    float: "a number in [0, 1]",
+    tuple: "a positive number",
+}
+
+
+def _check(name, default, value):
+    """Raises ArgumentError for a value that an option cannot have."""
+    if name == "anchor_rounding" or (name == "pool_size" and value is None):
+        return  # The first is the anchors' own to check.
+    kind = KIND_OF.get(name) or KIND_OF_DEFAULT[type(default)]
+    if isinstance(default, tuple):
+        right = isinstance(value, tuple) and all(map(KINDS[kind], value))
+        # There may be any number of sizes and ratios.
+        right = right and (len(value) == len(default) or (name.startswith("anchor") and value))
+        kind = f"a list, each {kind}" if name.startswith("anchor") else f"a list of {len(default)}, each {kind}"
+    else:
+        right = KINDS[kind](value)
+    if not right:
+        raise ArgumentError(f"{name}={value!r} must be {kind}.")
 
 
 def make_options(arguments):

@@ -20,7 +20,9 @@ def sample(is_foreground, is_background, size, foreground_share, seeds):
         fewer candidates than K.
     """
     draw = functools.partial(tf.random.stateless_uniform, [tf.shape(is_foreground)[1]], minval=1.0, maxval=2.0)
-    priorities = tf.map_fn(draw, seeds, fn_output_signature=tf.TensorSpec([is_foreground.shape[1]], tf.float32))
+    priorities = tf.map_fn(
+        draw, tf.convert_to_tensor(seeds), fn_output_signature=tf.TensorSpec([is_foreground.shape[1]], tf.float32)
+    )
     count = size if is_foreground.shape[1] is None else min(size, is_foreground.shape[1])
     foreground = _best(is_foreground, priorities, min(count, int(size * foreground_share)))
     background = _best(is_background & ~is_foreground, priorities, count)

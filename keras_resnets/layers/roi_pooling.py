@@ -1,11 +1,16 @@
 """Exact max pooling of regions of interest, from ordinary operations."""
 
+import functools
+import itertools
+
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_resnets.layers.region_layer import RegionLayer
 
-SHORT = 16  # cells of a bin that are always possible, however small the map is
+MARGIN = 16  # cells that a region may be longer than the map
+FEW = 6  # lengths that a bin can have, for which one window a bin is quicker than two
 
 
 @keras.saving.register_keras_serializable(package="keras_resnets")
@@ -14,12 +19,13 @@ class RoIPooling(RegionLayer):
 
     A region's corners are divided by the stride and rounded, halves away from zero; it spans both and has at least one
     cell. Bin p of P covers its cells from floor(p * size / P) to ceil((p + 1) * size / P), so that bins may overlap;
-    what is outside of the map does not count, and a bin without cells is 0. A region of more than twice the map's
-    length (which proposals, clipped to the image, never have) is cut to that. The gradient goes to one of the cells
-    with the largest value; coordinates get none.
+    what is outside of the map does not count, and a bin without cells is 0. A region that is longer than the map by
+    more than 16 cells (proposals, clipped to the image, are by one at most) is cut to that. The gradient goes to one of
+    the cells with the largest value; coordinates get none.
 
-    The maxima over windows of 1, 2, 4, ... rows and columns are computed once for the whole map; any bin is the
-    maximum of four of them, which may overlap. It needs no kernel of its own and compiles under XLA.
+    The maxima over windows of some heights and widths are computed once for the whole map. Where bins are short, there
+    is a window of any length; otherwise lengths are 1, 2, 4, ..., and a bin is covered by two windows along that side,
+    which may overlap. It needs no kernel of its own and compiles under XLA.
 
     Input: `features` (B, H, W, C) of a floating dtype, H and W known; `rois` (B, R, 4) float32, [x1, y1, x2, y2] in
     pixels of the image. Output: (B, R, P, P, C) of the features' dtype.
@@ -33,49 +39,48 @@ class RoIPooling(RegionLayer):
     """
 
     def pool(self, features, rois):
-        height, width = features.shape[1:3]
-        x, column_level, no_columns = self._spans(rois[..., 0], rois[..., 2], width)
-        y, row_level, no_rows = self._spans(rois[..., 1], rois[..., 3], height)
-        levels = [self._levels(size) for size in (height, width)]
-        table = _maxima(features, *levels)
-        batch = tf.range(tf.shape(features)[0])[:, tf.newaxis, tf.newaxis, tf.newaxis]
-        which = row_level[..., :, tf.newaxis] * levels[1] + column_level[..., tf.newaxis, :]
-        base = (which * tf.shape(features)[0] + batch) * (height * width)
-        corners = [
-            tf.gather(table, base + top[..., :, tf.newaxis] * width + left[..., tf.newaxis, :])
-            for top in y
-            for left in x
-        ]
-        pooled = tf.maximum(tf.maximum(corners[0], corners[1]), tf.maximum(corners[2], corners[3]))
+        height, width, channels = features.shape[1:]
+        heights, widths = self._lengths(height), self._lengths(width)
+        y, tall, no_rows = self._spans(rois[..., 1], rois[..., 3], height, heights)
+        x, wide, no_columns = self._spans(rois[..., 0], rois[..., 2], width, widths)
+        # Cells come first: slices of the first axis are not copied.
+        cells = tf.transpose(tf.reshape(features, [-1, height * width, channels]), [1, 0, 2])
+        table, places = _maxima(cells, heights, widths, width)
+        place = tf.gather(places, tall[..., :, tf.newaxis] * len(widths) + wide[..., tf.newaxis, :])
         empty = no_rows[..., :, tf.newaxis] | no_columns[..., tf.newaxis, :]
-        return tf.where(empty[..., tf.newaxis], tf.zeros([], pooled.dtype), pooled)
+        batch = tf.shape(features)[0]
+        image = tf.range(batch)[:, tf.newaxis, tf.newaxis, tf.newaxis]
 
-    def _spans(self, low, high, size):
-        """The cells of all bins along one side.
+        def window(top, left):
+            start = place + top[..., :, tf.newaxis] * width + left[..., tf.newaxis, :]
+            return _gather(tf.reshape(table, [-1, channels]), tf.where(empty, 0, start) * batch + image)
+
+        return functools.reduce(tf.maximum, (window(top, left) for top in y for left in x))
+
+    def _spans(self, low, high, size, lengths):
+        """The windows of all bins along one side.
 
         Returns:
-            The starts of the two windows that cover each bin, the windows' level, and which bins are empty: all
-            (B, R, P).
+            The starts of the windows that cover each bin together, which of `lengths` they have, and whether the bin is
+            empty: all (B, R, P).
         """
         # Integers: TensorFlow turns x / 7 into x * (1 / 7), and the ceiling of 15.000001 would move the edge.
         start, end = (_round(corner / self.stride) for corner in (low, high))
-        length = tf.clip_by_value(end - start + 1, 1, self._longest(size))[..., tf.newaxis]
+        length = tf.clip_by_value(end - start + 1, 1, size + MARGIN)[..., tf.newaxis]
         bins = tf.range(self.pool_size)
         first = start[..., tf.newaxis] + bins * length // self.pool_size
         last = start[..., tf.newaxis] + -(-(bins + 1) * length // self.pool_size)
         first, last = (tf.clip_by_value(edge, 0, size) for edge in (first, last))
         cells = last - first
-        level = sum(tf.cast(cells >= 2**k, tf.int32) for k in range(1, self._levels(size))) + tf.zeros_like(cells)
-        second = last - tf.bitwise.left_shift(tf.ones_like(level), level)
-        empty = cells <= 0
-        return [tf.where(empty, 0, edge) for edge in (first, second)], level, empty
+        which = tf.reduce_sum(tf.cast(cells[..., tf.newaxis] >= lengths[1:], tf.int32), axis=-1)
+        starts = [first] if lengths[-1] == len(lengths) else [first, last - tf.gather(lengths, which)]
+        return starts, which, cells <= 0
 
-    def _levels(self, size):
-        """How many windows there are: the largest power of two that fits into a bin of the longest region."""
-        return min(-(-self._longest(size) // self.pool_size) + 1, size).bit_length()
-
-    def _longest(self, size):
-        return max(2 * size + 1, SHORT * self.pool_size)
+    def _lengths(self, size):
+        """Returns the lengths of windows, int32, rising from 1, up to that of the longest bin or half of it."""
+        longest = min(-(-(size + MARGIN) // self.pool_size) + 1, size)
+        lengths = np.arange(longest) + 1 if longest <= FEW else 2 ** np.arange(longest.bit_length())
+        return lengths.astype(np.int32)
 
 
 def _round(x):
@@ -83,23 +88,33 @@ def _round(x):
     return tf.cast(tf.sign(x) * tf.floor(tf.abs(x) + 0.5), tf.int32)
 
 
-def _maxima(features, row_levels, column_levels):
-    """Returns (row levels * column levels * B * H * W, C): maxima over 2^i rows and 2^j columns from each cell on."""
-    tables, rows = [], features
-    for i in range(row_levels):
-        rows = rows if i == 0 else _doubled(rows, 2 ** (i - 1), axis=1)
-        columns = rows
-        for j in range(column_levels):
-            columns = columns if j == 0 else _doubled(columns, 2 ** (j - 1), axis=2)
-            tables.append(columns)
-    return tf.reshape(tf.stack(tables), [-1, features.shape[-1]])
+def _maxima(cells, heights, widths, width):
+    """Computes the maxima over windows of all heights and widths that start at each cell (H * W, B, C).
+
+    Returns:
+        (N, B, C), the first of which are zeros; and where each height and, inside of it, width begins in N.
+    """
+    tables = [table for rows in _growing(cells, heights, width) for table in _growing(rows, widths, 1)]
+    places = np.cumsum([1, *(table.shape[0] for table in tables[:-1])], dtype=np.int32)
+    return tf.concat([tf.zeros_like(cells[:1]), *tables], axis=0), places
 
 
-def _doubled(maxima, window, axis):
-    """Maxima over twice the window; those that would reach outside of the map are never asked for."""
-    paddings = [[0, 0] for _ in range(4)]
-    paddings[axis] = [0, window]
-    start = [0] * 4
-    start[axis] = window
-    shifted = tf.slice(tf.pad(maxima, paddings), start, tf.shape(maxima))
-    return tf.maximum(maxima, shifted)
+def _growing(maxima, lengths, step):
+    """Yields the maxima over windows of each length; those that cross the map's border are never asked for."""
+    yield maxima
+    for shorter, longer in itertools.pairwise(lengths):
+        shift = int(longer - shorter) * step
+        # The gradient of maxima[shift:] takes three times as long.
+        size = [maxima.shape[0] - shift, -1, -1]
+        maxima = tf.maximum(tf.slice(maxima, [0, 0, 0], size), tf.slice(maxima, [shift, 0, 0], size))
+        yield maxima
+
+
+@tf.custom_gradient
+def _gather(table, indices):
+    """tf.gather of rows, whose own gradient takes several times as long under XLA."""
+
+    def gradient(cotangent):
+        return tf.math.unsorted_segment_sum(cotangent, indices, tf.shape(table)[0]), None
+
+    return tf.gather(table, indices), gradient

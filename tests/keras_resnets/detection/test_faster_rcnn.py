@@ -221,6 +221,12 @@ def test_losses_and_gradients_of_unusual_images_are_finite(of_image):
     assert (losses["region_box"] > 0) == (len(of_image) > 0)
 
 
+def test_targets_may_have_no_row():
+    targets = {"boxes": np.zeros((1, 0, 4), "float32"), "classes": np.zeros((1, 0), "int32")}
+    losses = narrow().training_losses(inputs(noise(count=1), [[64, 96]]), targets, [[0, 0]])
+    assert losses["region_class"] > 0 and losses["region_box"] == losses["rpn_box"] == 0
+
+
 def test_fit_lowers_the_loss_and_evaluate_says_the_same_again():
     detector = narrow()
     detector.compile(keras.optimizers.SGD(0.02, momentum=0.9))
@@ -327,8 +333,16 @@ def model(**arguments):
         ({"roi_pooling": "mean"}, "roi_pooling='mean' is unknown: use 'max', 'align', or a layer such as"),
         ({"anchor_size": (16, 32)}, "anchor_size is no argument of a detector: use anchor_sizes"),
         ({"proposal_iou": 70}, r"proposal_iou=70 must be a number in \[0, 1\]"),
-        ({"anchor_sizes": 16}, "anchor_sizes=16 must be numbers"),
-        ({"delta_stds": (0.1, 0.2)}, r"delta_stds=\(0\.1, 0\.2\) must be 4 numbers"),
+        ({"anchor_sizes": 16}, "anchor_sizes=16 must be a list, each a positive number"),
+        ({"delta_stds": (0.1, 0.2)}, r"delta_stds=\(0\.1, 0\.2\) must be a list of 4, each a positive"),
+        ({"delta_stds": (0.1, 0.1, 0.2, 0)}, r"delta_stds=.* must be a list of 4, each a positive number"),
+        ({"roi_beta": 0}, "roi_beta=0 must be a positive number"),
+        ({"pool_size": "7"}, "pool_size='7' must be a positive integer"),
+        ({"roi_background_iou": (0.4, 0.2)}, "but 0.4 is larger than 0.2"),
+        ({"train_batch_norm": "no"}, "train_batch_norm='no' must be True or False"),
+        ({"dropout_rate": 1}, r"dropout_rate=1 must be a number in \[0, 1\)"),
+        ({"normalization": {"mean": (0, 0, 0)}}, "must be a dict of mean and std"),
+        ({"roi_pooling": lambda: RoIAlign(14, 8)}, "roi_pooling has stride=8, and the trunk's is 16"),
         ({"rpn_background_iou": 0.8}, "rpn_background_iou=0.8 must not be larger than rpn_foreground_iou=0.7"),
         ({"test_after_nms": 0}, "test_after_nms=0 must be a positive integer"),
         ({"anchor_rounding": "pixels"}, "rounding='pixels' of anchors is unknown"),
