@@ -248,7 +248,7 @@ DETECTION_RECIPES = {
     # Small scenes, from scratch, on two cores within half an hour. Digits must not be mirrored.
     "digit_scenes": Recipe(
         batch_size=4,
-        epochs=20,
+        epochs=12,
         steps=None,
         learning_rate=1e-3,
         schedule="cosine",
