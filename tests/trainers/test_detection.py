@@ -1,6 +1,7 @@
 """Training, evaluating, exporting and using a detector."""
 
 import csv
+import dataclasses
 import json
 import pathlib
 
@@ -17,10 +18,13 @@ from keras_resnets.detection.resizing import Resizing
 from keras_resnets.serving import SavedModelSession
 from trainers import loop, training
 from trainers.checkpoints import restore_model
+from trainers.data import digit_scenes
 from trainers.data.objects import Annotation, DetectionDataset
-from trainers.detection import Detection, default_resizing
+from trainers.detection import Detection, configure, default_resizing
+from trainers.metrics import voc
 from trainers.run import Run
 
+EXPORT = pathlib.Path(__file__).parents[2] / "saved_models" / "faster_rcnn_digit_scenes"
 FLAGS = ["--backbone=resnet", "--block_counts=1,1,1", "--filters=8,16,32"]
 
 
@@ -41,6 +45,34 @@ def test_four_images_are_learned_by_heart(tmp_path):
         for value in event.summary.value
     }
     assert {"map_50", "detections/0", "detections/3"} <= tags
+
+
+@pytest.mark.slow
+def test_four_digit_scenes_are_learned_by_heart(tmp_path, monkeypatch):
+    for split in ("TRAIN", "TEST"):
+        monkeypatch.setattr(digit_scenes, split, 4)
+    scenes = digit_scenes.open_digit_scenes()
+    scenes = dataclasses.replace(scenes, test=scenes.train)
+    stages = {"block_counts": (2, 2, 2), "filters": (32, 64, 128)}
+    task = Detection(configure("resnet", "digit_scenes", scenes, "digit_scenes", **stages, steps=250), scenes)
+    settings = loop.Settings(task.recipe, steps=250, log_every=50, evaluate_every=250, checkpoint_every=250)
+    assert loop.train(task, Run(tmp_path / "run"), settings)["map_50"] == 1.0
+
+
+@pytest.mark.slow
+def test_the_export_in_saved_models_finds_digits_that_were_not_trained_on():
+    scenes = digit_scenes.open_digit_scenes().test
+    session, found = SavedModelSession(EXPORT), []
+    for key in scenes.keys(None):
+        example = scenes.load(key)
+        answer = session("serving_default", images=example["image"].pixels()[np.newaxis].numpy())
+        padding = [[0, 8 - len(example["boxes"])]]
+        truth = {"true_boxes": np.pad(example["boxes"], [*padding, [0, 0]])}
+        truth |= {"true_classes": np.pad(example["classes"], padding, constant_values=-1)}
+        truth |= {"ignored": np.zeros(8, bool), "areas": np.pad(example["areas"], padding)}
+        found.append({**truth, **{name: answer[name][0] for name in ("boxes", "scores", "classes")}})
+    predictions = {name: np.stack([image[name] for image in found]) for name in found[0]}
+    assert voc.mean_average_precision(voc.curves(predictions, 10))["map_50"] >= 0.95
 
 
 def test_images_without_boxes_stay_in_training(tmp_path):
