@@ -1,8 +1,12 @@
 """Measures speed and memory on this machine, against a peer in the same run, one after the other in turns.
 
-python -m trainers.benchmark --benchmark=build_resnet101
+python -m trainers.benchmark --what=build_resnet101
 """
 
+import contextlib
+import functools
+import importlib.util
+import itertools
 import json
 import resource
 import statistics
@@ -12,10 +16,12 @@ import tempfile
 import time
 
 import keras
+import numpy as np
 import tensorflow as tf
 from absl import flags
 
 import keras_resnets
+from keras_resnets.layers import RoIAlign, RoIPooling
 from trainers import cli
 from trainers.classification import Classification, configure
 from trainers.data.dataset import open_dataset
@@ -116,9 +122,94 @@ def _deep_loading(path):
     return {"load_seconds": time.perf_counter() - start}
 
 
+def roi(repeats):
+    """Seconds of RoIPooling and RoIAlign on two threads, with and without the gradient, and torchvision's."""
+    return _in_new_process(_roi, repeats)
+
+
+ROI_STRIDE = 16  # px
+ROI_THREADS = 2  # as trainers.torchvision_roi
+
+
+def _roi(repeats):
+    tf.config.threading.set_intra_op_parallelism_threads(ROI_THREADS)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    figures = {"target": "RoIPooling_14: ratio at least 3 forward, at least 2 with the gradient, on two cores"}
+    features, rois = _features_and_rois()
+    with _torchvision(features, rois) as ask:
+        if ask is None:
+            figures["torchvision"] = "not installed: pip install '.[parity]' to compare with it"
+        for layer, pool_size, backward in itertools.product((RoIPooling, RoIAlign), (14, 7), (False, True)):
+            pool = _pooling(layer(pool_size, ROI_STRIDE), backward)
+            ours = {"tf_function": tf.function(pool), "xla": tf.function(pool, jit_compile=True)}
+            ours = {name: functools.partial(function, features, rois[np.newaxis]) for name, function in ours.items()}
+            request = {"layer": layer.__name__, "pool_size": pool_size, "stride": ROI_STRIDE, "backward": backward}
+            layouts = () if ask is None else ("contiguous", "channels_last")
+            theirs = {layout: functools.partial(ask, layout=layout, **request) for layout in layouts}
+            name = f"{layer.__name__}_{pool_size}_{'with_gradient' if backward else 'forward'}"
+            figures[name] = _compared(ours, theirs, repeats)
+    return figures
+
+
+def _features_and_rois():
+    """Returns ResNet's features (1, 38, 50, 1024) of 608 x 800 px, and regions (300, 4) as an RPN finds them."""
+    random, image = np.random.default_rng(0), np.array([800, 608])
+    areas = np.exp(random.uniform(np.log(32**2), np.log(512**2), (300, 1)))
+    ratios = np.exp(random.uniform(np.log(0.5), np.log(2), (300, 1)))
+    sides = np.minimum(np.sqrt(np.concatenate([areas / ratios, areas * ratios], axis=1)), image)
+    corners = random.uniform(size=(300, 2)) * (image - sides)
+    rois = np.concatenate([corners, corners + sides], axis=1).astype(np.float32)
+    return random.normal(size=(1, 38, 50, 1024)).astype(np.float32), rois
+
+
+def _pooling(layer, backward):
+    """Returns a function of features and regions that pools, and computes the gradient if it is to."""
+
+    def pool(features, rois):
+        with tf.GradientTape() as tape:
+            tape.watch(features)
+            pooled = layer(features, rois)
+        return tape.gradient(pooled, features, pooled) if backward else pooled
+
+    return pool
+
+
+def _compared(ours, theirs, repeats):
+    """Returns the median seconds of our functions, of the best of them and, if there are any, of the best of theirs."""
+    functions = ours | theirs
+    for function in functions.values():
+        function()  # Traced before the clock starts.
+    seconds = _in_turns(functions, repeats)
+    figures = {"keras_resnets": min(seconds[name] for name in ours), **{name: seconds[name] for name in ours}}
+    if theirs:
+        figures["torchvision"] = min(seconds[name] for name in theirs)
+        figures["ratio"] = figures["torchvision"] / figures["keras_resnets"]
+    return figures
+
+
+@contextlib.contextmanager
+def _torchvision(features, rois):
+    """Gives a function of a request that waits until torchvision has done it, or None if it is not installed."""
+    if importlib.util.find_spec("torchvision") is None:
+        yield None
+        return
+    with tempfile.NamedTemporaryFile(suffix=".npz") as file:
+        np.savez(file, features=features, rois=rois)
+        file.flush()
+        command = [sys.executable, "-m", "trainers.torchvision_roi", file.name]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+
+            def ask(**request):
+                print(json.dumps(request), file=process.stdin, flush=True)
+                if process.stdout.readline() != "done\n":
+                    raise RuntimeError("trainers.torchvision_roi failed: its error is above.")
+
+            yield ask
+
+
 BENCHMARKS = {
     benchmark.__name__: benchmark
-    for benchmark in (import_time, build_resnet101, train_cifar_resnet20, rematerialization, cifar_resnet1202)
+    for benchmark in (import_time, build_resnet101, train_cifar_resnet20, rematerialization, cifar_resnet1202, roi)
 }
 
 
@@ -175,21 +266,30 @@ def _python(program):
 
 
 def _define_flags():
-    flags.DEFINE_multi_enum("benchmark", list(BENCHMARKS), list(BENCHMARKS), "What to measure; may be repeated.")
+    flags.DEFINE_multi_enum("what", list(BENCHMARKS), list(BENCHMARKS), "What to measure; may be repeated.")
     flags.DEFINE_integer("repeats", 5, "Times that each is measured; the median counts.", lower_bound=1)
     flags.DEFINE_string("output", None, "JSON file to write the figures to as well.")
+
+
+def _show(name, figures):
+    """Prints figures in a line, and each group of figures that is among them in a line of its own."""
+    groups = {key: value for key, value in figures.items() if isinstance(value, dict)}
+    shown = (
+        f"{key} {value:.3g}" if isinstance(value, float) else f"{key} {value}"
+        for key, value in figures.items()
+        if key not in groups
+    )
+    print(f"{name}: {', '.join(shown)}", flush=True)
+    for key, group in groups.items():
+        _show(f"{name} {key}", group)
 
 
 def _main(arguments):
     cli.no_arguments(arguments)
     results = {}
-    for name in flags.FLAGS.benchmark:
+    for name in flags.FLAGS.what:
         results[name] = BENCHMARKS[name](flags.FLAGS.repeats)
-        shown = (
-            f"{key} {value:.3g}" if isinstance(value, float) else f"{key} {value}"
-            for key, value in results[name].items()
-        )
-        print(f"{name}: {', '.join(shown)}", flush=True)
+        _show(name, results[name])
     if flags.FLAGS.output:
         with open(flags.FLAGS.output, "w") as file:
             json.dump(results, file, indent=2)

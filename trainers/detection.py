@@ -6,17 +6,22 @@ python -m trainers.detection --backbone=resnet --filters=32,64,128,256 --dataset
 import dataclasses
 
 import keras
+import numpy as np
 import tensorflow as tf
 from absl import flags
+from PIL import Image
 
 import keras_resnets
 from keras_resnets import ArgumentError
 from keras_resnets.detection import Options
-from keras_resnets.detection.backbones import backbone_names, load_backbone
+from keras_resnets.detection.backbones import backbone_names, classification_net, load_backbone
 from keras_resnets.detection.faster_rcnn import ROI_POOLING, backbone_normalization
+from keras_resnets.detection.options import make_options
 from keras_resnets.detection.resizing import Resizing, to_original
 from keras_resnets.models.nesting import leaf_layers
 from keras_resnets.serving import export_detector
+from keras_resnets.weights.loading import check_file
+from keras_resnets.weights.published import resolve
 from trainers import cli, plots, recipes, training, transfer
 from trainers.data.box_augmentation import AUGMENTATIONS
 from trainers.data.dataset import title
@@ -24,7 +29,7 @@ from trainers.data.objects import open_detection_dataset
 from trainers.data.pipeline import evaluation_batches, training_batches
 from trainers.distribution import is_chief
 from trainers.drawing import draw_detections
-from trainers.failures import naming
+from trainers.failures import TOO_MANY_BOXES, naming
 from trainers.metrics import coco, report, voc
 from trainers.run import Run
 
@@ -35,6 +40,7 @@ CANVAS_MULTIPLE = 32  # px
 MOST_BOXES = 100  # of an image, where the data set does not tell
 LARGEST_EVALUATION_BATCH = 8  # images on one replica
 PICTURES = 4  # test images that TensorBoard shows
+LARGEST_PICTURE = 640  # px, of their long side
 SHOWN_SCORE = 0.5  # of a detection, at least, in pictures
 FLAG_OF_KIND = {
     bool: flags.DEFINE_boolean,
@@ -105,7 +111,9 @@ class Detection:
         """
         if self.config["init_weights"] is not None:
             with naming("--init_weights"):
-                load_backbone(model, self.config["backbone"], self.config["init_weights"])
+                name, weights = self.config["backbone"], self.config["init_weights"]
+                net = self._backbone() if name in GENERAL else classification_net(name)
+                load_backbone(model, net, resolve(weights, name))
 
     def learning_rate_factors(self, model):
         """Returns the factors of --stage_learning_rates for each trainable variable, or None."""
@@ -129,8 +137,8 @@ class Detection:
                 # A quarter of the bytes of float32, on their way to the device.
                 "images": tf.cast(tf.round(image), tf.uint8),
                 "image_shapes": shape,
-                "boxes": self._padded(boxes, -1.0),
-                "classes": self._padded(tf.boolean_mask(example["classes"], trained_on), -1),
+                "boxes": _padded(boxes, -1.0, self.config["max_boxes"]),
+                "classes": _padded(tf.boolean_mask(example["classes"], trained_on), -1, self.config["max_boxes"]),
                 "seed": sample_seed,
             }
 
@@ -150,6 +158,8 @@ class Detection:
         `true_boxes` (B, G, 4) and `areas` (B, G), in pixels of the original, `true_classes` and `ignored` (B, G).
         """
 
+        limit = max(self.config["max_boxes"], self.dataset.most_boxes or 0)
+
         def transform(example):
             image, scale = self.resizing.resize(example["image"].pixels())
             image, shape = self.resizing.pad(image)
@@ -157,26 +167,16 @@ class Detection:
                 "images": image,
                 "image_shapes": shape,
                 "scales": scale,
-                "true_boxes": self._padded(example["boxes"], -1.0),
-                "true_classes": self._padded(example["classes"], -1),
-                "ignored": self._padded(tf.cast(example["ignored"], tf.int32), 0),  # Replicas cannot gather bool.
-                "areas": self._padded(example["areas"], -1.0),
+                "true_boxes": _padded(example["boxes"], -1.0, limit),
+                "true_classes": _padded(example["classes"], -1, limit),
+                "ignored": _padded(tf.cast(example["ignored"], tf.int32), 0, limit),  # Replicas cannot gather bool.
+                "areas": _padded(example["areas"], -1.0, limit),
             }
 
         replicas = context.num_replicas_in_sync if context is not None else 1
-        batch_size = max(1, min(LARGEST_EVALUATION_BATCH, self.recipe.batch_size // replicas))
+        parts = replicas * self.recipe.accumulation
+        batch_size = max(1, min(LARGEST_EVALUATION_BATCH, self.recipe.batch_size // parts))
         return evaluation_batches(self.dataset.test, transform, batch_size=batch_size, context=context)
-
-    def _padded(self, rows, value):
-        """Pads (n, ...) to (G, ...)."""
-        count, limit = tf.shape(rows)[0], self.config["max_boxes"]
-        message = (
-            f"an image has more boxes than --max_boxes={limit}: start again, in another --model_dir, with a larger"
-        )
-        with tf.control_dependencies([tf.debugging.assert_less_equal(count, limit, message)]):
-            missing = tf.maximum(limit - count, 0)
-        padded = tf.pad(rows, [[0, missing], *[[0, 0]] * (len(rows.shape) - 1)], constant_values=value)
-        return tf.ensure_shape(padded, [limit, *rows.shape[1:]])
 
     def losses(self, model, batch, training):
         """Returns the four losses of a `FasterRCNN`, and the same as figures."""
@@ -217,9 +217,13 @@ class Detection:
         images = split.keys(None).take(PICTURES).map(lambda key: split.load(key)["image"].pixels())
         pictures = {}
         for i, image in enumerate(images.as_numpy_iterator()):
+            # TensorBoard keeps every picture of every evaluation.
+            scale = min(1.0, LARGEST_PICTURE / max(image.shape[:2]))
+            height, width = (max(1, round(side * scale)) for side in image.shape[:2])
+            image = np.asarray(Image.fromarray(image).resize((width, height)))
             shown = predictions["scores"][i] >= SHOWN_SCORE
             boxes, classes, scores = (predictions[name][i][shown] for name in ("boxes", "classes", "scores"))
-            pictures[f"detections/{i}"] = draw_detections(image, boxes, classes, self.config["labels"], scores)
+            pictures[f"detections/{i}"] = draw_detections(image, boxes * scale, classes, self.config["labels"], scores)
         return pictures
 
     def draw_learning_curve(self, lines, path):
@@ -249,6 +253,15 @@ class Detection:
     def export(self, model, base, version):
         """Writes a model of `build_for_export` for TensorFlow Serving; returns the version's folder."""
         return export_detector(model, self.resizing, self.config["labels"], base, version)
+
+
+def _padded(rows, value, limit):
+    """Pads (n, ...) to (limit, ...)."""
+    count = tf.shape(rows)[0]
+    with tf.control_dependencies([tf.debugging.assert_less_equal(count, limit, f"{TOO_MANY_BOXES}={limit}")]):
+        missing = tf.maximum(limit - count, 0)
+    padded = tf.pad(rows, [[0, missing], *[[0, 0]] * (len(rows.shape) - 1)], constant_values=value)
+    return tf.ensure_shape(padded, [limit, *rows.shape[1:]])
 
 
 def _percent(share):
@@ -300,7 +313,7 @@ def configure(
     """
     recipe = recipes.change(recipes.get_recipe(recipe_name, recipes.DETECTION_RECIPES), dataset.train.size, **changes)
     # Batch normalization that starts from nothing has to learn.
-    options = {"train_batch_norm": init_weights is None, **recipe.detector, **(options or {})}
+    options = {"train_batch_norm": init_weights is None, **recipes.DETECTORS[recipe_name], **(options or {})}
     return {
         "task": "detection",
         "backbone": backbone,
@@ -311,6 +324,7 @@ def configure(
         "normalization": _normalization(backbone, init_weights, begun),
         "resizing": dataclasses.asdict(resizing or default_resizing(dataset)),
         "max_boxes": _max_boxes(dataset, max_boxes),
+        "jit_compile": False,
         **training.common_config(
             dataset_name,
             dataset,
@@ -351,7 +365,7 @@ def default_resizing(dataset, short_side=None, long_side=None, canvas=None):
         canvas: (height, width); None for a square that images of any shape fit in.
     """
     short_side = short_side or dataset.side or SHORT_SIDE
-    long_side = long_side or (dataset.side if short_side == dataset.side else max(LONG_SIDE, short_side))
+    long_side = long_side or (short_side if dataset.side else max(LONG_SIDE, short_side))
     side = -(-long_side // CANVAS_MULTIPLE) * CANVAS_MULTIPLE
     return Resizing(short_side, long_side, canvas or (side, side))
 
@@ -400,6 +414,13 @@ def _main(arguments):
     if options.remat:
         raise ArgumentError("--remat is for classification: use a smaller --batch_size, or a higher --accumulation.")
     stages = {name: cli.numbers(name, int) if backbone in GENERAL else None for name in ("block_counts", "filters")}
+    for name in stages:
+        if backbone not in GENERAL and options[name].present:
+            raise ArgumentError(f"--{name} has no effect with --backbone={backbone}: leave it out.")
+    make_options(detector)
+    if options.init_weights not in (None, training.PUBLISHED_WEIGHTS):
+        with naming("--init_weights"):
+            check_file(options.init_weights)
     recipe_name = options.recipe or recipes.default_detection_recipe(options.dataset)
     recipes.get_recipe(recipe_name, recipes.DETECTION_RECIPES)
     choices, canvas = cli.recipe_choices(), cli.numbers("canvas", int)
@@ -420,6 +441,7 @@ def _main(arguments):
         **stages,
         **choices,
     )
+    config["jit_compile"] = options.jit_compile  # XLA has random numbers of its own.
     training.train_by_flags(Detection(config, dataset), run, strategy)
 
 

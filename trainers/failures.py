@@ -9,6 +9,7 @@ from keras_resnets import ArgumentError
 from keras_resnets.errors import first_line
 
 READING = "IteratorGetNext"  # the operation that takes a batch from a tf.data.Dataset
+TOO_MANY_BOXES = "an image has more boxes than --max_boxes"
 NOT_MEMORY = ("No space left", "Too many open files")  # that TensorFlow gives the same class as a lack of memory
 LOST_MACHINE = (
     tf.errors.UnavailableError,
@@ -45,6 +46,8 @@ def explained(several_machines):
 def _explanation(error, several_machines):
     """Returns what to do about an error, or None where that is not known."""
     reason = _without_node(error)
+    if TOO_MANY_BOXES in str(error):
+        return f"{reason}: pass a larger one, and train in another --model_dir if this was training."
     if READING in str(error):
         return f"the data cannot be read ({reason}): restore them, and give the same command to go on."
     if isinstance(error, tf.errors.ResourceExhaustedError) and not any(text in str(error) for text in NOT_MEMORY):

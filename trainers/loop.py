@@ -8,7 +8,7 @@ A task is an object with a configuration, `config`, and these methods; the loop 
 - `learning_rate_factors(model)` returns a factor of the learning rate for each trainable variable;
 - `training_batches(first_step, context)` and `evaluation_batches(context)` return a `tf.data.Dataset` of dicts of
   static shape: one replica's share of a batch. `context` is the `tf.distribute.InputContext` of this machine. Padding
-  of the last evaluation batches has `weight` 0, examples have 1;
+  of the last evaluation batches has `weight` 0, examples have 1, and their `index` in the split;
 - `losses(model, batch, training)` returns two dicts of float32 scalars: the terms of the loss, which are added up, and
   figures that are only logged; both are means over the batch;
 - `predictions(model, batch)` returns a dict of tensors (B, ...), all that `metrics` needs to know of the examples;
@@ -251,11 +251,11 @@ def predictor(task, model, strategy):
         strategy: the `tf.distribute.Strategy`.
 
     Returns:
-        A function that returns a dict of NumPy arrays (N, ...), on one device in the data set's order.
+        A function that returns a dict of NumPy arrays (N, ...), in the data set's order.
     """
 
     def on_replica(batch):
-        return {**task.predictions(model, batch), "weight": batch["weight"]}
+        return {**task.predictions(model, batch), "index": batch["index"], "weight": batch["weight"]}
 
     @tf.function
     def gathered(batch):
@@ -266,7 +266,8 @@ def predictor(task, model, strategy):
         batches = strategy.distribute_datasets_from_function(task.evaluation_batches)
         rows = [{name: values.numpy() for name, values in gathered(batch).items()} for batch in batches]
         table = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
-        examples = table.pop("weight") > 0
+        examples = np.flatnonzero(table.pop("weight"))
+        examples = examples[np.argsort(table.pop("index")[examples])]
         return {name: values[examples] for name, values in table.items()}
 
     return predict

@@ -6,7 +6,7 @@
 The export runs in a TensorFlow session, from its graph alone, as behind TensorFlow Serving.
 """
 
-import collections
+import itertools
 import json
 import pathlib
 import sys
@@ -134,7 +134,7 @@ def draw(answers, folder, score=SHOWN_SCORE):
 
     Args:
         answers: as `predict` yields them.
-        folder: path; a copy is called like its image, and `_2`, `_3` ... where several images have the same name.
+        folder: path; a copy is called like its image, with `_2`, `_3` ... where that would be another copy or an image.
         score: of a detection, at least.
 
     Returns:
@@ -142,14 +142,14 @@ def draw(answers, folder, score=SHOWN_SCORE):
     """
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    names, paths = collections.Counter(), []
+    taken, paths = {pathlib.Path(answer["file"]).resolve() for answer in answers}, []
     for answer in answers:
         if "boxes" not in answer:
             continue
         file = pathlib.Path(answer["file"])
-        names[file.stem] += 1
-        number = names[file.stem]
-        path = folder / (f"{file.stem}_{number}.png" if number > 1 else f"{file.stem}.png")
+        names = itertools.chain([file.stem], (f"{file.stem}_{i}" for i in itertools.count(2)))
+        path = next(path for name in names if (path := folder.resolve() / f"{name}.png") not in taken)
+        taken.add(path)
         shown = sum(share >= score for share in answer["scores"])  # The best come first.
         picture = draw_detections(
             decode(tf.constant(file.read_bytes())).numpy(),

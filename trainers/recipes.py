@@ -49,7 +49,6 @@ class Recipe:
             `trainers.data.box_augmentation.AUGMENTATIONS`.
         mixup_alpha: see `trainers.data.mixing`; None for no mixing.
         cutmix_alpha: likewise; None exactly when `mixup_alpha` is.
-        detector: of a detector, fields of `keras_resnets.detection.Options` that are not the defaults.
 
     Raises:
         ArgumentError: for a value that cannot work.
@@ -75,7 +74,6 @@ class Recipe:
     augmentation: str = "central_crop"
     mixup_alpha: float | None = None
     cutmix_alpha: float | None = None
-    detector: dict = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
@@ -243,7 +241,6 @@ DETECTION_RECIPES = {
         drops=(3 / 4,),
         weight_decay=1e-4,
         augmentation="flip",
-        detector={"anchor_sizes": (64, 128, 256, 512)},
     ),
     # Small scenes, from scratch, on two cores within half an hour. Digits must not be mirrored.
     "digit_scenes": Recipe(
@@ -256,19 +253,25 @@ DETECTION_RECIPES = {
         optimizer="adam",
         weight_decay=1e-4,
         augmentation="none",
-        detector={
-            "anchor_sizes": (24, 40, 64, 96),
-            "anchor_ratios": (1, 1.6, 2.4),
-            "rpn_filters": 128,
-            "roi_batch_size": 32,
-            "roi_foreground_share": 0.5,
-            "pool_size": 7,
-            "train_before_nms": 1_000,
-            "train_after_nms": 200,
-            "test_before_nms": 1_000,
-            "test_after_nms": 100,
-        },
     ),
+}
+
+# Fields of `keras_resnets.detection.Options` that a recipe changes.
+DETECTORS = {
+    "faster_rcnn": {},
+    "faster_rcnn_coco": {"anchor_sizes": (64, 128, 256, 512)},
+    "digit_scenes": {
+        "anchor_sizes": (24, 40, 64, 96),
+        "anchor_ratios": (1, 1.6, 2.4),
+        "rpn_filters": 128,
+        "roi_batch_size": 32,
+        "roi_foreground_share": 0.5,
+        "pool_size": 7,
+        "train_before_nms": 1_000,
+        "train_after_nms": 200,
+        "test_before_nms": 1_000,
+        "test_after_nms": 100,
+    },
 }
 
 

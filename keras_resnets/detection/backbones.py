@@ -10,6 +10,7 @@ from keras_resnets.detection.heads import conv5_features, fc_features
 from keras_resnets.errors import ArgumentError
 from keras_resnets.models import registry
 from keras_resnets.models.nesting import leaf_layers
+from keras_resnets.weights import load_weights
 
 CONV5_POOL_SIZE = 14  # conv5_1 has stride 2: its output has 7x7 cells
 FC_POOL_SIZES = {"vgg16": 7, "vgg19": 7, "zfnet": 6}
@@ -36,6 +37,11 @@ class Backbone:
     pooled: keras.KerasTensor
     region_features: keras.KerasTensor
     pool_size: int
+
+    def check_pool_size(self, pool_size):
+        """Raises ArgumentError if the network of regions cannot take so many bins on each side."""
+        if self.pooled.shape[1] not in (None, pool_size):
+            raise ArgumentError(f"pool_size={pool_size} must be {self.pool_size} for fc6, which is as large as that.")
 
     @property
     def stride(self):
@@ -95,18 +101,23 @@ def _cut_before_last_pooling(name, dropout_rate):
     )
 
 
-def load_backbone(detector, name, weights):
+def classification_net(name):
+    """Returns a net of the registry with all layers that a detector takes from it."""
+    return registry.create_model(name, include_top=name in FC_POOL_SIZES)
+
+
+def load_backbone(detector, net, weights):
     """Gives a detector the weights of the classification net that it is made from.
 
     Args:
         detector: a `keras.Model` with that net's layers; those that the net does not have stay as they are.
-        name: the net's name in the registry.
-        weights: "imagenet", or the path of a file.
+        net: a new net of the same kind, which is given the weights first.
+        weights: the path of a file; the classes of its classifier do not matter.
 
     Raises:
         ArgumentError: (a ValueError) if the weights do not fit the net.
     """
-    net = registry.create_model(name, include_top=name in FC_POOL_SIZES, weights=weights)
+    load_weights(net, weights, new_classifier=True)
     sources = {layer.name: layer for layer in net.layers if layer.weights}
     for layer in leaf_layers(detector):
         if layer.name in sources:

@@ -21,10 +21,14 @@ def areas(boxes):
 
 def iou(boxes, others):
     """Returns the intersections over unions (..., N, M) of boxes (..., N, 4) and others (..., M, 4); 0 for no area."""
-    boxes, others = boxes[..., :, tf.newaxis, :], others[..., tf.newaxis, :, :]
-    corners = [tf.maximum(boxes[..., :2], others[..., :2]), tf.minimum(boxes[..., 2:], others[..., 2:])]
-    intersections = areas(tf.concat(corners, axis=-1))
-    return tf.math.divide_no_nan(intersections, areas(boxes) + areas(others) - intersections)
+    # Nothing of four times the result's size: that is a million anchors and objects.
+    x1, y1, x2, y2 = (side[..., :, tf.newaxis] for side in tf.unstack(boxes, axis=-1))
+    u1, v1, u2, v2 = (side[..., tf.newaxis, :] for side in tf.unstack(others, axis=-1))
+    widths = tf.maximum(tf.minimum(x2, u2) - tf.maximum(x1, u1), 0.0)
+    heights = tf.maximum(tf.minimum(y2, v2) - tf.maximum(y1, v1), 0.0)
+    intersections = widths * heights
+    unions = areas(boxes)[..., :, tf.newaxis] + areas(others)[..., tf.newaxis, :] - intersections
+    return tf.math.divide_no_nan(intersections, unions)
 
 
 def encode(boxes, references, weights=NO_WEIGHTS):

@@ -10,7 +10,7 @@ import numbers
 import keras
 import tensorflow as tf
 
-from keras_resnets.detection.backbones import load_backbone, make_backbone
+from keras_resnets.detection.backbones import classification_net, load_backbone, make_backbone
 from keras_resnets.detection.heads import region_network
 from keras_resnets.detection.options import make_options
 from keras_resnets.detection.regions import region_losses, sample_regions
@@ -25,9 +25,10 @@ from keras_resnets.layers.roi_align import RoIAlign
 from keras_resnets.layers.roi_pooling import RoIPooling
 from keras_resnets.models.nesting import leaf_layers
 from keras_resnets.weights.family import TORCH
-from keras_resnets.weights.published import normalization_of
+from keras_resnets.weights.published import normalization_of, resolve
 
 ROI_POOLING = {"max": RoIPooling, "align": RoIAlign}
+LOSSES = ("rpn_class", "rpn_box", "region_class", "region_box")
 
 
 @keras.saving.register_keras_serializable(package="keras_resnets")
@@ -36,7 +37,8 @@ class FasterRCNN(keras.Model):
 
     The trunk's features are shared: a region proposal network finds regions in them, and each region's pooled features
     go through the head: conv5 of a residual net (on 14x14 bins, with its stride of 2), or fc6 and fc7 of VGG and ZF.
-    Proposals carry no gradient.
+    Proposals carry no gradient. Of a pre-activation net, both see what its conv5 does: the sums of conv4, before batch
+    normalization and ReLU.
 
     Input: a dict of `images` (B, H, W, 3) RGB, 0..255, any number type, H and W known, and `image_shapes` (B, 2) int32,
     the height and width of the image in the top left corner of each canvas; the rest does not matter.
@@ -55,8 +57,8 @@ class FasterRCNN(keras.Model):
         num_classes: K, without the background.
         backbone: "resnet18" ... "resnet200_v2", "vgg16", "vgg19", "zfnet", or a residual net of this package, with
             `include_top=False`, such as `ResNet((2, 2, 2, 2), (32, 64, 128, 256), include_top=False)`.
-        weights: of a named backbone: "imagenet", or the path of a file (see `keras_resnets.weights.load_weights`);
-            None for random ones.
+        weights: of a named backbone: "imagenet", or the path of a file of any classes (see
+            `keras_resnets.weights.load_weights`); None for random ones.
         roi_pooling: "max" (RoIPooling), "align" (RoIAlign), or one of these layers with other arguments.
         normalization: dict of `mean`, `std` and `bgr` (see `keras_resnets.layers.ImageNormalization`), by default what
             the weights expect, or ImageNet's statistics.
@@ -95,6 +97,7 @@ class FasterRCNN(keras.Model):
         if isinstance(roi_pooling, str):
             pool_size = self.options.pool_size or parts.pool_size
             roi_pooling = ROI_POOLING[roi_pooling](pool_size, parts.stride, name="roi_pooling")
+        parts.check_pool_size(roi_pooling.pool_size)
         if roi_pooling.stride != parts.stride:
             raise ArgumentError(
                 f"roi_pooling has stride={roi_pooling.stride}, and the trunk's is {parts.stride}: make it with that."
@@ -109,10 +112,16 @@ class FasterRCNN(keras.Model):
             name="detections",
         )
         if weights is not None:
-            load_backbone(self, backbone, weights)
+            load_backbone(self, classification_net(backbone), resolve(weights, backbone))
         if not self.options.train_batch_norm:
             freeze_batch_normalization(self)
+        self._means = {name: keras.metrics.Mean(name) for name in ("loss", *LOSSES)}
         self.built = True
+
+    @property
+    def metrics(self):
+        """The means of the loss and its terms over an epoch."""
+        return [*self._means.values()]
 
     def _make_proposal_network(self, stride):
         options = self.options
@@ -168,8 +177,7 @@ class FasterRCNN(keras.Model):
         features, anchors, logits, deltas, image_shapes = self._anchors(inputs, training)
         losses = rpn_losses(self.options, logits, deltas, anchors, image_shapes, targets, seeds)
         proposals, exists = self.training_proposals(logits, deltas, anchors, image_shapes)
-        # Not the same random numbers twice.
-        regions, sampled = sample_regions(self.options, proposals, exists, targets, tf.convert_to_tensor(seeds) + 1)
+        regions, sampled = sample_regions(self.options, proposals, exists, targets, seeds)
         logits, deltas = self.classify(features, regions, training)
         return losses | region_losses(self.options, logits, deltas, sampled)
 
@@ -182,25 +190,34 @@ class FasterRCNN(keras.Model):
 
     def train_step(self, data):
         """A step of `fit`."""
-        inputs, targets, _ = keras.utils.unpack_x_y_sample_weight(data)
+        inputs, targets = _inputs_and_targets(data)
         with tf.GradientTape() as tape:
             losses = self.training_losses(inputs, targets, self._seeds(inputs, self.optimizer.iterations))
             loss = sum(losses.values()) + sum(self.losses)
-            scaled = self.optimizer.scale_loss(loss)
+            # The optimizer adds up what the replicas give it.
+            scaled = self.optimizer.scale_loss(loss / tf.distribute.get_strategy().num_replicas_in_sync)
         self.optimizer.apply(
             tape.gradient(scaled, [v.value for v in self.trainable_variables]), self.trainable_variables
         )
-        return {"loss": loss, **losses}
+        return self._updated_means({"loss": loss, **losses}, inputs)
 
     def test_step(self, data):
         """A step of `evaluate`, or of `fit`'s validation: the same losses, of the same samples every time."""
-        inputs, targets, _ = keras.utils.unpack_x_y_sample_weight(data)
+        inputs, targets = _inputs_and_targets(data)
         losses = self.training_losses(inputs, targets, self._seeds(inputs, 0), training=False)
-        return {"loss": sum(losses.values()) + sum(self.losses), **losses}
+        return self._updated_means({"loss": sum(losses.values()) + sum(self.losses), **losses}, inputs)
+
+    def _updated_means(self, losses, inputs):
+        for name, loss in losses.items():
+            self._means[name].update_state(loss, sample_weight=tf.shape(inputs["images"])[0])
+        return {name: mean.result() for name, mean in self._means.items()}
 
     def _seeds(self, inputs, step):
-        batch = tf.range(tf.shape(inputs["images"])[0])
-        return tf.stack([tf.fill(tf.shape(batch), tf.cast(step, tf.int32)), batch], axis=1)
+        """Returns (B, 2) int32, others for every step and every image of all replicas."""
+        batch = tf.shape(inputs["images"])[0]
+        replica = tf.cast(tf.distribute.get_replica_context().replica_id_in_sync_group, tf.int32)
+        images = replica * batch + tf.range(batch)
+        return tf.stack([tf.fill([batch], tf.cast(step, tf.int32)), images], axis=1)
 
     def get_config(self):
         return {**self._config, "name": self.name, **dataclasses.asdict(self.options)}
@@ -213,6 +230,14 @@ class FasterRCNN(keras.Model):
             if not isinstance(config[key], str)
         }
         return cls(**{**config, **objects})
+
+
+def _inputs_and_targets(data):
+    """Returns what `fit` was given, or raises ArgumentError for sample weights."""
+    inputs, targets, weights = keras.utils.unpack_x_y_sample_weight(data)
+    if weights is not None:
+        raise ArgumentError("sample_weight cannot be used for a detector: leave it out.")
+    return inputs, targets
 
 
 def _check(num_classes, backbone, weights, roi_pooling, normalization):

@@ -30,7 +30,7 @@ class Options:
         train_after_nms: proposals that it leaves in training, at most.
         test_before_nms: as `train_before_nms`, at test time.
         test_after_nms: as `train_after_nms`, at test time.
-        proposal_iou: from which IoU on it takes two proposals for one.
+        proposal_iou: above which IoU it takes two proposals for one.
         proposal_min_size: smallest side of a proposal, in pixels; 16 in the authors' code, which hides small objects.
         roi_foreground_iou: a region that overlaps an object so much is foreground.
         roi_background_iou: from which IoU on, and below which, a region is background.
@@ -39,7 +39,7 @@ class Options:
         roi_beta: of the smooth L1 loss.
         delta_stds: what the deltas of regions are divided by, to be learned.
         score_threshold: a detection's score is larger.
-        detection_iou: from which IoU on two detections of a class are taken for one.
+        detection_iou: above which IoU two detections of a class are taken for one.
         max_detections: of an image.
         dropout_rate: after fc6 and fc7.
         train_batch_norm: whether batch normalization is trained. Otherwise its weights and statistics stay as they are,
@@ -94,8 +94,8 @@ class Options:
     def _check_order(self, first, low, second, high):
         if low > high:
             raise ArgumentError(
-                f"{first}={getattr(self, first)} must not be larger than {second}={getattr(self, second)}, but {low} is "
-                f"larger than {high}."
+                f"{first}={getattr(self, first)} must not be larger than {second}={getattr(self, second)}, but {low} "
+                f"is larger than {high}."
             )
 
 

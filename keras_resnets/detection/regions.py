@@ -30,7 +30,8 @@ def sample_regions(options, proposals, exists, targets, seeds):
     low, high = options.roi_background_iou
     foreground = exists & (best >= options.roi_foreground_iou)
     background = exists & (best >= low) & (best < high)
-    sampled, counts = sample(foreground, background, options.roi_batch_size, options.roi_foreground_share, seeds)
+    size, share = options.roi_batch_size, options.roi_foreground_share
+    sampled, counts = sample(foreground, background, size, share, seeds, stream=1)
     foreground, objects, regions = (tf.gather(t, sampled, batch_dims=1) for t in (foreground, objects, regions))
     true_boxes, classes = (tf.gather(targets[name], objects, batch_dims=1) for name in ("boxes", "classes"))
     return regions, {

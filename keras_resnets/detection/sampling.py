@@ -1,11 +1,9 @@
 """Balanced random samples of static size."""
 
-import functools
-
 import tensorflow as tf
 
 
-def sample(is_foreground, is_background, size, foreground_share, seeds):
+def sample(is_foreground, is_background, size, foreground_share, seeds, stream=0):
     """Chooses candidates at random, foreground up to a share, then background up to the size.
 
     Args:
@@ -14,22 +12,27 @@ def sample(is_foreground, is_background, size, foreground_share, seeds):
         size: number of candidates to choose in each image.
         foreground_share: largest part of them that is foreground, in [0, 1].
         seeds: (B, 2) integers, of each image's stateless random numbers: what is chosen does not depend on the batch.
+        stream: integer; other samples with the same seeds have another one.
 
     Returns:
         Indices (B, K) int32 with K = min(size, N), foreground first; and (B, K) bool, whether each counts: there may be
         fewer candidates than K.
     """
-    draw = functools.partial(tf.random.stateless_uniform, [tf.shape(is_foreground)[1]], minval=1.0, maxval=2.0)
+    count = tf.shape(is_foreground)[1]
+
+    def draw(seed):
+        return tf.random.stateless_uniform([count], tf.random.fold_in(seed, stream), minval=1.0, maxval=2.0)
+
     priorities = tf.map_fn(
         draw, tf.convert_to_tensor(seeds), fn_output_signature=tf.TensorSpec([is_foreground.shape[1]], tf.float32)
     )
-    count = size if is_foreground.shape[1] is None else min(size, is_foreground.shape[1])
-    foreground = _best(is_foreground, priorities, min(count, int(size * foreground_share)))
-    background = _best(is_background & ~is_foreground, priorities, count)
+    size_or_all = size if is_foreground.shape[1] is None else min(size, is_foreground.shape[1])
+    foreground = _best(is_foreground, priorities, min(size_or_all, int(size * foreground_share)))
+    background = _best(is_background & ~is_foreground, priorities, size_or_all)
     left = size - tf.reduce_sum(tf.cast(foreground[1], tf.int32), axis=1, keepdims=True)
-    counts = tf.concat([foreground[1], background[1] & (tf.range(count) < left)], axis=1)
+    counts = tf.concat([foreground[1], background[1] & (tf.range(size_or_all) < left)], axis=1)
     # Of equal values, top_k takes the first.
-    counted, places = tf.math.top_k(tf.cast(counts, tf.int32), count)
+    counted, places = tf.math.top_k(tf.cast(counts, tf.int32), size_or_all)
     return tf.gather(tf.concat([foreground[0], background[0]], axis=1), places, batch_dims=1), counted > 0
 
 

@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from keras_resnets.layers.region_layer import RegionLayer
 
-MARGIN = 16  # cells that a region may be longer than the map
-FEW = 6  # lengths that a bin can have, for which one window a bin is quicker than two
+MARGIN = 4  # cells that a region may be longer than the map
+FEW = 6  # lengths of bins, for which windows of each are quicker than two windows a bin
 
 
 @keras.saving.register_keras_serializable(package="keras_resnets")
@@ -19,13 +19,13 @@ class RoIPooling(RegionLayer):
 
     A region's corners are divided by the stride and rounded, halves away from zero; it spans both and has at least one
     cell. Bin p of P covers its cells from floor(p * size / P) to ceil((p + 1) * size / P), so that bins may overlap;
-    what is outside of the map does not count, and a bin without cells is 0. A region that is longer than the map by
-    more than 16 cells (proposals, clipped to the image, are by one at most) is cut to that. The gradient goes to one of
-    the cells with the largest value; coordinates get none.
+    what is outside of the map does not count, and a bin without cells is 0. (Of regions that are longer than the map by
+    more than 4 cells, which proposals, clipped to the image, never are, bins can miss their last cells.) The gradient
+    goes to one of the cells with the largest value; coordinates get none.
 
-    The maxima over windows of some heights and widths are computed once for the whole map. Where bins are short, there
-    is a window of any length; otherwise lengths are 1, 2, 4, ..., and a bin is covered by two windows along that side,
-    which may overlap. It needs no kernel of its own and compiles under XLA.
+    The maxima over windows of some heights and widths are computed once for the whole map. Where no bin is long, there
+    are windows of every length; otherwise they have the lengths 1, 2, 4, ..., and two, which may overlap, cover a bin
+    along that side. It needs no kernel of its own and compiles under XLA.
 
     Input: `features` (B, H, W, C) of a floating dtype, H and W known; `rois` (B, R, 4) float32, [x1, y1, x2, y2] in
     pixels of the image. Output: (B, R, P, P, C) of the features' dtype.
@@ -51,11 +51,11 @@ class RoIPooling(RegionLayer):
         batch = tf.shape(features)[0]
         image = tf.range(batch)[:, tf.newaxis, tf.newaxis, tf.newaxis]
 
-        def window(top, left):
+        def rows(top, left):
             start = place + top[..., :, tf.newaxis] * width + left[..., tf.newaxis, :]
-            return _gather(tf.reshape(table, [-1, channels]), tf.where(empty, 0, start) * batch + image)
+            return tf.where(empty, 0, start) * batch + image
 
-        return functools.reduce(tf.maximum, (window(top, left) for top in y for left in x))
+        return _largest(tf.reshape(table, [-1, channels]), *(rows(top, left) for top in y for left in x))
 
     def _spans(self, low, high, size, lengths):
         """The windows of all bins along one side.
@@ -66,21 +66,26 @@ class RoIPooling(RegionLayer):
         """
         # Integers: TensorFlow turns x / 7 into x * (1 / 7), and the ceiling of 15.000001 would move the edge.
         start, end = (_round(corner / self.stride) for corner in (low, high))
-        length = tf.clip_by_value(end - start + 1, 1, size + MARGIN)[..., tf.newaxis]
+        length = tf.maximum(end - start + 1, 1)[..., tf.newaxis]
         bins = tf.range(self.pool_size)
         first = start[..., tf.newaxis] + bins * length // self.pool_size
         last = start[..., tf.newaxis] + -(-(bins + 1) * length // self.pool_size)
         first, last = (tf.clip_by_value(edge, 0, size) for edge in (first, last))
-        cells = last - first
+        cells = tf.minimum(last - first, self._longest_bin(size))
         which = tf.reduce_sum(tf.cast(cells[..., tf.newaxis] >= lengths[1:], tf.int32), axis=-1)
-        starts = [first] if lengths[-1] == len(lengths) else [first, last - tf.gather(lengths, which)]
+        is_exact = lengths[-1] == len(lengths)
+        starts = [first] if is_exact else [first, first + cells - tf.gather(lengths, which)]
         return starts, which, cells <= 0
 
     def _lengths(self, size):
-        """Returns the lengths of windows, int32, rising from 1, up to that of the longest bin or half of it."""
-        longest = min(-(-(size + MARGIN) // self.pool_size) + 1, size)
+        """Returns the lengths of windows along one side: int32, rising from 1."""
+        longest = self._longest_bin(size)
         lengths = np.arange(longest) + 1 if longest <= FEW else 2 ** np.arange(longest.bit_length())
         return lengths.astype(np.int32)
+
+    def _longest_bin(self, size):
+        """Returns how many cells of a map a bin can have, along one side."""
+        return min(-(-(size + MARGIN) // self.pool_size) + 1, size)
 
 
 def _round(x):
@@ -111,10 +116,19 @@ def _growing(maxima, lengths, step):
 
 
 @tf.custom_gradient
-def _gather(table, indices):
-    """tf.gather of rows, whose own gradient takes several times as long under XLA."""
+def _largest(table, *choices):
+    """Returns the maxima (..., C) of the rows of (N, C) that each of `choices` (...) names."""
+    largest = functools.reduce(tf.maximum, (tf.gather(table, choice) for choice in choices))
 
+    # Autodiff would keep what is gathered, and make a table of gradients for each choice.
     def gradient(cotangent):
-        return tf.math.unsorted_segment_sum(cotangent, indices, tf.shape(table)[0]), None
+        shares, zero = [], tf.zeros([], cotangent.dtype)
+        for choice in choices[:-1]:
+            is_largest = tf.gather(table, choice) == largest
+            shares.append(tf.where(is_largest, cotangent, zero))
+            cotangent = tf.where(is_largest, zero, cotangent)
+        shares.append(cotangent)
+        by_row = tf.math.unsorted_segment_sum(tf.stack(shares), tf.stack(choices), tf.shape(table)[0])
+        return by_row, *(None for _ in choices)
 
-    return tf.gather(table, indices), gradient
+    return largest, gradient

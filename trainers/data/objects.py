@@ -120,6 +120,8 @@ def open_detection_dataset(name, data_dir=None, download=False, strict=False):
     from trainers.data import coco, digit_scenes, tfds_objects, voc
 
     kind, separator, rest = name.partition(":")
+    if strict and kind not in ("voc", "coco"):
+        raise ArgumentError(f"--strict is for voc: and coco:, whose files are checked, not for --dataset={name}.")
     if name == "digit_scenes":
         return digit_scenes.open_digit_scenes()
     if separator and rest and kind == "voc":

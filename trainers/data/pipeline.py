@@ -66,7 +66,7 @@ def evaluation_batches(split, transform, *, batch_size, context=None):
         context: the `tf.distribute.InputContext` of this machine; None for a single replica.
 
     Returns:
-        A `tf.data.Dataset` of batches with `weight` (B,), 1 for an example and 0 for padding.
+        A `tf.data.Dataset` of batches with `index` (B,), and `weight` (B,), 1 for an example and 0 for padding.
     """
     context = context or tf.distribute.InputContext()
     replicas_here = context.num_replicas_in_sync // context.num_input_pipelines
@@ -74,7 +74,7 @@ def evaluation_batches(split, transform, *, batch_size, context=None):
     batches = math.ceil(share / (batch_size * replicas_here)) * replicas_here
 
     def example(key):
-        return {**transform(split.load(key)), "weight": tf.constant(1.0)}
+        return {**transform(split.load(key)), "index": key["index"], "weight": tf.constant(1.0)}
 
     keys = split.keys(None).shard(context.num_input_pipelines, context.input_pipeline_id)
     examples = keys.map(example, num_parallel_calls=tf.data.AUTOTUNE)
