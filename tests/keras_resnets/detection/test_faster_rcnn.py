@@ -239,6 +239,28 @@ def test_fit_lowers_the_loss_and_evaluate_says_the_same_again():
     np.testing.assert_allclose(sum(value for name, value in after.items() if name != "loss"), after["loss"], rtol=1e-5)
 
 
+def test_evaluate_returns_the_mean_of_all_batches():
+    detector, images = narrow(), inputs(np.concatenate([noise(), np.zeros_like(noise())]), [*SHAPES, *SHAPES])
+    targets = {name: np.concatenate([value, np.full_like(value, -1)]) for name, value in TARGETS.items()}
+    detector.compile(keras.optimizers.SGD(0.02))
+    whole = detector.evaluate(images, targets, batch_size=2, verbose=0, return_dict=True)
+
+    def half(tree, part):
+        return {name: value[2 * part : 2 * part + 2] for name, value in tree.items()}
+
+    halves = [
+        detector.evaluate(half(images, i), half(targets, i), batch_size=2, verbose=0, return_dict=True) for i in (0, 1)
+    ]
+    for name, value in whole.items():
+        assert value == pytest.approx((halves[0][name] + halves[1][name]) / 2, rel=1e-5)
+    assert halves[0]["loss"] != pytest.approx(halves[1]["loss"], rel=1e-3)
+
+
+def test_fc6_takes_regions_of_one_size():
+    with pytest.raises(ArgumentError, match="pool_size=14 must be 6 for fc6"):
+        FasterRCNN(2, "zfnet", pool_size=14)
+
+
 def test_predict_pads_to_the_same_size():
     found = narrow().predict(inputs(np.tile(noise(), [2, 1, 1, 1])[:3], [*SHAPES, [64, 96]]), batch_size=2, verbose=0)
     shapes = {"boxes": (3, 10, 4), "scores": (3, 10), "classes": (3, 10), "num_detections": (3,)}
