@@ -219,8 +219,8 @@ def test_boxes_are_in_pixels_of_the_image_that_was_sent(trained, tmp_path):
     answers = SavedModelSession(export)("image_bytes", image_bytes=[*files, wide])
     sure = answers["scores"][0] > 0.9
     assert sure.sum() >= 1
-    for small, large in zip(answers["boxes"][0][sure], answers["boxes"][1]):
-        assert iou(2 * small[np.newaxis], large[np.newaxis]) > 0.6  # Enlarging changes what the net sees a little.
+    overlaps = iou(2 * answers["boxes"][0][sure], answers["boxes"][1])
+    assert np.min(np.max(overlaps, axis=1)) > 0.6  # Enlarging changes what the net sees a little.
     assert answers["boxes"][1].max() <= 192 and answers["boxes"][2].max() <= 146
 
 
