@@ -30,11 +30,21 @@ EXPORT = pathlib.Path(__file__).parents[2] / "saved_models" / "faster_rcnn_digit
 FLAGS = ["--backbone=resnet", "--block_counts=1,1,1", "--filters=8,16,32"]
 
 
-def test_four_images_are_learned_by_heart(tmp_path):
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run that has learned four images by heart: the run, its task, its model, its export, and its results."""
+    folder = tmp_path_factory.mktemp("trained")
     task = make_task(rectangle_dataset(4, seed=1), steps=200, batch_size=4, learning_rate=5e-3)
-    run = Run(tmp_path / "run")
+    run = Run(folder / "run")
     settings = loop.Settings(task.recipe, steps=200, log_every=50, evaluate_every=200, checkpoint_every=200)
     results = loop.train(task, run, settings)
+    model = Detection(task.config, None).build_for_export()
+    restore_model(model, run)
+    return run, task, model, task.export(model, folder / "export", None), results
+
+
+def test_four_images_are_learned_by_heart(trained):
+    run, task, _, _, results = trained
     assert results["map_50"] == 1.0 and results["coco_map_50"] == pytest.approx(1)
     assert {"map", "map_50_11_point", "map_small", "map_medium", "map_large"} <= results.keys()
     assert results["map_large"] is None  # There is no large object.
@@ -173,24 +183,8 @@ def test_default_sizes():
     assert default_resizing(scenes) == Resizing(256, 256, (256, 256))
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    """A run of some steps on eight images, its task, its model, and its export."""
-    folder = tmp_path_factory.mktemp("trained")
-    dataset = rectangle_dataset(8, seed=6)
-    resizing = Resizing(96, 160, (160, 160))
-    task = make_task(dataset, steps=150, batch_size=4, learning_rate=5e-3, resizing=resizing)
-    run = Run(folder / "run")
-    run.begin(task.config)
-    settings = loop.Settings(task.recipe, steps=150, log_every=50, evaluate_every=150, checkpoint_every=150)
-    loop.train(task, run, settings)
-    model = Detection(task.config, None).build_for_export()
-    restore_model(model, run)
-    return run, task, model, task.export(model, folder / "export", None)
-
-
 def test_the_export_detects_what_the_trainer_does(trained, tmp_path):
-    _, task, model, export = trained
+    _, task, model, export, _ = trained
     predictions = loop.predictor(task, model, tf.distribute.get_strategy())()
     assert np.sum(predictions["scores"] > 0.5) > 4
     images = np.stack([task.dataset.test.load(key)["image"].pixels() for key in task.dataset.test.keys(None)])
@@ -209,7 +203,7 @@ def test_the_export_detects_what_the_trainer_does(trained, tmp_path):
 
 def test_boxes_are_in_pixels_of_the_image_that_was_sent(trained, tmp_path):
     """Files of different sizes in one request; where an image is twice as large, so are its boxes."""
-    _, task, _, export = trained
+    _, task, _, export, _ = trained
     image = next(iter(task.dataset.test.keys(None).map(lambda key: task.dataset.test.load(key)["image"].pixels())))
     files = []
     for factor in (1, 2):
@@ -217,7 +211,7 @@ def test_boxes_are_in_pixels_of_the_image_that_was_sent(trained, tmp_path):
         files.append(tf.io.encode_png(large).numpy())
     wide = tf.io.encode_png(np.concatenate([image, np.full((96, 50, 3), 128, np.uint8)], axis=1)).numpy()
     answers = SavedModelSession(export)("image_bytes", image_bytes=[*files, wide])
-    sure = answers["scores"][0] > 0.9
+    sure = answers["scores"][0] > 0.8
     assert sure.sum() >= 1
     overlaps = iou(2 * answers["boxes"][0][sure], answers["boxes"][1])
     assert np.min(np.max(overlaps, axis=1)) > 0.6  # Enlarging changes what the net sees a little.
