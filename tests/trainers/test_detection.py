@@ -123,6 +123,7 @@ def test_a_resumed_run_ends_as_an_uninterrupted_one(tmp_path):
         np.testing.assert_array_equal(first, second)
 
 
+@pytest.mark.slow
 def test_two_replicas_have_the_loss_of_one_device(tmp_path):
     process = start([SUPPORT / "detection_replicas.py", tmp_path])
     output, errors = process.communicate(timeout=600)
