@@ -12,6 +12,7 @@ from absl import flags
 
 import keras_resnets
 from keras_resnets.models import registry
+from keras_resnets.models.nesting import batch_normalizations
 from keras_resnets.preprocessing import Preprocessing
 from keras_resnets.serving import export_classifier
 from keras_resnets.weights import load_weights
@@ -72,9 +73,8 @@ class Classification:
             )
         transfer.freeze(model, self.config["freeze"])
         if self.recipe.batch_norm_momentum is not None:
-            for layer in model.layers:
-                if isinstance(layer, keras.layers.BatchNormalization):
-                    layer.momentum = self.recipe.batch_norm_momentum
+            for layer in batch_normalizations(model):
+                layer.momentum = self.recipe.batch_norm_momentum
         return model
 
     def initialize(self, model):

@@ -18,7 +18,7 @@ from keras_resnets.detection.backbones import backbone_names, classification_net
 from keras_resnets.detection.faster_rcnn import ROI_POOLING, backbone_normalization
 from keras_resnets.detection.options import make_options
 from keras_resnets.detection.resizing import Resizing, to_original
-from keras_resnets.models.nesting import leaf_layers
+from keras_resnets.models.nesting import batch_normalizations
 from keras_resnets.serving import export_detector
 from keras_resnets.weights.loading import check_file
 from keras_resnets.weights.published import resolve
@@ -92,9 +92,8 @@ class Detection:
         )
         transfer.freeze(model, self.config["freeze"])
         if self.recipe.batch_norm_momentum is not None:
-            for layer in leaf_layers(model):
-                if isinstance(layer, keras.layers.BatchNormalization):
-                    layer.momentum = self.recipe.batch_norm_momentum
+            for layer in batch_normalizations(model):
+                layer.momentum = self.recipe.batch_norm_momentum
         return model
 
     def _backbone(self):

@@ -22,12 +22,11 @@ import signal
 import sys
 import time
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_resnets import ArgumentError
-from keras_resnets.models.nesting import leaf_layers
+from keras_resnets.models.nesting import batch_normalizations
 from trainers.checkpoints import Checkpoints, saved
 from trainers.distribution import replica_batch, several_machines, total_over_replicas
 from trainers.failures import explained
@@ -279,6 +278,5 @@ def _python_time():
 
 
 def _synchronize_batch_normalization(model):
-    for layer in leaf_layers(model):
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.synchronized = True
+    for layer in batch_normalizations(model):
+        layer.synchronized = True

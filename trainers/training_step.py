@@ -8,10 +8,9 @@ Keras's optimizers could accumulate, clip and check by themselves, but not under
 own gradients, and look for infinities on the first replica only.
 """
 
-import keras
 import tensorflow as tf
 
-from keras_resnets.models.nesting import leaf_layers
+from keras_resnets.models.nesting import batch_normalizations
 from trainers.rematerialization import rematerialized
 
 
@@ -89,10 +88,9 @@ def _mean_over_parts(gradients_of, batch, parts):
 
 def _move_statistics_together(model, replicas):
     """Gives all replicas the mean of their moving statistics, where these are not synchronized already."""
-    layers = [layer for layer in leaf_layers(model) if isinstance(layer, keras.layers.BatchNormalization)]
     statistics = [
         variable
-        for layer in layers
+        for layer in batch_normalizations(model)
         if layer.trainable and not layer.synchronized
         for variable in (layer.moving_mean, layer.moving_variance)
     ]

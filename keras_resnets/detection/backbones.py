@@ -6,9 +6,10 @@ import re
 
 import keras
 
-from keras_resnets.detection.heads import conv5_features, fc_features
 from keras_resnets.errors import ArgumentError
 from keras_resnets.models import registry
+from keras_resnets.models.fully_connected import fully_connected
+from keras_resnets.models.image_model import global_average
 from keras_resnets.models.nesting import leaf_layers
 from keras_resnets.weights import load_weights
 
@@ -85,7 +86,7 @@ def _cut_before_last_stage(net):
         )
     features = net.get_layer(stages[-2]).output
     return Backbone(
-        keras.Model(net.input, features, name="trunk"), features, conv5_features(net.output), CONV5_POOL_SIZE
+        keras.Model(net.input, features, name="trunk"), features, global_average(net.output), CONV5_POOL_SIZE
     )
 
 
@@ -97,7 +98,7 @@ def _cut_before_last_pooling(name, dropout_rate):
     pool_size = FC_POOL_SIZES[name]
     pooled = keras.Input((pool_size, pool_size, features.shape[-1]))
     return Backbone(
-        keras.Model(net.input, features, name="trunk"), pooled, fc_features(pooled, dropout_rate), pool_size
+        keras.Model(net.input, features, name="trunk"), pooled, fully_connected(dropout_rate)(pooled), pool_size
     )
 
 

@@ -23,7 +23,7 @@ from keras_resnets.layers.proposals import Proposals
 from keras_resnets.layers.region_layer import RegionLayer
 from keras_resnets.layers.roi_align import RoIAlign
 from keras_resnets.layers.roi_pooling import RoIPooling
-from keras_resnets.models.nesting import leaf_layers
+from keras_resnets.models.nesting import batch_normalizations
 from keras_resnets.weights.family import TORCH
 from keras_resnets.weights.published import normalization_of, resolve
 
@@ -262,6 +262,5 @@ def backbone_normalization(backbone, weights):
 
 def freeze_batch_normalization(model):
     """Makes all batch normalization of a model keep and use its statistics, and leaves its weights as they are."""
-    for layer in leaf_layers(model):
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.trainable = False
+    for layer in batch_normalizations(model):
+        layer.trainable = False

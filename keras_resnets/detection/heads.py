@@ -2,9 +2,6 @@
 
 import keras
 
-from keras_resnets.models.fully_connected import fully_connected
-from keras_resnets.models.image_model import global_average
-
 
 def region_network(pooled, features, num_classes):
     """Ends a network of regions in its two siblings (Fast R-CNN, arXiv 1504.08083, sections 2.1 and 4.1).
@@ -28,13 +25,3 @@ def region_network(pooled, features, num_classes):
     deltas = dense(4 * (num_classes + 1), 0.001, "box_deltas")
     deltas = keras.layers.Reshape((-1, 4), dtype=deltas.dtype, name="box_deltas_by_class")(deltas)
     return keras.Model(pooled, (logits, deltas), name="head")
-
-
-def conv5_features(x):
-    """The mean (N, F) of a last stage's output (N, h, w, F) (ResNet, arXiv 1512.03385, appendix A)."""
-    return global_average(x)
-
-
-def fc_features(pooled, dropout_rate):
-    """fc6 and fc7 on pooled features (N, P, P, C): (N, 4096), as VGG and ZF have them."""
-    return fully_connected(dropout_rate)(pooled)
