@@ -1,5 +1,6 @@
 """What several tests share."""
 
+import json
 import os
 import pathlib
 import subprocess
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
 @pytest.fixture(autouse=True)
@@ -24,14 +26,37 @@ def fixed_seed():
 
 @pytest.fixture
 def in_new_process():
-    """Runs a program, or a module with arguments, in a new Python; returns the finished process."""
+    """Runs a program with arguments in a new Python; returns the finished process."""
 
-    def run(program=None, module=None, arguments=(), cwd=ROOT):
-        command = [sys.executable, "-c", program] if module is None else [sys.executable, "-m", module]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        return subprocess.run(
-            [*command, *map(str, arguments)], capture_output=True, text=True, cwd=cwd, env=environment
-        )
+    def run(program, arguments=(), cwd=ROOT):
+        command = [sys.executable, "-c", program, *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=ENVIRONMENT)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def warm_commands(tmp_path_factory):
+    """The process of `warm_commands.py`, and a folder for what its commands print."""
+    program = [sys.executable, str(ROOT / "tests" / "support" / "warm_commands.py")]
+    process = subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT)
+    yield process, tmp_path_factory.mktemp("printed")
+    process.communicate()
+
+
+@pytest.fixture
+def run_command(warm_commands):
+    """Runs a module as a command, with arguments, in a process of its own; returns the finished process."""
+    process, folder = warm_commands
+
+    def run(module, *arguments, cwd=ROOT):
+        arguments = [str(argument) for argument in arguments]
+        files = {name: str(folder / name) for name in ("stdout", "stderr")}
+        request = {"module": module, "arguments": arguments, "cwd": str(cwd), **files}
+        print(json.dumps(request), file=process.stdin, flush=True)
+        status = int(process.stdout.readline())
+        printed = {name: pathlib.Path(file).read_text() for name, file in files.items()}
+        return subprocess.CompletedProcess([module, *arguments], status, **printed)
 
     return run
 

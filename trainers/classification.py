@@ -197,9 +197,9 @@ class Classification:
         """Returns a new model for `export`."""
         return self.build_model(classifier_activation="softmax")
 
-    def export(self, model, base, version):
-        """Writes a model of `build_for_export` for TensorFlow Serving; returns the version's folder."""
-        return export_classifier(model, self.preprocessing, self.config["labels"], base, version)
+    def export(self, model, base, version, **settings):
+        """Writes a model of `build_for_export` for TensorFlow Serving: see `export_classifier`."""
+        return export_classifier(model, self.preprocessing, self.config["labels"], base, version, **settings)
 
     def _cross_entropy(self, labels, logits):
         targets = tf.one_hot(labels, logits.shape[-1])

@@ -18,6 +18,7 @@ from keras_resnets.detection.backbones import backbone_names, classification_net
 from keras_resnets.detection.faster_rcnn import ROI_POOLING, backbone_normalization
 from keras_resnets.detection.options import make_options
 from keras_resnets.detection.resizing import Resizing, to_original
+from keras_resnets.layers import AnchorGenerator
 from keras_resnets.models.nesting import batch_normalizations
 from keras_resnets.serving import export_detector
 from keras_resnets.weights.loading import check_file
@@ -249,9 +250,11 @@ class Detection:
         """Returns a new model for `export`."""
         return self.build_model()
 
-    def export(self, model, base, version):
-        """Writes a model of `build_for_export` for TensorFlow Serving; returns the version's folder."""
-        return export_detector(model, self.resizing, self.config["labels"], base, version)
+    def export(self, model, base, version, stages=(), **settings):
+        """Writes a model of `build_for_export` for TensorFlow Serving: see `export_detector`."""
+        if stages:
+            raise ArgumentError(f"--stages={','.join(stages)} are for classification nets: leave it out.")
+        return export_detector(model, self.resizing, self.config["labels"], base, version, **settings)
 
 
 def _padded(rows, value, limit):
@@ -312,16 +315,18 @@ def configure(
     """
     recipe = recipes.change(recipes.get_recipe(recipe_name, recipes.DETECTION_RECIPES), dataset.train.size, **changes)
     # Batch normalization that starts from nothing has to learn.
-    options = {"train_batch_norm": init_weights is None, **recipes.DETECTORS[recipe_name], **(options or {})}
+    options = Options(**{"train_batch_norm": init_weights is None, **recipes.DETECTORS[recipe_name], **(options or {})})
+    resizing = resizing or default_resizing(dataset)
+    _check_anchors(options, resizing)
     return {
         "task": "detection",
         "backbone": backbone,
         "block_counts": block_counts,
         "filters": filters,
         "roi_pooling": roi_pooling,
-        "options": dataclasses.asdict(Options(**options)),
+        "options": dataclasses.asdict(options),
         "normalization": _normalization(backbone, init_weights, begun),
-        "resizing": dataclasses.asdict(resizing or default_resizing(dataset)),
+        "resizing": dataclasses.asdict(resizing),
         "max_boxes": _max_boxes(dataset, max_boxes),
         "jit_compile": False,
         **training.common_config(
@@ -344,6 +349,20 @@ def _normalization(backbone, init_weights, begun):
         return begun["normalization"]
     with naming("--init_weights"):
         return backbone_normalization(backbone, init_weights)
+
+
+def _check_anchors(options, resizing):
+    """Raises ArgumentError where no anchor could be trained."""
+    anchors = AnchorGenerator(options.anchor_sizes, options.anchor_ratios).around_zero()
+    sides = np.sort(anchors[:, 2:] - anchors[:, :2], axis=1)
+    fits = np.all(sides <= [resizing.short_side, resizing.long_side], axis=1)
+    if not options.cross_boundary_anchors and not np.any(fits):
+        sizes = ",".join(map(str, options.anchor_sizes))
+        raise ArgumentError(
+            f"--anchor_sizes={sizes} are too large: no anchor lies inside of an image with "
+            f"--short_side={resizing.short_side} and --long_side={resizing.long_side}. Pass smaller ones, or "
+            "--cross_boundary_anchors."
+        )
 
 
 def _max_boxes(dataset, max_boxes):

@@ -3,18 +3,26 @@
 python -m trainers.export --model_dir=/tmp/digits
 """
 
+import contextlib
+import importlib.util
+import pathlib
 import re
 
+import keras
 from absl import flags
 
+from keras_resnets.serving.image_bytes import MAX_PIXELS
+from keras_resnets.serving.server_config import write_server_config
 from trainers import cli
 from trainers.checkpoints import restore_model
 from trainers.data.dataset import title
 from trainers.run import Run
 from trainers.tasks import task_of
 
+POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}  # The probabilities are float32 in any case.
 
-def export(run, base=None, version=None, best=False):
+
+def export(run, base=None, version=None, best=False, precision="float32", **settings):
     """Exports a run's net, with its preprocessing and labels.
 
     Args:
@@ -22,15 +30,30 @@ def export(run, base=None, version=None, best=False):
         base: folder of all versions; by default `saved_models/MODEL_DATASET`.
         version: positive integer, by default the next free one.
         best: whether to export the best checkpoint instead of the last one.
+        precision: "float32", or "bfloat16" for weights and computations in it.
+        **settings: arguments of the task's `export`.
 
     Returns:
         The path of the version's folder.
     """
     task = task_of(run)
-    # A new model in float32 and outside of any strategy's scope, whatever the training used.
-    model = task.build_for_export()
+    base = pathlib.Path(base or f"saved_models/{task.name}_{slug(task.config['dataset'])}")
+    # A new model, outside of any strategy's scope, in the export's precision whatever the training used.
+    with _policy(POLICIES[precision]):
+        model = task.build_for_export()
     restore_model(model, run, best)
-    return task.export(model, base or f"saved_models/{task.name}_{slug(task.config['dataset'])}", version)
+    return task.export(model, base, version, **settings)
+
+
+@contextlib.contextmanager
+def _policy(name):
+    """Builds what is built in a `with` statement in a precision."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def slug(dataset):
@@ -43,12 +66,30 @@ def _define_flags():
     cli.define_best()
     flags.DEFINE_string("output", None, "Folder of all versions; default: saved_models/MODEL_DATASET.")
     flags.DEFINE_integer("version", None, "Version to write; default: the next free one.", lower_bound=1)
+    flags.DEFINE_enum("precision", "float32", list(POLICIES), "Of weights and computations.")
+    flags.DEFINE_integer("batch_size", None, "Images of a request, always; default: any number.", lower_bound=1)
+    flags.DEFINE_integer("max_pixels", MAX_PIXELS, "Encoded images that have more are not decoded.", lower_bound=1)
+    flags.DEFINE_list("stages", [], "Of a classification net: what its features signature returns too, e.g. conv4_out.")
+    has_protocol = importlib.util.find_spec("tensorflow_serving") is not None
+    flags.DEFINE_boolean(
+        "warmup", has_protocol, "Whether to write requests that TensorFlow Serving makes before it serves the version."
+    )
+    flags.DEFINE_boolean(
+        "write_server_config", False, "Whether to write models.config and batching.config beside the export's folder."
+    )
+    flags.DEFINE_string("server_path", "/models", "Where the server finds the folder of these files.")
 
 
 def _main(arguments):
     cli.no_arguments(arguments)
     options = flags.FLAGS
-    print(export(Run(options.model_dir), options.output, options.version, options.best))
+    settings = {name: options[name].value for name in ("batch_size", "max_pixels", "warmup")}
+    if options.stages:
+        settings["stages"] = options.stages
+    path = export(Run(options.model_dir), options.output, options.version, options.best, options.precision, **settings)
+    if options.write_server_config:
+        write_server_config(path.parents[1], options.server_path)
+    print(path)
 
 
 def run():

@@ -51,7 +51,7 @@ def _explanation(error, several_machines):
     if READING in str(error):
         return f"the data cannot be read ({reason}): restore them, and give the same command to go on."
     if isinstance(error, tf.errors.ResourceExhaustedError) and not any(text in str(error) for text in NOT_MEMORY):
-        return f"out of memory ({reason}): use a smaller --batch_size, a higher --accumulation, or --remat."
+        return f"out of memory ({reason}): use a smaller --batch_size, more --accumulation or, to classify, --remat."
     if several_machines and isinstance(error, LOST_MACHINE):
         return (
             f"another machine has stopped or cannot be reached ({reason}): "

@@ -12,7 +12,8 @@ A task is an object with a configuration, `config`, and these methods; the loop 
 - `losses(model, batch, training)` returns two dicts of float32 scalars: the terms of the loss, which are added up, and
   figures that are only logged; both are means over the batch;
 - `predictions(model, batch)` returns a dict of tensors (B, ...), all that `metrics` needs to know of the examples;
-- `metrics(predictions)` returns the figures of the test split as a dict of floats, from NumPy arrays (N, ...);
+- `metrics(predictions)` returns the figures of the test split, from NumPy arrays (N, ...): a dict of floats, or of None
+  for what is undefined;
 - `criterion(metrics)` returns what the best checkpoint has least of;
 - `pictures(predictions)` returns pictures for TensorBoard, a dict of (H, W, 3) uint8, possibly empty.
 """

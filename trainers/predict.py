@@ -175,12 +175,22 @@ def _define_flags():
     flags.DEFINE_boolean("json", False, "Whether to print a JSON list instead of a table.")
 
 
+def _check_flags(answer):
+    """Raises ArgumentError for a flag of classification nets with a detector, or the other way round."""
+    options = flags.FLAGS
+    if options.folder_is_label and "boxes" in answer:
+        raise ArgumentError(f"--folder_is_label is for classification nets, and {options.export} detects objects.")
+    if options.output is not None and "probabilities" in answer:
+        raise ArgumentError(f"--output is for detectors, and {options.export} classifies: leave it out.")
+
+
 def _main(arguments):
     options = flags.FLAGS
     files = find_images(arguments)
     answers = []
     with Progress(len(files), "predicting", "images") as progress:
         for answer in predict(SavedModelSession(options.export), files):
+            _check_flags(answer)
             answers.append(answer)
             progress.update(1)
     text = table(answers, options.folder_is_label, options.score)

@@ -39,6 +39,7 @@ def pool(features, rois, layer, pool_size, stride, backward):
 
 
 def main(path):
+    """Pools the features of a file, once for each line of the standard input."""
     torch.set_num_threads(THREADS)
     with np.load(path) as inputs:
         features = torch.from_numpy(inputs["features"].transpose(0, 3, 1, 2))

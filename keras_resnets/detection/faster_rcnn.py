@@ -220,16 +220,24 @@ class FasterRCNN(keras.Model):
         return tf.stack([tf.fill([batch], tf.cast(step, tf.int32)), images], axis=1)
 
     def get_config(self):
-        return {**self._config, "name": self.name, **dataclasses.asdict(self.options)}
+        dtype = keras.dtype_policies.serialize(self.dtype_policy)
+        return {**self._config, "name": self.name, "dtype": dtype, **dataclasses.asdict(self.options)}
 
     @classmethod
     def from_config(cls, config):
-        objects = {
-            key: keras.saving.deserialize_keras_object(config[key])
-            for key in ("backbone", "roi_pooling")
-            if not isinstance(config[key], str)
-        }
-        return cls(**{**config, **objects})
+        config = dict(config)
+        policy = keras.config.dtype_policy()
+        # The parts that are made anew have the precision of the model that was saved.
+        keras.config.set_dtype_policy(keras.dtype_policies.get(config.pop("dtype")))
+        try:
+            objects = {
+                key: keras.saving.deserialize_keras_object(config[key])
+                for key in ("backbone", "roi_pooling")
+                if not isinstance(config[key], str)
+            }
+            return cls(**{**config, **objects})
+        finally:
+            keras.config.set_dtype_policy(policy)
 
 
 def _inputs_and_targets(data):

@@ -43,7 +43,8 @@ class Options:
         max_detections: of an image.
         dropout_rate: after fc6 and fc7.
         train_batch_norm: whether batch normalization is trained. Otherwise its weights and statistics stay as they are,
-            as in the paper, which makes sense with trained weights only.
+            as in the paper, which makes sense with trained weights only. (`trainable = True` of the model or a part of
+            it undoes that: Keras passes it on to every layer.)
 
     Raises:
         ArgumentError: (a ValueError) for a value that cannot work.

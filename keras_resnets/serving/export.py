@@ -1,126 +1,172 @@
 """Writing a net as a SavedModel that answers for images of any size, preprocessing inside."""
 
-import os
 import pathlib
-import shutil
 
 import keras
 import tensorflow as tf
 
+from keras_resnets.detection.faster_rcnn import FasterRCNN
 from keras_resnets.detection.resizing import to_original
 from keras_resnets.errors import ArgumentError
-from keras_resnets.preprocessing import decode
-from keras_resnets.serving.versions import next_version
+from keras_resnets.serving.folding import fold
+from keras_resnets.serving.image_bytes import MAX_PIXELS, OK, decode_batch
+from keras_resnets.serving.saved_model import Signature, publish, write_saved_model
 
 TOP = 5
+PADDING = -1  # the class where there is none
 
 
-def export_classifier(model, preprocessing, labels, base, version=None):
+def export_classifier(
+    model, preprocessing, labels, base, version=None, *, stages=(), batch_size=None, max_pixels=MAX_PIXELS, warmup=False
+):
     """Exports a classification net for TensorFlow Serving.
 
-    The SavedModel has two signatures:
+    Batch normalization is folded into the convolutions, and weights are constants. The SavedModel has three signatures:
 
     - `serving_default` takes `images`, (B, H, W, 3) uint8 RGB, images of any one size;
-    - `image_bytes` takes `image_bytes`, (B,) strings: JPEG, PNG, BMP or GIF files, of different sizes.
+    - `image_bytes` takes `image_bytes`, (B,) strings: JPEG, PNG, BMP or GIF files, of different sizes;
+    - `features` takes `images`, too.
 
-    Both return `probabilities` (B, classes) float32, and the five likeliest classes, best first, as `classes` (B, 5)
-    int32 and `labels` (B, 5) strings; nets of fewer classes return them all.
-
-    The folder appears under its final name only when it is complete, as TensorFlow Serving needs.
+    The first two return `probabilities` (B, classes) float32, and the five likeliest classes, best first, as `classes`
+    (B, 5) int32 and `labels` (B, 5) strings; nets of fewer classes return them all. `image_bytes` also returns `status`
+    (B,) strings: "OK", or "INVALID_ARGUMENT: " and what is wrong with the file, whose probabilities are 0 then, its
+    classes -1 and its labels empty; the other files of the batch are not affected. `features` returns `features` (B, F)
+    float32, what the classifier is given, and the stages that were asked for, (B, h, w, C) float32.
 
     Args:
-        model: a built net whose output (B, classes) is probabilities.
+        model: a built net whose output (B, classes) is probabilities. Where it computes in 16 bits, so does the export.
         preprocessing: the `keras_resnets.preprocessing.Preprocessing` that the net was trained with.
         labels: the classes' names.
         base: the folder of all versions.
         version: positive integer, by default the next free one.
+        stages: names of layers that `features` returns as well, e.g. "conv4_out".
+        batch_size: B; None for any.
+        max_pixels: an encoded image that has more is not decoded.
+        warmup: whether to add requests that TensorFlow Serving makes before it serves the version, so that no client
+            waits for the first, slow answers; that needs the package tensorflow-serving-api.
 
     Returns:
         The path of the version's folder.
 
     Raises:
-        ArgumentError: (a ValueError) if the version exists, or the labels are not the net's.
+        ArgumentError: (a ValueError) if the version exists, or labels or stages are not the net's.
     """
     if model.output_shape != (None, len(labels)):
         raise ArgumentError(f"labels has {len(labels)} names for a model whose output is {model.output_shape}.")
+    net = _with_features(fold(model), stages)
 
-    def answer(images):
-        probabilities = tf.cast(model(images, training=False), tf.float32)
+    def answer(outputs, status=None):
+        probabilities = tf.cast(outputs["probabilities"], tf.float32)
         _, classes = tf.math.top_k(probabilities, min(TOP, len(labels)))
-        return {"probabilities": probabilities, "classes": classes, "labels": tf.gather(tf.constant(labels), classes)}
+        if status is not None:
+            is_image = tf.equal(status, OK)[:, tf.newaxis]
+            probabilities, classes = tf.where(is_image, probabilities, 0.0), tf.where(is_image, classes, PADDING)
+        return {"probabilities": probabilities, "classes": classes, "labels": _names(labels, classes)}
+
+    def serve_images(images):
+        return answer(net(preprocessing(images), training=False))
 
     def serve_bytes(image_bytes):
         spec = tf.TensorSpec((preprocessing.size, preprocessing.size, 3), tf.float32)
-        decoded = tf.map_fn(lambda encoded: preprocessing(decode(encoded)), image_bytes, fn_output_signature=spec)
-        return answer(decoded)
+        (images,), status = decode_batch(image_bytes, lambda image: (preprocessing(image),), [spec], max_pixels)
+        return {**answer(net(images, training=False), status), "status": status}
 
-    return _write(_archive(lambda images: answer(preprocessing(images)), serve_bytes), base, version)
+    def serve_features(images):
+        outputs = net(preprocessing(images), training=False)
+        return {name: tf.cast(outputs[name], tf.float32) for name in ("features", *stages)}
+
+    signatures = _signatures(serve_images, serve_bytes, batch_size)
+    signatures["features"] = Signature(signatures["serving_default"].input, serve_features)
+    size = (preprocessing.size, preprocessing.size)
+    return _write(signatures, [net], base, version, size if warmup else None)
 
 
-def export_detector(model, resizing, labels, base, version=None):
-    """Exports a detector for TensorFlow Serving, with the signatures and in the way of `export_classifier`.
+def _with_features(net, stages):
+    """Returns a net with a dict as its output: `probabilities`, `features` and the stages."""
+    layers = {layer.name: layer for layer in net.layers}
+    for stage in stages:
+        if stage not in layers:
+            known = [name for name in layers if name.endswith("_out")]
+            raise ArgumentError(f"stages has {stage!r}, which is no layer of {net.name}: use {', '.join(known)}.")
+    classifier = net.get_layer("predictions")
+    outputs = {stage: layers[stage].output for stage in stages}
+    return keras.Model(net.input, {**outputs, "features": classifier.input, "probabilities": net.output})
+
+
+def export_detector(
+    model, resizing, labels, base, version=None, *, batch_size=None, max_pixels=MAX_PIXELS, warmup=False
+):
+    """Exports a detector for TensorFlow Serving, in the way of `export_classifier`, but without `features`.
 
     Both signatures return, padded to D detections of an image, best first: `boxes` (B, D, 4) float32, [x1, y1, x2, y2]
     in pixels of the image that was sent, `scores` (B, D) float32, `classes` (B, D) int32, -1 for padding, `labels`
-    (B, D) strings, empty for padding, and `num_detections` (B,) int32.
+    (B, D) strings, empty for padding, and `num_detections` (B,) int32. A file that is no image has none.
 
     Args:
         model: a `keras_resnets.FasterRCNN`.
         resizing: the `keras_resnets.detection.resizing.Resizing` that it was trained with.
         labels: the classes' names.
-        base, version: as in `export_classifier`.
+        base, version, batch_size, max_pixels, warmup: as in `export_classifier`.
 
     Returns, Raises:
         As `export_classifier`.
     """
     if model.num_classes != len(labels):
         raise ArgumentError(f"labels has {len(labels)} names for a model of {model.num_classes} classes.")
-    spec = (
+    detector = FasterRCNN.from_config(model.get_config())
+    detector.trunk, detector.rpn, detector.head = (fold(part) for part in (model.trunk, model.rpn, model.head))
+    specs = [
         tf.TensorSpec((*resizing.canvas, 3), tf.float32),
         tf.TensorSpec((2,), tf.int32),
         tf.TensorSpec((2,), tf.float32),
-    )
+    ]
 
     def prepare(image):
         resized, scale = resizing.resize(image)
         return *resizing.pad(resized), scale
 
     def answer(images, shapes, scales):
-        found = model({"images": images, "image_shapes": shapes})
-        names = tf.gather(tf.constant(["", *labels]), found["classes"] + 1)
-        return {**found, "boxes": to_original(found["boxes"], scales), "labels": names}
+        found = detector({"images": images, "image_shapes": shapes})
+        boxes = to_original(found["boxes"], scales)
+        return {**found, "boxes": boxes, "labels": _names(labels, found["classes"])}
 
     def serve_images(images):
-        return answer(*tf.map_fn(prepare, images, fn_output_signature=spec))
+        return answer(*tf.map_fn(prepare, images, fn_output_signature=tuple(specs)))
 
     def serve_bytes(image_bytes):
-        return answer(*tf.map_fn(lambda encoded: prepare(decode(encoded)), image_bytes, fn_output_signature=spec))
+        (images, shapes, scales), status = decode_batch(image_bytes, prepare, specs, max_pixels)
+        # An image without a pixel has no proposals.
+        found = answer(images, shapes, tf.where(tf.equal(status, OK)[:, tf.newaxis], scales, 1.0))
+        return {**found, "status": status}
 
-    return _write(_archive(serve_images, serve_bytes), base, version)
+    parts = [detector.trunk, detector.rpn, detector.head]
+    signatures = _signatures(serve_images, serve_bytes, batch_size)
+    return _write(signatures, parts, base, version, resizing.canvas if warmup else None)
 
 
-def _write(archive, base, version):
-    """Writes an archive into the folder of its version, which appears only when it is complete."""
+def _names(labels, classes):
+    """Returns the labels of classes, empty ones for padding."""
+    return tf.gather(tf.constant(["", *labels]), classes + 1)
+
+
+def _signatures(serve_images, serve_bytes, batch_size):
+    return {
+        "serving_default": Signature(tf.TensorSpec((batch_size, None, None, 3), tf.uint8, "images"), serve_images),
+        "image_bytes": Signature(tf.TensorSpec((batch_size,), tf.string, "image_bytes"), serve_bytes),
+    }
+
+
+def _write(signatures, models, base, version, warmup_size):
+    """Writes a version, with requests for all signatures with images of a size, if one is given."""
     base = pathlib.Path(base)
-    version = next_version(base) if version is None else version
-    target = base / str(version)
-    if version < 1 or target.exists():
-        raise ArgumentError(f"version={version} cannot be written: {target} exists, or is not positive.")
-    partial = base / f".partial-{version}-{os.getpid()}"
-    base.mkdir(parents=True, exist_ok=True)
-    try:
-        archive.write_out(str(partial), verbose=False)
-        os.rename(partial, target)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    return target
+    if warmup_size is not None:
+        from keras_resnets.serving.predict_requests import warmup_requests, write_warmup
 
+        requests = warmup_requests(base.name, signatures, warmup_size)
 
-def _archive(serve_images, serve_bytes):
-    # Not archive.track(model): the endpoints' variables are tracked anyway, and would be written twice.
-    archive = keras.export.ExportArchive()
-    archive.add_endpoint(
-        "serving_default", serve_images, [tf.TensorSpec((None, None, None, 3), tf.uint8, name="images")]
-    )
-    archive.add_endpoint("image_bytes", serve_bytes, [tf.TensorSpec((None,), tf.string, name="image_bytes")])
-    return archive
+    def write(path):
+        write_saved_model(path, signatures, models)
+        if warmup_size is not None:
+            write_warmup(path, requests)
+
+    return publish(base, version, write)

@@ -1,11 +1,9 @@
 """Running a SavedModel in a TensorFlow session, as TensorFlow Serving does: from its graph alone, without Keras."""
 
-import contextlib
-import logging
-
 import tensorflow as tf
 
 from keras_resnets.errors import ArgumentError
+from keras_resnets.serving.saved_model import without_warnings
 from keras_resnets.serving.versions import resolve
 
 
@@ -22,7 +20,7 @@ class SavedModelSession:
     def __init__(self, path):
         self.path = resolve(path)
         self._session = tf.compat.v1.Session(graph=tf.Graph())
-        with self._session.graph.as_default(), _without_warnings():
+        with self._session.graph.as_default(), without_warnings():
             try:
                 meta_graph = tf.compat.v1.saved_model.load(self._session, ["serve"], str(self.path))
             except (OSError, RuntimeError, ValueError, tf.errors.OpError) as error:
@@ -48,15 +46,3 @@ class SavedModelSession:
             raise ArgumentError(f"{signature!r} takes {', '.join(definition.inputs)}, not {', '.join(inputs)}.")
         feeds = {definition.inputs[key].name: value for key, value in inputs.items()}
         return self._session.run({key: output.name for key, output in definition.outputs.items()}, feeds)
-
-
-@contextlib.contextmanager
-def _without_warnings():
-    """The only loader that needs no Python objects is called deprecated, in three lines, each time it is used."""
-    logger = tf.get_logger()
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)

@@ -1,6 +1,6 @@
 """A program for test_distribution.py: trains variants of one small run on the replicas that its arguments say.
 
-python replicas.py FOLDER DISTRIBUTION [VARIANT ...]
+python replicas.py FOLDER DISTRIBUTION VARIANT ...
 """
 
 import json
@@ -86,5 +86,5 @@ if __name__ == "__main__":
     folder, distribution, *names = sys.argv[1:]
     strategy = make_strategy(distribution, replicas=2 if distribution == "mirrored" else None, peer_timeout=60)
     dataset = open_dataset("digits")
-    for name in names or VARIANTS:
+    for name in names:
         train(folder, strategy, dataset, name)

@@ -16,10 +16,10 @@ from trainers.predict import table
 EXPORT = pathlib.Path(__file__).parents[2] / "saved_models" / "cifar_resnet20_digits" / "1"
 
 
-def test_deterministic_training_with_every_augmentation(tmp_path, in_new_process):
+def test_deterministic_training_with_every_augmentation(tmp_path, run_command):
     flags = ["--model=cifar_resnet8", "--dataset=digits", f"--model_dir={tmp_path}", "--steps=2", "--batch_size=8"]
     arguments = [*flags, "--recipe=imagenet_modern", "--deterministic"]
-    process = in_new_process(module="trainers.classification", arguments=arguments)
+    process = run_command("trainers.classification", *arguments)
     assert process.returncode == 0, process.stderr
 
 
@@ -27,9 +27,9 @@ def is_png(path):
     return Image.open(path).format == "PNG" and Image.open(path).width > 200
 
 
-def test_train_evaluate_export_predict(tmp_path, in_new_process):
+def test_train_evaluate_export_predict(tmp_path, run_command):
     def run(module, *arguments):
-        process = in_new_process(module=module, arguments=arguments)
+        process = run_command(module, *arguments)
         assert process.returncode == 0, process.stderr
         return process
 
@@ -73,17 +73,30 @@ def test_the_export_of_the_repository_reads_digits():
     assert [label.decode() for label in answers["labels"][0]] == [str(i) for i in answers["classes"][0]]
 
 
-def test_files_that_cannot_be_decoded_are_named_and_the_others_answered(tmp_path, in_new_process):
+def test_files_that_cannot_be_decoded_are_named_and_the_others_answered(tmp_path, run_command):
     write_digit_files(tmp_path)
     (tmp_path / "bad.png").write_bytes(b"no image")
-    process = in_new_process(
-        module="trainers.predict", arguments=[f"--export={EXPORT}", tmp_path / "7", tmp_path / "bad.png"]
-    )
+    process = run_command("trainers.predict", f"--export={EXPORT}", tmp_path / "7", tmp_path / "bad.png")
     assert process.returncode == 1
     lines = process.stdout.splitlines()
     assert lines[0].startswith(f"{tmp_path}/7/0.png") and "7 9" in lines[0]
     assert lines[1].startswith(f"{tmp_path}/bad.png") and "cannot be decoded" in lines[1]
     assert process.stderr.splitlines()[-1] == "error: 1 of 2 files could not be decoded"
+
+
+@pytest.mark.parametrize(
+    "name, flag, message",
+    [
+        ("cifar_resnet20_digits", "--output={new}", "error: --output is for detectors, and "),
+        ("faster_rcnn_digit_scenes", "--folder_is_label", "error: --folder_is_label is for classification nets, and "),
+    ],
+)
+def test_flags_of_the_other_kind_of_export(name, flag, message, tmp_path, run_command):
+    write_digit_files(tmp_path)
+    export = f"--export={EXPORT.parents[1] / name}"
+    process = run_command("trainers.predict", export, flag.format(new=tmp_path / "new"), tmp_path / "7")
+    assert process.returncode == 1 and process.stdout == "" and not (tmp_path / "new").exists()
+    assert process.stderr.splitlines()[-1].startswith(message)
 
 
 def test_a_table_says_which_answers_are_the_folders_names():
@@ -105,8 +118,8 @@ def test_what_a_data_set_is_called_in_the_name_of_an_export(dataset, name):
     assert slug(dataset) == name
 
 
-def test_help_shows_every_flag(in_new_process):
-    process = in_new_process(module="trainers.evaluate", arguments=["--help"])
+def test_help_shows_every_flag(run_command):
+    process = run_command("trainers.evaluate", "--help")
     assert all(f"--{flag}" in process.stdout for flag in ("model_dir", "dataset", "data_dir", "[no]download"))
 
 
@@ -135,9 +148,9 @@ TRAIN = ["trainers.classification", "--model=cifar_resnet8", "--dataset=digits",
         (["trainers.predict", "--export={new}", __file__], "holds no SavedModel"),
     ],
 )
-def test_what_cannot_work_ends_in_one_line(command, message, tmp_path, in_new_process):
+def test_what_cannot_work_ends_in_one_line(command, message, tmp_path, run_command):
     module, *arguments = [part.format(new=tmp_path / "new") for part in command]
-    process = in_new_process(module=module, arguments=arguments)
+    process = run_command(module, *arguments)
     assert process.returncode in (1, 2)
     assert message in process.stderr
     assert "Traceback" not in process.stderr and process.stdout == ""

@@ -29,6 +29,9 @@ from trainers.run import Run
 EXPORT = pathlib.Path(__file__).parents[2] / "saved_models" / "faster_rcnn_digit_scenes"
 FLAGS = ["--backbone=resnet", "--block_counts=1,1,1", "--filters=8,16,32"]
 
+# One process makes what they share.
+pytestmark = pytest.mark.xdist_group(__name__)
+
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
@@ -175,6 +178,13 @@ def test_more_boxes_than_there_is_room_for():
         next(iter(task.training_batches(0, tf.distribute.InputContext())))
 
 
+def test_anchors_that_fit_into_no_image():
+    dataset = dataset_of(*rectangles(2, seed=5))
+    with pytest.raises(ArgumentError, match="--anchor_sizes=97,200 are too large: .* --short_side=96"):
+        make_task(dataset, batch_size=2, options={"anchor_sizes": (97, 200)})
+    make_task(dataset, batch_size=2, options={"anchor_sizes": (97, 200), "cross_boundary_anchors": True})
+
+
 def test_default_sizes():
     photos = DetectionDataset(("a",), None, None, None, None)
     scenes = DetectionDataset(("a",), 256, None, None, None)
@@ -219,9 +229,9 @@ def test_boxes_are_in_pixels_of_the_image_that_was_sent(trained, tmp_path):
     assert answers["boxes"][1].max() <= 192 and answers["boxes"][2].max() <= 146
 
 
-def test_train_evaluate_export_predict(tmp_path, in_new_process):
+def test_train_evaluate_export_predict(tmp_path, run_command):
     def run(module, *arguments):
-        process = in_new_process(module=module, arguments=arguments)
+        process = run_command(module, *arguments)
         assert process.returncode == 0, process.stderr
         return process
 
@@ -249,10 +259,8 @@ def test_train_evaluate_export_predict(tmp_path, in_new_process):
     images = [save_png(file, tmp_path) for file in sorted((voc / "JPEGImages").glob("*.jpg"))[:2]]
     (tmp_path / "broken.png").write_bytes(b"no image")
     output = tmp_path / "boxes"
-    process = in_new_process(
-        module="trainers.predict",
-        arguments=[f"--export={export}", "--json", f"--output={output}", "--score=0", *images, tmp_path / "broken.png"],
-    )
+    flags = [f"--export={export}", "--json", f"--output={output}", "--score=0"]
+    process = run_command("trainers.predict", *flags, *images, tmp_path / "broken.png")
     assert process.returncode == 1 and "1 of 3 files could not be decoded" in process.stderr
     answers = json.loads(process.stdout)
     assert "error" in answers[2] and len(answers[0]["boxes"]) == len(answers[0]["scores"]) > 0
@@ -295,12 +303,10 @@ def write_voc(root, images, annotations):
         (["--backbone=resnet1"], "--backbone=resnet1 is unknown: use resnet, resnet_v2, resnet18"),
     ],
 )
-def test_wrong_flags_end_in_one_line(flags, error, tmp_path, in_new_process):
+def test_wrong_flags_end_in_one_line(flags, error, tmp_path, run_command):
     given = {flag.partition("=")[0] for flag in flags}
     defaults = [f for f in [*FLAGS, "--dataset=digit_scenes"] if f.partition("=")[0] not in given]
-    process = in_new_process(
-        module="trainers.detection", arguments=[*defaults, *flags, f"--model_dir={tmp_path / 'run'}"]
-    )
+    process = run_command("trainers.detection", *defaults, *flags, f"--model_dir={tmp_path / 'run'}")
     lines = [line for line in process.stderr.splitlines() if line.startswith("error: ")]
     assert process.returncode == 1 and "Traceback" not in process.stderr
     assert len(lines) == 1 and error in lines[0]

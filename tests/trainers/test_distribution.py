@@ -17,89 +17,120 @@ from trainers.distribution import make_strategy, meet, read_tf_config, replica_b
 PROGRAM = SUPPORT / "replicas.py"
 
 
+# What one process trains for the quick tests; slow ones train the rest one by one.
+QUICK = {
+    "one_device": ["fast", "clipping", "parts_average_and_l2", "separate", "infinity"],
+    "mirrored": ["fast", "clipping", "parts_average_and_l2", "separate", "infinity"],
+    "multi_worker": ["fast", "parts_average_and_l2", "infinity"],
+}
+
+# One process makes what they share.
+pytestmark = pytest.mark.xdist_group(__name__)
+
+
+def train(folder, distribution, variants):
+    command = [PROGRAM, folder, distribution, *variants]
+    finish(*(start_machines(command) if distribution == "multi_worker" else [start(command)]))
+
+
 @pytest.fixture(scope="module")
-def folders(tmp_path_factory):
-    """Runs of all variants in three folders: on one device, two mirrored ones, two machines."""
-    folders = {name: tmp_path_factory.mktemp(name) for name in ("one_device", "mirrored", "multi_worker")}
-    for name in ("one_device", "mirrored"):
-        finish(start([PROGRAM, folders[name], name]))
-    finish(*start_machines([PROGRAM, folders["multi_worker"], "multi_worker"]))
-    return folders
+def trained(tmp_path_factory):
+    """Returns the folder of a variant's run on one device, two mirrored ones, or two machines: trained once."""
+    folders = {}
+
+    def folder(distribution, variant):
+        if distribution not in folders:
+            folders[distribution] = tmp_path_factory.mktemp(distribution)
+            train(folders[distribution], distribution, QUICK[distribution])
+        if variant not in QUICK[distribution] and not (folders[distribution] / variant).exists():
+            train(folders[distribution], distribution, [variant])
+        return folders[distribution] / variant
+
+    return folder
 
 
-def lines(folder, variant):
-    return [json.loads(line) for line in (folder / variant / "metrics.jsonl").read_text().splitlines()]
+def replicated(*variants):
+    """Runs a test for each of the variants, on both kinds of replicas."""
+    return pytest.mark.parametrize(
+        "distribution, variant",
+        [
+            pytest.param(distribution, variant, marks=() if variant in QUICK[distribution] else pytest.mark.slow)
+            for distribution in ("mirrored", "multi_worker")
+            for variant in variants
+        ],
+    )
 
 
-def losses(folder, variant):
-    return np.array([line["loss"] for line in lines(folder, variant) if "loss" in line], float)
+def lines(folder):
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
-def assert_same_model(one, other, variant, part="model", atol=2e-5):
-    expected, got = saved_variables(one / variant, f"{part}/"), saved_variables(other / variant, f"{part}/")
+def losses(folder):
+    return np.array([line["loss"] for line in lines(folder) if "loss" in line], float)
+
+
+def assert_same_model(one, other, part="model", atol=2e-5):
+    expected, got = saved_variables(one, f"{part}/"), saved_variables(other, f"{part}/")
     assert expected.keys() == got.keys() and expected
     for name, value in expected.items():
         np.testing.assert_allclose(got[name], value, rtol=1e-3, atol=atol, err_msg=name)
 
 
-replicated = pytest.mark.parametrize("distribution", ["mirrored", "multi_worker"])
-
-
-@replicated
-def test_a_fast_run_has_the_losses_of_one_device_in_its_first_steps(folders, distribution):
-    one, several = (losses(folders[name], "fast") for name in ("one_device", distribution))
+@replicated("fast")
+def test_a_fast_run_has_the_losses_of_one_device_in_its_first_steps(trained, distribution, variant):
+    one, several = (losses(trained(name, variant)) for name in ("one_device", distribution))
     np.testing.assert_allclose(several[0], one[0], rtol=1e-5)
     np.testing.assert_allclose(several[1], one[1], rtol=1e-3)
     assert abs(one[0] - one[1]) > 0.01  # The first step did something.
 
 
-@replicated
-@pytest.mark.parametrize("variant", ["parts_average_and_l2", "clipping", "rematerialized"])
-def test_a_slow_run_is_that_of_one_device_for_ten_steps(folders, distribution, variant):
-    one, several = (losses(folders[name], variant) for name in ("one_device", distribution))
+@replicated("parts_average_and_l2", "clipping", "rematerialized")
+def test_a_slow_run_is_that_of_one_device_for_ten_steps(trained, distribution, variant):
+    folders = trained("one_device", variant), trained(distribution, variant)
+    one, several = map(losses, folders)
     np.testing.assert_allclose(several[0], one[0], rtol=1e-5)
     np.testing.assert_allclose(several, one, rtol=1e-3)
     assert len(one) == 10
     if variant != "clipping":
-        assert_same_model(folders["one_device"], folders[distribution], variant)
+        assert_same_model(*folders)
     if variant == "parts_average_and_l2":
-        assert_same_model(folders["one_device"], folders[distribution], variant, part="average")
+        assert_same_model(*folders, part="average")
 
 
-def test_the_variants_are_different_trainings(folders):
-    names = ("parts_average_and_l2", "clipping", "rematerialized")
-    runs = {name: losses(folders["one_device"], name) for name in names}
-    assert all(abs(a[-1] - b[-1]) > 1e-3 for a in runs.values() for b in runs.values() if a is not b)
+def test_the_variants_are_different_trainings(trained):
+    runs = [losses(trained("one_device", name)) for name in ("parts_average_and_l2", "clipping", "separate")]
+    assert all(abs(a[-1] - b[-1]) > 1e-3 for a in runs for b in runs if a is not b)
 
 
-@replicated
-def test_an_infinity_on_one_replica_leaves_the_step_out_on_all(folders, distribution):
-    training = [line for line in lines(folders[distribution], "infinity") if "loss" in line]
+@replicated("infinity")
+def test_an_infinity_on_one_replica_leaves_the_step_out_on_all(trained, distribution, variant):
+    folder = trained(distribution, variant)
+    training = [line for line in lines(folder) if "loss" in line]
     assert [line["skipped"] for line in training] == [0, 1, 0, 0]
     assert training[1]["loss"] is None
-    one = [line["loss"] for line in lines(folders["one_device"], "infinity") if "loss" in line]
+    one = [line["loss"] for line in lines(trained("one_device", variant)) if "loss" in line]
     for step in (0, 2, 3):
         np.testing.assert_allclose(training[step]["loss"], one[step], rtol=5e-2)
-    values = saved_variables(folders[distribution] / "infinity", "model/").values()
-    assert all(np.all(np.isfinite(value)) for value in values)
-    assert list(saved_variables(folders[distribution] / "infinity", "loss_scale/").values()) == [2.0**14]
+    assert all(np.all(np.isfinite(value)) for value in saved_variables(folder, "model/").values())
+    assert list(saved_variables(folder, "loss_scale/").values()) == [2.0**14]
 
 
-@replicated
-def test_separate_statistics_differ_in_the_loss_and_are_averaged(folders, distribution):
-    one, several = (losses(folders[name], "separate") for name in ("one_device", distribution))
+@replicated("separate")
+def test_separate_statistics_differ_in_the_loss_and_are_averaged(trained, distribution, variant):
+    folders = trained("one_device", variant), trained(distribution, variant)
+    one, several = map(losses, folders)
     assert abs(several[0] - one[0]) > 1e-4
     # The mean of two halves' means is the mean of the whole.
-    one, several = (saved_variables(folders[name] / "separate", "model/") for name in ("one_device", distribution))
+    one, several = (saved_variables(folder, "model/") for folder in folders)
     means = [name for name in one if "moving_mean" in name]
     assert len(means) == 7
     np.testing.assert_allclose(several[means[0]], one[means[0]], atol=5e-3)
 
 
-@replicated
-def test_evaluation_counts_every_example_once(folders, distribution):
+@replicated("fast")
+def test_evaluation_counts_every_example_once(trained, distribution, variant):
     one, several = (
-        json.loads((folders[name] / "fast" / "predictions.json").read_text()) for name in ("one_device", distribution)
+        json.loads((trained(name, variant) / "predictions.json").read_text()) for name in ("one_device", distribution)
     )
     assert len(one["label"]) == len(several["label"]) == 360
     rows = [sorted(zip(table["label"], table["rank"], table["predicted"])) for table in (one, several)]
@@ -107,12 +138,11 @@ def test_evaluation_counts_every_example_once(folders, distribution):
     assert sorted(one["label"]) == sorted(several["label"])
 
 
-def test_only_the_chief_writes(folders):
-    run = folders["multi_worker"] / "fast"
+def test_only_the_chief_writes(trained):
+    run = trained("multi_worker", "fast")
     events = list((run / "tensorboard" / "train").iterdir())
     assert len(events) == 1
-    steps = [line["step"] for line in lines(folders["multi_worker"], "fast")]
-    assert steps == [*range(1, 11), 10]
+    assert [line["step"] for line in lines(run)] == [*range(1, 11), 10]
 
 
 def newest_step(model_dir):

@@ -25,8 +25,8 @@ class Split:
         size: number of examples.
         keys: function from a seed (two int64 in a tensor) or None to a `tf.data.Dataset` of dicts with `index` (int64,
             0 .. size - 1) and whatever `load` needs; in an order that the seed determines, or that of the data set.
-        load: function from a key to `image`, a source of `trainers.data.image_source`, and `label`, int32; in graph
-            mode.
+        load: function from a key to `image`, a source of `trainers.data.image_source`, and what is known of it; in
+            graph mode.
         part: function from a `tf.distribute.InputContext` to a `Split` of the files that one of several machines reads,
             or None where examples are found by their index, so that any machine can read any example.
     """
@@ -39,7 +39,7 @@ class Split:
 
 @dataclasses.dataclass(frozen=True)
 class ImageDataset:
-    """Images with one label each.
+    """Images with one label each, which a split's `load` returns as `label`, int32.
 
     Attributes:
         labels: the classes' names; label i is `labels[i]`.

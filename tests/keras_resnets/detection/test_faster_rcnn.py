@@ -319,6 +319,17 @@ def test_mixed_precision_stays_inside(mixed_precision, trained):
     assert all(weight.dtype == "float32" for weight in detector.weights)
 
 
+def test_a_saved_detector_keeps_its_precision(mixed_precision, trained, tmp_path):
+    detector = trained()
+    expected = detector(inputs())
+    detector.save(tmp_path / "detector.keras")
+    keras.config.set_dtype_policy("float32")
+    loaded = keras.models.load_model(tmp_path / "detector.keras")
+    assert loaded.propose(inputs())[0].dtype == "bfloat16"
+    assert_same(loaded(inputs()), expected, 1e-6)
+    assert keras.config.dtype_policy().name == "float32"
+
+
 @pytest.mark.parametrize("backbone", ["resnet18", pytest.param("zfnet", marks=slow)])
 def test_a_named_backbone_takes_a_classification_nets_weights(backbone, randomize, tmp_path):
     net = randomize(keras_resnets.create_model(backbone))

@@ -1,0 +1,73 @@
+"""Requests and answers of TensorFlow Serving's PredictionService, in its own protocol buffers."""
+
+import numpy as np
+import tensorflow as tf
+
+from keras_resnets.errors import ArgumentError
+
+try:
+    from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
+except ImportError as error:
+    raise ArgumentError("TensorFlow Serving's protocol needs more packages: pip install '.[serving]'.") from error
+
+WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
+
+
+def predict_request(model, signature, inputs, version=None):
+    """Returns a PredictRequest.
+
+    Args:
+        model: the name that the server has for the export.
+        signature: e.g. "image_bytes".
+        inputs: dict of arrays.
+        version: a version of the export; None for the one that the server prefers, the highest.
+    """
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name, request.model_spec.signature_name = model, signature
+    if version is not None:
+        request.model_spec.version.value = version
+    for name, value in inputs.items():
+        request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
+    return request
+
+
+def arrays(tensors):
+    """Returns the tensors of a request or an answer as a dict of arrays."""
+    return {name: tf.make_ndarray(tensor) for name, tensor in tensors.items()}
+
+
+def warmup_requests(model, signatures, image_size):
+    """Returns a request for each signature, with images of noise.
+
+    Args:
+        model: the name that the server will have for the export.
+        signatures: dict of `keras_resnets.serving.saved_model.Signature`s, of `images` or `image_bytes`.
+        image_size: (height, width) of the images, in pixels.
+    """
+    image = np.random.default_rng(0).integers(0, 256, (*image_size, 3), dtype=np.uint8)
+    encoded = np.array(tf.io.encode_jpeg(image).numpy(), object)
+    values = {"images": image, "image_bytes": encoded}
+    requests = []
+    for name, signature in signatures.items():
+        batch_size = signature.input.shape[0] or 1
+        batch = np.stack([values[signature.input.name]] * batch_size)
+        requests.append(predict_request(model, name, {signature.input.name: batch}))
+    return requests
+
+
+def write_warmup(path, requests):
+    """Writes requests into a version's folder, where TensorFlow Serving looks for them."""
+    file = path / WARMUP_FILE
+    file.parent.mkdir(exist_ok=True)
+    with tf.io.TFRecordWriter(str(file)) as writer:
+        for request in requests:
+            log = prediction_log_pb2.PredictionLog()
+            log.predict_log.request.CopyFrom(request)
+            writer.write(log.SerializeToString())
+
+
+def read_warmup(path):
+    """Returns the PredictRequests in a version's folder; none if it has no such file."""
+    file = path / WARMUP_FILE
+    records = tf.data.TFRecordDataset(str(file)).as_numpy_iterator() if file.is_file() else ()
+    return [prediction_log_pb2.PredictionLog.FromString(record).predict_log.request for record in records]

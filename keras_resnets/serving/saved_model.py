@@ -1,0 +1,103 @@
+"""SavedModels whose weights are constants of one graph, which TensorFlow Serving loads without any Python code.
+
+Constants, because a session keeps the weights that are no variables in the layout that convolutions are computed in.
+"""
+
+import contextlib
+import dataclasses
+import logging
+import os
+import pathlib
+import shutil
+from collections.abc import Callable
+
+import keras
+import tensorflow as tf
+
+from keras_resnets.errors import ArgumentError
+from keras_resnets.serving.versions import next_version
+
+v1 = tf.compat.v1
+
+
+@dataclasses.dataclass(frozen=True)
+class Signature:
+    """What a SavedModel can be asked.
+
+    Attributes:
+        input: the `tf.TensorSpec` of its only input, with a name.
+        function: from a tensor like that to a dict of tensors, the outputs.
+    """
+
+    input: tf.TensorSpec
+    function: Callable
+
+
+def publish(base, version, write):
+    """Lets a version's folder appear under its name when it is complete, as TensorFlow Serving needs.
+
+    Args:
+        base: the folder of all versions.
+        version: positive integer; None for the next free one.
+        write: function that writes into an empty folder, whose path it is given.
+
+    Returns:
+        The path of the version's folder.
+
+    Raises:
+        ArgumentError: (a ValueError) if the version exists, or is not positive.
+    """
+    base = pathlib.Path(base)
+    version = next_version(base) if version is None else version
+    target = base / str(version)
+    if version < 1 or target.exists():
+        raise ArgumentError(f"version={version} cannot be written: {target} exists, or is not positive.")
+    base.mkdir(parents=True, exist_ok=True)
+    partial = base / f".partial-{version}-{os.getpid()}"
+    try:
+        partial.mkdir()
+        write(partial)
+        os.rename(partial, target)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return target
+
+
+def write_saved_model(path, signatures, models):
+    """Writes a SavedModel.
+
+    Args:
+        path: a new folder.
+        signatures: dict of `Signature`s by their names.
+        models: the Keras models that the functions call: their weights become constants, each of them once.
+    """
+    weights = [(variable, variable.numpy()) for model in models for variable in model.variables]
+    with tf.Graph().as_default(), without_warnings():
+        with keras.StatelessScope([(variable, tf.constant(value)) for variable, value in weights]):
+            definitions = {name: _definition(name, signature) for name, signature in signatures.items()}
+        with v1.Session() as session:
+            builder = v1.saved_model.Builder(str(path))
+            builder.add_meta_graph_and_variables(session, ["serve"], definitions, strip_default_attrs=True)
+            builder.save()
+
+
+def _definition(name, signature):
+    placeholder = v1.placeholder(signature.input.dtype, signature.input.shape, name=f"{name}_{signature.input.name}")
+    outputs = {key: tf.identity(value, f"{name}_{key}") for key, value in signature.function(placeholder).items()}
+    return v1.saved_model.signature_def_utils.build_signature_def(
+        inputs={signature.input.name: v1.saved_model.build_tensor_info(placeholder)},
+        outputs={key: v1.saved_model.build_tensor_info(value) for key, value in outputs.items()},
+        method_name="tensorflow/serving/predict",
+    )
+
+
+@contextlib.contextmanager
+def without_warnings():
+    """What reads and writes graphs without Python objects is called deprecated, in three lines, each time."""
+    logger = tf.get_logger()
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,167 @@
+"""Exports nets, and compares what TensorFlow's C++ runtime makes of the exports with what Keras makes of the nets.
+
+python -m trainers.conformance --output=conformance.md
+
+Nets have random weights, also where normalization would hide an error, and no Python code takes part in the answers:
+the export is loaded by TensorFlow's C library in a process of its own, which replays the warm-up requests.
+"""
+
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import keras
+import numpy as np
+import tensorflow as tf
+from absl import flags
+from tensorflow.core.protobuf import saved_model_pb2
+
+import keras_resnets
+from keras_resnets import ArgumentError
+from keras_resnets.detection.resizing import Resizing, to_original
+from keras_resnets.models.nesting import batch_normalizations
+from keras_resnets.models.registry import find, names
+from keras_resnets.preprocessing import Preprocessing, decode
+from keras_resnets.serving import export_classifier, export_detector
+from keras_resnets.serving.predict_requests import arrays, read_warmup
+from trainers import c_session, cli
+from trainers.progress import Progress
+
+TOLERANCE = 1e-4  # of the largest value
+LARGEST_SIDE = 96  # px, of the images: the nets are those of full size, the maps are smaller
+DETECTORS = {"faster_rcnn_resnet18": "resnet18", "faster_rcnn_resnet50_v2": "resnet50_v2", "faster_rcnn_zfnet": "zfnet"}
+DETECTOR_OPTIONS = {"anchor_sizes": (32, 64), "test_after_nms": 20, "score_threshold": 0.0}
+
+
+def replay(path):
+    """Returns the answers of TensorFlow's C library to a version's warm-up requests: a list of dicts of arrays.
+
+    Args:
+        path: the folder of a version.
+
+    Raises:
+        ArgumentError: if the library cannot load the export, or answer.
+    """
+    graph = saved_model_pb2.SavedModel.FromString((path / "saved_model.pb").read_bytes()).meta_graphs[0]
+    requests = []
+    for request in read_warmup(path):
+        signature = graph.signature_def[request.model_spec.signature_name]
+        inputs = arrays(request.inputs)
+        requests.append(
+            {
+                "inputs": {signature.inputs[key].name: c_session.to_json(value) for key, value in inputs.items()},
+                "outputs": {key: output.name for key, output in signature.outputs.items()},
+            }
+        )
+    command = [sys.executable, c_session.__file__, str(path)]
+    process = subprocess.run(command, input=json.dumps(requests), capture_output=True, text=True)
+    if process.returncode:
+        raise ArgumentError(f"{path} is not answered for by TensorFlow's C library: {process.stderr.strip()[-500:]}")
+    return [{key: c_session.from_json(value) for key, value in answer.items()} for answer in json.loads(process.stdout)]
+
+
+def classifier_differences(name, folder):
+    """Exports a net of the registry, and compares.
+
+    Args:
+        name: one of `keras_resnets.list_models()`.
+        folder: where to export to.
+
+    Returns:
+        The largest difference of each signature's `probabilities` or `features`, as a share of their largest value; and
+        the export's size in bytes.
+    """
+    size = min(find(name).size, LARGEST_SIDE)
+    model = randomize(keras_resnets.create_model(name, input_shape=(size, size, 3)))
+    features = keras.Model(model.input, model.get_layer("predictions").input)
+    preprocessing = Preprocessing(size, size, (120, 115, 105), (60, 59, 58))
+    labels = [str(i) for i in range(model.output_shape[1])]
+    path = export_classifier(model, preprocessing, labels, pathlib.Path(folder) / name, warmup=True)
+    differences = {}
+    for request, answer in zip(read_warmup(path), replay(path), strict=True):
+        signature = request.model_spec.signature_name
+        images = preprocessing(_images(request))
+        key, net = ("features", features) if signature == "features" else ("probabilities", model)
+        differences[signature] = _difference(answer[key], net(images, training=False).numpy())
+    return differences, _size(path)
+
+
+def detector_differences(name, folder):
+    """As `classifier_differences`, of a Faster R-CNN: differences of the scores, and of the boxes in pixels.
+
+    Args:
+        name: one of `DETECTORS`.
+        folder: where to export to.
+    """
+    model = randomize(keras_resnets.FasterRCNN(3, DETECTORS[name], **DETECTOR_OPTIONS))
+    resizing = Resizing(LARGEST_SIDE, LARGEST_SIDE, (LARGEST_SIDE, LARGEST_SIDE))
+    path = export_detector(model, resizing, ["a", "b", "c"], pathlib.Path(folder) / name, warmup=True)
+    differences = {}
+    for request, answer in zip(read_warmup(path), replay(path), strict=True):
+        resized, scale = resizing.resize(_images(request)[0])
+        image, shape = resizing.pad(resized)
+        found = model({"images": image[tf.newaxis], "image_shapes": shape[tf.newaxis]})
+        boxes = to_original(found["boxes"], scale[tf.newaxis]).numpy()
+        signature = request.model_spec.signature_name
+        differences[f"{signature} scores"] = _difference(answer["scores"], found["scores"].numpy())
+        differences[f"{signature} boxes"] = _difference(answer["boxes"], boxes)
+    return differences, _size(path)
+
+
+def randomize(model):
+    """Gives batch normalization random weights and statistics, so that folding it wrongly shows; returns the model."""
+    random = np.random.default_rng(0)
+    for layer in batch_normalizations(model):
+        layer.set_weights([np.abs(value) + random.uniform(0.0, 0.5, value.shape) for value in layer.get_weights()])
+    return model
+
+
+def _images(request):
+    """Returns the images (1, H, W, 3) of a warm-up request."""
+    ((name, value),) = arrays(request.inputs).items()
+    return value if name == "images" else decode(value[0]).numpy()[np.newaxis]
+
+
+def _difference(got, expected):
+    return float(np.max(np.abs(got - expected)) / np.max(np.abs(expected)))
+
+
+def _size(path):
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+
+
+def _define_flags():
+    known = [*names(), *DETECTORS]
+    flags.DEFINE_multi_enum("model", known, known, "A net to export; may be repeated.")
+    flags.DEFINE_string("output", None, "Markdown file to write the table to as well.")
+
+
+def _main(arguments):
+    cli.no_arguments(arguments)
+    lines, wrong = ["| net | largest difference | MB |", "|---|---|---|"], []
+    with Progress(len(flags.FLAGS.model), "exporting", "nets") as progress:
+        for name in flags.FLAGS.model:
+            compare = detector_differences if name in DETECTORS else classifier_differences
+            with tempfile.TemporaryDirectory() as folder:
+                differences, size = compare(name, folder)
+            keras.backend.clear_session()
+            worst = max(differences.values())
+            wrong += [name] if not worst <= TOLERANCE else []
+            lines.append(f"| `{name}` | {worst:.1e} | {size / 1e6:.1f} |")
+            progress.update(1)
+    print("\n".join(lines))
+    if flags.FLAGS.output:
+        pathlib.Path(flags.FLAGS.output).write_text("\n".join(lines) + "\n")
+    if wrong:
+        sys.exit(f"error: {', '.join(wrong)}: the answers differ by more than {TOLERANCE:g}")
+
+
+def run():
+    """Entry point of the command."""
+    cli.run(_main, _define_flags)
+
+
+if __name__ == "__main__":
+    run()
