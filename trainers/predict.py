@@ -2,8 +2,10 @@
 
     python -m trainers.predict --export=saved_models/cifar_resnet20_digits image.png folder_of_images
     python -m trainers.predict --export=saved_models/faster_rcnn_digit_scenes --output=boxes folder_of_images
+    python -m trainers.predict --server=localhost:8500 --model=resnet50 image.png
 
-The export runs in a TensorFlow session, from its graph alone, as behind TensorFlow Serving.
+The export runs in a TensorFlow session, from its graph alone, as behind TensorFlow Serving; or it is a server that
+answers.
 """
 
 import itertools
@@ -18,12 +20,13 @@ from PIL import Image
 from keras_resnets import ArgumentError
 from keras_resnets.preprocessing import decode
 from keras_resnets.serving import SavedModelSession
+from keras_resnets.serving.client import CLIENTS
+from keras_resnets.serving.files import predict_files
 from trainers import cli
 from trainers.data.folder import image_files
 from trainers.drawing import draw_detections
 from trainers.progress import Progress
 
-BATCH = 8
 SHOWN_SCORE = 0.5
 
 
@@ -46,58 +49,11 @@ def find_images(arguments):
     return files
 
 
-def predict(session, files):
-    """Yields a dict for each file: `file`, and the answer, or `error`.
-
-    A classification net's answer is `labels`, `classes` and `probabilities` of the likeliest classes, a detector's
-    `boxes` ([x1, y1, x2, y2] in pixels of the image), `labels`, `classes` and `scores`, best first.
-
-    Args:
-        session: a `SavedModelSession` of either.
-        files: paths of encoded images.
-    """
-    for start in range(0, len(files), BATCH):
-        batch = files[start : start + BATCH]
-        try:
-            yield from _answers(session, batch)
-        except tf.errors.InvalidArgumentError:
-            # One bad image fails its batch: find it.
-            for file in batch:
-                try:
-                    yield from _answers(session, [file])
-                except tf.errors.InvalidArgumentError:
-                    yield {"file": str(file), "error": "it cannot be decoded as JPEG, PNG, BMP or GIF"}
-
-
-def _answers(session, files):
-    outputs = session("image_bytes", image_bytes=[file.read_bytes() for file in files])
-    answer = _detections if "boxes" in outputs else _likeliest
-    for i, file in enumerate(files):
-        yield {"file": str(file), **answer({name: values[i] for name, values in outputs.items()})}
-
-
-def _likeliest(output):
-    classes = output["classes"]
-    return {
-        "labels": [label.decode() for label in output["labels"]],
-        "classes": classes.tolist(),
-        "probabilities": output["probabilities"][classes].tolist(),
-    }
-
-
-def _detections(output):
-    found = output["num_detections"]
-    return {
-        "labels": [label.decode() for label in output["labels"][:found]],
-        **{name: output[name][:found].tolist() for name in ("classes", "scores", "boxes")},
-    }
-
-
 def table(answers, folder_is_label=False, score=SHOWN_SCORE):
     """Returns the answers as lines of text.
 
     Args:
-        answers: as `predict` yields them.
+        answers: as `predict_files` yields them.
         folder_is_label: whether to say if each answer is the name of the image's folder, as in the data sets
             `folder:`, and to count those that are, in a last line.
         score: of a detection, at least.
@@ -133,7 +89,7 @@ def draw(answers, folder, score=SHOWN_SCORE):
     """Writes a copy of each image of a detector's answers into a folder, as PNG, with its boxes and labels.
 
     Args:
-        answers: as `predict` yields them.
+        answers: as `predict_files` yields them.
         folder: path; a copy is called like its image, with `_2`, `_3` ... where that would be another copy or an image.
         score: of a detection, at least.
 
@@ -164,9 +120,12 @@ def draw(answers, folder, score=SHOWN_SCORE):
 
 
 def _define_flags():
-    flags.DEFINE_string(
-        "export", None, "A SavedModel of trainers.export, or the folder of its versions.", required=True
-    )
+    flags.DEFINE_string("export", None, "A SavedModel of trainers.export, or the folder of its versions.")
+    flags.DEFINE_string("server", None, "HOST:PORT of a server to ask, instead of running an export here.")
+    flags.DEFINE_string("model", None, "What the server calls the export.")
+    flags.DEFINE_integer("model_version", None, "Which version the server is asked for; default: the highest.")
+    flags.DEFINE_enum("protocol", "grpc", list(CLIENTS), "How the server is asked.")
+    flags.DEFINE_float("timeout", 60.0, "Seconds to wait for an answer of the server.", lower_bound=0)
     flags.DEFINE_boolean(
         "folder_is_label", False, "Whether the table says which answers are the image's folder's name."
     )
@@ -175,21 +134,34 @@ def _define_flags():
     flags.DEFINE_boolean("json", False, "Whether to print a JSON list instead of a table.")
 
 
+def _session():
+    """Returns what answers: an export, or a client of a server."""
+    options = flags.FLAGS
+    if (options.export is None) == (options.server is None):
+        raise ArgumentError("pass either --export=FOLDER or --server=HOST:PORT.")
+    if options.export is not None:
+        return SavedModelSession(options.export)
+    if options.model is None:
+        raise ArgumentError(f"--server={options.server} needs --model=NAME, what the server calls the export.")
+    return CLIENTS[options.protocol](options.server, options.model, options.model_version, timeout=options.timeout)
+
+
 def _check_flags(answer):
     """Raises ArgumentError for a flag of classification nets with a detector, or the other way round."""
     options = flags.FLAGS
+    name = options.export or options.model
     if options.folder_is_label and "boxes" in answer:
-        raise ArgumentError(f"--folder_is_label is for classification nets, and {options.export} detects objects.")
+        raise ArgumentError(f"--folder_is_label is for classification nets, and {name} detects objects.")
     if options.output is not None and "probabilities" in answer:
-        raise ArgumentError(f"--output is for detectors, and {options.export} classifies: leave it out.")
+        raise ArgumentError(f"--output is for detectors, and {name} classifies: leave it out.")
 
 
 def _main(arguments):
     options = flags.FLAGS
     files = find_images(arguments)
-    answers = []
+    session, answers = _session(), []
     with Progress(len(files), "predicting", "images") as progress:
-        for answer in predict(SavedModelSession(options.export), files):
+        for answer in predict_files(session, files):
             _check_flags(answer)
             answers.append(answer)
             progress.update(1)

@@ -24,7 +24,7 @@ from keras_resnets.serving import SavedModelSession
 from trainers import cli
 
 THREADS = 16
-HTTP_STATUS = {"INVALID_ARGUMENT": 400, "NOT_FOUND": 404}
+HTTP_STATUS = {"INVALID_ARGUMENT": 400, "NOT_FOUND": 404, "FAILED_PRECONDITION": 412}
 PATH = re.compile(r"/v1/models/([^/:]+)(?:/versions/(\d+))?(:predict)?")
 
 
@@ -61,8 +61,11 @@ class Service:
     def __call__(self, name, version, signature, inputs):
         """Returns a signature's outputs as a dict of arrays, for a dict of arrays; or raises Refusal."""
         self.check(name, version)
+        signature = signature or "serving_default"
+        if signature not in self._session.signatures:
+            raise Refusal("FAILED_PRECONDITION", f'Serving signature key "{signature}" not found.')
         try:
-            return self._session(signature or "serving_default", **inputs)
+            return self._session(signature, **inputs)
         except (ArgumentError, ValueError, TypeError, tf.errors.InvalidArgumentError) as error:
             raise Refusal("INVALID_ARGUMENT", first_line(str(error))) from error
 

@@ -1,5 +1,9 @@
-"""SavedModels for TensorFlow Serving: writing them, and running them without Keras."""
+"""SavedModels for TensorFlow Serving: writing them, running them without Keras, and asking a server about them."""
 
+from keras_resnets.serving.client import GrpcClient as GrpcClient
+from keras_resnets.serving.client import RestClient as RestClient
+from keras_resnets.serving.client import ServerError as ServerError
 from keras_resnets.serving.export import export_classifier as export_classifier
 from keras_resnets.serving.export import export_detector as export_detector
+from keras_resnets.serving.files import predict_files as predict_files
 from keras_resnets.serving.session import SavedModelSession as SavedModelSession

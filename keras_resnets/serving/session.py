@@ -13,6 +13,10 @@ class SavedModelSession:
     Args:
         path: the folder of a version, or of all versions, of which the highest is taken.
 
+    Attributes:
+        path: the folder of the version.
+        signatures: dict of TensorFlow's SignatureDefs by their names.
+
     Raises:
         ArgumentError: (a ValueError) if there is no SavedModel, or it is damaged.
     """
@@ -26,7 +30,7 @@ class SavedModelSession:
             except (OSError, RuntimeError, ValueError, tf.errors.OpError) as error:
                 reason = str(error).strip().split("\n")[0]
                 raise ArgumentError(f"{self.path} is no complete SavedModel ({reason}): export it again.") from error
-        self._signatures = meta_graph.signature_def
+        self.signatures = meta_graph.signature_def
 
     def __call__(self, signature, **inputs):
         """Returns a signature's outputs as a dict of arrays.
@@ -39,9 +43,9 @@ class SavedModelSession:
             ArgumentError: if there is no such signature, or its inputs are others.
             tf.errors.InvalidArgumentError: if the graph rejects an input, for example bytes that are no image.
         """
-        if signature not in self._signatures:
-            raise ArgumentError(f"{self.path} has no signature {signature!r}: it has {', '.join(self._signatures)}.")
-        definition = self._signatures[signature]
+        if signature not in self.signatures:
+            raise ArgumentError(f"{self.path} has no signature {signature!r}: it has {', '.join(self.signatures)}.")
+        definition = self.signatures[signature]
         if inputs.keys() != definition.inputs.keys():
             raise ArgumentError(f"{signature!r} takes {', '.join(definition.inputs)}, not {', '.join(inputs)}.")
         feeds = {definition.inputs[key].name: value for key, value in inputs.items()}
