@@ -18,6 +18,7 @@ from trainers.classification import Classification, configure
 from trainers.data.dataset import open_dataset
 from trainers.detection_benchmarks import faster_rcnn_resnet101, roi
 from trainers.measuring import in_new_process, in_turns, peak_gib, python
+from trainers.serving_benchmarks import serving, serving_latency
 from trainers.state import State
 from trainers.training_step import training_step
 
@@ -125,6 +126,8 @@ BENCHMARKS = {
         cifar_resnet1202,
         roi,
         faster_rcnn_resnet101,
+        serving,
+        serving_latency,
     )
 }
 

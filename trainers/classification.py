@@ -14,7 +14,7 @@ import keras_resnets
 from keras_resnets.models import registry
 from keras_resnets.models.nesting import batch_normalizations
 from keras_resnets.preprocessing import Preprocessing
-from keras_resnets.serving import export_classifier
+from keras_resnets.serving import export_classifier, export_portable
 from keras_resnets.weights import load_weights
 from keras_resnets.weights.published import resolve
 from trainers import cli, plots, recipes, training, transfer
@@ -197,9 +197,12 @@ class Classification:
         """Returns a new model for `export`."""
         return self.build_model(classifier_activation="softmax")
 
-    def export(self, model, base, version, **settings):
-        """Writes a model of `build_for_export` for TensorFlow Serving: see `export_classifier`."""
-        return export_classifier(model, self.preprocessing, self.config["labels"], base, version, **settings)
+    def export(self, model, base, version, format="saved_model", **settings):
+        """Writes a model of `build_for_export`: see `export_classifier`, and `export_portable` for other formats."""
+        arguments = model, self.preprocessing, self.config["labels"], base, version
+        if format != "saved_model":
+            return export_portable(*arguments, format=format)
+        return export_classifier(*arguments, **settings)
 
     def _cross_entropy(self, labels, logits):
         targets = tf.one_hot(labels, logits.shape[-1])

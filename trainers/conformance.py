@@ -24,9 +24,11 @@ from keras_resnets.detection.resizing import Resizing, to_original
 from keras_resnets.models.nesting import batch_normalizations
 from keras_resnets.models.registry import find, names
 from keras_resnets.preprocessing import Preprocessing, decode
-from keras_resnets.serving import export_classifier, export_detector
+from keras_resnets.serving import export_classifier, export_detector, export_portable
+from keras_resnets.serving.portable import FILES
 from keras_resnets.serving.predict_requests import arrays, read_warmup
 from trainers import c_session, cli
+from trainers.export import SAVED_MODEL
 from trainers.progress import Progress
 
 TOLERANCE = 1e-4  # of the largest value
@@ -73,11 +75,8 @@ def classifier_differences(name, folder):
         The largest difference of each signature's `probabilities` or `features`, as a share of their largest value; and
         the export's size in bytes.
     """
-    size = min(find(name).size, LARGEST_SIDE)
-    model = randomize(keras_resnets.create_model(name, input_shape=(size, size, 3)))
+    model, preprocessing, labels = _classifier(name)
     features = keras.Model(model.input, model.get_layer("predictions").input)
-    preprocessing = Preprocessing(size, size, (120, 115, 105), (60, 59, 58))
-    labels = [str(i) for i in range(model.output_shape[1])]
     path = export_classifier(model, preprocessing, labels, pathlib.Path(folder) / name, warmup=True)
     differences = {}
     for request, answer in zip(read_warmup(path), replay(path), strict=True):
@@ -86,6 +85,52 @@ def classifier_differences(name, folder):
         key, net = ("features", features) if signature == "features" else ("probabilities", model)
         differences[signature] = _difference(answer[key], net(images, training=False).numpy())
     return differences, _size(path)
+
+
+def portable_differences(name, folder, format):
+    """Exports a net of the registry for another runtime, and compares that runtime's probabilities with Keras's.
+
+    Args:
+        name: one of `keras_resnets.list_models()`.
+        folder: where to export to.
+        format: "onnx" for ONNX Runtime, or "litert".
+
+    Returns:
+        As `classifier_differences`.
+    """
+    model, preprocessing, labels = _classifier(name)
+    path = export_portable(model, preprocessing, labels, pathlib.Path(folder) / name, format=format)
+    images = np.random.default_rng(0).uniform(0, 255, (1, preprocessing.size, preprocessing.size, 3)).astype("float32")
+    expected = model(preprocessing.normalize(images), training=False).numpy()
+    return {format: _difference(RUNTIMES[format](path / FILES[format], images), expected)}, _size(path)
+
+
+def _run_onnx(file, images):
+    import onnxruntime
+
+    (answer,) = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"]).run(None, {"images": images})
+    return answer
+
+
+def _run_litert(file, images):
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(str(file))
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], images)
+    interpreter.invoke()
+    return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+
+
+RUNTIMES = {"onnx": _run_onnx, "litert": _run_litert}
+
+
+def _classifier(name):
+    """Returns a net of random weights for small images, its preprocessing and its labels."""
+    size = min(find(name).size, LARGEST_SIDE)
+    model = randomize(keras_resnets.create_model(name, input_shape=(size, size, 3)))
+    preprocessing = Preprocessing(size, size, (120, 115, 105), (60, 59, 58))
+    return model, preprocessing, [str(i) for i in range(model.output_shape[1])]
 
 
 def detector_differences(name, folder):
@@ -134,18 +179,25 @@ def _size(path):
 
 def _define_flags():
     known = [*names(), *DETECTORS]
-    flags.DEFINE_multi_enum("model", known, known, "A net to export; may be repeated.")
+    flags.DEFINE_multi_enum("model", None, known, "A net to export; may be repeated; default: all of the format.")
+    flags.DEFINE_enum("format", SAVED_MODEL, [SAVED_MODEL, *FILES], "What to export to, as in trainers.export.")
     flags.DEFINE_string("output", None, "Markdown file to write the table to as well.")
+
+
+def _differences(name, folder, format):
+    if format != SAVED_MODEL:
+        return portable_differences(name, folder, format)
+    return (detector_differences if name in DETECTORS else classifier_differences)(name, folder)
 
 
 def _main(arguments):
     cli.no_arguments(arguments)
     lines, wrong = ["| net | largest difference | MB |", "|---|---|---|"], []
-    with Progress(len(flags.FLAGS.model), "exporting", "nets") as progress:
-        for name in flags.FLAGS.model:
-            compare = detector_differences if name in DETECTORS else classifier_differences
+    models = flags.FLAGS.model or [*names(), *(DETECTORS if flags.FLAGS.format == SAVED_MODEL else ())]
+    with Progress(len(models), "exporting", "nets") as progress:
+        for name in models:
             with tempfile.TemporaryDirectory() as folder:
-                differences, size = compare(name, folder)
+                differences, size = _differences(name, folder, flags.FLAGS.format)
             keras.backend.clear_session()
             worst = max(differences.values())
             wrong += [name] if not worst <= TOLERANCE else []

@@ -250,10 +250,11 @@ class Detection:
         """Returns a new model for `export`."""
         return self.build_model()
 
-    def export(self, model, base, version, stages=(), **settings):
+    def export(self, model, base, version, format="saved_model", stages=(), **settings):
         """Writes a model of `build_for_export` for TensorFlow Serving: see `export_detector`."""
-        if stages:
-            raise ArgumentError(f"--stages={','.join(stages)} are for classification nets: leave it out.")
+        if stages or format != "saved_model":
+            flag = f"--stages={','.join(stages)}" if stages else f"--format={format}"
+            raise ArgumentError(f"{flag} is for classification nets: leave it out.")
         return export_detector(model, self.resizing, self.config["labels"], base, version, **settings)
 
 

@@ -11,7 +11,9 @@ import re
 import keras
 from absl import flags
 
+from keras_resnets import ArgumentError
 from keras_resnets.serving.image_bytes import MAX_PIXELS
+from keras_resnets.serving.portable import FILES
 from keras_resnets.serving.server_config import write_server_config
 from trainers import cli
 from trainers.checkpoints import restore_model
@@ -19,6 +21,7 @@ from trainers.data.dataset import title
 from trainers.run import Run
 from trainers.tasks import task_of
 
+SAVED_MODEL = "saved_model"
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}  # The probabilities are float32 in any case.
 
 
@@ -66,6 +69,7 @@ def _define_flags():
     cli.define_best()
     flags.DEFINE_string("output", None, "Folder of all versions; default: saved_models/MODEL_DATASET.")
     flags.DEFINE_integer("version", None, "Version to write; default: the next free one.", lower_bound=1)
+    flags.DEFINE_enum("format", SAVED_MODEL, [SAVED_MODEL, *FILES], "SavedModel, or a net for other runtimes.")
     flags.DEFINE_enum("precision", "float32", list(POLICIES), "Of weights and computations.")
     flags.DEFINE_integer("batch_size", None, "Images of a request, always; default: any number.", lower_bound=1)
     flags.DEFINE_integer("max_pixels", MAX_PIXELS, "Encoded images that have more are not decoded.", lower_bound=1)
@@ -83,7 +87,10 @@ def _define_flags():
 def _main(arguments):
     cli.no_arguments(arguments)
     options = flags.FLAGS
-    settings = {name: options[name].value for name in ("batch_size", "max_pixels", "warmup")}
+    for name in ("batch_size", "max_pixels", "stages", "warmup", "write_server_config"):
+        if options.format != SAVED_MODEL and options[name].present:
+            raise ArgumentError(f"--{name} is for --format={SAVED_MODEL}, not --format={options.format}: leave it out.")
+    settings = {name: options[name].value for name in ("format", "batch_size", "max_pixels", "warmup")}
     if options.stages:
         settings["stages"] = options.stages
     path = export(Run(options.model_dir), options.output, options.version, options.best, options.precision, **settings)

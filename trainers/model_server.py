@@ -1,6 +1,7 @@
 """Starting a server for an export: TensorFlow Serving if it is installed, else `trainers.prediction_service`."""
 
 import contextlib
+import dataclasses
 import os
 import pathlib
 import shutil
@@ -24,6 +25,23 @@ def find_model_server():
     return os.environ.get("TF_MODEL_SERVER") or shutil.which(PROGRAM)
 
 
+@dataclasses.dataclass(frozen=True)
+class Server:
+    """A server that runs.
+
+    Attributes:
+        name: what it calls the export.
+        address: of gRPC, "localhost:PORT".
+        rest_address: of REST.
+        process: its process's number.
+    """
+
+    name: str
+    address: str
+    rest_address: str
+    process: int
+
+
 @contextlib.contextmanager
 def model_server(export):
     """Serves an export while a `with` statement lasts.
@@ -32,13 +50,13 @@ def model_server(export):
         export: the folder of all versions, or of one.
 
     Yields:
-        The model's name, and the addresses "localhost:PORT" of gRPC and of REST.
+        A `Server`.
 
     Raises:
         ArgumentError: if the server does not start.
     """
     version = resolve(export).resolve()
-    name, (port, rest_port) = version.parent.name, _free_ports(2)
+    name, (port, rest_port) = version.parent.name, free_ports(2)
     binary = find_model_server()
     if binary is None:
         command = [sys.executable, "-m", "trainers.prediction_service", f"--export={version}", f"--name={name}"]
@@ -50,7 +68,7 @@ def model_server(export):
         process = subprocess.Popen(command, stdout=log, stderr=log, cwd=pathlib.Path(__file__).parents[1])
         try:
             _wait(process, f"http://localhost:{rest_port}/v1/models/{name}", log)
-            yield name, f"localhost:{port}", f"localhost:{rest_port}"
+            yield Server(name, f"localhost:{port}", f"localhost:{rest_port}", process.pid)
         finally:
             process.terminate()
             process.wait()
@@ -68,8 +86,8 @@ def _wait(process, address, log):
     raise ArgumentError(f"{process.args[0]} does not serve {address}: {log.read().strip()[-500:]}")
 
 
-def _free_ports(count):
-    """Returns ports that nobody listens at."""
+def free_ports(count):
+    """Returns so many ports that nobody listens at."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.create_server(("", 0))) for _ in range(count)]
         return [entry.getsockname()[1] for entry in sockets]

@@ -21,6 +21,7 @@ from absl import flags
 from keras_resnets import ArgumentError
 from keras_resnets.errors import first_line
 from keras_resnets.serving import SavedModelSession
+from keras_resnets.serving.predict_requests import arrays, serving_api
 from trainers import cli
 
 THREADS = 16
@@ -72,12 +73,10 @@ class Service:
 
 def start_grpc(service, port):
     """Serves over gRPC; returns the server, and its port, which is a free one for 0."""
+    service_api, request_api = serving_api("prediction_service_pb2_grpc"), serving_api("predict_pb2")
     import grpc
-    from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
-    from keras_resnets.serving.predict_requests import arrays
-
-    class Servicer(prediction_service_pb2_grpc.PredictionServiceServicer):
+    class Servicer(service_api.PredictionServiceServicer):
         def Predict(self, request, context):  # noqa: N802 - the protocol's name
             spec = request.model_spec
             version = spec.version.value if spec.HasField("version") else None
@@ -85,14 +84,14 @@ def start_grpc(service, port):
                 outputs = service(spec.name, version, spec.signature_name, arrays(request.inputs))
             except Refusal as refusal:
                 context.abort(grpc.StatusCode[refusal.code], str(refusal))
-            response = predict_pb2.PredictResponse()
+            response = request_api.PredictResponse()
             for name, value in outputs.items():
                 response.outputs[name].CopyFrom(tf.make_tensor_proto(value))
             return response
 
     options = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
     server = grpc.server(futures.ThreadPoolExecutor(THREADS), options=options)
-    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(Servicer(), server)
+    service_api.add_PredictionServiceServicer_to_server(Servicer(), server)
     port = server.add_insecure_port(f"localhost:{port}")
     server.start()
     return server, port

@@ -10,6 +10,7 @@ import time
 import numpy as np
 
 from keras_resnets.errors import ArgumentError
+from keras_resnets.serving.predict_requests import arrays, predict_request, serving_api
 
 FIRST_PAUSE = 0.2  # seconds before the first retry; each further one doubles it
 UNAVAILABLE = "UNAVAILABLE"
@@ -77,23 +78,19 @@ class GrpcClient(_Client):
 
     def __init__(self, server, model, version=None, **kwargs):
         super().__init__(server, model, version, **kwargs)
-        # Loaded here: they are of the extra "serving".
+        service = serving_api("prediction_service_pb2_grpc")
         import grpc
-        from tensorflow_serving.apis import prediction_service_pb2_grpc
 
-        from keras_resnets.serving import predict_requests
-
-        self._requests = predict_requests
         self._failure = grpc.RpcError
         # Images are larger than the 4 MB that are usual.
         options = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
         channel = grpc.insecure_channel(server, options)
-        self._predict = prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict
+        self._predict = service.PredictionServiceStub(channel).Predict
 
     def _ask(self, signature, inputs):
-        request = self._requests.predict_request(self.model, signature, inputs, self.version)
+        request = predict_request(self.model, signature, inputs, self.version)
         try:
-            return self._requests.arrays(self._predict(request, timeout=self.timeout).outputs)
+            return arrays(self._predict(request, timeout=self.timeout).outputs)
         except self._failure as error:
             raise ServerError(self.server, error.code().name, error.details()) from error
 

@@ -10,6 +10,7 @@ from keras_resnets.detection.resizing import to_original
 from keras_resnets.errors import ArgumentError
 from keras_resnets.serving.folding import fold
 from keras_resnets.serving.image_bytes import MAX_PIXELS, OK, decode_batch
+from keras_resnets.serving.predict_requests import warmup_requests, write_warmup
 from keras_resnets.serving.saved_model import Signature, publish, write_saved_model
 
 TOP = 5
@@ -160,8 +161,6 @@ def _write(signatures, models, base, version, warmup_size):
     """Writes a version, with requests for all signatures with images of a size, if one is given."""
     base = pathlib.Path(base)
     if warmup_size is not None:
-        from keras_resnets.serving.predict_requests import warmup_requests, write_warmup
-
         requests = warmup_requests(base.name, signatures, warmup_size)
 
     def write(path):

@@ -1,16 +1,25 @@
 """Requests and answers of TensorFlow Serving's PredictionService, in its own protocol buffers."""
 
+import importlib
+
 import numpy as np
 import tensorflow as tf
 
 from keras_resnets.errors import ArgumentError
 
-try:
-    from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
-except ImportError as error:
-    raise ArgumentError("TensorFlow Serving's protocol needs more packages: pip install '.[serving]'.") from error
-
 WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
+
+
+def serving_api(name):
+    """Returns a module of `tensorflow_serving.apis`.
+
+    Raises:
+        ArgumentError: (a ValueError) if the package is not installed.
+    """
+    try:
+        return importlib.import_module(f"tensorflow_serving.apis.{name}")
+    except ImportError as error:
+        raise ArgumentError("TensorFlow Serving's protocol needs more packages: pip install '.[serving]'.") from error
 
 
 def predict_request(model, signature, inputs, version=None):
@@ -22,7 +31,7 @@ def predict_request(model, signature, inputs, version=None):
         inputs: dict of arrays.
         version: a version of the export; None for the one that the server prefers, the highest.
     """
-    request = predict_pb2.PredictRequest()
+    request = serving_api("predict_pb2").PredictRequest()
     request.model_spec.name, request.model_spec.signature_name = model, signature
     if version is not None:
         request.model_spec.version.value = version
@@ -61,7 +70,7 @@ def write_warmup(path, requests):
     file.parent.mkdir(exist_ok=True)
     with tf.io.TFRecordWriter(str(file)) as writer:
         for request in requests:
-            log = prediction_log_pb2.PredictionLog()
+            log = serving_api("prediction_log_pb2").PredictionLog()
             log.predict_log.request.CopyFrom(request)
             writer.write(log.SerializeToString())
 
@@ -70,4 +79,5 @@ def read_warmup(path):
     """Returns the PredictRequests in a version's folder; none if it has no such file."""
     file = path / WARMUP_FILE
     records = tf.data.TFRecordDataset(str(file)).as_numpy_iterator() if file.is_file() else ()
-    return [prediction_log_pb2.PredictionLog.FromString(record).predict_log.request for record in records]
+    parse = serving_api("prediction_log_pb2").PredictionLog.FromString
+    return [parse(record).predict_log.request for record in records]

@@ -5,6 +5,7 @@ Constants, because a session keeps the weights that are no variables in the layo
 
 import contextlib
 import dataclasses
+import fcntl
 import logging
 import os
 import pathlib
@@ -18,6 +19,7 @@ from keras_resnets.errors import ArgumentError
 from keras_resnets.serving.versions import next_version
 
 v1 = tf.compat.v1
+PARTIAL = ".partial"  # a version that is being written: no number, so no server looks at it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,22 +47,36 @@ def publish(base, version, write):
         The path of the version's folder.
 
     Raises:
-        ArgumentError: (a ValueError) if the version exists, or is not positive.
+        ArgumentError: (a ValueError) if the version exists, or is not positive, or another export writes there.
     """
     base = pathlib.Path(base)
-    version = next_version(base) if version is None else version
-    target = base / str(version)
-    if version < 1 or target.exists():
-        raise ArgumentError(f"version={version} cannot be written: {target} exists, or is not positive.")
     base.mkdir(parents=True, exist_ok=True)
-    partial = base / f".partial-{version}-{os.getpid()}"
-    try:
-        partial.mkdir()
-        write(partial)
-        os.rename(partial, target)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    with _locked(base):
+        version = next_version(base) if version is None else version
+        target, partial = base / str(version), base / PARTIAL
+        if version < 1 or target.exists():
+            raise ArgumentError(f"version={version} cannot be written: {target} exists, or is not positive.")
+        shutil.rmtree(partial, ignore_errors=True)  # of an export that was killed
+        try:
+            partial.mkdir()
+            write(partial)
+            os.rename(partial, target)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
     return target
+
+
+@contextlib.contextmanager
+def _locked(folder):
+    """Keeps other processes out of a folder; the lock ends with the process."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise ArgumentError(f"{folder} is being written to by another export: wait for it.") from error
+    finally:
+        os.close(descriptor)
 
 
 def write_saved_model(path, signatures, models):

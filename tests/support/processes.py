@@ -3,11 +3,12 @@
 import json
 import os
 import pathlib
-import socket
 import subprocess
 import sys
 
 import tensorflow as tf
+
+from trainers.model_server import free_ports
 
 SUPPORT = pathlib.Path(__file__).parent
 ROOT = SUPPORT.parents[1]
@@ -43,14 +44,6 @@ def last_line(process):
     _, stderr = process.communicate(timeout=150)
     assert process.returncode == 1 and "Traceback" not in stderr, stderr
     return stderr.splitlines()[-1]
-
-
-def free_ports(count):
-    sockets = [socket.create_server(("", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 def cluster(ports):

@@ -9,10 +9,11 @@ import time
 import numpy as np
 import pytest
 import tensorflow as tf
-from processes import SUPPORT, cluster, finish, free_ports, last_line, saved_variables, start, start_machines
+from processes import SUPPORT, cluster, finish, last_line, saved_variables, start, start_machines
 
 from keras_resnets import ArgumentError
 from trainers.distribution import make_strategy, meet, read_tf_config, replica_batch
+from trainers.model_server import free_ports
 
 PROGRAM = SUPPORT / "replicas.py"
 

@@ -8,13 +8,12 @@ import time
 import numpy as np
 import pytest
 from PIL import Image
-from processes import free_ports
 
 from keras_resnets import ArgumentError
 from keras_resnets.serving import GrpcClient, RestClient, SavedModelSession, ServerError
 from keras_resnets.serving.server_config import write_server_config
 from trainers.data.digit_files import write_digit_files
-from trainers.model_server import model_server
+from trainers.model_server import free_ports, model_server
 from trainers.prediction_service import Service, start_grpc, start_rest
 
 # One process makes what they share.
@@ -27,8 +26,8 @@ NAME = EXPORT.name
 @pytest.fixture(scope="module")
 def served():
     """The clients of a server of the repository's export, by their protocols."""
-    with model_server(EXPORT) as (name, address, rest_address):
-        yield {"grpc": GrpcClient(address, name), "rest": RestClient(rest_address, name)}
+    with model_server(EXPORT) as server:
+        yield {"grpc": GrpcClient(server.address, NAME), "rest": RestClient(server.rest_address, NAME)}
 
 
 @pytest.fixture(scope="module")
