@@ -34,7 +34,7 @@ $(DEMO)/images/9/0.png: | .venv/installed
 	$(BIN)/python -m trainers.data.digit_files $(DEMO)/images
 
 test: .venv/installed
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 test-all: .venv/installed
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadfile

@@ -16,7 +16,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 from absl import flags
-from tensorflow.core.protobuf import saved_model_pb2
 
 import keras_resnets
 from keras_resnets import ArgumentError
@@ -24,7 +23,7 @@ from keras_resnets.detection.resizing import Resizing, to_original
 from keras_resnets.models.nesting import batch_normalizations
 from keras_resnets.models.registry import find, names
 from keras_resnets.preprocessing import Preprocessing, decode
-from keras_resnets.serving import export_classifier, export_detector, export_portable
+from keras_resnets.serving import SavedModelSession, export_classifier, export_detector, export_portable
 from keras_resnets.serving.portable import FILES
 from keras_resnets.serving.predict_requests import arrays, read_warmup
 from trainers import c_session, cli
@@ -44,12 +43,11 @@ def replay(path):
         path: the folder of a version.
 
     Raises:
-        ArgumentError: if the library cannot load the export, or answer.
+        ArgumentError: if the export is damaged, or the library does not answer.
     """
-    graph = saved_model_pb2.SavedModel.FromString((path / "saved_model.pb").read_bytes()).meta_graphs[0]
-    requests = []
+    signatures, requests = SavedModelSession(path).signatures, []
     for request in read_warmup(path):
-        signature = graph.signature_def[request.model_spec.signature_name]
+        signature = signatures[request.model_spec.signature_name]
         inputs = arrays(request.inputs)
         requests.append(
             {

@@ -1,6 +1,7 @@
 """Seconds and memory: what the benchmarks share."""
 
 import json
+import os
 import resource
 import statistics
 import subprocess
@@ -24,13 +25,22 @@ def peak_gib():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
-def in_new_process(function, *arguments):
-    """Returns the figures of a function of a module, alone in a process, so that the peak of memory is its own."""
+def in_new_process(function, *arguments, **environment):
+    """Returns the figures of a function of a module, alone in a process, so that the peak of memory is its own.
+
+    Args:
+        function: returns what can be written as JSON.
+        *arguments: of the function, as Python writes them.
+        **environment: environment variables of the process, beside those of this one.
+    """
     module = function.__globals__["__spec__"].name
     call = f"module.{function.__name__}(*{arguments!r})"
-    return json.loads(python(f"import json; import {module} as module; print(json.dumps({call}))").splitlines()[-1])
+    program = f"import json; import {module} as module; print(json.dumps({call}))"
+    return json.loads(python(program, **environment).splitlines()[-1])
 
 
-def python(program):
-    """Returns what a program prints in a new Python."""
-    return subprocess.run([sys.executable, "-c", program], check=True, stdout=subprocess.PIPE, text=True).stdout
+def python(program, **environment):
+    """Returns what a program prints in a new Python, with these environment variables beside those of this one."""
+    command = [sys.executable, "-c", program]
+    environment = {**os.environ, **environment}
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment).stdout

@@ -27,6 +27,7 @@ def export_portable(model, preprocessing, labels, base, version=None, *, format=
     """
     images = keras.Input((preprocessing.size, preprocessing.size, 3), name="images")
     net = keras.Model(images, fold(model)(preprocessing.normalize(images)))
+    net(keras.ops.zeros((1, *images.shape[1:])))  # Keras exports what has been called only.
 
     def write(path):
         try:

@@ -18,9 +18,6 @@ from keras_resnets.weights.published import PUBLISHED
 
 SMALL = {"input_shape": (64, 64, 3)}
 
-# One process makes what they share.
-pytestmark = pytest.mark.xdist_group(__name__)
-
 
 @pytest.fixture(scope="module")
 def resnet18_file(tmp_path_factory):

@@ -79,7 +79,7 @@ def test_keras_applications_outputs(name, form, tmp_path, randomize):
         ("VGG19", keras3_weights, 64, True),
         ("InceptionV3", legacy_weights, 75, True),
         ("InceptionV3", keras3_weights, 75, False),
-        ("InceptionResNetV2", legacy_weights, 75, True),
+        pytest.param("InceptionResNetV2", legacy_weights, 75, True, marks=pytest.mark.slow),
         pytest.param("InceptionResNetV2", legacy_weights, 75, False, marks=pytest.mark.slow),
         pytest.param("InceptionResNetV2", keras3_weights, 75, True, marks=pytest.mark.slow),
     ],

@@ -29,9 +29,6 @@ from trainers.run import Run
 EXPORT = pathlib.Path(__file__).parents[2] / "saved_models" / "faster_rcnn_digit_scenes"
 FLAGS = ["--backbone=resnet", "--block_counts=1,1,1", "--filters=8,16,32"]
 
-# One process makes what they share.
-pytestmark = pytest.mark.xdist_group(__name__)
-
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):

@@ -102,6 +102,6 @@ def test_bfloat16_is_half_as_large_and_says_nearly_the_same(run, tmp_path):
 
 def test_stages_are_for_classification_nets(tmp_path):
     task = make_task(rectangle_dataset(2, seed=0), steps=1, batch_size=2)
-    with pytest.raises(ArgumentError, match="--stages=conv4_out are for classification nets"):
+    with pytest.raises(ArgumentError, match="--stages=conv4_out is for classification nets"):
         task.export(task.build_for_export(), tmp_path / "export", None, stages=["conv4_out"])
     assert not (tmp_path / "export").exists()

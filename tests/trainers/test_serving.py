@@ -16,9 +16,6 @@ from trainers.data.digit_files import write_digit_files
 from trainers.model_server import free_ports, model_server
 from trainers.prediction_service import Service, start_grpc, start_rest
 
-# One process makes what they share.
-pytestmark = pytest.mark.xdist_group(__name__)
-
 EXPORT = pathlib.Path(__file__).parents[2] / "saved_models" / "cifar_resnet20_digits"
 NAME = EXPORT.name
 

@@ -10,9 +10,6 @@ from trainers.data import digit_scenes
 from trainers.data.box_augmentation import AUGMENTATIONS
 from trainers.data.digits import digit_arrays
 
-# One process makes what they share.
-pytestmark = pytest.mark.xdist_group(__name__)
-
 
 @pytest.fixture(scope="module")
 def few_scenes():
