@@ -1,3 +1,4 @@
 """Parts of two-stage detectors."""
 
 from keras_resnets.detection.options import Options as Options
+from keras_resnets.detection.options import RegionOptions as RegionOptions

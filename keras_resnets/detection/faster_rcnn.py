@@ -1,38 +1,21 @@
 """Faster R-CNN (Ren et al., 2015; arXiv 1506.01497) on VGG, ZF and, as in arXiv 1512.03385, residual nets.
 
-Shapes: B images on canvases of H x W pixels, R regions of an image, K classes, D detections, G objects; boxes are
-float32 [x1, y1, x2, y2] in pixels of the canvas, where the width is x2 - x1.
+Shapes: see `keras_resnets.detection.region_detector`.
 """
-
-import dataclasses
-import numbers
 
 import keras
 import tensorflow as tf
 
-from keras_resnets.detection.backbones import classification_net, load_backbone, make_backbone
-from keras_resnets.detection.heads import region_network
-from keras_resnets.detection.options import make_options
-from keras_resnets.detection.regions import region_losses, sample_regions
+from keras_resnets.detection.options import Options
+from keras_resnets.detection.region_detector import RegionDetector
+from keras_resnets.detection.regions import padded_targets, region_losses, sample_regions
 from keras_resnets.detection.rpn import region_proposal_network, rpn_losses
-from keras_resnets.errors import ArgumentError
 from keras_resnets.layers.anchor_generator import AnchorGenerator
-from keras_resnets.layers.detections import Detections
-from keras_resnets.layers.image_normalization import ImageNormalization
 from keras_resnets.layers.proposals import Proposals
-from keras_resnets.layers.region_layer import RegionLayer
-from keras_resnets.layers.roi_align import RoIAlign
-from keras_resnets.layers.roi_pooling import RoIPooling
-from keras_resnets.models.nesting import batch_normalizations
-from keras_resnets.weights.family import TORCH
-from keras_resnets.weights.published import normalization_of, resolve
-
-ROI_POOLING = {"max": RoIPooling, "align": RoIAlign}
-LOSSES = ("rpn_class", "rpn_box", "region_class", "region_box")
 
 
 @keras.saving.register_keras_serializable(package="keras_resnets")
-class FasterRCNN(keras.Model):
+class FasterRCNN(RegionDetector):
     """A two-stage detector, trained in one piece (the paper's approximate joint training).
 
     The trunk's features are shared: a region proposal network finds regions in them, and each region's pooled features
@@ -69,6 +52,9 @@ class FasterRCNN(keras.Model):
         ArgumentError: (a ValueError) for an argument that cannot work.
     """
 
+    LOSSES = ("rpn_class", "rpn_box", "region_class", "region_box")
+    OPTIONS = Options
+
     def __init__(
         self,
         num_classes,
@@ -79,51 +65,9 @@ class FasterRCNN(keras.Model):
         name="faster_rcnn",
         **options,
     ):
-        super().__init__(autocast=False, name=name)
-        self.num_classes, self.options = num_classes, make_options(options)
-        _check(num_classes, backbone, weights, roi_pooling, normalization)
-        self._config = {
-            "num_classes": num_classes,
-            "backbone": backbone if isinstance(backbone, str) else keras.saving.serialize_keras_object(backbone),
-            "roi_pooling": roi_pooling
-            if isinstance(roi_pooling, str)
-            else keras.saving.serialize_keras_object(roi_pooling),
-            "normalization": normalization or backbone_normalization(backbone, weights),
-        }
-        parts = make_backbone(backbone, self.options.dropout_rate)
-        self.normalization = ImageNormalization(**self._config["normalization"], name="normalization")
-        self.trunk = parts.trunk
-        self._make_proposal_network(parts.stride)
-        if isinstance(roi_pooling, str):
-            pool_size = self.options.pool_size or parts.pool_size
-            roi_pooling = ROI_POOLING[roi_pooling](pool_size, parts.stride, name="roi_pooling")
-        parts.check_pool_size(roi_pooling.pool_size)
-        if roi_pooling.stride != parts.stride:
-            raise ArgumentError(
-                f"roi_pooling has stride={roi_pooling.stride}, and the trunk's is {parts.stride}: make it with that."
-            )
-        self.roi_pooling = roi_pooling
-        self.head = region_network(parts.pooled, parts.region_features, num_classes)
-        self.detections = Detections(
-            self.options.score_threshold,
-            self.options.detection_iou,
-            self.options.max_detections,
-            self.options.delta_stds,
-            name="detections",
-        )
-        if weights is not None:
-            load_backbone(self, classification_net(backbone), resolve(weights, backbone))
-        if not self.options.train_batch_norm:
-            freeze_batch_normalization(self)
-        self._means = {name: keras.metrics.Mean(name) for name in ("loss", *LOSSES)}
-        self.built = True
+        super().__init__(num_classes, backbone, weights, roi_pooling, normalization, name, options)
 
-    @property
-    def metrics(self):
-        """The means of the loss and its terms over an epoch."""
-        return [*self._means.values()]
-
-    def _make_proposal_network(self, stride):
+    def _make_parts(self, stride):
         options = self.options
         self.anchors = AnchorGenerator(
             options.anchor_sizes,
@@ -147,128 +91,17 @@ class FasterRCNN(keras.Model):
 
     def propose(self, inputs, training=False):
         """Returns features (B, h, w, C), proposals (B, R, 4), padded with zeros, and whether they exist (B, R)."""
-        features, anchors, logits, deltas, image_shapes = self._anchors(inputs, training)
-        return features, *self.proposals(logits, deltas, anchors, image_shapes)
-
-    def classify(self, features, regions, training=False):
-        """Returns logits (B, R, K + 1), the background first, and deltas (B, R, K + 1, 4) of regions (B, R, 4)."""
-        pooled = self.roi_pooling(features, regions)
-        logits, deltas = self.head(tf.reshape(pooled, [-1, *pooled.shape[2:]]), training=training)
-        shape = [-1, regions.shape[1], self.num_classes + 1]
-        return tf.reshape(logits, shape), tf.reshape(deltas, [*shape, 4])
+        features = self.features(inputs, training)
+        logits, deltas = self.rpn(features, training=training)
+        image_shapes = tf.convert_to_tensor(inputs["image_shapes"])
+        return features, *self.proposals(logits, deltas, self.anchors(features), image_shapes)
 
     def training_losses(self, inputs, targets, seeds, training=True):
-        """Returns the terms of the loss, each a mean over the batch.
-
-        Args:
-            inputs: as of the model.
-            targets: dict of `boxes` (B, G, 4) and `classes` (B, G), both padded with -1; an image may have no object.
-            seeds: (B, 2) integers that anchors and regions are sampled with: an image's sample depends on its own.
-            training: whether dropout and, if it is trained, batch normalization are in training mode.
-
-        Returns:
-            Dict of float32 scalars: `rpn_class`, `rpn_box`, `region_class`, `region_box`, to be added up.
-        """
-        # One more row of padding, since G may be 0.
-        targets = {
-            "boxes": tf.pad(tf.cast(targets["boxes"], tf.float32), [[0, 0], [0, 1], [0, 0]], constant_values=-1.0),
-            "classes": tf.pad(tf.cast(targets["classes"], tf.int32), [[0, 0], [0, 1]], constant_values=-1),
-        }
-        features, anchors, logits, deltas, image_shapes = self._anchors(inputs, training)
+        targets, image_shapes = padded_targets(targets), tf.convert_to_tensor(inputs["image_shapes"])
+        features = self.features(inputs, training)
+        anchors, (logits, deltas) = self.anchors(features), self.rpn(features, training=training)
         losses = rpn_losses(self.options, logits, deltas, anchors, image_shapes, targets, seeds)
         proposals, exists = self.training_proposals(logits, deltas, anchors, image_shapes)
         regions, sampled = sample_regions(self.options, proposals, exists, targets, seeds)
         logits, deltas = self.classify(features, regions, training)
         return losses | region_losses(self.options, logits, deltas, sampled)
-
-    def _anchors(self, inputs, training):
-        """Returns features (B, h, w, C), anchors (A, 4), their logits (B, A) and deltas (B, A, 4), and image_shapes."""
-        images, image_shapes = (tf.convert_to_tensor(inputs[name]) for name in ("images", "image_shapes"))
-        images = self.normalization(images, image_shapes)
-        features = self.trunk(images, training=training)
-        return features, self.anchors(features), *self.rpn(features, training=training), image_shapes
-
-    def train_step(self, data):
-        """A step of `fit`."""
-        inputs, targets = _inputs_and_targets(data)
-        with tf.GradientTape() as tape:
-            losses = self.training_losses(inputs, targets, self._seeds(inputs, self.optimizer.iterations))
-            loss = sum(losses.values()) + sum(self.losses)
-            # The optimizer adds up what the replicas give it.
-            scaled = self.optimizer.scale_loss(loss / tf.distribute.get_strategy().num_replicas_in_sync)
-        self.optimizer.apply(
-            tape.gradient(scaled, [v.value for v in self.trainable_variables]), self.trainable_variables
-        )
-        return self._updated_means({"loss": loss, **losses}, inputs)
-
-    def test_step(self, data):
-        """A step of `evaluate`, or of `fit`'s validation: the same losses, of the same samples every time."""
-        inputs, targets = _inputs_and_targets(data)
-        losses = self.training_losses(inputs, targets, self._seeds(inputs, 0), training=False)
-        return self._updated_means({"loss": sum(losses.values()) + sum(self.losses), **losses}, inputs)
-
-    def _updated_means(self, losses, inputs):
-        for name, loss in losses.items():
-            self._means[name].update_state(loss, sample_weight=tf.shape(inputs["images"])[0])
-        return {name: mean.result() for name, mean in self._means.items()}
-
-    def _seeds(self, inputs, step):
-        """Returns (B, 2) int32, others for every step and every image of all replicas."""
-        batch = tf.shape(inputs["images"])[0]
-        replica = tf.cast(tf.distribute.get_replica_context().replica_id_in_sync_group, tf.int32)
-        images = replica * batch + tf.range(batch)
-        return tf.stack([tf.fill([batch], tf.cast(step, tf.int32)), images], axis=1)
-
-    def get_config(self):
-        dtype = keras.dtype_policies.serialize(self.dtype_policy)
-        return {**self._config, "name": self.name, "dtype": dtype, **dataclasses.asdict(self.options)}
-
-    @classmethod
-    def from_config(cls, config):
-        config = dict(config)
-        policy = keras.config.dtype_policy()
-        # The parts that are made anew have the precision of the model that was saved.
-        keras.config.set_dtype_policy(keras.dtype_policies.get(config.pop("dtype")))
-        try:
-            objects = {
-                key: keras.saving.deserialize_keras_object(config[key])
-                for key in ("backbone", "roi_pooling")
-                if not isinstance(config[key], str)
-            }
-            return cls(**{**config, **objects})
-        finally:
-            keras.config.set_dtype_policy(policy)
-
-
-def _inputs_and_targets(data):
-    """Returns what `fit` was given, or raises ArgumentError for sample weights."""
-    inputs, targets, weights = keras.utils.unpack_x_y_sample_weight(data)
-    if weights is not None:
-        raise ArgumentError("sample_weight cannot be used for a detector: leave it out.")
-    return inputs, targets
-
-
-def _check(num_classes, backbone, weights, roi_pooling, normalization):
-    if normalization is not None and not {"mean", "std"} <= set(normalization) <= {"mean", "std", "bgr"}:
-        raise ArgumentError(f"normalization={normalization!r} must be a dict of mean and std, and bgr if you like.")
-    if not isinstance(num_classes, numbers.Integral) or num_classes is True or num_classes < 1:
-        raise ArgumentError(f"num_classes={num_classes!r} must be a positive integer (the background is not one).")
-    if weights is not None and not isinstance(backbone, str):
-        raise ArgumentError(f"weights={weights!r} are for a backbone given by its name: load them into the net.")
-    if not isinstance(roi_pooling, RegionLayer) and roi_pooling not in [*ROI_POOLING]:
-        raise ArgumentError(
-            f"roi_pooling={roi_pooling!r} is unknown: use {', '.join(map(repr, ROI_POOLING))}, or a layer such as "
-            "keras_resnets.layers.RoIAlign(14, 16, aligned=False)."
-        )
-
-
-def backbone_normalization(backbone, weights):
-    """Returns the arguments of `ImageNormalization` that a named backbone's weights need; ImageNet's for none."""
-    known = None if weights is None else normalization_of(backbone, weights)
-    return dataclasses.asdict(known or TORCH)
-
-
-def freeze_batch_normalization(model):
-    """Makes all batch normalization of a model keep and use its statistics, and leaves its weights as they are."""
-    for layer in batch_normalizations(model):
-        layer.trainable = False

@@ -9,29 +9,12 @@ from keras_resnets.errors import ArgumentError
 
 
 @dataclasses.dataclass(frozen=True)
-class Options:
-    """The keyword arguments of a detector; the defaults are the papers', where they say one.
+class RegionOptions:
+    """The keyword arguments of a detector that is given regions; the defaults are the papers', where they say one.
 
     Attributes:
         pool_size: bins of a region on each side; None for 14 for residual nets (whose paper does not state it), 7 for
             VGG, 6 for ZF.
-        anchor_sizes: square roots of the anchors' areas, in pixels.
-        anchor_ratios: their heights divided by their widths.
-        anchor_offset: where in a cell their centres are: see `keras_resnets.layers.AnchorGenerator`.
-        anchor_rounding: likewise.
-        rpn_filters: of the proposal network's 3x3 convolution (256 for ZF and 512 for VGG in the paper).
-        rpn_foreground_iou: an anchor that overlaps an object so much is foreground, as is every object's best one.
-        rpn_background_iou: an anchor that overlaps every object less is background; between the two it does not count.
-        cross_boundary_anchors: whether anchors that cross the image's border count in training.
-        rpn_batch_size: anchors sampled from an image.
-        rpn_foreground_share: largest part of them that is foreground.
-        rpn_beta: of the smooth L1 loss: 1/9 is py-faster-rcnn's sigma of 3.
-        train_before_nms: best boxes that non-maximum suppression compares in training, at most.
-        train_after_nms: proposals that it leaves in training, at most.
-        test_before_nms: as `train_before_nms`, at test time.
-        test_after_nms: as `train_after_nms`, at test time.
-        proposal_iou: above which IoU it takes two proposals for one.
-        proposal_min_size: smallest side of a proposal, in pixels; 16 in the authors' code, which hides small objects.
         roi_foreground_iou: a region that overlaps an object so much is foreground.
         roi_background_iou: from which IoU on, and below which, a region is background.
         roi_batch_size: regions sampled from an image.
@@ -51,23 +34,6 @@ class Options:
     """
 
     pool_size: int | None = None
-    anchor_sizes: tuple[float, ...] = (128, 256, 512)
-    anchor_ratios: tuple[float, ...] = (0.5, 1, 2)
-    anchor_offset: float = 0.5
-    anchor_rounding: str | None = None
-    rpn_filters: int = 512
-    rpn_foreground_iou: float = 0.7
-    rpn_background_iou: float = 0.3
-    cross_boundary_anchors: bool = False
-    rpn_batch_size: int = 256
-    rpn_foreground_share: float = 0.5
-    rpn_beta: float = 1 / 9
-    train_before_nms: int = 12_000
-    train_after_nms: int = 2_000
-    test_before_nms: int = 6_000
-    test_after_nms: int = 300
-    proposal_iou: float = 0.7
-    proposal_min_size: float = 0.0
     roi_foreground_iou: float = 0.5
     roi_background_iou: tuple[float, float] = (0.0, 0.5)
     roi_batch_size: int = 128
@@ -87,7 +53,6 @@ class Options:
                 value = tuple(value)
                 object.__setattr__(self, field.name, value)
             _check(field.name, field.default, value)
-        self._check_order("rpn_background_iou", self.rpn_background_iou, "rpn_foreground_iou", self.rpn_foreground_iou)
         low, high = self.roi_background_iou
         self._check_order("roi_background_iou", high, "roi_foreground_iou", self.roi_foreground_iou)
         self._check_order("roi_background_iou", low, "roi_background_iou", high)
@@ -98,6 +63,56 @@ class Options:
                 f"{first}={getattr(self, first)} must not be larger than {second}={getattr(self, second)}, but {low} "
                 f"is larger than {high}."
             )
+
+
+@dataclasses.dataclass(frozen=True)
+class Options(RegionOptions):
+    """The keyword arguments of a detector that finds its regions itself: those of `RegionOptions`, and of proposals.
+
+    Attributes:
+        anchor_sizes: square roots of the anchors' areas, in pixels.
+        anchor_ratios: their heights divided by their widths.
+        anchor_offset: where in a cell their centres are: see `keras_resnets.layers.AnchorGenerator`.
+        anchor_rounding: likewise.
+        rpn_filters: of the proposal network's 3x3 convolution (256 for ZF and 512 for VGG in the paper).
+        rpn_foreground_iou: an anchor that overlaps an object so much is foreground, as is every object's best one.
+        rpn_background_iou: an anchor that overlaps every object less is background; between the two it does not count.
+        cross_boundary_anchors: whether anchors that cross the image's border count in training.
+        rpn_batch_size: anchors sampled from an image.
+        rpn_foreground_share: largest part of them that is foreground.
+        rpn_beta: of the smooth L1 loss: 1/9 is py-faster-rcnn's sigma of 3.
+        train_before_nms: best boxes that non-maximum suppression compares in training, at most.
+        train_after_nms: proposals that it leaves in training, at most.
+        test_before_nms: as `train_before_nms`, at test time.
+        test_after_nms: as `train_after_nms`, at test time.
+        proposal_iou: above which IoU it takes two proposals for one.
+        proposal_min_size: smallest side of a proposal, in pixels; 16 in the authors' code, which hides small objects.
+
+    Raises:
+        ArgumentError: (a ValueError) for a value that cannot work.
+    """
+
+    anchor_sizes: tuple[float, ...] = (128, 256, 512)
+    anchor_ratios: tuple[float, ...] = (0.5, 1, 2)
+    anchor_offset: float = 0.5
+    anchor_rounding: str | None = None
+    rpn_filters: int = 512
+    rpn_foreground_iou: float = 0.7
+    rpn_background_iou: float = 0.3
+    cross_boundary_anchors: bool = False
+    rpn_batch_size: int = 256
+    rpn_foreground_share: float = 0.5
+    rpn_beta: float = 1 / 9
+    train_before_nms: int = 12_000
+    train_after_nms: int = 2_000
+    test_before_nms: int = 6_000
+    test_after_nms: int = 300
+    proposal_iou: float = 0.7
+    proposal_min_size: float = 0.0
+
+    def __post_init__(self):
+        super().__post_init__()
+        self._check_order("rpn_background_iou", self.rpn_background_iou, "rpn_foreground_iou", self.rpn_foreground_iou)
 
 
 KINDS = {
@@ -141,11 +156,16 @@ def _check(name, default, value):
         raise ArgumentError(f"{name}={value!r} must be {kind}.")
 
 
-def make_options(arguments):
-    """Returns the `Options` of a dict of keyword arguments, or raises ArgumentError for a name that is unknown."""
-    names = [field.name for field in dataclasses.fields(Options)]
+def make_options(arguments, kind=Options):
+    """Returns the options of a dict of keyword arguments, or raises ArgumentError for a name that is unknown.
+
+    Args:
+        arguments: the dict.
+        kind: `Options` or `RegionOptions`.
+    """
+    names = [field.name for field in dataclasses.fields(kind)]
     for name in arguments:
         if name not in names:
             close = difflib.get_close_matches(name, names) or names
             raise ArgumentError(f"{name} is no argument of a detector: use {', '.join(close)}.")
-    return Options(**arguments)
+    return kind(**arguments)

@@ -7,6 +7,14 @@ from keras_resnets.detection.losses import smooth_l1
 from keras_resnets.detection.sampling import sample
 
 
+def padded_targets(targets):
+    """Returns targets with one more row of padding, since there may be none: `boxes` float32 and `classes` int32."""
+    return {
+        "boxes": tf.pad(tf.cast(targets["boxes"], tf.float32), [[0, 0], [0, 1], [0, 0]], constant_values=-1.0),
+        "classes": tf.pad(tf.cast(targets["classes"], tf.int32), [[0, 0], [0, 1]], constant_values=-1),
+    }
+
+
 def sample_regions(options, proposals, exists, targets, seeds):
     """Chooses regions to learn from, among proposals and the objects themselves.
 

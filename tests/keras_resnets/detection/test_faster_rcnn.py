@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from narrow_detectors import SEEDS, SHAPES, TARGETS, assert_same, inputs, noise, parameters
 
 import keras_resnets
 from keras_resnets import ArgumentError, FasterRCNN
@@ -25,12 +26,6 @@ SMALL = {
     "roi_batch_size": 16,
     "max_detections": 10,
 }
-SHAPES = [[64, 80], [48, 96]]
-TARGETS = {
-    "boxes": np.float32([[[5, 5, 40, 40], 4 * [-1]], [[10, 10, 30, 30], [50, 5, 90, 40]]]),
-    "classes": np.int32([[1, -1], [0, 2]]),
-}
-SEEDS = [[0, 0], [0, 1]]
 
 
 def narrow(build=keras_resnets.ResNet, **options):
@@ -53,14 +48,6 @@ def trained(randomize):
     return make
 
 
-def noise(height=64, width=96, count=2, seed=0):
-    return np.random.default_rng(seed).uniform(0, 255, (count, height, width, 3)).astype("float32")
-
-
-def inputs(images=None, image_shapes=SHAPES):
-    return {"images": noise() if images is None else images, "image_shapes": np.array(image_shapes, "int32")}
-
-
 def tensors(nest):
     return keras.tree.map_structure(tf.constant, nest)
 
@@ -68,20 +55,6 @@ def tensors(nest):
 def losses_of(detector, targets=TARGETS, seeds=SEEDS, **kwargs):
     losses = detector.training_losses(inputs(**kwargs), targets, tf.constant(seeds))
     return {name: float(value) for name, value in losses.items()}
-
-
-def assert_same(found, expected, tolerance=1e-4):
-    """Compares detections, whose boxes may differ by a hundred times the tolerance of scores."""
-    assert np.all(np.array(expected["num_detections"]) > 3)  # Otherwise this would say little.
-    for name in ("num_detections", "classes"):
-        np.testing.assert_array_equal(found[name], expected[name])
-    np.testing.assert_allclose(found["scores"], expected["scores"], rtol=0, atol=tolerance)
-    np.testing.assert_allclose(found["boxes"], expected["boxes"], rtol=0, atol=100 * tolerance)
-
-
-def parameters(model):
-    """Returns the number of all weights but the moving statistics."""
-    return sum(int(np.prod(weight.shape)) for weight in model.weights if "moving" not in weight.path)
 
 
 # With two logits an anchor, for a softmax, where this detector has one, for a sigmoid.

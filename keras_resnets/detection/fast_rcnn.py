@@ -1,0 +1,70 @@
+"""Fast R-CNN (Girshick, 2015; arXiv 1504.08083): regions come from elsewhere, for example from selective search.
+
+Shapes: see `keras_resnets.detection.region_detector`.
+"""
+
+import keras
+import tensorflow as tf
+
+from keras_resnets.detection.boxes import areas
+from keras_resnets.detection.options import RegionOptions
+from keras_resnets.detection.region_detector import RegionDetector
+from keras_resnets.detection.regions import padded_targets, region_losses, sample_regions
+from keras_resnets.errors import ArgumentError
+
+
+@keras.saving.register_keras_serializable(package="keras_resnets")
+class FastRCNN(RegionDetector):
+    """A detector that classifies given regions and corrects their boxes, trained in a single stage.
+
+    It is `keras_resnets.FasterRCNN` without the region proposal network: the same trunk, region pooling, head,
+    sampling, losses and final detections. An image may have as many regions as one likes, in training too, where
+    `roi_batch_size` of them and of the objects are sampled: the paper's mini-batch of 2 images has 64 of each.
+
+    Input: a dict of `images` and `image_shapes` as of `FasterRCNN`, and `proposals` (B, R, 4) float32 in pixels of the
+    canvas, padded with zeros; R must be known.
+    Output and training: as `FasterRCNN`'s; the terms of the loss are `region_class` and `region_box`.
+
+    Args:
+        num_classes, backbone, weights, roi_pooling, normalization, name: as of `FasterRCNN`.
+        **options: the fields of `keras_resnets.detection.RegionOptions`.
+
+    Raises:
+        ArgumentError: (a ValueError) for an argument that cannot work.
+    """
+
+    LOSSES = ("region_class", "region_box")
+    OPTIONS = RegionOptions
+
+    def __init__(
+        self,
+        num_classes,
+        backbone="resnet101",
+        weights=None,
+        roi_pooling="max",
+        normalization=None,
+        name="fast_rcnn",
+        **options,
+    ):
+        super().__init__(num_classes, backbone, weights, roi_pooling, normalization, name, options)
+
+    def call(self, inputs, training=False):
+        proposals, exists = _regions(inputs)
+        logits, deltas = self.classify(self.features(inputs, training), proposals, training)
+        return self.detections(logits, deltas, proposals, exists, tf.convert_to_tensor(inputs["image_shapes"]))
+
+    def training_losses(self, inputs, targets, seeds, training=True):
+        proposals, exists = _regions(inputs)
+        regions, sampled = sample_regions(self.options, proposals, exists, padded_targets(targets), seeds)
+        logits, deltas = self.classify(self.features(inputs, training), regions, training)
+        return region_losses(self.options, logits, deltas, sampled)
+
+
+def _regions(inputs):
+    """Returns the input's proposals (B, R, 4) float32, and whether they exist (B, R)."""
+    if "proposals" not in inputs:
+        raise ArgumentError(
+            f"inputs has {', '.join(inputs)}, but no proposals: pass (B, R, 4) boxes, padded with zeros."
+        )
+    proposals = tf.cast(inputs["proposals"], tf.float32)
+    return proposals, areas(proposals) > 0

@@ -1,0 +1,89 @@
+"""Fast R-CNN: Faster R-CNN's detections for its proposals, and what it learns from given ones."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from narrow_detectors import SEEDS, TARGETS, assert_same, inputs, parameters
+
+import keras_resnets
+from keras_resnets import ArgumentError, FasterRCNN, FastRCNN
+
+OPTIONS = {"pool_size": 4, "roi_batch_size": 16, "max_detections": 10}
+
+
+def backbone():
+    return keras_resnets.ResNet((1, 1, 1, 1), (8, 8, 16, 16), include_top=False)
+
+
+def with_proposals(proposals, **kwargs):
+    return {**inputs(**kwargs), "proposals": proposals}
+
+
+def around_the_objects(count=12, seed=0):
+    """Returns (2, count, 4): the objects of TARGETS, moved a little, and boxes anywhere."""
+    random = np.random.default_rng(seed)
+    corners = random.uniform(0, 30, (2, count, 2))
+    proposals = np.concatenate([corners, corners + random.uniform(10, 30, (2, count, 2))], axis=2)
+    proposals[:, 0], proposals[1, 1] = TARGETS["boxes"][:, 0] + 2, TARGETS["boxes"][1, 1] - 2
+    return proposals.astype("float32")
+
+
+@pytest.fixture
+def twins(randomize):
+    """A Faster R-CNN, and a Fast R-CNN with its trunk's and its head's weights."""
+    faster = FasterRCNN(3, backbone(), anchor_sizes=(16, 32), rpn_filters=16, test_after_nms=20, **OPTIONS)
+    fast = FastRCNN(3, backbone(), **OPTIONS)
+    for part in ("trunk", "head"):
+        getattr(fast, part).set_weights(randomize(getattr(faster, part)).get_weights())
+    return faster, fast
+
+
+def test_the_proposals_of_faster_rcnn_give_its_detections(twins):
+    faster, fast = twins
+    _, proposals, _ = faster.propose(inputs())
+    expected = faster(inputs())
+    assert_same(fast(with_proposals(proposals)), expected, 1e-6)
+    padded = np.pad(proposals, [(0, 0), (0, 7), (0, 0)])
+    assert_same(fast(with_proposals(padded)), expected, 1e-6)
+
+
+def test_losses_are_those_of_the_sampled_regions_and_compile(twins):
+    _, fast = twins
+    asked = keras.tree.map_structure(tf.constant, with_proposals(around_the_objects()))
+
+    def losses(seeds):
+        return fast.training_losses(asked, TARGETS, seeds, training=False)
+
+    # All 14 and 15 regions are sampled, so that XLA's random numbers do not matter.
+    eager, compiled = (function(tf.constant(SEEDS)) for function in (losses, tf.function(losses, jit_compile=True)))
+    assert eager.keys() == {"region_class", "region_box"}
+    for name, value in eager.items():
+        assert 0 < value < 100
+        np.testing.assert_allclose(compiled[name], value, rtol=1e-4)
+    without = with_proposals(np.zeros((2, 12, 4), "float32"))
+    assert fast.training_losses(without, TARGETS, tf.constant(SEEDS))["region_class"] < eager["region_class"]
+
+
+def test_fit_learns_and_a_saved_detector_says_the_same(tmp_path):
+    fast = FastRCNN(3, backbone(), train_batch_norm=True, **OPTIONS)
+    fast.compile(keras.optimizers.Adam(1e-2))
+    batch = with_proposals(around_the_objects())
+    history = fast.fit(tf.data.Dataset.from_tensors((batch, TARGETS)).repeat(30), epochs=3, verbose=0).history
+    assert history["loss"][2] < 0.5 * history["loss"][0]
+    fast.save(tmp_path / "fast.keras")
+    loaded = keras.models.load_model(tmp_path / "fast.keras")
+    np.testing.assert_allclose(loaded(batch)["scores"], fast(batch)["scores"], atol=1e-6)
+    assert type(loaded) is FastRCNN and loaded.options == fast.options
+
+
+@pytest.mark.slow
+def test_parameters_of_vgg16():
+    assert parameters(FastRCNN(20, "vgg16")) == 134_690_729
+
+
+def test_what_cannot_work():
+    with pytest.raises(ArgumentError, match="anchor_sizes is no argument of a detector: use "):
+        FastRCNN(2, backbone(), anchor_sizes=(16,))
+    with pytest.raises(ArgumentError, match="inputs has images, image_shapes, but no proposals: pass"):
+        FastRCNN(2, backbone(), **OPTIONS)(inputs())
