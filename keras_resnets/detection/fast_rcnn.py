@@ -49,9 +49,8 @@ class FastRCNN(RegionDetector):
         super().__init__(num_classes, backbone, weights, roi_pooling, normalization, name, options)
 
     def call(self, inputs, training=False):
-        proposals, exists = _regions(inputs)
-        logits, deltas = self.classify(self.features(inputs, training), proposals, training)
-        return self.detections(logits, deltas, proposals, exists, tf.convert_to_tensor(inputs["image_shapes"]))
+        image_shapes = tf.convert_to_tensor(inputs["image_shapes"])
+        return self.detect(self.features(inputs, training), *_regions(inputs), image_shapes, training)
 
     def training_losses(self, inputs, targets, seeds, training=True):
         proposals, exists = _regions(inputs)

@@ -85,9 +85,7 @@ class FasterRCNN(RegionDetector):
         )
 
     def call(self, inputs, training=False):
-        features, proposals, exists = self.propose(inputs, training)
-        logits, deltas = self.classify(features, proposals, training)
-        return self.detections(logits, deltas, proposals, exists, tf.convert_to_tensor(inputs["image_shapes"]))
+        return self.detect(*self.propose(inputs, training), tf.convert_to_tensor(inputs["image_shapes"]), training)
 
     def propose(self, inputs, training=False):
         """Returns features (B, h, w, C), proposals (B, R, 4), padded with zeros, and whether they exist (B, R)."""

@@ -24,6 +24,10 @@ class RegionOptions:
         score_threshold: a detection's score is larger.
         detection_iou: above which IoU two detections of a class are taken for one.
         max_detections: of an image.
+        voting_iou: from which IoU on the detections of a class correct the box of the one that is kept, by box voting;
+            None for none.
+        box_refinement: whether regions are pooled and classified once more from their corrected boxes, and both
+            results count (ResNet, arXiv 1512.03385, appendix B).
         dropout_rate: after fc6 and fc7.
         train_batch_norm: whether batch normalization is trained. Otherwise its weights and statistics stay as they are,
             as in the paper, which makes sense with trained weights only. (`trainable = True` of the model or a part of
@@ -43,6 +47,8 @@ class RegionOptions:
     score_threshold: float = 0.05
     detection_iou: float = 0.3
     max_detections: int = 100
+    voting_iou: float | None = None
+    box_refinement: bool = False
     dropout_rate: float = 0.5
     train_batch_norm: bool = False
 
@@ -125,6 +131,7 @@ KINDS = {
 }
 KIND_OF = {
     "pool_size": "a positive integer",
+    "voting_iou": "a number in [0, 1]",
     "anchor_offset": "a number from 0 on",
     "rpn_beta": "a positive number",
     "roi_beta": "a positive number",
@@ -142,7 +149,7 @@ KIND_OF_DEFAULT = {
 
 def _check(name, default, value):
     """Raises ArgumentError for a value that an option cannot have."""
-    if name == "anchor_rounding" or (name == "pool_size" and value is None):
+    if name == "anchor_rounding" or (default is None and value is None):
         return  # The first is the anchors' own to check.
     kind = KIND_OF.get(name) or KIND_OF_DEFAULT[type(default)]
     if isinstance(default, tuple):

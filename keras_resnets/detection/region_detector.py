@@ -10,6 +10,7 @@ import numbers
 import keras
 import tensorflow as tf
 
+from keras_resnets.detection import boxes
 from keras_resnets.detection.backbones import classification_net, load_backbone, make_backbone
 from keras_resnets.detection.heads import region_network
 from keras_resnets.detection.options import make_options
@@ -61,6 +62,7 @@ class RegionDetector(keras.Model):
             self.options.detection_iou,
             self.options.max_detections,
             self.options.delta_stds,
+            self.options.voting_iou,
             name="detections",
         )
         if weights is not None:
@@ -100,6 +102,24 @@ class RegionDetector(keras.Model):
         logits, deltas = self.head(tf.reshape(pooled, [-1, *pooled.shape[2:]]), training=training)
         shape = [-1, regions.shape[1], self.num_classes + 1]
         return tf.reshape(logits, shape), tf.reshape(deltas, [*shape, 4])
+
+    def detect(self, features, regions, exists, image_shapes, training=False):
+        """Returns the model's output for features (B, h, w, C) and regions (B, R, 4) that exist (B, R), or do not."""
+        logits, deltas = self.classify(features, regions, training)
+        if self.options.box_refinement:
+            refined = self._corrected(logits, deltas, regions, image_shapes)
+            again = *self.classify(features, refined, training), refined, exists
+            logits, deltas, regions, exists = (
+                tf.concat(both, axis=1) for both in zip((logits, deltas, regions, exists), again)
+            )
+        return self.detections(logits, deltas, regions, exists, image_shapes)
+
+    def _corrected(self, logits, deltas, regions, image_shapes):
+        """Returns the regions (B, R, 4), moved by the deltas of the likeliest class that is not the background."""
+        likeliest = 1 + tf.argmax(logits[..., 1:], axis=-1)
+        deltas = tf.gather(deltas, likeliest, batch_dims=2)
+        weights = [1 / std for std in self.options.delta_stds]
+        return boxes.clip(boxes.decode(deltas, regions, weights), image_shapes)
 
     def training_losses(self, inputs, targets, seeds, training=True):
         """Returns the terms of the loss, each a mean over the batch.

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from keras_resnets.detection import boxes
 from keras_resnets.detection.suppression import suppress
+from keras_resnets.detection.voting import vote
 
 PADDING = -1  # the class where there is no detection
 
@@ -26,6 +27,8 @@ class Detections(keras.layers.Layer):
         iou_threshold: of non-maximum suppression.
         max_detections: D, of an image, at most.
         delta_stds: what the deltas are multiplied by.
+        voting_iou: from which IoU on the boxes of a class correct the one that is kept: see
+            `keras_resnets.detection.voting.vote`; None for no voting.
     """
 
     def __init__(
@@ -34,11 +37,12 @@ class Detections(keras.layers.Layer):
         iou_threshold=0.3,
         max_detections=100,
         delta_stds=(0.1, 0.1, 0.2, 0.2),
+        voting_iou=None,
         **kwargs,
     ):
         super().__init__(autocast=False, **kwargs)
         self.score_threshold, self.iou_threshold = score_threshold, iou_threshold
-        self.max_detections, self.delta_stds = max_detections, tuple(delta_stds)
+        self.max_detections, self.delta_stds, self.voting_iou = max_detections, tuple(delta_stds), voting_iou
 
     def call(self, logits, deltas, regions, exists, image_shapes):
         probabilities = tf.nn.softmax(tf.cast(logits, tf.float32))[..., 1:]
@@ -58,9 +62,11 @@ class Detections(keras.layers.Layer):
         candidates = tf.gather(boxes.clip(by_class(candidates), shapes), order, batch_dims=1)
         limit = min(self.max_detections, count)
         chosen, kept = suppress(candidates, scores > 0, self.iou_threshold, limit)
+        detected = tf.gather(candidates, chosen, batch_dims=1)
+        if self.voting_iou is not None:
+            detected = vote(detected, candidates, scores, self.voting_iou)
         scores = tf.where(kept, tf.gather(scores, chosen, batch_dims=1), 0.0)
-        candidates = tf.gather(candidates, chosen, batch_dims=1)
-        return self._best(*(tf.reshape(t, [batch, classes * limit, *t.shape[2:]]) for t in (scores, candidates)), limit)
+        return self._best(*(tf.reshape(t, [batch, classes * limit, *t.shape[2:]]) for t in (scores, detected)), limit)
 
     def _best(self, scores, candidates, per_class):
         """Returns the output for all classes' candidates (B, K * per_class), those of a class after each other."""
@@ -77,5 +83,5 @@ class Detections(keras.layers.Layer):
         }
 
     def get_config(self):
-        names = ["score_threshold", "iou_threshold", "max_detections", "delta_stds"]
+        names = ["score_threshold", "iou_threshold", "max_detections", "delta_stds", "voting_iou"]
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}

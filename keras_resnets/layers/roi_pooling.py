@@ -1,16 +1,10 @@
 """Exact max pooling of regions of interest, from ordinary operations."""
 
-import functools
-import itertools
-
 import keras
-import numpy as np
 import tensorflow as tf
 
+from keras_resnets.layers.bin_maxima import bin_maxima
 from keras_resnets.layers.region_layer import RegionLayer
-
-MARGIN = 4  # cells that a region may be longer than the map
-FEW = 6  # lengths of bins, for which windows of each are quicker than two windows a bin
 
 
 @keras.saving.register_keras_serializable(package="keras_resnets")
@@ -21,11 +15,7 @@ class RoIPooling(RegionLayer):
     cell. Bin p of P covers its cells from floor(p * size / P) to ceil((p + 1) * size / P), so that bins may overlap;
     what is outside of the map does not count, and a bin without cells is 0. (Of regions that are longer than the map by
     more than 4 cells, which proposals, clipped to the image, never are, bins can miss their last cells.) The gradient
-    goes to one of the cells with the largest value; coordinates get none.
-
-    The maxima over windows of some heights and widths are computed once for the whole map. Where no bin is long, there
-    are windows of every length; otherwise they have the lengths 1, 2, 4, ..., and two, which may overlap, cover a bin
-    along that side. It needs no kernel of its own and compiles under XLA.
+    goes to one of the cells with the largest value; coordinates get none. It compiles under XLA.
 
     Input: `features` (B, H, W, C) of a floating dtype, H and W known; `rois` (B, R, 4) float32, [x1, y1, x2, y2] in
     pixels of the image. Output: (B, R, P, P, C) of the features' dtype.
@@ -39,96 +29,15 @@ class RoIPooling(RegionLayer):
     """
 
     def pool(self, features, rois):
-        height, width, channels = features.shape[1:]
-        heights, widths = self._lengths(height), self._lengths(width)
-        y, tall, no_rows = self._spans(rois[..., 1], rois[..., 3], height, heights)
-        x, wide, no_columns = self._spans(rois[..., 0], rois[..., 2], width, widths)
-        # Cells come first: slices of the first axis are not copied.
-        cells = tf.transpose(tf.reshape(features, [-1, height * width, channels]), [1, 0, 2])
-        table, places = _maxima(cells, heights, widths, width)
-        place = tf.gather(places, tall[..., :, tf.newaxis] * len(widths) + wide[..., tf.newaxis, :])
-        empty = no_rows[..., :, tf.newaxis] | no_columns[..., tf.newaxis, :]
-        batch = tf.shape(features)[0]
-        image = tf.range(batch)[:, tf.newaxis, tf.newaxis, tf.newaxis]
+        rows, columns = (self._cells(rois[..., side], rois[..., side + 2]) for side in (1, 0))
+        return bin_maxima(features, rows, columns, self.pool_size)
 
-        def rows(top, left):
-            start = place + top[..., :, tf.newaxis] * width + left[..., tf.newaxis, :]
-            return tf.where(empty, 0, start) * batch + image
-
-        return _largest(tf.reshape(table, [-1, channels]), *(rows(top, left) for top in y for left in x))
-
-    def _spans(self, low, high, size, lengths):
-        """The windows of all bins along one side.
-
-        Returns:
-            The starts of the windows that cover each bin together, which of `lengths` they have, and whether the bin is
-            empty: all (B, R, P).
-        """
-        # Integers: TensorFlow turns x / 7 into x * (1 / 7), and the ceiling of 15.000001 would move the edge.
+    def _cells(self, low, high):
+        """Returns the first cell and the number of cells along one side: both (B, R) int32."""
         start, end = (_round(corner / self.stride) for corner in (low, high))
-        length = tf.maximum(end - start + 1, 1)[..., tf.newaxis]
-        bins = tf.range(self.pool_size)
-        first = start[..., tf.newaxis] + bins * length // self.pool_size
-        last = start[..., tf.newaxis] + -(-(bins + 1) * length // self.pool_size)
-        first, last = (tf.clip_by_value(edge, 0, size) for edge in (first, last))
-        cells = tf.minimum(last - first, self._longest_bin(size))
-        which = tf.reduce_sum(tf.cast(cells[..., tf.newaxis] >= lengths[1:], tf.int32), axis=-1)
-        is_exact = lengths[-1] == len(lengths)
-        starts = [first] if is_exact else [first, first + cells - tf.gather(lengths, which)]
-        return starts, which, cells <= 0
-
-    def _lengths(self, size):
-        """Returns the lengths of windows along one side: int32, rising from 1."""
-        longest = self._longest_bin(size)
-        lengths = np.arange(longest) + 1 if longest <= FEW else 2 ** np.arange(longest.bit_length())
-        return lengths.astype(np.int32)
-
-    def _longest_bin(self, size):
-        """Returns how many cells of a map a bin can have, along one side."""
-        return min(-(-(size + MARGIN) // self.pool_size) + 1, size)
+        return start, tf.maximum(end - start + 1, 1)
 
 
 def _round(x):
     """To the nearest integer, halves away from zero (tf.round goes to the even one)."""
     return tf.cast(tf.sign(x) * tf.floor(tf.abs(x) + 0.5), tf.int32)
-
-
-def _maxima(cells, heights, widths, width):
-    """Computes the maxima over windows of all heights and widths that start at each cell (H * W, B, C).
-
-    Returns:
-        (N, B, C), the first of which are zeros; and where each height and, inside of it, width begins in N.
-    """
-    tables = [table for rows in _growing(cells, heights, width) for table in _growing(rows, widths, 1)]
-    places = np.cumsum([1, *(table.shape[0] for table in tables[:-1])], dtype=np.int32)
-    return tf.concat([tf.zeros_like(cells[:1]), *tables], axis=0), places
-
-
-def _growing(maxima, lengths, step):
-    """Yields the maxima over windows of each length; those that cross the map's border are never asked for."""
-    yield maxima
-    for shorter, longer in itertools.pairwise(lengths):
-        shift = int(longer - shorter) * step
-        # The gradient of maxima[shift:] takes three times as long.
-        size = [maxima.shape[0] - shift, -1, -1]
-        maxima = tf.maximum(tf.slice(maxima, [0, 0, 0], size), tf.slice(maxima, [shift, 0, 0], size))
-        yield maxima
-
-
-@tf.custom_gradient
-def _largest(table, *choices):
-    """Returns the maxima (..., C) of the rows of (N, C) that each of `choices` (...) names."""
-    largest = functools.reduce(tf.maximum, (tf.gather(table, choice) for choice in choices))
-
-    # Autodiff would keep what is gathered, and make a table of gradients for each choice.
-    def gradient(cotangent):
-        shares, zero = [], tf.zeros([], cotangent.dtype)
-        for choice in choices[:-1]:
-            is_largest = tf.gather(table, choice) == largest
-            shares.append(tf.where(is_largest, cotangent, zero))
-            cotangent = tf.where(is_largest, zero, cotangent)
-        shares.append(cotangent)
-        by_row = tf.math.unsorted_segment_sum(tf.stack(shares), tf.stack(choices), tf.shape(table)[0])
-        return by_row, *(None for _ in choices)
-
-    return largest, gradient
