@@ -68,7 +68,7 @@ def test_refined_boxes_are_classified_again(randomize):
     np.testing.assert_allclose(moved, boxes.clip(boxes.decode(chosen, proposals, (10.0, 10.0, 5.0, 5.0)), shapes), rtol=1e-5)
     assert np.any(np.abs(moved - proposals) > 1)
     losses = [model.training_losses(inputs(), _targets(), np.array(SEEDS)) for model in (plain, refined)]
-    assert losses[0]["region_class"] == pytest.approx(losses[1]["region_class"])  # Training is not affected.
+    assert float(losses[0]["region_class"]) == pytest.approx(float(losses[1]["region_class"]))  # Training is not affected.
 
 
 def _targets():
