@@ -65,10 +65,12 @@ def test_refined_boxes_are_classified_again(randomize):
     for name, value in refined(inputs()).items():
         np.testing.assert_allclose(value, expected[name], rtol=1e-4, atol=1e-3)
     chosen = np.take_along_axis(np.array(deltas), best[..., np.newaxis, np.newaxis], axis=2)[:, :, 0]
-    np.testing.assert_allclose(moved, boxes.clip(boxes.decode(chosen, proposals, (10.0, 10.0, 5.0, 5.0)), shapes), rtol=1e-5)
+    decoded = boxes.decode(chosen, proposals, (10.0, 10.0, 5.0, 5.0))
+    np.testing.assert_allclose(moved, boxes.clip(decoded, shapes), rtol=1e-5)
     assert np.any(np.abs(moved - proposals) > 1)
     losses = [model.training_losses(inputs(), _targets(), np.array(SEEDS)) for model in (plain, refined)]
-    assert float(losses[0]["region_class"]) == pytest.approx(float(losses[1]["region_class"]))  # Training is not affected.
+    # Training is not affected.
+    assert float(losses[0]["region_class"]) == pytest.approx(float(losses[1]["region_class"]))
 
 
 def _targets():
