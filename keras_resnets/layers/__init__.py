@@ -7,5 +7,6 @@ from keras_resnets.layers.padded_max_pooling import PaddedMaxPooling2D as Padded
 from keras_resnets.layers.proposals import Proposals as Proposals
 from keras_resnets.layers.roi_align import RoIAlign as RoIAlign
 from keras_resnets.layers.roi_pooling import RoIPooling as RoIPooling
+from keras_resnets.layers.spatial_pyramid_pooling import SpatialPyramidPooling as SpatialPyramidPooling
 from keras_resnets.layers.within_channel_normalization import WithinChannelNormalization as WithinChannelNormalization
 from keras_resnets.layers.zero_padded_shortcut import ZeroPaddedShortcut as ZeroPaddedShortcut

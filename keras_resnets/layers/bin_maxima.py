@@ -13,10 +13,9 @@ FEW = 6  # lengths of bins, for which windows of each are quicker than two windo
 def bin_maxima(features, rows, columns, bins):
     """Returns the largest value in each of P x P bins of each window: (B, R, P, P, C) of the features' dtype.
 
-    Bin p of a window of `count` cells covers its cells from floor(p * count / P) to ceil((p + 1) * count / P), on both
-    sides, so that bins may overlap (SPPnet, arXiv 1406.4729, section 2.2). What is outside of the map does not count,
-    and a bin without cells is 0. (Of windows that are longer than the map by more than 4 cells bins can miss their last
-    cells.) The gradient goes to one of the cells with the largest value.
+    Bins are those of `bin_edges` along both sides. What is outside of the map does not count, and a bin without cells
+    is 0. (Of windows that are longer than the map by more than 4 cells, bins can miss their last cells.) The gradient
+    goes to one of the cells with the largest value.
 
     The maxima over ranges of some heights and widths are computed once for the whole map. Where no bin is long, there
     are ranges of every length; otherwise they have the lengths 1, 2, 4, ..., and two, which may overlap, cover a bin
@@ -47,6 +46,16 @@ def bin_maxima(features, rows, columns, bins):
     return _largest(tf.reshape(table, [-1, channels]), *(choice(top, left) for top in y for left in x))
 
 
+def bin_edges(p, bins, count):
+    """Returns where bin p of `bins` begins and ends among `count` cells: floor(p * count / bins), ceil((p + 1) * ...).
+
+    Bins may overlap by a cell, and none is empty (SPPnet, arXiv 1406.4729, appendix A). p and `count` are integers, or
+    int32 tensors that broadcast.
+    """
+    # Integers: TensorFlow turns x / 7 into x * (1 / 7), and the ceiling of 15.000001 would move the edge.
+    return p * count // bins, -(-(p + 1) * count // bins)
+
+
 def _spans(start, count, bins, size, lengths):
     """The ranges of all bins along one side.
 
@@ -54,10 +63,8 @@ def _spans(start, count, bins, size, lengths):
         The starts of the ranges that cover each bin together, which of `lengths` they have, and whether the bin is
         empty: all (B, R, P).
     """
-    # Integers: TensorFlow turns x / 7 into x * (1 / 7), and the ceiling of 15.000001 would move the edge.
-    start, count, bin_ = start[..., tf.newaxis], count[..., tf.newaxis], tf.range(bins)
-    first, last = start + bin_ * count // bins, start + -(-(bin_ + 1) * count // bins)
-    first, last = (tf.clip_by_value(edge, 0, size) for edge in (first, last))
+    edges = bin_edges(tf.range(bins), bins, count[..., tf.newaxis])
+    first, last = (tf.clip_by_value(start[..., tf.newaxis] + edge, 0, size) for edge in edges)
     cells = tf.minimum(last - first, _longest_bin(size, bins))
     which = tf.reduce_sum(tf.cast(cells[..., tf.newaxis] >= lengths[1:], tf.int32), axis=-1)
     is_exact = lengths[-1] == len(lengths)

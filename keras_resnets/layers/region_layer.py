@@ -21,8 +21,7 @@ class RegionLayer(keras.layers.Layer):
         self.stride = stride
 
     def build(self, features_shape, rois_shape=None):
-        if None in features_shape[1:3]:
-            raise ArgumentError(f"features has the shape {features_shape}: its height and width must be known.")
+        check_size(features_shape)
 
     def call(self, features, rois):
         # Proposals carry no gradient.
@@ -37,3 +36,9 @@ class RegionLayer(keras.layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "pool_size": self.pool_size, "stride": self.stride}
+
+
+def check_size(features_shape):
+    """Raises ArgumentError for features (B, H, W, C) whose height or width is unknown."""
+    if None in features_shape[1:3]:
+        raise ArgumentError(f"features has the shape {features_shape}: its height and width must be known.")

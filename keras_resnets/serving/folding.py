@@ -5,6 +5,8 @@ import collections
 import keras
 import numpy as np
 
+from keras_resnets.models.functional_config import references
+
 FOLDABLE = ("Conv2D", "Dense")
 
 
@@ -27,7 +29,7 @@ def fold(model):
     for entry in config["layers"]:
         _change(entry, entry["name"] in normalizations)
     convolutions = {normalization: convolution for convolution, normalization in normalizations.items()}
-    for reference in _references(config):
+    for reference in references(config):
         reference[0] = convolutions.get(reference[0], reference[0])
     folded = keras.Model.from_config(config)
     for layer in folded.layers:
@@ -42,27 +44,15 @@ def fold(model):
 def _foldable(config):
     """Returns the names of layers that batch normalization can be folded into, with the batch normalization's."""
     layers = {entry["name"]: entry for entry in config["layers"]}
-    consumers = collections.Counter(name for name, _, _ in _references(config))
+    consumers = collections.Counter(name for name, _, _ in references(config))
     pairs = {}
     for name, entry in layers.items():
         if entry["class_name"] == "BatchNormalization":
-            ((source, _, _),) = _references(entry["inbound_nodes"])
+            ((source, _, _),) = references(entry["inbound_nodes"])
             is_linear = layers[source]["class_name"] in FOLDABLE and layers[source]["config"]["activation"] == "linear"
             if is_linear and consumers[source] == 1:
                 pairs[source] = name
     return pairs
-
-
-def _references(structure):
-    """Yields every list [layer's name, node, place] in a model's configuration: what is taken as input or is output."""
-    if isinstance(structure, dict):
-        structure = list(structure.values())
-    if isinstance(structure, list | tuple):
-        if len(structure) == 3 and isinstance(structure[0], str) and isinstance(structure[1], int):
-            yield structure
-        else:
-            for part in structure:
-                yield from _references(part)
 
 
 def _change(entry, takes_bias):

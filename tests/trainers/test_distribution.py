@@ -22,7 +22,7 @@ PROGRAM = SUPPORT / "replicas.py"
 QUICK = {
     "one_device": ["fast", "clipping", "parts_average_and_l2", "infinity"],
     "mirrored": ["fast", "clipping", "parts_average_and_l2", "infinity"],
-    "multi_worker": ["fast", "parts_average_and_l2", "infinity"],
+    "multi_worker": ["fast", "infinity"],
 }
 
 

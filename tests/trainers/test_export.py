@@ -31,7 +31,7 @@ def run(tmp_path_factory):
     return run
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.slow)])
 def test_an_export_that_is_killed_leaves_a_whole_version_or_none(kills, run, tmp_path):
     base, moments = tmp_path / "export", random.Random(0)
     command = ["-m", "trainers.export", f"--model_dir={run.path}", f"--output={base}"]
