@@ -155,9 +155,14 @@ def detector_differences(name, folder):
 
 def randomize(model):
     """Gives batch normalization random weights and statistics, so that folding it wrongly shows; returns the model."""
-    random = np.random.default_rng(0)
-    for layer in batch_normalizations(model):
-        layer.set_weights([np.abs(value) + random.uniform(0.0, 0.5, value.shape) for value in layer.get_weights()])
+    random, layers = np.random.default_rng(0), list(batch_normalizations(model))
+    # Sums of hundreds of units would overflow.
+    largest = min(1.0, (20 / max(len(layers), 1)) ** 0.5)
+    for layer in layers:
+        ranges = {"gamma": (0.5 * largest, largest), "beta": (-0.2, 0.2)}
+        ranges |= {"moving_mean": (-0.2, 0.2), "moving_variance": (0.5, 1.5)}
+        for weight in layer.weights:
+            weight.assign(random.uniform(*ranges[weight.name], weight.shape))
     return model
 
 
