@@ -1,5 +1,7 @@
 """Pictures of a run, as PNG files."""
 
+import itertools
+
 import matplotlib
 import numpy as np
 
@@ -8,6 +10,7 @@ from matplotlib import pyplot as plt  # noqa: E402
 
 LARGEST_NUMBERED = 20  # classes of a confusion matrix whose cells show their counts
 MOST_CURVES = 20  # classes whose curves of precision are drawn one by one
+LINE_STYLES = ("-", "--", ":", "-.")
 
 
 def learning_curve(lines, series, ylabel, title, path):
@@ -88,6 +91,27 @@ def precision_recall(curves, labels, title, path):
     axes.grid(alpha=0.3)
     if with_objects:
         figure.legend(loc="outside right upper", title="AP", fontsize=8)
+    _save(figure, path)
+
+
+def proposal_recall(iou_thresholds, recalls, counts, title, path):
+    """Draws the share of the objects that region proposals cover, over the IoU that is asked for.
+
+    Args:
+        iou_thresholds: (thresholds,) increasing IoUs.
+        recalls: dict from the name of a method to its (counts, thresholds) recalls, from 0 to 1; a line style for each.
+        counts: (counts,) how many proposals of an image are taken; a colour for each.
+        title: heading.
+        path: the PNG file to write.
+    """
+    figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
+    for (method, curves), style in zip(recalls.items(), itertools.cycle(LINE_STYLES)):
+        for index, (count, curve) in enumerate(zip(counts, curves)):
+            axes.plot(iou_thresholds, 100 * curve, style, color=f"C{index}", label=f"{method}, {count}")
+    limits = (iou_thresholds[0], iou_thresholds[-1])
+    axes.set(title=title, xlabel="IoU, at least", ylabel="recall (%)", xlim=limits, ylim=(0, 102))
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)
     _save(figure, path)
 
 

@@ -1,0 +1,79 @@
+"""The binary that finds region proposals and measures them."""
+
+import json
+
+import pytest
+from PIL import Image
+from rectangles import LABELS, rectangles
+
+FLAGS = ["--method=selective_search", "--method=edge_boxes", "--limit=400"]
+
+
+def write_coco(folder, count):
+    """Writes images of rectangles with their annotations; returns the data set's name, for --dataset."""
+    images, annotations = rectangles(count, seed=9)
+    objects = []
+    for number, (image, annotation) in enumerate(zip(images, annotations)):
+        Image.fromarray(image).save(folder / f"{number}.png")
+        for (x1, y1, x2, y2), label in zip(annotation.boxes.tolist(), annotation.classes.tolist()):
+            box = {"bbox": [x1, y1, x2 - x1, y2 - y1], "area": (x2 - x1) * (y2 - y1), "iscrowd": 0}
+            objects.append({"id": len(objects) + 1, "image_id": number, "category_id": label + 1, **box})
+    content = {
+        "images": [{"id": i, "file_name": f"{i}.png", "width": 96, "height": 96} for i in range(count)],
+        "categories": [{"id": i, "name": label} for i, label in enumerate(LABELS, 1)],
+        "annotations": objects,
+    }
+    (folder / "objects.json").write_text(json.dumps(content))
+    part = f"{folder},{folder / 'objects.json'}"
+    return f"coco:{part},{part}"
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    (tmp_path / "images").mkdir()
+    return f"--dataset={write_coco(tmp_path / 'images', 6)}"
+
+
+def test_proposals_are_found_measured_and_kept(dataset, tmp_path, run_command):
+    output = tmp_path / "found"
+    first = run_command("trainers.proposals", dataset, *FLAGS, f"--output={output}")
+    assert first.returncode == 0, first.stderr
+    report = json.loads((output / "recall.json").read_text())
+    assert report["images"] == 6 and list(report["methods"]) == ["selective_search", "edge_boxes"]
+    assert report["methods"]["selective_search"]["settings"] == {"limit": 400, "mode": "fast", "seed": 0}
+    for method, results in report["methods"].items():
+        rows = results["recall"]
+        assert [row["proposals"] for row in rows] == [100, 300, 400]
+        assert 0 < rows[0]["found"] <= 100 and results["seconds_per_image"] > 0
+        assert rows[-1]["recall_50"] > 0.9 and rows[-1]["average_recall"] > 0.4
+        lines = [line.split() for line in first.stdout.splitlines() if line.startswith(f"{method} ")]
+        assert [line[1] for line in lines] == ["100", "300", "400"]
+        assert lines[0][3] == f"{rows[0]['recall_50']:.2%}" and lines[2][5] == f"{rows[2]['average_recall']:.2%}"
+    with Image.open(output / "recall.png") as picture:
+        assert picture.format == "PNG" and picture.width > 200
+
+    kept = {path: path.stat().st_mtime_ns for path in (output / "proposals").rglob("*.npz")}
+    assert len(kept) == 12
+    again = run_command("trainers.proposals", dataset, *FLAGS, f"--output={output}")
+    assert again.stdout == first.stdout
+    assert kept == {path: path.stat().st_mtime_ns for path in (output / "proposals").rglob("*.npz")}
+
+
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        (["--method=selective_search", "--dataset=digits"], "error: --dataset=digits has no boxes or is unknown"),
+        (
+            ["--method=selective_search", "--edge_model=model.yml"],
+            "error: --edge_model=model.yml is for --method=edge_",
+        ),
+        (["--method=edge_boxes", "--edge_model=/nowhere.yml"], "error: [Errno 2] No such file or directory: '/nowhere"),
+        (["--method=bing"], "flag --method=bing: value should be one of <selective_search|selective_search_quality|"),
+        (["--method=edge_boxes", "--limit=0"], "flag --limit=0: 0 is not a positive integer"),
+    ],
+)
+def test_wrong_flags_end_in_one_line(flags, message, tmp_path, run_command):
+    flags = flags if "--dataset" in flags[-1] else ["--dataset=digit_scenes", *flags]
+    process = run_command("trainers.proposals", *flags, f"--output={tmp_path / 'new'}")
+    assert process.returncode == 1 and message in process.stderr and "Traceback" not in process.stderr
+    assert not (tmp_path / "new").exists()
