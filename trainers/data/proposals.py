@@ -10,12 +10,12 @@ import numpy as np
 
 from keras_resnets import ArgumentError
 
-# px, of the longer side of what is searched: larger images are shrunk, as time and number of boxes grow with the size
-# (R-CNN, arXiv 1311.2524, section 4.2). PASCAL VOC's have it already.
+# px, of the longer side of what is searched: larger images are shrunk, as R-CNN (arXiv 1311.2524) does ILSVRC's, since
+# the time and the number of boxes grow with the size. Those of PASCAL VOC are not larger.
 LARGEST_SIDE = 500
 
-# What the regions of selective search are grown from, and what is similar; the scales are OpenCV's. The paper's of its
-# fast mode, 50 and 100, make twice as many boxes, which found no more of the objects of digit_scenes.
+# What the regions of selective search are grown from, and what makes two of them similar. The scales are OpenCV's: the
+# paper's of the fast mode, 50 and 100, make twice as many boxes, which find no more of the objects of digit_scenes.
 MODES = {
     "fast": {
         "colors": ("hsv", "lab"),
@@ -36,7 +36,7 @@ MODES = {
 SMOOTHING = 0.8  # px, standard deviation, before the segmentation
 SMALLEST_REGION = 100  # pixels, of the segmentation
 
-EDGE_SMOOTHING = 2.5  # px, standard deviation: of 1 to 3, with the best recall on digit_scenes but for few boxes
+EDGE_SMOOTHING = 2.5  # px, standard deviation: the average recall on digit_scenes rises up to here, and hardly beyond
 SMALLEST_BOX = 300  # pixels; the paper's 1,000 are too many for the small objects of digit_scenes
 TIE = 1e-4  # of a gradient: a ridge may be two pixels wide
 
