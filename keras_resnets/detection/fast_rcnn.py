@@ -9,7 +9,6 @@ import tensorflow as tf
 from keras_resnets.detection.boxes import areas
 from keras_resnets.detection.options import RegionOptions
 from keras_resnets.detection.region_detector import RegionDetector
-from keras_resnets.detection.regions import padded_targets, region_losses, sample_regions
 from keras_resnets.errors import ArgumentError
 
 
@@ -50,16 +49,14 @@ class FastRCNN(RegionDetector):
 
     def call(self, inputs, training=False):
         image_shapes = tf.convert_to_tensor(inputs["image_shapes"])
-        return self.detect(self.features(inputs, training), *_regions(inputs), image_shapes, training)
+        return self.detect(self.features(inputs, training), *given_proposals(inputs), image_shapes, training)
 
     def training_losses(self, inputs, targets, seeds, training=True):
-        proposals, exists = _regions(inputs)
-        regions, sampled = sample_regions(self.options, proposals, exists, padded_targets(targets), seeds)
-        logits, deltas = self.classify(self.features(inputs, training), regions, training)
-        return region_losses(self.options, logits, deltas, sampled)
+        features = self.features(inputs, training)
+        return self.region_losses(features, *given_proposals(inputs), inputs, targets, seeds, training)
 
 
-def _regions(inputs):
+def given_proposals(inputs):
     """Returns the input's proposals (B, R, 4) float32, and whether they exist (B, R)."""
     if "proposals" not in inputs:
         raise ArgumentError(

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from keras_resnets.detection.options import Options
 from keras_resnets.detection.region_detector import RegionDetector
-from keras_resnets.detection.regions import padded_targets, region_losses, sample_regions
+from keras_resnets.detection.regions import padded_targets
 from keras_resnets.detection.rpn import region_proposal_network, rpn_losses
 from keras_resnets.layers.anchor_generator import AnchorGenerator
 from keras_resnets.layers.proposals import Proposals
@@ -34,7 +34,8 @@ class FasterRCNN(RegionDetector):
     Attributes:
         trunk: `keras.Model` from normalized images to features (B, h, w, C).
         rpn: `keras.Model` from features to logits and deltas of all anchors.
-        head: `keras.Model` from pooled features (N, P, P, C) to logits (N, K + 1), the background first, and deltas.
+        region_network: `keras.Model` from pooled features (N, P, P, C) to a region's features.
+        head: `keras.Model` from these to logits (N, K + 1), the background first, and deltas (N, K + 1, 4).
 
     Args:
         num_classes: K, without the background.
@@ -88,18 +89,29 @@ class FasterRCNN(RegionDetector):
         return self.detect(*self.propose(inputs, training), tf.convert_to_tensor(inputs["image_shapes"]), training)
 
     def propose(self, inputs, training=False):
-        """Returns features (B, h, w, C), proposals (B, R, 4), padded with zeros, and whether they exist (B, R)."""
+        """Returns features, proposals (B, R, 4), padded with zeros, and whether they exist (B, R)."""
         features = self.features(inputs, training)
-        logits, deltas = self.rpn(features, training=training)
-        image_shapes = tf.convert_to_tensor(inputs["image_shapes"])
-        return features, *self.proposals(logits, deltas, self.anchors(features), image_shapes)
+        logits, deltas, anchors = self._anchors(features, training)
+        return features, *self.proposals(logits, deltas, anchors, tf.convert_to_tensor(inputs["image_shapes"]))
+
+    def _anchors(self, features, training):
+        """Returns the proposal network's outputs and the anchors, of the image at its own scale."""
+        features = features[self.options.scales.index(1)]
+        return *self.rpn(features, training=training), self.anchors(features)
 
     def training_losses(self, inputs, targets, seeds, training=True):
-        targets, image_shapes = padded_targets(targets), tf.convert_to_tensor(inputs["image_shapes"])
         features = self.features(inputs, training)
-        anchors, (logits, deltas) = self.anchors(features), self.rpn(features, training=training)
-        losses = rpn_losses(self.options, logits, deltas, anchors, image_shapes, targets, seeds)
-        proposals, exists = self.training_proposals(logits, deltas, anchors, image_shapes)
-        regions, sampled = sample_regions(self.options, proposals, exists, targets, seeds)
-        logits, deltas = self.classify(features, regions, training)
-        return losses | region_losses(self.options, logits, deltas, sampled)
+        losses, proposals, exists = self.proposal_losses(features, inputs, targets, seeds, training)
+        return losses | self.region_losses(features, proposals, exists, inputs, targets, seeds, training)
+
+    def proposal_losses(self, features, inputs, targets, seeds, training=True):
+        """Returns the proposal network's terms of the loss, proposals (B, R, 4), and whether they exist (B, R).
+
+        Args:
+            features: as `features` returns them.
+            inputs, targets, seeds, training: see `training_losses`.
+        """
+        image_shapes = tf.convert_to_tensor(inputs["image_shapes"])
+        logits, deltas, anchors = self._anchors(features, training)
+        losses = rpn_losses(self.options, logits, deltas, anchors, image_shapes, padded_targets(targets), seeds)
+        return losses, *self.training_proposals(logits, deltas, anchors, image_shapes)

@@ -5,6 +5,7 @@ import difflib
 import math
 import numbers
 
+from keras_resnets.detection.heads import HEADS
 from keras_resnets.errors import ArgumentError
 
 
@@ -13,6 +14,18 @@ class RegionOptions:
     """The keyword arguments of a detector that is given regions; the defaults are the papers', where they say one.
 
     Attributes:
+        head: the network of a region, from its pooled features (NoC, arXiv 1504.06066): None for the backbone's own,
+            which is conv5 of residual nets and fc6 and fc7 of VGG and ZF; "mlp" for fully connected layers, "conv" for
+            convolutions before them, "maxout" for two scales that are merged after the first of these convolutions.
+        head_layers: of a `head`: fully connected layers, 2 to 4, the classifier included.
+        head_convolutions: of the heads "conv" and "maxout": 3x3 convolutions, 1 to 3, which begin as the identity.
+        head_units: of each fully connected layer but the classifier.
+        scales: rising factors of the image's size, at which features are computed; regions are found at 1, and have
+            features of a few adjacent ones.
+        scales_per_region: how many: the features are merged by maxout, whatever the head.
+        canonical_size: square root of the area, in pixels, that a region should have at the scales it is given.
+        global_context: whether the features of the whole image are added to those of every region (ResNet, arXiv
+            1512.03385, appendix B).
         pool_size: bins of a region on each side; None for 14 for residual nets (whose paper does not state it), 7 for
             VGG, 6 for ZF.
         roi_foreground_iou: a region that overlaps an object so much is foreground.
@@ -37,6 +50,14 @@ class RegionOptions:
         ArgumentError: (a ValueError) for a value that cannot work.
     """
 
+    head: str | None = None
+    head_layers: int = 3
+    head_convolutions: int = 2
+    head_units: int = 4096
+    scales: tuple[float, ...] = (1.0,)
+    scales_per_region: int = 2
+    canonical_size: float = 224.0
+    global_context: bool = False
     pool_size: int | None = None
     roi_foreground_iou: float = 0.5
     roi_background_iou: tuple[float, float] = (0.0, 0.5)
@@ -62,6 +83,21 @@ class RegionOptions:
         low, high = self.roi_background_iou
         self._check_order("roi_background_iou", high, "roi_foreground_iou", self.roi_foreground_iou)
         self._check_order("roi_background_iou", low, "roi_background_iou", high)
+        self._check_head()
+
+    def _check_head(self):
+        if self.head is not None and self.head not in HEADS:
+            raise ArgumentError(f"head={self.head!r} is unknown: use {', '.join(map(repr, HEADS))} or None.")
+        for name, limits in (("head_layers", (2, 4)), ("head_convolutions", (1, 3))):
+            if not limits[0] <= getattr(self, name) <= limits[1]:
+                raise ArgumentError(f"{name}={getattr(self, name)} must be from {limits[0]} to {limits[1]}.")
+        if 1 not in self.scales or list(self.scales) != sorted(set(self.scales)):
+            raise ArgumentError(f"scales={self.scales} must rise, and 1 must be one of them.")
+        if self.head == "maxout" and min(len(self.scales), self.scales_per_region) < 2:
+            raise ArgumentError(
+                f"head='maxout' merges two scales, with scales={self.scales} and "
+                f"scales_per_region={self.scales_per_region} there is one: pass scales=(1.0, 2.0), for example."
+            )
 
     def _check_order(self, first, low, second, high):
         if low > high:
@@ -130,6 +166,7 @@ KINDS = {
     "True or False": lambda value: isinstance(value, bool),
 }
 KIND_OF = {
+    "canonical_size": "a positive number",
     "pool_size": "a positive integer",
     "voting_iou": "a number in [0, 1]",
     "anchor_offset": "a number from 0 on",
@@ -139,6 +176,7 @@ KIND_OF = {
     "roi_background_iou": "a number in [0, 1]",
     "dropout_rate": "a number in [0, 1)",
 }
+ANY_LENGTH = ("anchor_sizes", "anchor_ratios", "scales")
 KIND_OF_DEFAULT = {
     bool: "True or False",
     int: "a positive integer",
@@ -149,14 +187,13 @@ KIND_OF_DEFAULT = {
 
 def _check(name, default, value):
     """Raises ArgumentError for a value that an option cannot have."""
-    if name == "anchor_rounding" or (default is None and value is None):
-        return  # The first is the anchors' own to check.
+    if name in ("anchor_rounding", "head") or (default is None and value is None):
+        return  # The first is the anchors' own to check, and the second has a table.
     kind = KIND_OF.get(name) or KIND_OF_DEFAULT[type(default)]
     if isinstance(default, tuple):
         right = isinstance(value, tuple) and all(map(KINDS[kind], value))
-        # There may be any number of sizes and ratios.
-        right = right and (len(value) == len(default) or (name.startswith("anchor") and value))
-        kind = f"a list, each {kind}" if name.startswith("anchor") else f"a list of {len(default)}, each {kind}"
+        right = right and (len(value) == len(default) or (name in ANY_LENGTH and value))
+        kind = f"a list, each {kind}" if name in ANY_LENGTH else f"a list of {len(default)}, each {kind}"
     else:
         right = KINDS[kind](value)
     if not right:

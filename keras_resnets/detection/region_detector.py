@@ -12,8 +12,10 @@ import tensorflow as tf
 
 from keras_resnets.detection import boxes
 from keras_resnets.detection.backbones import classification_net, load_backbone, make_backbone
-from keras_resnets.detection.heads import region_network
+from keras_resnets.detection.heads import region_networks
 from keras_resnets.detection.options import make_options
+from keras_resnets.detection.regions import padded_targets, region_losses, sample_regions
+from keras_resnets.detection.scales import choose_scales, scaled
 from keras_resnets.errors import ArgumentError
 from keras_resnets.layers.detections import Detections
 from keras_resnets.layers.image_normalization import ImageNormalization
@@ -56,7 +58,7 @@ class RegionDetector(keras.Model):
         self.trunk = parts.trunk
         self._make_parts(parts.stride)
         self.roi_pooling = self._make_roi_pooling(roi_pooling, parts)
-        self.head = region_network(parts.pooled, parts.region_features, num_classes)
+        self.region_network, self.head = region_networks(parts, self._pooled_shape(), self.options, num_classes)
         self.detections = Detections(
             self.options.score_threshold,
             self.options.detection_iou,
@@ -84,42 +86,103 @@ class RegionDetector(keras.Model):
         if isinstance(roi_pooling, str):
             pool_size = self.options.pool_size or parts.pool_size
             roi_pooling = ROI_POOLING[roi_pooling](pool_size, parts.stride, name="roi_pooling")
-        parts.check_pool_size(roi_pooling.pool_size)
+        if self.options.head is None:
+            parts.check_pool_size(roi_pooling.pool_size)
         if roi_pooling.stride != parts.stride:
             raise ArgumentError(
                 f"roi_pooling has stride={roi_pooling.stride}, and the trunk's is {parts.stride}: make it with that."
             )
         return roi_pooling
 
-    def features(self, inputs, training=False):
-        """Returns the trunk's features (B, h, w, C) of the model's input."""
-        images, image_shapes = (tf.convert_to_tensor(inputs[name]) for name in ("images", "image_shapes"))
-        return self.trunk(self.normalization(images, image_shapes), training=training)
+    def _pooled_shape(self):
+        """Returns the shape of one region's pooled features."""
+        map_shape = (1, 1, 1, self.trunk.output.shape[-1])
+        return self.roi_pooling.compute_output_shape(map_shape, (1, 1, 4))[2:]
 
-    def classify(self, features, regions, training=False):
+    def features(self, inputs, training=False):
+        """Returns the trunk's features of the model's input: a list of (B, h, w, C), one for each of `scales`."""
+        images, image_shapes = (tf.convert_to_tensor(inputs[name]) for name in ("images", "image_shapes"))
+        images = self.normalization(images, image_shapes)
+        return [self.trunk(scaled(images, scale), training=training) for scale in self.options.scales]
+
+    def pool(self, features, regions, training=False):
+        """Returns the features (B, R, ...) of regions (B, R, 4), in pixels of the image that `features` are of."""
+        return self.roi_pooling(features, regions)
+
+    def pool_scales(self, features, regions, training=False):
+        """Returns the pooled features (B, R, S, ...) of regions (B, R, 4) at the S scales that suit each of them."""
+        scales = self.options.scales
+        pooled = [self.pool(part, regions * scale, training) for part, scale in zip(features, scales)]
+        if len(scales) == 1:
+            return pooled[0][:, :, tf.newaxis]
+        count = min(self.options.scales_per_region, len(scales))
+        chosen = choose_scales(regions, scales, count, self.options.canonical_size)
+        return tf.gather(tf.stack(pooled, axis=2), chosen, batch_dims=2)
+
+    def region_features(self, pooled, training=False):
+        """Returns features (B, R, ...) of pooled ones (B, R, S, ...), the largest of each region's scales."""
+        count, scales = pooled.shape[1:3]
+        features = self.region_network(tf.reshape(pooled, [-1, *pooled.shape[3:]]), training=training)
+        return tf.reduce_max(tf.reshape(features, [-1, count, scales, *features.shape[1:]]), axis=2)
+
+    def classify(self, features, regions, image_shapes, training=False):
         """Returns logits (B, R, K + 1), the background first, and deltas (B, R, K + 1, 4) of regions (B, R, 4)."""
-        pooled = self.roi_pooling(features, regions)
-        logits, deltas = self.head(tf.reshape(pooled, [-1, *pooled.shape[2:]]), training=training)
+        found = self.region_features(self.pool_scales(features, regions, training), training)
+        if self.options.global_context:
+            found = tf.concat([found, self._context(features, found, image_shapes, training)], axis=-1)
+        logits, deltas = self.head(tf.reshape(found, [-1, *found.shape[2:]]), training=training)
         shape = [-1, regions.shape[1], self.num_classes + 1]
         return tf.reshape(logits, shape), tf.reshape(deltas, [*shape, 4])
 
-    def detect(self, features, regions, exists, image_shapes, training=False):
-        """Returns the model's output for features (B, h, w, C) and regions (B, R, 4) that exist (B, R), or do not."""
-        logits, deltas = self.classify(features, regions, training)
-        if self.options.box_refinement:
-            refined = self._corrected(logits, deltas, regions, image_shapes)
-            again = *self.classify(features, refined, training), refined, exists
-            logits, deltas, regions, exists = (
-                tf.concat(both, axis=1) for both in zip((logits, deltas, regions, exists), again)
-            )
-        return self.detections(logits, deltas, regions, exists, image_shapes)
+    def _context(self, features, region_features, image_shapes, training):
+        """Returns the features of the whole image, as often as there are regions."""
+        height, width = tf.unstack(tf.cast(image_shapes, tf.float32), axis=-1)
+        whole = tf.stack([tf.zeros_like(width), tf.zeros_like(height), width, height], axis=-1)[:, tf.newaxis]
+        context = self.region_features(self.pool_scales(features, whole, training), training)
+        return tf.repeat(context, region_features.shape[1], axis=1)
 
-    def _corrected(self, logits, deltas, regions, image_shapes):
-        """Returns the regions (B, R, 4), moved by the deltas of the likeliest class that is not the background."""
-        likeliest = 1 + tf.argmax(logits[..., 1:], axis=-1)
-        deltas = tf.gather(deltas, likeliest, batch_dims=2)
+    def score(self, features, regions, image_shapes, training=False):
+        """Returns scores (B, R, K) from 0 on, and deltas (B, R, K, 4), of the classes without the background."""
+        logits, deltas = self.classify(features, regions, image_shapes, training)
+        return tf.nn.softmax(tf.cast(logits, tf.float32))[..., 1:], deltas[:, :, 1:]
+
+    def detect(self, features, regions, exists, image_shapes, training=False):
+        """Returns the model's output for features of an image and regions (B, R, 4) that exist (B, R), or do not."""
+
+        def score(regions):
+            return self.score(features, regions, image_shapes, training)
+
+        return self.detect_by(score, regions, exists, image_shapes)
+
+    def detect_by(self, score, regions, exists, image_shapes):
+        """As `detect`, of what a function of regions returns in place of `score`."""
+        scores, deltas = score(regions)
+        if self.options.box_refinement:
+            refined = self._corrected(scores, deltas, regions, image_shapes)
+            again = *score(refined), refined, exists
+            scores, deltas, regions, exists = (
+                tf.concat(both, axis=1) for both in zip((scores, deltas, regions, exists), again)
+            )
+        return self.detections(scores, deltas, regions, exists, image_shapes)
+
+    def _corrected(self, scores, deltas, regions, image_shapes):
+        """Returns the regions (B, R, 4), moved by the deltas of their likeliest class."""
+        deltas = tf.gather(deltas, tf.argmax(scores, axis=-1), batch_dims=2)
         weights = [1 / std for std in self.options.delta_stds]
         return boxes.clip(boxes.decode(deltas, regions, weights), image_shapes)
+
+    def region_losses(self, features, proposals, exists, inputs, targets, seeds, training=True):
+        """Returns the terms of the loss of regions that are sampled among proposals (B, R, 4) and the objects.
+
+        Args:
+            features: as `features` returns them.
+            proposals: (B, R, 4).
+            exists: (B, R) bool, whether there is a proposal.
+            inputs, targets, seeds, training: see `training_losses`.
+        """
+        regions, sampled = sample_regions(self.options, proposals, exists, padded_targets(targets), seeds)
+        logits, deltas = self.classify(features, regions, tf.convert_to_tensor(inputs["image_shapes"]), training)
+        return region_losses(self.options, logits, deltas, sampled)
 
     def training_losses(self, inputs, targets, seeds, training=True):
         """Returns the terms of the loss, each a mean over the batch.

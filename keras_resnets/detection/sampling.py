@@ -1,5 +1,7 @@
 """Balanced random samples of static size."""
 
+import math
+
 import tensorflow as tf
 
 
@@ -10,7 +12,8 @@ def sample(is_foreground, is_background, size, foreground_share, seeds, stream=0
         is_foreground: (B, N) bool.
         is_background: (B, N) bool.
         size: number of candidates to choose in each image.
-        foreground_share: largest part of them that is foreground, in [0, 1].
+        foreground_share: largest part of them that is foreground, in [0, 1]; where that is no whole number, it is one
+            more in some of the images, so that the share is right on average.
         seeds: (B, 2) integers, of each image's stateless random numbers: what is chosen does not depend on the batch.
         stream: integer; other samples with the same seeds have another one.
 
@@ -21,13 +24,17 @@ def sample(is_foreground, is_background, size, foreground_share, seeds, stream=0
     count = tf.shape(is_foreground)[1]
 
     def draw(seed):
-        return tf.random.stateless_uniform([count], tf.random.fold_in(seed, stream), minval=1.0, maxval=2.0)
+        seed = tf.random.fold_in(seed, stream)
+        priorities = tf.random.stateless_uniform([count], seed, minval=1.0, maxval=2.0)
+        return priorities, tf.random.stateless_uniform([], tf.random.fold_in(seed, 0))
 
-    priorities = tf.map_fn(
-        draw, tf.convert_to_tensor(seeds), fn_output_signature=tf.TensorSpec([is_foreground.shape[1]], tf.float32)
-    )
+    specs = tf.TensorSpec([is_foreground.shape[1]], tf.float32), tf.TensorSpec([], tf.float32)
+    priorities, rounding = tf.map_fn(draw, tf.convert_to_tensor(seeds), fn_output_signature=specs)
     size_or_all = size if is_foreground.shape[1] is None else min(size, is_foreground.shape[1])
-    foreground = _best(is_foreground, priorities, min(size_or_all, int(size * foreground_share)))
+    share = round(size * foreground_share, 6)
+    most = tf.cast(tf.floor(share + rounding), tf.int32)[:, tf.newaxis]
+    foreground = _best(is_foreground, priorities, min(size_or_all, math.ceil(share)))
+    foreground = foreground[0], foreground[1] & (tf.range(foreground[0].shape[1]) < most)
     background = _best(is_background & ~is_foreground, priorities, size_or_all)
     left = size - tf.reduce_sum(tf.cast(foreground[1], tf.int32), axis=1, keepdims=True)
     counts = tf.concat([foreground[1], background[1] & (tf.range(size_or_all) < left)], axis=1)

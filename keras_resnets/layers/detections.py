@@ -17,8 +17,8 @@ class Detections(keras.layers.Layer):
     Every region is moved by the deltas of each class and clipped to the image; non-maximum suppression is done class
     by class, and the best of all classes are kept. Float32 in any precision.
 
-    Inputs: `logits` (B, R, K + 1), the background first; `deltas` (B, R, K + 1, 4); `regions` (B, R, 4); `exists`
-    (B, R) bool; `image_shapes` (B, 2), the valid height and width.
+    Inputs: `scores` (B, R, K) from 0 on, of the classes without the background; `deltas` (B, R, K, 4); `regions`
+    (B, R, 4); `exists` (B, R) bool; `image_shapes` (B, 2), the valid height and width.
     Output: a dict of `boxes` (B, D, 4) float32, `scores` (B, D) float32, falling, `classes` (B, D) int32, and
     `num_detections` (B,) int32. Padding has boxes and scores of zero and the class -1.
 
@@ -44,21 +44,21 @@ class Detections(keras.layers.Layer):
         self.score_threshold, self.iou_threshold = score_threshold, iou_threshold
         self.max_detections, self.delta_stds, self.voting_iou = max_detections, tuple(delta_stds), voting_iou
 
-    def call(self, logits, deltas, regions, exists, image_shapes):
-        probabilities = tf.nn.softmax(tf.cast(logits, tf.float32))[..., 1:]
+    def call(self, scores, deltas, regions, exists, image_shapes):
+        scores = tf.cast(scores, tf.float32)
         # What is no number is not larger than anything.
-        possible = exists[..., tf.newaxis] & (probabilities > self.score_threshold)
-        probabilities = tf.where(possible, probabilities, 0.0)
+        possible = exists[..., tf.newaxis] & (scores > self.score_threshold)
+        scores = tf.where(possible, scores, 0.0)
         weights = [1 / std for std in self.delta_stds]
-        candidates = boxes.decode(deltas[:, :, 1:], regions[:, :, tf.newaxis], weights)
-        batch, count, classes = tf.shape(logits)[0], logits.shape[1], logits.shape[2] - 1
+        candidates = boxes.decode(deltas, regions[:, :, tf.newaxis], weights)
+        batch, count, classes = tf.shape(scores)[0], *scores.shape[1:]
 
         # From here on (B * K, R): every class of every image is on its own.
         def by_class(tensor):
             return tf.reshape(tf.experimental.numpy.moveaxis(tensor, 2, 1), [batch * classes, count, *tensor.shape[3:]])
 
         shapes = tf.repeat(image_shapes, classes, axis=0)
-        scores, order = tf.math.top_k(by_class(probabilities), count)
+        scores, order = tf.math.top_k(by_class(scores), count)
         candidates = tf.gather(boxes.clip(by_class(candidates), shapes), order, batch_dims=1)
         limit = min(self.max_detections, count)
         chosen, kept = suppress(candidates, scores > 0, self.iou_threshold, limit)

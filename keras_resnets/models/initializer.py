@@ -1,4 +1,4 @@
-"""He initialisation, drawn with NumPy."""
+"""Initialisation of convolutions: He's, drawn with NumPy, and the identity."""
 
 import math
 import random
@@ -30,3 +30,14 @@ class FanOutNormal(keras.initializers.Initializer):
 
     def get_config(self):
         return {"seed": self.seed}
+
+
+@keras.saving.register_keras_serializable(package="keras_resnets")
+class IdentityConvolution(keras.initializers.Initializer):
+    """A kernel that copies each channel: of odd height and width, with as many filters as channels."""
+
+    def __call__(self, shape, dtype=None):
+        """Returns a kernel (height, width, channels, channels)."""
+        kernel = np.zeros(shape, np.float32)
+        kernel[shape[0] // 2, shape[1] // 2] = np.eye(shape[2])
+        return keras.ops.convert_to_tensor(kernel, dtype)

@@ -115,7 +115,9 @@ def export_detector(
     if model.num_classes != len(labels):
         raise ArgumentError(f"labels has {len(labels)} names for a model of {model.num_classes} classes.")
     detector = FasterRCNN.from_config(model.get_config())
-    detector.trunk, detector.rpn, detector.head = (fold(part) for part in (model.trunk, model.rpn, model.head))
+    parts = {name: fold(getattr(model, name)) for name in ("trunk", "rpn", "region_network", "head")}
+    for name, part in parts.items():
+        setattr(detector, name, part)
     specs = [
         tf.TensorSpec((*resizing.canvas, 3), tf.float32),
         tf.TensorSpec((2,), tf.int32),
@@ -140,9 +142,8 @@ def export_detector(
         found = answer(images, shapes, tf.where(tf.equal(status, OK)[:, tf.newaxis], scales, 1.0))
         return {**found, "status": status}
 
-    parts = [detector.trunk, detector.rpn, detector.head]
     signatures = _signatures(serve_images, serve_bytes, batch_size)
-    return _write(signatures, parts, base, version, resizing.canvas if warmup else None)
+    return _write(signatures, [*parts.values()], base, version, resizing.canvas if warmup else None)
 
 
 def _names(labels, classes):

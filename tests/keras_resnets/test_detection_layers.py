@@ -171,11 +171,11 @@ def test_proposals_carry_no_gradient(random_proposals):
     assert tape.gradient(proposals, [logits, deltas]) == [None, None]
 
 
-def detect(logits, deltas, regions, exists, image_shapes, jit_compile=False, **kwargs):
+def detect(scores, deltas, regions, exists, image_shapes, jit_compile=False, **kwargs):
     layer = Detections(**kwargs)
     run = tf.function(layer.__call__, jit_compile=True) if jit_compile else layer
-    logits, deltas, regions = (tf.constant(x, tf.float32) for x in (logits, deltas, regions))
-    found = run(logits, deltas, regions, tf.constant(exists), tf.constant(image_shapes))
+    scores, deltas, regions = (tf.constant(x, tf.float32) for x in (scores, deltas, regions))
+    found = run(scores, deltas, regions, tf.constant(exists), tf.constant(image_shapes))
     assert found["boxes"].dtype == found["scores"].dtype == "float32"
     assert found["classes"].dtype == found["num_detections"].dtype == "int32"
     return {name: value.numpy() for name, value in found.items()}
@@ -184,12 +184,12 @@ def detect(logits, deltas, regions, exists, image_shapes, jit_compile=False, **k
 @pytest.fixture
 def by_hand():
     """The inputs for one image of 100x120 pixels, five regions and two classes, without deltas."""
-    probabilities = [[0.1, 0.6, 0.3], [0.2, 0.5, 0.3], [0.94, 0.04, 0.02], [0.02, 0.04, 0.94], [0.0, 0.5, 0.5]]
+    scores = [[0.6, 0.3], [0.5, 0.3], [0.04, 0.02], [0.04, 0.94], [0.5, 0.5]]
     regions = [[0, 0, 20, 20], [2, 0, 22, 20], [50, 50, 60, 60], [100, 80, 140, 120], [0, 50, 9, 59]]
     exists = [True, True, True, True, False]
     return {
-        "logits": np.log([np.array(probabilities) + 1e-9]),
-        "deltas": np.zeros((1, 5, 3, 4)),
+        "scores": [scores],
+        "deltas": np.zeros((1, 5, 2, 4)),
         "regions": [regions],
         "exists": [exists],
         "image_shapes": [[100, 120]],
@@ -213,15 +213,14 @@ def test_detections_at_most_of_all_classes_together(by_hand):
 
 
 def test_a_detections_score_is_larger_than_the_threshold():
-    of_equal_scores = np.zeros((1, 1, 4)), np.zeros((1, 1, 4, 4)), [[[0, 0, 20, 20]]], [[True]], [[100, 120]]
+    of_equal_scores = np.full((1, 1, 3), 0.25), np.zeros((1, 1, 3, 4)), [[[0, 0, 20, 20]]], [[True]], [[100, 120]]
     assert detect(*of_equal_scores, score_threshold=0.25)["num_detections"] == [0]
     assert detect(*of_equal_scores, score_threshold=0.2499)["num_detections"] == [3]
 
 
 def test_a_detections_box_is_that_of_its_class_and_deltas_have_standard_deviations(by_hand):
-    by_hand["deltas"][0, 0, 0] = 50
-    by_hand["deltas"][0, 0, 1] = [2, 0, 0, np.log(2) / 0.2]
-    by_hand["deltas"][0, 0, 2] = [0, 5, 0, 0]
+    by_hand["deltas"][0, 0, 0] = [2, 0, 0, np.log(2) / 0.2]
+    by_hand["deltas"][0, 0, 1] = [0, 5, 0, 0]
     by_hand["exists"] = [[True, False, False, False, False]]
     found = detect(**by_hand)
     np.testing.assert_allclose(found["boxes"][0, :2], [[4, 0, 24, 30], [0, 10, 20, 30]], atol=1e-4)
@@ -231,8 +230,8 @@ def test_a_detections_box_is_that_of_its_class_and_deltas_have_standard_deviatio
 
 
 def test_detections_that_are_no_numbers_are_dropped(by_hand):
-    by_hand["logits"][0, 0, 1] = np.nan
-    by_hand["deltas"][0, 3, 2] = np.nan
+    by_hand["scores"][0][0] = [np.nan, np.nan]
+    by_hand["deltas"][0, 3, 1] = np.nan
     found = detect(**by_hand, jit_compile=True)
     np.testing.assert_array_equal(found["num_detections"], [2])  # both of the second region
     np.testing.assert_array_equal(found["classes"][0, :3], [0, 1, -1])
@@ -246,20 +245,19 @@ def overlap(one, other):
     return intersection / union
 
 
-def plain_detections(logits, deltas, regions, exists, image_shape, score_threshold, iou_threshold, max_detections):
+def plain_detections(scores, deltas, regions, exists, image_shape, score_threshold, iou_threshold, max_detections):
     """Returns (score, class, box) of one image, the best first, by loops alone."""
     height, width = image_shape
     found = []
-    for label in range(1, logits.shape[1]):
+    for label in range(scores.shape[1]):
         candidates = []
-        for scores, delta, region in zip(logits[exists], deltas[exists, label], regions[exists]):
-            score = np.exp(scores[label]) / np.exp(scores).sum()
+        for score, delta, region in zip(scores[exists, label], deltas[exists, label], regions[exists]):
             sides = region[2:] - region[:2]
             center = (region[:2] + region[2:]) / 2 + delta[:2] * STDS[:2] * sides
             sides = sides * np.exp(delta[2:] * STDS[2:])
             box = np.clip([*(center - sides / 2), *(center + sides / 2)], 0, [width, height, width, height])
             if score > score_threshold:
-                candidates.append((score, label - 1, box))
+                candidates.append((score, label, box))
         kept = []
         for candidate in sorted(candidates, key=lambda c: -c[0]):
             if all(overlap(candidate[2], better[2]) <= iou_threshold for better in kept):
@@ -272,18 +270,18 @@ def plain_detections(logits, deltas, regions, exists, image_shape, score_thresho
 @pytest.mark.parametrize("max_detections", [15, 500])
 def test_detections_are_those_of_plain_loops(max_detections, jit_compile):
     random = np.random.default_rng(1)
-    logits, deltas = random.normal(0, 2, (2, 40, 6)), random.normal(0, 1, (2, 40, 6, 4))
+    scores, deltas = random.uniform(0, 0.5, (2, 40, 5)), random.normal(0, 1, (2, 40, 5, 4))
     corners = random.uniform(0, 60, (2, 40, 2))
     regions = np.concatenate([corners, corners + random.uniform(10, 40, (2, 40, 2))], axis=-1)
     exists, shapes = random.uniform(size=(2, 40)) < 0.9, [[80, 95], [90, 70]]
     limits = {"score_threshold": 0.05, "iou_threshold": 0.3, "max_detections": max_detections}
-    found = detect(logits, deltas, regions, exists, shapes, jit_compile, **limits)
+    found = detect(scores, deltas, regions, exists, shapes, jit_compile, **limits)
     for i in range(2):
-        plain = plain_detections(logits[i], deltas[i], regions[i], exists[i], shapes[i], **limits)
+        plain = plain_detections(scores[i], deltas[i], regions[i], exists[i], shapes[i], **limits)
         count = found["num_detections"][i]
         assert count == len(plain) and (count == 15 or max_detections == 500)
-        scores, classes, their_boxes = zip(*plain)
-        np.testing.assert_allclose(found["scores"][i, :count], scores, rtol=1e-5)
+        their_scores, classes, their_boxes = zip(*plain)
+        np.testing.assert_allclose(found["scores"][i, :count], their_scores, rtol=1e-5)
         np.testing.assert_array_equal(found["classes"][i, :count], classes)
         np.testing.assert_allclose(found["boxes"][i, :count], their_boxes, rtol=0, atol=1e-3)
         np.testing.assert_array_equal(found["classes"][i, count:], -1)

@@ -10,8 +10,6 @@ from keras_resnets.detection import boxes
 from keras_resnets.detection.voting import vote
 from keras_resnets.layers import Detections
 
-SURE = np.log(0.9 / 0.1)  # of class 1 against the background
-
 
 def test_a_kept_box_is_the_mean_of_the_boxes_around_it():
     around = np.float32([[0, 0, 10, 10], [0, 0, 12, 10], [50, 50, 60, 60], [0, 0, 10, 30]])
@@ -26,9 +24,9 @@ def test_a_kept_box_is_the_mean_of_the_boxes_around_it():
 def detect(voting_iou):
     """Detections of two overlapping regions of class 0, scores 0.9 and 0.5, and one of class 1, score 0.5."""
     regions = np.float32([[[0, 0, 20, 20], [4, 0, 24, 20], [4, 0, 24, 20]]])
-    logits = np.float32([[[0, SURE, -99], [0, 0, -99], [0, -99, 0]]])
+    scores = np.float32([[[0.9, 0], [0.5, 0], [0, 0.5]]])
     layer = Detections(0.1, 0.3, 5, voting_iou=voting_iou)
-    return layer(logits, np.zeros((1, 3, 3, 4), "float32"), regions, np.ones((1, 3), bool), np.int32([[40, 40]]))
+    return layer(scores, np.zeros((1, 3, 2, 4), "float32"), regions, np.ones((1, 3), bool), np.int32([[40, 40]]))
 
 
 def test_voting_moves_boxes_and_leaves_scores_and_other_classes():
@@ -52,15 +50,15 @@ def test_refined_boxes_are_classified_again(randomize):
     net = keras_resnets.ResNet((1, 1, 1, 1), (8, 8, 16, 16), include_top=False)
     plain = FasterRCNN(3, net, **options)
     refined = FasterRCNN(3, net, box_refinement=True, voting_iou=0.5, **options)
-    for part in ("trunk", "rpn", "head"):
+    for part in ("trunk", "rpn", "region_network", "head"):
         getattr(refined, part).set_weights(randomize(getattr(plain, part)).get_weights())
     features, proposals, exists = plain.propose(inputs())
     shapes = inputs()["image_shapes"]
-    logits, deltas = plain.classify(features, proposals)
-    moved = refined._corrected(logits, deltas, proposals, shapes)
-    best = np.argmax(logits[..., 1:], axis=-1) + 1
-    again = plain.classify(features, moved)
-    both = [np.concatenate(pair, axis=1) for pair in zip((logits, deltas, proposals, exists), (*again, moved, exists))]
+    scores, deltas = plain.score(features, proposals, shapes)
+    moved = refined._corrected(scores, deltas, proposals, shapes)
+    best = np.argmax(scores, axis=-1)
+    again = plain.score(features, moved, shapes)
+    both = [np.concatenate(pair, axis=1) for pair in zip((scores, deltas, proposals, exists), (*again, moved, exists))]
     expected = refined.detections(*both, shapes)
     for name, value in refined(inputs()).items():
         np.testing.assert_allclose(value, expected[name], rtol=1e-4, atol=1e-3)

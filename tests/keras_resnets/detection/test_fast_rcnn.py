@@ -31,10 +31,10 @@ def around_the_objects(count=12, seed=0):
 
 @pytest.fixture
 def twins(randomize):
-    """A Faster R-CNN, and a Fast R-CNN with its trunk's and its head's weights."""
+    """A Faster R-CNN, and a Fast R-CNN with its trunk's and its regions' weights."""
     faster = FasterRCNN(3, backbone(), anchor_sizes=(16, 32), rpn_filters=16, test_after_nms=20, **OPTIONS)
     fast = FastRCNN(3, backbone(), **OPTIONS)
-    for part in ("trunk", "head"):
+    for part in ("trunk", "region_network", "head"):
         getattr(fast, part).set_weights(randomize(getattr(faster, part)).get_weights())
     return faster, fast
 

@@ -9,7 +9,7 @@ from narrow_detectors import SEEDS, SHAPES, TARGETS, assert_same, inputs, noise,
 import keras_resnets
 from keras_resnets import ArgumentError, FasterRCNN
 from keras_resnets.detection import boxes
-from keras_resnets.detection.heads import region_network
+from keras_resnets.detection.heads import siblings
 from keras_resnets.detection.rpn import region_proposal_network
 from keras_resnets.layers import RoIAlign
 
@@ -39,8 +39,8 @@ def trained(randomize):
 
     def make(**options):
         detector = narrow(**options)
-        for part in (detector.trunk, detector.rpn, detector.head):
-            randomize(part)
+        for seed, part in enumerate((detector.trunk, detector.rpn, detector.region_network, detector.head)):
+            randomize(part, seed)
         for layer in (detector.rpn.get_layer("rpn_deltas"), detector.head.get_layer("box_deltas")):
             layer.set_weights([0.2 * weight for weight in layer.get_weights()])
         return detector
@@ -78,7 +78,7 @@ def test_parameters_and_map_of_the_papers_nets(backbone, rpn_filters, with_softm
 def test_parameters_of_the_new_layers_for_80_classes():
     assert parameters(region_proposal_network(1024, 9)) == 4_746_806 - 9 * 513
     features = keras.Input((2048,))
-    assert parameters(region_network(features, features, 80)) == 829_845
+    assert parameters(siblings(features, features, 80)) == 829_845
 
 
 def test_detections_and_losses_are_the_same_compiled(trained):
@@ -278,7 +278,7 @@ def mixed_precision():
 
 def test_mixed_precision_stays_inside(mixed_precision, trained):
     detector = trained()
-    features, proposals, exists = detector.propose(inputs())
+    (features,), proposals, exists = detector.propose(inputs())
     assert features.dtype == "bfloat16" and proposals.dtype == "float32"
     found = detector(inputs())
     assert {name: value.dtype.name for name, value in found.items()} == {
@@ -298,7 +298,7 @@ def test_a_saved_detector_keeps_its_precision(mixed_precision, trained, tmp_path
     detector.save(tmp_path / "detector.keras")
     keras.config.set_dtype_policy("float32")
     loaded = keras.models.load_model(tmp_path / "detector.keras")
-    assert loaded.propose(inputs())[0].dtype == "bfloat16"
+    assert loaded.propose(inputs())[0][0].dtype == "bfloat16"
     assert_same(loaded(inputs()), expected, 1e-6)
     assert keras.config.dtype_policy().name == "float32"
 
@@ -309,7 +309,8 @@ def test_a_named_backbone_takes_a_classification_nets_weights(backbone, randomiz
     path = tmp_path / "net.weights.h5"
     net.save_weights(path)
     detector = FasterRCNN(3, backbone, weights=path)
-    taken = [layer for part in (detector.trunk, detector.head) for layer in part.layers if layer.weights]
+    parts = detector.trunk, detector.region_network, detector.head
+    taken = [layer for part in parts for layer in part.layers if layer.weights]
     new = {layer.name for layer in taken} - {layer.name for layer in net.layers}
     assert new == {"class_logits", "box_deltas"}
     assert len(taken) - 2 == sum(bool(layer.weights) for layer in net.layers) - 1  # all but the classifier
