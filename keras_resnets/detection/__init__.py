@@ -1,4 +1,6 @@
 """Parts of two-stage detectors."""
 
 from keras_resnets.detection.options import Options as Options
+from keras_resnets.detection.options import RCNNOptions as RCNNOptions
 from keras_resnets.detection.options import RegionOptions as RegionOptions
+from keras_resnets.detection.options import SPPNetOptions as SPPNetOptions

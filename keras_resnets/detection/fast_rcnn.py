@@ -32,7 +32,7 @@ class FastRCNN(RegionDetector):
         ArgumentError: (a ValueError) for an argument that cannot work.
     """
 
-    LOSSES = ("region_class", "region_box")
+    loss_names = ("region_class", "region_box")
     OPTIONS = RegionOptions
 
     def __init__(

@@ -53,7 +53,7 @@ class FasterRCNN(RegionDetector):
         ArgumentError: (a ValueError) for an argument that cannot work.
     """
 
-    LOSSES = ("rpn_class", "rpn_box", "region_class", "region_box")
+    loss_names = ("rpn_class", "rpn_box", "region_class", "region_box")
     OPTIONS = Options
 
     def __init__(

@@ -108,6 +108,44 @@ class RegionOptions:
 
 
 @dataclasses.dataclass(frozen=True)
+class RCNNOptions(RegionOptions):
+    """The keyword arguments of `keras_resnets.RCNN`: those of `RegionOptions`, and of its regions and its SVMs.
+
+    Attributes:
+        warp_size: side of the square that a region is warped to, in pixels.
+        warp_context: pixels of it around the region, on each side.
+        svm: whether detections have the scores and boxes of linear functions, which are trained after the network;
+            otherwise those of the head, which then learns boxes with the classes, as Fast R-CNN's (and as the second
+            stage of localization in ResNet, arXiv 1512.03385, appendix C).
+    """
+
+    warp_size: int = 227
+    warp_context: int = 16
+    svm: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class SPPNetOptions(RegionOptions):
+    """The keyword arguments of `keras_resnets.SPPNet`: those of `RegionOptions`, with the paper's, and its own.
+
+    Attributes:
+        pyramid: bins on each side, for each level of the pyramid; 1, 2, 3 and 6 make 50 bins.
+        svm: as of `RCNNOptions`.
+    """
+
+    head: str | None = "mlp"
+    roi_background_iou: tuple[float, float] = (0.1, 0.5)
+    scales_per_region: int = 1
+    pyramid: tuple[int, ...] = (1, 2, 3, 6)
+    svm: bool = True
+
+    def _check_head(self):
+        super()._check_head()
+        if self.head != "mlp":
+            raise ArgumentError(f"head={self.head!r} cannot take a pyramid's vectors: leave it out, it is 'mlp'.")
+
+
+@dataclasses.dataclass(frozen=True)
 class Options(RegionOptions):
     """The keyword arguments of a detector that finds its regions itself: those of `RegionOptions`, and of proposals.
 
@@ -159,6 +197,7 @@ class Options(RegionOptions):
 
 KINDS = {
     "a positive integer": lambda value: isinstance(value, numbers.Integral) and value > 0 and value is not True,
+    "an integer from 0 on": lambda value: isinstance(value, numbers.Integral) and value >= 0 and value is not True,
     "a positive number": lambda value: isinstance(value, numbers.Real) and 0 < value < math.inf,
     "a number from 0 on": lambda value: isinstance(value, numbers.Real) and 0 <= value < math.inf,
     "a number in [0, 1]": lambda value: isinstance(value, numbers.Real) and 0 <= value <= 1,
@@ -167,6 +206,8 @@ KINDS = {
 }
 KIND_OF = {
     "canonical_size": "a positive number",
+    "pyramid": "a positive integer",
+    "warp_context": "an integer from 0 on",
     "pool_size": "a positive integer",
     "voting_iou": "a number in [0, 1]",
     "anchor_offset": "a number from 0 on",
@@ -176,7 +217,7 @@ KIND_OF = {
     "roi_background_iou": "a number in [0, 1]",
     "dropout_rate": "a number in [0, 1)",
 }
-ANY_LENGTH = ("anchor_sizes", "anchor_ratios", "scales")
+ANY_LENGTH = ("anchor_sizes", "anchor_ratios", "scales", "pyramid")
 KIND_OF_DEFAULT = {
     bool: "True or False",
     int: "a positive integer",
@@ -205,7 +246,7 @@ def make_options(arguments, kind=Options):
 
     Args:
         arguments: the dict.
-        kind: `Options` or `RegionOptions`.
+        kind: `Options`, or another class of this module.
     """
     names = [field.name for field in dataclasses.fields(kind)]
     for name in arguments:

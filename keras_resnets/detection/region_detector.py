@@ -32,13 +32,13 @@ ROI_POOLING = {"max": RoIPooling, "align": RoIAlign}
 class RegionDetector(keras.Model):
     """A detector that classifies regions of shared features; its subclasses differ in where regions come from.
 
-    A subclass names the terms of its loss in `LOSSES` and its options' class in `OPTIONS`, and has `call`,
+    A subclass names the terms of its loss in `loss_names` and its options' class in `OPTIONS`, and has `call`,
     `training_losses` and, for parts beside the trunk and the head, `_make_parts`.
 
     Arguments, attributes and errors: see `keras_resnets.FasterRCNN`.
     """
 
-    LOSSES = ()
+    loss_names = ()
     OPTIONS = None
 
     def __init__(self, num_classes, backbone, weights, roi_pooling, normalization, name, options):
@@ -71,7 +71,7 @@ class RegionDetector(keras.Model):
             load_backbone(self, classification_net(backbone), resolve(weights, backbone))
         if not self.options.train_batch_norm:
             freeze_batch_normalization(self)
-        self._means = {name: keras.metrics.Mean(name) for name in ("loss", *self.LOSSES)}
+        self._means = {name: keras.metrics.Mean(name) for name in ("loss", *self.loss_names)}
         self.built = True
 
     @property
@@ -125,11 +125,16 @@ class RegionDetector(keras.Model):
         features = self.region_network(tf.reshape(pooled, [-1, *pooled.shape[3:]]), training=training)
         return tf.reduce_max(tf.reshape(features, [-1, count, scales, *features.shape[1:]]), axis=2)
 
+    def describe(self, features, pooled, image_shapes, training=False):
+        """Returns what the head takes, (B, R, ...), of pooled features; with global context, the whole image's, too."""
+        found = self.region_features(pooled, training)
+        if not self.options.global_context:
+            return found
+        return tf.concat([found, self._context(features, found, image_shapes, training)], axis=-1)
+
     def classify(self, features, regions, image_shapes, training=False):
         """Returns logits (B, R, K + 1), the background first, and deltas (B, R, K + 1, 4) of regions (B, R, 4)."""
-        found = self.region_features(self.pool_scales(features, regions, training), training)
-        if self.options.global_context:
-            found = tf.concat([found, self._context(features, found, image_shapes, training)], axis=-1)
+        found = self.describe(features, self.pool_scales(features, regions, training), image_shapes, training)
         logits, deltas = self.head(tf.reshape(found, [-1, *found.shape[2:]]), training=training)
         shape = [-1, regions.shape[1], self.num_classes + 1]
         return tf.reshape(logits, shape), tf.reshape(deltas, [*shape, 4])
@@ -143,6 +148,10 @@ class RegionDetector(keras.Model):
 
     def score(self, features, regions, image_shapes, training=False):
         """Returns scores (B, R, K) from 0 on, and deltas (B, R, K, 4), of the classes without the background."""
+        return self.softmax_score(features, regions, image_shapes, training)
+
+    def softmax_score(self, features, regions, image_shapes, training=False):
+        """As `score`, by the softmax of the head."""
         logits, deltas = self.classify(features, regions, image_shapes, training)
         return tf.nn.softmax(tf.cast(logits, tf.float32))[..., 1:], deltas[:, :, 1:]
 
@@ -194,7 +203,7 @@ class RegionDetector(keras.Model):
             training: whether dropout and, if it is trained, batch normalization are in training mode.
 
         Returns:
-            Dict of float32 scalars, by the names of `LOSSES`, to be added up.
+            Dict of float32 scalars, by the names of `loss_names`, to be added up.
         """
         raise NotImplementedError
 
@@ -243,7 +252,7 @@ class RegionDetector(keras.Model):
             objects = {
                 key: keras.saving.deserialize_keras_object(config[key])
                 for key in ("backbone", "roi_pooling")
-                if not isinstance(config[key], str)
+                if not isinstance(config.get(key, ""), str)
             }
             return cls(**{**config, **objects})
         finally:

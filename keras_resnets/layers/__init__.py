@@ -5,6 +5,7 @@ from keras_resnets.layers.detections import Detections as Detections
 from keras_resnets.layers.image_normalization import ImageNormalization as ImageNormalization
 from keras_resnets.layers.padded_max_pooling import PaddedMaxPooling2D as PaddedMaxPooling2D
 from keras_resnets.layers.proposals import Proposals as Proposals
+from keras_resnets.layers.region_warping import RegionWarping as RegionWarping
 from keras_resnets.layers.roi_align import RoIAlign as RoIAlign
 from keras_resnets.layers.roi_pooling import RoIPooling as RoIPooling
 from keras_resnets.layers.spatial_pyramid_pooling import SpatialPyramidPooling as SpatialPyramidPooling

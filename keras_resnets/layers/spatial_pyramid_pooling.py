@@ -61,7 +61,7 @@ class SpatialPyramidPooling(keras.layers.Layer):
 
     def call(self, features, rois=None):
         if rois is None:
-            return _pyramid(self.levels, functools.partial(_map_maxima, features))
+            return _pyramid(self.levels, functools.partial(map_maxima, features))
         # The layer may have been built for the whole map.
         self._check_windows(features.shape)
         rois = tf.cast(rois, tf.float32)
@@ -105,7 +105,7 @@ def _integer(x):
     return tf.cast(x, tf.int32)
 
 
-def _map_maxima(features, bins):
+def map_maxima(features, bins):
     """Returns the largest value in each bin of the whole map: (B, bins, bins, C)."""
     for axis in (1, 2):
         size = features.shape[axis] or tf.shape(features)[axis]
