@@ -11,6 +11,7 @@ import tensorflow as tf
 from absl import flags
 
 import keras_resnets
+from keras_resnets import ArgumentError
 from keras_resnets.models import registry
 from keras_resnets.models.nesting import batch_normalizations
 from keras_resnets.preprocessing import Preprocessing
@@ -197,8 +198,10 @@ class Classification:
         """Returns a new model for `export`."""
         return self.build_model(classifier_activation="softmax")
 
-    def export(self, model, base, version, format="saved_model", **settings):
+    def export(self, model, base, version, format="saved_model", svd_ranks=None, **settings):
         """Writes a model of `build_for_export`: see `export_classifier`, and `export_portable` for other formats."""
+        if svd_ranks:
+            raise ArgumentError("--svd_ranks is for detectors: leave it out.")
         arguments = model, self.preprocessing, self.config["labels"], base, version
         if format != "saved_model":
             return export_portable(*arguments, format=format)

@@ -1,48 +1,35 @@
-"""Object detection with Faster R-CNN: the task, and the binary that trains it.
+"""Object detection by R-CNN and its successors: the binary that trains a detector.
 
 python -m trainers.detection --backbone=resnet --filters=32,64,128,256 --dataset=digit_scenes --model_dir=/tmp/scenes
 """
 
 import dataclasses
+import os
 
-import keras
 import numpy as np
-import tensorflow as tf
 from absl import flags
-from PIL import Image
 
-import keras_resnets
 from keras_resnets import ArgumentError
-from keras_resnets.detection import Options
-from keras_resnets.detection.backbones import backbone_names, classification_net, load_backbone
+from keras_resnets.detection.backbones import backbone_names
 from keras_resnets.detection.options import make_options
 from keras_resnets.detection.region_detector import ROI_POOLING, backbone_normalization
-from keras_resnets.detection.resizing import Resizing, to_original
+from keras_resnets.detection.resizing import Resizing
 from keras_resnets.layers import AnchorGenerator
-from keras_resnets.models.nesting import batch_normalizations
-from keras_resnets.serving import export_detector
 from keras_resnets.weights.loading import check_file
-from keras_resnets.weights.published import resolve
-from trainers import cli, plots, recipes, training, transfer
-from trainers.data.box_augmentation import AUGMENTATIONS
-from trainers.data.dataset import title
+from trainers import alternating, cli, recipes, staged, training
 from trainers.data.objects import open_detection_dataset
-from trainers.data.pipeline import evaluation_batches, training_batches
+from trainers.data.proposals import METHODS
+from trainers.data.proposed import propose_by
+from trainers.detection_task import GENERAL, SYSTEMS, Detection
 from trainers.distribution import is_chief
-from trainers.drawing import draw_detections
-from trainers.failures import TOO_MANY_BOXES, naming
-from trainers.metrics import coco, report, voc
+from trainers.failures import naming
 from trainers.run import Run
 
-# The general forms, whose stages are --block_counts and --filters.
-GENERAL = {"resnet": keras_resnets.ResNet, "resnet_v2": keras_resnets.ResNetV2}
 SHORT_SIDE, LONG_SIDE = 600, 1000  # px (Fast R-CNN, arXiv 1504.08083, section 5.2)
 CANVAS_MULTIPLE = 32  # px
 MOST_BOXES = 100  # of an image, where the data set does not tell
-LARGEST_EVALUATION_BATCH = 8  # images on one replica
-PICTURES = 4  # test images that TensorBoard shows
-LARGEST_PICTURE = 640  # px, of their long side
-SHOWN_SCORE = 0.5  # of a detection, at least, in pictures
+MOST_PROPOSALS = 2000  # of an image: what selective search finds in R-CNN (arXiv 1311.2524, section 2.1)
+WITH_ROI_POOLING = ("faster_rcnn", "fast_rcnn")
 FLAG_OF_KIND = {
     bool: flags.DEFINE_boolean,
     int: flags.DEFINE_integer,
@@ -50,229 +37,11 @@ FLAG_OF_KIND = {
     tuple: flags.DEFINE_list,
 }
 FLAG_OF_OPTION = {
+    "head": flags.DEFINE_string,
     "pool_size": flags.DEFINE_integer,
     "anchor_rounding": flags.DEFINE_string,
     "voting_iou": flags.DEFINE_float,
 }
-
-
-class Detection:
-    """The task of `trainers.loop` for images with boxes.
-
-    Args:
-        config: a run's configuration, as `configure` makes it.
-        dataset: a `DetectionDataset` with the configuration's labels.
-    """
-
-    def __init__(self, config, dataset):
-        self.config = config
-        self.dataset = dataset
-        self.recipe = recipes.Recipe(**config["recipe"])
-        self.resizing = Resizing(**config["resizing"])
-
-    @staticmethod
-    def open_dataset(config, name, data_dir, download):
-        """Opens a run's data set, or another one, for an evaluation: see `open_detection_dataset`."""
-        return open_detection_dataset(name, data_dir, download)
-
-    @property
-    def name(self):
-        """What a file is called that is made from the model."""
-        return "faster_rcnn"
-
-    @property
-    def title(self):
-        """Heading of pictures and figures."""
-        return f"Faster R-CNN ({self.config['backbone']}) on {title(self.config['dataset'])}"
-
-    def build_model(self):
-        """Returns a new `FasterRCNN`."""
-        keras.utils.set_random_seed(self.config["seed"])
-        model = keras_resnets.FasterRCNN(
-            len(self.config["labels"]),
-            self._backbone(),
-            roi_pooling=self.config["roi_pooling"],
-            normalization=self.config["normalization"],
-            **self.config["options"],
-        )
-        transfer.freeze(model, self.config["freeze"])
-        if self.recipe.batch_norm_momentum is not None:
-            for layer in batch_normalizations(model):
-                layer.momentum = self.recipe.batch_norm_momentum
-        return model
-
-    def _backbone(self):
-        name = self.config["backbone"]
-        if name not in GENERAL:
-            return name
-        return GENERAL[name](self.config["block_counts"], self.config["filters"], include_top=False)
-
-    def initialize(self, model):
-        """Loads the weights of --init_weights into the backbone; the proposal network and the siblings start anew.
-
-        Returns:
-            None.
-        """
-        if self.config["init_weights"] is not None:
-            with naming("--init_weights"):
-                name, weights = self.config["backbone"], self.config["init_weights"]
-                net = self._backbone() if name in GENERAL else classification_net(name)
-                load_backbone(model, net, resolve(weights, name))
-
-    def learning_rate_factors(self, model):
-        """Returns the factors of --stage_learning_rates for each trainable variable, or None."""
-        return transfer.learning_rate_factors(model, self.config["stage_learning_rates"])
-
-    def training_batches(self, first_step, context):
-        """Returns batches of what the model takes, of its targets, and of seeds.
-
-        `images` (B, H, W, 3) uint8, `image_shapes` (B, 2) int32, `boxes` (B, G, 4) float32 and `classes` (B, G) int32,
-        padded with -1, and `seed` (B, 2).
-        """
-        augment = AUGMENTATIONS[self.recipe.augmentation]
-
-        def transform(example, seed):
-            augmentation_seed, sample_seed = tf.unstack(tf.random.split(seed, 2))
-            trained_on = ~example["ignored"]
-            boxes = tf.boolean_mask(example["boxes"], trained_on)
-            image, boxes = augment(example["image"].pixels(), boxes, self.resizing, augmentation_seed)
-            image, shape = self.resizing.pad(image)
-            return {
-                # A quarter of the bytes of float32, on their way to the device.
-                "images": tf.cast(tf.round(image), tf.uint8),
-                "image_shapes": shape,
-                "boxes": _padded(boxes, -1.0, self.config["max_boxes"]),
-                "classes": _padded(tf.boolean_mask(example["classes"], trained_on), -1, self.config["max_boxes"]),
-                "seed": sample_seed,
-            }
-
-        return training_batches(
-            self.dataset.train,
-            transform,
-            batch_size=self.recipe.batch_size,
-            first_step=first_step,
-            seed=self.config["seed"],
-            context=context,
-        )
-
-    def evaluation_batches(self, context=None):
-        """Returns batches of `images` (B, H, W, 3) float32, `image_shapes`, `scales`, the annotation, and `weight`.
-
-        `scales` (B, 2) is how many times higher and wider an image is than its original; the annotation is
-        `true_boxes` (B, G, 4) and `areas` (B, G), in pixels of the original, `true_classes` and `ignored` (B, G).
-        """
-
-        limit = max(self.config["max_boxes"], self.dataset.most_boxes or 0)
-
-        def transform(example):
-            image, scale = self.resizing.resize(example["image"].pixels())
-            image, shape = self.resizing.pad(image)
-            return {
-                "images": image,
-                "image_shapes": shape,
-                "scales": scale,
-                "true_boxes": _padded(example["boxes"], -1.0, limit),
-                "true_classes": _padded(example["classes"], -1, limit),
-                "ignored": _padded(tf.cast(example["ignored"], tf.int32), 0, limit),  # Replicas cannot gather bool.
-                "areas": _padded(example["areas"], -1.0, limit),
-            }
-
-        replicas = context.num_replicas_in_sync if context is not None else 1
-        parts = replicas * self.recipe.accumulation
-        batch_size = max(1, min(LARGEST_EVALUATION_BATCH, self.recipe.batch_size // parts))
-        return evaluation_batches(self.dataset.test, transform, batch_size=batch_size, context=context)
-
-    def losses(self, model, batch, training):
-        """Returns the four losses of a `FasterRCNN`, and the same as figures."""
-        inputs = {name: batch[name] for name in ("images", "image_shapes")}
-        targets = {name: batch[name] for name in ("boxes", "classes")}
-        losses = model.training_losses(inputs, targets, batch["seed"], training=training)
-        return losses, {f"{name}_loss": loss for name, loss in losses.items()}
-
-    def predictions(self, model, batch):
-        """Returns detections and annotation of each image, in pixels of the original: see `trainers.metrics`."""
-        found = model({name: batch[name] for name in ("images", "image_shapes")})
-        annotation = {name: batch[name] for name in ("true_boxes", "true_classes", "ignored", "areas")}
-        boxes = to_original(found["boxes"], batch["scales"])
-        return {**annotation, "boxes": boxes, "scores": found["scores"], "classes": found["classes"]}
-
-    def metrics(self, predictions):
-        """Returns average precisions, averaged over the classes; None where there is no object.
-
-        `map_50` is PASCAL VOC's, the area under the curve, `map_50_11_point` that of VOC 2007; `map`, `coco_map_50`,
-        `coco_map_75`, `map_small`, `map_medium` and `map_large` are COCO's.
-        """
-        curves, figures, _ = self._measured(predictions)
-        return {**voc.mean_average_precision(curves), **figures}
-
-    def _measured(self, predictions):
-        """Returns VOC's curves of all classes, COCO's figures, and COCO's average precision of each class."""
-        predictions = {**predictions, "ignored": predictions["ignored"] > 0}
-        classes = len(self.config["labels"])
-        return voc.curves(predictions, classes), *coco.coco_metrics(predictions, classes)
-
-    def criterion(self, metrics):
-        """Returns one minus the mean average precision of VOC."""
-        return 1 - (metrics["map_50"] or 0.0)
-
-    def pictures(self, predictions):
-        """Returns the first few test images with what is found in them."""
-        split = self.dataset.test
-        images = split.keys(None).take(PICTURES).map(lambda key: split.load(key)["image"].pixels())
-        pictures = {}
-        for i, image in enumerate(images.as_numpy_iterator()):
-            # TensorBoard keeps every picture of every evaluation.
-            scale = min(1.0, LARGEST_PICTURE / max(image.shape[:2]))
-            height, width = (max(1, round(side * scale)) for side in image.shape[:2])
-            image = np.asarray(Image.fromarray(image).resize((width, height)))
-            shown = predictions["scores"][i] >= SHOWN_SCORE
-            boxes, classes, scores = (predictions[name][i][shown] for name in ("boxes", "classes", "scores"))
-            pictures[f"detections/{i}"] = draw_detections(image, boxes * scale, classes, self.config["labels"], scores)
-        return pictures
-
-    def draw_learning_curve(self, lines, path):
-        """Draws the mean average precision over steps, as VOC and as COCO measure it."""
-        series = [
-            ("map_50", "mAP@.5", {"linewidth": 2, "color": "tab:blue"}),
-            ("map", "mAP@[.5,.95]", {"linewidth": 1, "color": "tab:green"}),
-        ]
-        plots.learning_curve(lines, series, "mean average precision", self.title, path)
-
-    def report(self, predictions, metrics, run):
-        """Writes an evaluation into a run's folder, class by class: `per_class.csv` and `precision_recall.png`."""
-        labels = self.config["labels"]
-        curves, _, by_class = self._measured(predictions)
-        report.write_per_class(run.per_class, labels, curves, by_class)
-        heading = f"{self.title}: mAP@.5 {_percent(metrics['map_50'])}"
-        plots.precision_recall(curves, labels, heading, run.precision_recall)
-
-    def summary(self, metrics):
-        """Returns an evaluation in words."""
-        return f"mAP@.5 {_percent(metrics['map_50'])}, mAP@[.5,.95] {_percent(metrics['map'])}"
-
-    def build_for_export(self):
-        """Returns a new model for `export`."""
-        return self.build_model()
-
-    def export(self, model, base, version, format="saved_model", stages=(), **settings):
-        """Writes a model of `build_for_export` for TensorFlow Serving: see `export_detector`."""
-        if stages or format != "saved_model":
-            flag = f"--stages={','.join(stages)}" if stages else f"--format={format}"
-            raise ArgumentError(f"{flag} is for classification nets: leave it out.")
-        return export_detector(model, self.resizing, self.config["labels"], base, version, **settings)
-
-
-def _padded(rows, value, limit):
-    """Pads (n, ...) to (limit, ...)."""
-    count = tf.shape(rows)[0]
-    with tf.control_dependencies([tf.debugging.assert_less_equal(count, limit, f"{TOO_MANY_BOXES}={limit}")]):
-        missing = tf.maximum(limit - count, 0)
-    padded = tf.pad(rows, [[0, missing], *[[0, 0]] * (len(rows.shape) - 1)], constant_values=value)
-    return tf.ensure_shape(padded, [limit, *rows.shape[1:]])
-
-
-def _percent(share):
-    return "undefined" if share is None else f"{share:.2%}"
 
 
 def configure(
@@ -281,6 +50,9 @@ def configure(
     dataset,
     recipe_name,
     *,
+    system="faster_rcnn",
+    proposals=None,
+    alternating=False,
     block_counts=None,
     filters=None,
     roi_pooling="max",
@@ -303,9 +75,13 @@ def configure(
         dataset_name: the value of --dataset.
         dataset: the `DetectionDataset` of that name.
         recipe_name: a row of `trainers.recipes.DETECTION_RECIPES`.
+        system: a name of `trainers.detection_task.SYSTEMS`.
+        proposals: for systems that do not find regions themselves, arguments of `trainers.data.proposed.propose_by`;
+            `dataset` has these proposals.
+        alternating: whether Faster R-CNN is trained in four steps, instead of jointly.
         block_counts, filters: the stages of a general form.
-        roi_pooling: the value of --roi_pooling.
-        options: dict of fields of `keras_resnets.detection.Options`, which change the recipe's.
+        roi_pooling: the value of --roi_pooling, for systems that have a choice.
+        options: dict of fields of the system's options, which change the recipe's.
         resizing: a `Resizing`; None for the data set's default.
         max_boxes: boxes that an image may have, None for the most that one has.
         data_dir ... seed: see `trainers.training.common_config`.
@@ -319,16 +95,19 @@ def configure(
         ArgumentError: for choices that do not fit together.
     """
     recipe = recipes.change(recipes.get_recipe(recipe_name, recipes.DETECTION_RECIPES), dataset.train.size, **changes)
-    # Batch normalization that starts from nothing has to learn.
-    options = Options(**{"train_batch_norm": init_weights is None, **recipes.DETECTORS[recipe_name], **(options or {})})
+    options = _options(system, recipe_name, init_weights, options or {})
     resizing = resizing or default_resizing(dataset)
-    _check_anchors(options, resizing)
+    if system == "faster_rcnn":
+        _check_anchors(options, resizing)
     return {
         "task": "detection",
+        "system": system,
+        "alternating": alternating,
+        "proposals": proposals,
         "backbone": backbone,
         "block_counts": block_counts,
         "filters": filters,
-        "roi_pooling": roi_pooling,
+        "pooling": {"roi_pooling": roi_pooling} if system in WITH_ROI_POOLING else {},
         "options": dataclasses.asdict(options),
         "normalization": _normalization(backbone, init_weights, begun),
         "resizing": dataclasses.asdict(resizing),
@@ -347,6 +126,15 @@ def configure(
             seed=seed,
         ),
     }
+
+
+def _options(system, recipe_name, init_weights, given):
+    """Returns the options of a system: the recipe's, as far as it has them, changed by those that are given."""
+    kind = SYSTEMS[system].OPTIONS
+    names = {field.name for field in dataclasses.fields(kind)}
+    row = {name: value for name, value in recipes.DETECTORS[recipe_name].items() if name in names}
+    # Batch normalization that starts from nothing has to learn.
+    return make_options({"train_batch_norm": init_weights is None, **row, **given}, kind)
 
 
 def _normalization(backbone, init_weights, begun):
@@ -409,19 +197,30 @@ def _define_flags():
     flags.DEFINE_integer("long_side", None, "Of a resized image, at most, in pixels; default: 1000.", lower_bound=1)
     flags.DEFINE_list("canvas", None, "HEIGHT,WIDTH that images are padded to; default: a square that fits them all.")
     flags.DEFINE_integer("max_boxes", None, "Boxes that an image may have; default: as many as one has.", lower_bound=1)
+    flags.DEFINE_enum("system", "faster_rcnn", list(SYSTEMS), "What is trained.")
+    flags.DEFINE_boolean("alternating", False, "Whether Faster R-CNN is trained in four steps, instead of jointly.")
+    flags.DEFINE_enum("proposals", "selective_search", list(METHODS), "Where other systems than faster_rcnn look.")
+    flags.DEFINE_integer("max_proposals", MOST_PROPOSALS, "The most proposals of an image.", lower_bound=1)
+    flags.DEFINE_string("proposal_dir", None, "Where proposals are kept; default: MODEL_DIR/proposals.")
     flags.DEFINE_enum("roi_pooling", "max", list(ROI_POOLING), "How the features of a region are pooled.")
-    for field in dataclasses.fields(Options):
+    for field in _option_fields():
         define = FLAG_OF_OPTION.get(field.name) or FLAG_OF_KIND[type(field.default)]
         define(field.name, None, f"See keras_resnets.detection.Options; default: {field.default}, or the recipe's.")
     cli.define_recipe(recipes.DETECTION_RECIPES)
     cli.define_training()
 
 
+def _option_fields():
+    """Returns the fields of all systems' options, each name once."""
+    kinds = [model.OPTIONS for model in SYSTEMS.values()]
+    return {field.name: field for kind in kinds for field in dataclasses.fields(kind)}.values()
+
+
 def _detector_options():
-    """Returns the fields of `Options` that flags give."""
-    given = {field.name: flags.FLAGS[field.name].value for field in dataclasses.fields(Options)}
+    """Returns the fields of a system's options that flags give."""
+    given = {field.name: flags.FLAGS[field.name].value for field in _option_fields()}
     return {
-        name: cli.numbers(name, float) if isinstance(value, list) else value
+        name: cli.numbers(name, int if name == "pyramid" else float) if isinstance(value, list) else value
         for name, value in given.items()
         if value is not None
     }
@@ -440,7 +239,8 @@ def _main(arguments):
     for name in stages:
         if backbone not in GENERAL and options[name].present:
             raise ArgumentError(f"--{name} has no effect with --backbone={backbone}: leave it out.")
-    make_options(detector)
+    make_options(detector, SYSTEMS[options.system].OPTIONS)
+    _check_system(options)
     if options.init_weights not in (None, training.PUBLISHED_WEIGHTS):
         with naming("--init_weights"):
             check_file(options.init_weights)
@@ -450,11 +250,19 @@ def _main(arguments):
     strategy = cli.strategy()
     dataset = open_detection_dataset(options.dataset, options.data_dir, options.download, options.strict)
     run = Run(options.model_dir, is_chief(strategy))
+    proposals = None
+    if options.system != "faster_rcnn":
+        folder = os.path.abspath(options.proposal_dir or run.path / "proposals")
+        proposals = {"folder": folder, "method": options.proposals, "limit": options.max_proposals}
+        dataset = propose_by(dataset, **proposals)
     config = configure(
         backbone,
         options.dataset,
         dataset,
         recipe_name,
+        system=options.system,
+        proposals=proposals,
+        alternating=options.alternating,
         roi_pooling=options.roi_pooling,
         options=detector,
         resizing=default_resizing(dataset, options.short_side, options.long_side, canvas),
@@ -465,7 +273,27 @@ def _main(arguments):
         **choices,
     )
     config["jit_compile"] = options.jit_compile  # XLA has random numbers of its own.
-    training.train_by_flags(Detection(config, dataset), run, strategy)
+    training.train_by_flags(Detection(config, dataset), run, strategy, procedure(config))
+
+
+def procedure(config):
+    """Returns the function that trains a detector of a configuration: see `trainers.training.train`."""
+    if config["alternating"]:
+        return alternating.train
+    return staged.train if config["options"].get("svm") else training.train
+
+
+def _check_system(options):
+    """Raises ArgumentError for flags that do not fit the system."""
+    system = options.system
+    unused = ["proposals", "max_proposals", "proposal_dir"] if system == "faster_rcnn" else ["alternating"]
+    for name in unused + ([] if system in WITH_ROI_POOLING else ["roi_pooling"]):
+        if options[name].present:
+            raise ArgumentError(f"--{name} has no effect with --system={system}: leave it out.")
+    if system == "spp_net" and options.init_weights is None:
+        raise ArgumentError(
+            "--system=spp_net does not train the convolutions: pass --init_weights, of a classification net."
+        )
 
 
 def run():

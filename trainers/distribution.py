@@ -62,6 +62,12 @@ def several_machines(strategy):
     return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
 
 
+def one_machine(strategy, flag):
+    """Raises ArgumentError if there are several machines, for what a flag asks for."""
+    if several_machines(strategy):
+        raise ArgumentError(f"{flag} works on one machine: leave out --distribution=multi_worker.")
+
+
 def total_over_replicas(strategy):
     """Returns the function of a number of this machine's that adds it up over all replicas of all machines."""
 

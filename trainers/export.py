@@ -74,6 +74,9 @@ def _define_flags():
     flags.DEFINE_integer("batch_size", None, "Images of a request, always; default: any number.", lower_bound=1)
     flags.DEFINE_integer("max_pixels", MAX_PIXELS, "Encoded images that have more are not decoded.", lower_bound=1)
     flags.DEFINE_list("stages", [], "Of a classification net: what its features signature returns too, e.g. conv4_out.")
+    flags.DEFINE_list(
+        "svd_ranks", [], "Of a detector: ranks of fully connected layers of its regions, e.g. fc6=1024,fc7=256."
+    )
     has_protocol = importlib.util.find_spec("tensorflow_serving") is not None
     flags.DEFINE_boolean(
         "warmup", has_protocol, "Whether to write requests that TensorFlow Serving makes before it serves the version."
@@ -84,15 +87,25 @@ def _define_flags():
     flags.DEFINE_string("server_path", "/models", "Where the server finds the folder of these files.")
 
 
+def _ranks(entries):
+    """Returns the dict of a list of NAME=RANK."""
+    try:
+        return {name: int(rank) for name, rank in (entry.split("=") for entry in entries)}
+    except ValueError as error:
+        raise ArgumentError(f"--svd_ranks={','.join(entries)} must be like fc6=1024,fc7=256.") from error
+
+
 def _main(arguments):
     cli.no_arguments(arguments)
     options = flags.FLAGS
-    for name in ("batch_size", "max_pixels", "stages", "warmup", "write_server_config"):
+    for name in ("batch_size", "max_pixels", "stages", "svd_ranks", "warmup", "write_server_config"):
         if options.format != SAVED_MODEL and options[name].present:
             raise ArgumentError(f"--{name} is for --format={SAVED_MODEL}, not --format={options.format}: leave it out.")
     settings = {name: options[name].value for name in ("format", "batch_size", "max_pixels", "warmup")}
     if options.stages:
         settings["stages"] = options.stages
+    if options.svd_ranks:
+        settings["svd_ranks"] = _ranks(options.svd_ranks)
     path = export(Run(options.model_dir), options.output, options.version, options.best, options.precision, **settings)
     if options.write_server_config:
         write_server_config(path.parents[1], options.server_path)

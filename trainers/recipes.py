@@ -256,7 +256,7 @@ DETECTION_RECIPES = {
     ),
 }
 
-# Fields of `keras_resnets.detection.Options` that a recipe changes.
+# Fields of detectors' options that a recipe changes, where a system has them.
 DETECTORS = {
     "faster_rcnn": {},
     "faster_rcnn_coco": {"anchor_sizes": (64, 128, 256, 512)},
@@ -264,6 +264,10 @@ DETECTORS = {
         "anchor_sizes": (24, 40, 64, 96),
         "anchor_ratios": (1, 1.6, 2.4),
         "rpn_filters": 128,
+        "head_units": 256,
+        "canonical_size": 64.0,
+        "warp_size": 64,
+        "warp_context": 5,  # as large a part as 16 of 227
         "roi_batch_size": 32,
         "roi_foreground_share": 0.5,
         "pool_size": 7,

@@ -1,7 +1,7 @@
 """The tasks by the name that a run's configuration has."""
 
 from trainers.classification import Classification
-from trainers.detection import Detection
+from trainers.detection_task import Detection
 
 TASKS = {"classification": Classification, "detection": Detection}
 

@@ -3,12 +3,14 @@
 import dataclasses
 import math
 import os
+import pathlib
 import sys
 
 import keras
 import tensorflow as tf
 
 from trainers import cli, loop
+from trainers.checkpoints import Checkpoints
 from trainers.data.dataset import absolute
 
 PUBLISHED_WEIGHTS = "imagenet"
@@ -86,14 +88,45 @@ def train(task, run, *, log_every=20, checkpoint_every=None, **settings):
     return results
 
 
-def train_by_flags(task, run, strategy):
-    """Trains as the flags of `cli.define_training` say, and prints what came out."""
+def finish(task, run, model, stages, strategy):
+    """Ends a run that was trained in stages: its detector becomes the run's checkpoint, and is measured.
+
+    Args:
+        task: see `trainers.loop`.
+        run: a `Run` that was begun.
+        model: the trained model.
+        stages: dict from the stages' names to their seconds.
+        strategy: a `tf.distribute.Strategy`, in whose scope the model was made.
+
+    Returns:
+        The content of results.json, with `stages`.
+    """
+    step = task.config["steps"]
+    if run.chief:
+        part = "model" if task.recipe.ema_decay is None else "average"
+        Checkpoints(tf.train.Checkpoint(**{part: model}), run.checkpoints).save(step)
+    metrics = task.metrics(loop.predictor(task, model, strategy)())
+    results = {"step": step, **metrics, "seconds": sum(stages.values()), "stages": stages}
+    run.finish(results)
+    return results
+
+
+def train_by_flags(task, run, strategy, procedure=train):
+    """Trains as the flags of `cli.define_training` say, and prints what came out.
+
+    Args:
+        task, run: see `train`.
+        strategy: a `tf.distribute.Strategy`.
+        procedure: `train`, or a function like it that trains in several stages.
+    """
     settings = cli.training_settings()
     # What else the weights depend on.
     task.config["training"] = {name: settings[name] for name in ("sync_batch_norm", "on_nan")}
     if not run.chief:
         print("The first machine shows the progress and writes the files.", file=sys.stderr)
-    results = train(task, run, strategy=strategy, **settings)
+    results = procedure(task, run, strategy=strategy, **settings)
     if run.chief:
         print(f"{task.title}: {task.summary(results)}, {results['step']} steps, {results['seconds']:.0f} s")
-        print(f"learning curve: {run.learning_curve}")
+        curves = [run.learning_curve, *sorted(run.path.glob(f"*/{run.learning_curve.name}"))]  # of the stages
+        for curve in filter(pathlib.Path.exists, curves):
+            print(f"learning curve: {curve}")

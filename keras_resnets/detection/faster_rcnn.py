@@ -88,11 +88,18 @@ class FasterRCNN(RegionDetector):
     def call(self, inputs, training=False):
         return self.detect(*self.propose(inputs, training), tf.convert_to_tensor(inputs["image_shapes"]), training)
 
-    def propose(self, inputs, training=False):
-        """Returns features, proposals (B, R, 4), padded with zeros, and whether they exist (B, R)."""
+    def propose(self, inputs, training=False, many=False):
+        """Returns features, proposals (B, R, 4), padded with zeros, and whether they exist (B, R).
+
+        Args:
+            inputs: of the model.
+            training: see `training_losses`.
+            many: whether there are as many proposals as in training.
+        """
         features = self.features(inputs, training)
         logits, deltas, anchors = self._anchors(features, training)
-        return features, *self.proposals(logits, deltas, anchors, tf.convert_to_tensor(inputs["image_shapes"]))
+        layer = self.training_proposals if many else self.proposals
+        return features, *layer(logits, deltas, anchors, tf.convert_to_tensor(inputs["image_shapes"]))
 
     def _anchors(self, features, training):
         """Returns the proposal network's outputs and the anchors, of the image at its own scale."""

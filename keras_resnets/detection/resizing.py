@@ -65,5 +65,14 @@ class Resizing:
 
 def to_original(boxes, scales):
     """Returns boxes (B, N, 4) in pixels of the original images, which were scaled by (B, 2), height first."""
+    return boxes / _factors(scales)
+
+
+def from_original(boxes, scales):
+    """Returns what `to_original` would turn into boxes (B, N, 4) in pixels of the original images."""
+    return boxes * _factors(scales)
+
+
+def _factors(scales):
     factors = tf.reverse(scales, axis=[-1])
-    return boxes / tf.concat([factors, factors], axis=-1)[:, tf.newaxis]
+    return tf.concat([factors, factors], axis=-1)[..., tf.newaxis, :]

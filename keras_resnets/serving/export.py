@@ -6,7 +6,8 @@ import keras
 import tensorflow as tf
 
 from keras_resnets.detection.faster_rcnn import FasterRCNN
-from keras_resnets.detection.resizing import to_original
+from keras_resnets.detection.resizing import from_original, to_original
+from keras_resnets.detection.truncated_svd import truncated_svd
 from keras_resnets.errors import ArgumentError
 from keras_resnets.serving.folding import fold
 from keras_resnets.serving.image_bytes import MAX_PIXELS, OK, decode_batch
@@ -15,6 +16,7 @@ from keras_resnets.serving.saved_model import Signature, publish, write_saved_mo
 
 TOP = 5
 PADDING = -1  # the class where there is none
+DETECTOR_PARTS = ("trunk", "rpn", "region_network", "head", "linear")
 
 
 def export_classifier(
@@ -77,7 +79,7 @@ def export_classifier(
         return {name: tf.cast(outputs[name], tf.float32) for name in ("features", *stages)}
 
     signatures = _signatures(serve_images, serve_bytes, batch_size)
-    signatures["features"] = Signature(signatures["serving_default"].input, serve_features)
+    signatures["features"] = Signature(signatures["serving_default"].inputs, serve_features)
     size = (preprocessing.size, preprocessing.size)
     return _write(signatures, [net], base, version, size if warmup else None)
 
@@ -95,7 +97,17 @@ def _with_features(net, stages):
 
 
 def export_detector(
-    model, resizing, labels, base, version=None, *, batch_size=None, max_pixels=MAX_PIXELS, warmup=False
+    model,
+    resizing,
+    labels,
+    base,
+    version=None,
+    *,
+    num_proposals=None,
+    svd_ranks=None,
+    batch_size=None,
+    max_pixels=MAX_PIXELS,
+    warmup=False,
 ):
     """Exports a detector for TensorFlow Serving, in the way of `export_classifier`, but without `features`.
 
@@ -103,21 +115,24 @@ def export_detector(
     in pixels of the image that was sent, `scores` (B, D) float32, `classes` (B, D) int32, -1 for padding, `labels`
     (B, D) strings, empty for padding, and `num_detections` (B,) int32. A file that is no image has none.
 
+    Those of a detector that does not find regions itself also take `proposals` (B, R, 4) float32, boxes in pixels of
+    the image that is sent, padded with zeros.
+
     Args:
-        model: a `keras_resnets.FasterRCNN`.
+        model: a detector of this package.
         resizing: the `keras_resnets.detection.resizing.Resizing` that it was trained with.
         labels: the classes' names.
         base, version, batch_size, max_pixels, warmup: as in `export_classifier`.
+        num_proposals: R, for a detector that takes proposals.
+        svd_ranks: dict of ranks by the names of fully connected layers of the network of regions, such as {"fc6": 1024,
+            "fc7": 256}: see `keras_resnets.detection.truncated_svd`; None to leave them as they are.
 
     Returns, Raises:
         As `export_classifier`.
     """
     if model.num_classes != len(labels):
         raise ArgumentError(f"labels has {len(labels)} names for a model of {model.num_classes} classes.")
-    detector = FasterRCNN.from_config(model.get_config())
-    parts = {name: fold(getattr(model, name)) for name in ("trunk", "rpn", "region_network", "head")}
-    for name, part in parts.items():
-        setattr(detector, name, part)
+    detector, parts = _folded_detector(model, svd_ranks or {})
     specs = [
         tf.TensorSpec((*resizing.canvas, 3), tf.float32),
         tf.TensorSpec((2,), tf.int32),
@@ -128,22 +143,35 @@ def export_detector(
         resized, scale = resizing.resize(image)
         return *resizing.pad(resized), scale
 
-    def answer(images, shapes, scales):
-        found = detector({"images": images, "image_shapes": shapes})
+    def answer(images, shapes, scales, proposals):
+        given = {} if proposals is None else {"proposals": from_original(proposals, scales)}
+        found = detector({"images": images, "image_shapes": shapes, **given})
         boxes = to_original(found["boxes"], scales)
         return {**found, "boxes": boxes, "labels": _names(labels, found["classes"])}
 
-    def serve_images(images):
-        return answer(*tf.map_fn(prepare, images, fn_output_signature=tuple(specs)))
+    def serve_images(images, proposals=None):
+        return answer(*tf.map_fn(prepare, images, fn_output_signature=tuple(specs)), proposals)
 
-    def serve_bytes(image_bytes):
+    def serve_bytes(image_bytes, proposals=None):
         (images, shapes, scales), status = decode_batch(image_bytes, prepare, specs, max_pixels)
         # An image without a pixel has no proposals.
-        found = answer(images, shapes, tf.where(tf.equal(status, OK)[:, tf.newaxis], scales, 1.0))
+        found = answer(images, shapes, tf.where(tf.equal(status, OK)[:, tf.newaxis], scales, 1.0), proposals)
         return {**found, "status": status}
 
-    signatures = _signatures(serve_images, serve_bytes, batch_size)
-    return _write(signatures, [*parts.values()], base, version, resizing.canvas if warmup else None)
+    proposals = () if isinstance(model, FasterRCNN) else (batch_size, num_proposals, 4)
+    signatures = _signatures(serve_images, serve_bytes, batch_size, proposals)
+    return _write(signatures, parts, base, version, resizing.canvas if warmup else None)
+
+
+def _folded_detector(model, svd_ranks):
+    """Returns a copy of a detector, to be called only, and the parts of it that have weights."""
+    detector, parts = type(model).from_config(model.get_config()), []
+    for name in DETECTOR_PARTS:
+        if hasattr(model, name):
+            part = fold(getattr(model, name))
+            parts.append(truncated_svd(part, svd_ranks) if name == "region_network" and svd_ranks else part)
+            setattr(detector, name, parts[-1])
+    return detector, parts
 
 
 def _names(labels, classes):
@@ -151,10 +179,14 @@ def _names(labels, classes):
     return tf.gather(tf.constant(["", *labels]), classes + 1)
 
 
-def _signatures(serve_images, serve_bytes, batch_size):
+def _signatures(serve_images, serve_bytes, batch_size, proposals=()):
+    """Returns the signatures of both functions, with `proposals` of a shape if there is one."""
+    images = tf.TensorSpec((batch_size, None, None, 3), tf.uint8, "images")
+    image_bytes = tf.TensorSpec((batch_size,), tf.string, "image_bytes")
+    others = (tf.TensorSpec(proposals, tf.float32, "proposals"),) if proposals else ()
     return {
-        "serving_default": Signature(tf.TensorSpec((batch_size, None, None, 3), tf.uint8, "images"), serve_images),
-        "image_bytes": Signature(tf.TensorSpec((batch_size,), tf.string, "image_bytes"), serve_bytes),
+        "serving_default": Signature((images, *others), serve_images),
+        "image_bytes": Signature((image_bytes, *others), serve_bytes),
     }
 
 

@@ -46,21 +46,25 @@ def arrays(tensors):
 
 
 def warmup_requests(model, signatures, image_size):
-    """Returns a request for each signature, with images of noise.
+    """Returns a request for each signature, with images of noise, and the whole image as every proposal.
 
     Args:
         model: the name that the server will have for the export.
-        signatures: dict of `keras_resnets.serving.saved_model.Signature`s, of `images` or `image_bytes`.
+        signatures: dict of `keras_resnets.serving.saved_model.Signature`s, of `images` or `image_bytes`, and maybe
+            `proposals`.
         image_size: (height, width) of the images, in pixels.
     """
     image = np.random.default_rng(0).integers(0, 256, (*image_size, 3), dtype=np.uint8)
     encoded = np.array(tf.io.encode_jpeg(image).numpy(), object)
+    whole = np.float32([0, 0, image_size[1], image_size[0]])
     values = {"images": image, "image_bytes": encoded}
     requests = []
     for name, signature in signatures.items():
-        batch_size = signature.input.shape[0] or 1
-        batch = np.stack([values[signature.input.name]] * batch_size)
-        requests.append(predict_request(model, name, {signature.input.name: batch}))
+        inputs = {}
+        for spec in signature.inputs:
+            value = np.tile(whole, (spec.shape[1], 1)) if spec.name == "proposals" else values[spec.name]
+            inputs[spec.name] = np.stack([value] * (spec.shape[0] or 1))
+        requests.append(predict_request(model, name, inputs))
     return requests
 
 

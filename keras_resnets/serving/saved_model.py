@@ -27,11 +27,11 @@ class Signature:
     """What a SavedModel can be asked.
 
     Attributes:
-        input: the `tf.TensorSpec` of its only input, with a name.
-        function: from a tensor like that to a dict of tensors, the outputs.
+        inputs: the `tf.TensorSpec`s of its inputs, with names.
+        function: from tensors like these to a dict of tensors, the outputs.
     """
 
-    input: tf.TensorSpec
+    inputs: tuple[tf.TensorSpec, ...]
     function: Callable
 
 
@@ -98,10 +98,13 @@ def write_saved_model(path, signatures, models):
 
 
 def _definition(name, signature):
-    placeholder = v1.placeholder(signature.input.dtype, signature.input.shape, name=f"{name}_{signature.input.name}")
-    outputs = {key: tf.identity(value, f"{name}_{key}") for key, value in signature.function(placeholder).items()}
+    placeholders = {
+        spec.name: v1.placeholder(spec.dtype, spec.shape, name=f"{name}_{spec.name}") for spec in signature.inputs
+    }
+    outputs = signature.function(*placeholders.values())
+    outputs = {key: tf.identity(value, f"{name}_{key}") for key, value in outputs.items()}
     return v1.saved_model.signature_def_utils.build_signature_def(
-        inputs={signature.input.name: v1.saved_model.build_tensor_info(placeholder)},
+        inputs={key: v1.saved_model.build_tensor_info(placeholder) for key, placeholder in placeholders.items()},
         outputs={key: v1.saved_model.build_tensor_info(value) for key, value in outputs.items()},
         method_name="tensorflow/serving/predict",
     )

@@ -6,6 +6,8 @@ returns the image, resized, (h, w, 3) float32, 0..255, and its boxes in pixels o
 
 import tensorflow as tf
 
+from keras_resnets.detection.resizing import from_original
+
 JITTER = (0.75, 1.25)  # factors of the short side
 
 
@@ -28,7 +30,7 @@ def scale_jitter_and_flip(image, boxes, resizing, seed):
 
 def _resized(image, boxes, resizing, factor):
     image, scale = resizing.resize(image, factor)
-    return image, boxes * tf.concat([scale[::-1], scale[::-1]], axis=0)
+    return image, from_original(boxes, scale)
 
 
 def _flipped(image, boxes, seed):
