@@ -130,7 +130,7 @@ def configure(
 
 def _options(system, recipe_name, init_weights, given):
     """Returns the options of a system: the recipe's, as far as it has them, changed by those that are given."""
-    kind = SYSTEMS[system].OPTIONS
+    kind = SYSTEMS[system].model.OPTIONS
     names = {field.name for field in dataclasses.fields(kind)}
     row = {name: value for name, value in recipes.DETECTORS[recipe_name].items() if name in names}
     # Batch normalization that starts from nothing has to learn.
@@ -212,7 +212,7 @@ def _define_flags():
 
 def _option_fields():
     """Returns the fields of all systems' options, each name once."""
-    kinds = [model.OPTIONS for model in SYSTEMS.values()]
+    kinds = [system.model.OPTIONS for system in SYSTEMS.values()]
     return {field.name: field for kind in kinds for field in dataclasses.fields(kind)}.values()
 
 
@@ -239,7 +239,7 @@ def _main(arguments):
     for name in stages:
         if backbone not in GENERAL and options[name].present:
             raise ArgumentError(f"--{name} has no effect with --backbone={backbone}: leave it out.")
-    make_options(detector, SYSTEMS[options.system].OPTIONS)
+    make_options(detector, SYSTEMS[options.system].model.OPTIONS)
     _check_system(options)
     if options.init_weights not in (None, training.PUBLISHED_WEIGHTS):
         with naming("--init_weights"):

@@ -1,5 +1,7 @@
 """The task of `trainers.loop` for images with boxes."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -24,11 +26,21 @@ from trainers.metrics import coco, report, voc
 
 # The general forms, whose stages are --block_counts and --filters.
 GENERAL = {"resnet": keras_resnets.ResNet, "resnet_v2": keras_resnets.ResNetV2}
+
+
+@dataclasses.dataclass(frozen=True)
+class System:
+    """What it is called, and the class of its detector."""
+
+    title: str
+    model: type
+
+
 SYSTEMS = {
-    "faster_rcnn": keras_resnets.FasterRCNN,
-    "fast_rcnn": keras_resnets.FastRCNN,
-    "rcnn": keras_resnets.RCNN,
-    "spp_net": keras_resnets.SPPNet,
+    "faster_rcnn": System("Faster R-CNN", keras_resnets.FasterRCNN),
+    "fast_rcnn": System("Fast R-CNN", keras_resnets.FastRCNN),
+    "rcnn": System("R-CNN", keras_resnets.RCNN),
+    "spp_net": System("SPPnet", keras_resnets.SPPNet),
 }
 INPUTS = ("images", "image_shapes", "proposals")
 ANNOTATION = ("true_boxes", "true_classes", "ignored", "areas")
@@ -66,13 +78,13 @@ class Detection:
     @property
     def title(self):
         """Heading of pictures and figures."""
-        system = SYSTEMS[self.config["system"]].__name__
+        system = SYSTEMS[self.config["system"]].title
         return f"{system} ({self.config['backbone']}) on {title(self.config['dataset'])}"
 
     def build_model(self):
         """Returns a new detector."""
         keras.utils.set_random_seed(self.config["seed"])
-        model = SYSTEMS[self.config["system"]](
+        model = SYSTEMS[self.config["system"]].model(
             len(self.config["labels"]),
             self._backbone(),
             normalization=self.config["normalization"],

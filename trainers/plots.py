@@ -115,6 +115,27 @@ def proposal_recall(iou_thresholds, recalls, counts, title, path):
     _save(figure, path)
 
 
+def stacked_bars(labels, bars, xlabel, title, path):
+    """Draws a horizontal bar for each label, made of parts.
+
+    Args:
+        labels: their names, the first one on top.
+        bars: dict from the name of a part to its lengths, one for each label.
+        xlabel: what they are.
+        title: heading.
+        path: the PNG file to write.
+    """
+    figure, axes = plt.subplots(figsize=(8, 1.2 + 0.6 * len(labels)), layout="constrained")
+    left = np.zeros(len(labels))
+    for name, lengths in bars.items():
+        axes.barh(labels, lengths, left=left, label=name)
+        left += lengths
+    axes.invert_yaxis()
+    axes.set(title=title, xlabel=xlabel)
+    axes.legend()
+    _save(figure, path)
+
+
 def _save(figure, path):
     figure.savefig(path, dpi=120)
     plt.close(figure)

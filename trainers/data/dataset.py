@@ -82,6 +82,16 @@ def hold_out(dataset, count):
     return dataclasses.replace(dataset, train=chosen(size - count, False), test=chosen(count, True))
 
 
+def first(split, count):
+    """Returns a split of the first examples only; of all where there are not more."""
+
+    def keys(seed):
+        return split.keys(seed).filter(lambda key: key["index"] < count)
+
+    # Without parts: a machine that reads only some of the files would not know which examples are meant.
+    return Split(min(count, split.size), keys, split.load)
+
+
 def shuffled_indices(size, seed):
     """Returns 0 .. size - 1 as a data set of int64, in an order that `seed` determines (None: ascending)."""
     indices = tf.range(tf.constant(size, tf.int64))

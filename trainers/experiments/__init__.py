@@ -1,0 +1,1 @@
+"""The papers' experiments, a file each: see `trainers.reproduce`."""

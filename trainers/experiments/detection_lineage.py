@@ -1,0 +1,325 @@
+"""R-CNN, SPPnet, Fast R-CNN and Faster R-CNN on one data set, with one small backbone: what each step has gained."""
+
+import dataclasses
+import functools
+import pathlib
+
+import keras
+import numpy as np
+import tensorflow as tf
+from sklearn import datasets
+
+import keras_resnets
+from keras_resnets import RCNN, FasterRCNN, FastRCNN
+from trainers import classification, plots, training
+from trainers.checkpoints import restore_model
+from trainers.classification import Classification
+from trainers.data.dataset import IMAGENET_MEAN, IMAGENET_STD, first, open_dataset
+from trainers.data.objects import open_detection_dataset
+from trainers.data.proposal_cache import ProposalCache, split_proposals
+from trainers.data.proposals import selective_search
+from trainers.data.proposed import propose_by
+from trainers.detection import configure, procedure
+from trainers.detection_task import Detection
+from trainers.experiments.detection_timing import noise_inputs, split_seconds
+from trainers.experiments.experiment import Experiment, Report, Table
+from trainers.measuring import in_turns
+from trainers.run import Run
+
+STAGES = {"block_counts": (1, 1, 1), "filters": (32, 64, 128)}
+# The region's network is the same for all: fc6 and fc7.
+HEAD = {"head": "mlp", "head_units": 256}
+METHOD, MOST_PROPOSALS = "selective_search", 2000
+SECOND_TABLE = ((("zfnet", 256), ("vgg16", 512)), (300, 2000))  # nets with their proposal networks' filters, proposals
+HEIGHT, WIDTH = 600, 1000  # px
+WEIGHTS = "backbone.weights.h5"
+
+
+@dataclasses.dataclass(frozen=True)
+class Scale:
+    """How much of everything: of images, of steps of training, and of repetitions of what is timed."""
+
+    train: int
+    test: int
+    backbone_steps: int
+    steps: int
+    timed_images: int
+    repeats: int
+
+
+QUICK = Scale(train=400, test=100, backbone_steps=600, steps=400, timed_images=10, repeats=3)
+FULL = Scale(train=1000, test=200, backbone_steps=3000, steps=3000, timed_images=50, repeats=5)
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """A detector of the first table: its name there, its system, and whether its training alternates."""
+
+    title: str
+    system: str
+    alternating: bool = False
+
+
+ROWS = {
+    "rcnn": Row("R-CNN", "rcnn"),
+    "spp_net": Row("SPPnet", "spp_net"),
+    "fast_rcnn": Row("Fast R-CNN", "fast_rcnn"),
+    "faster_rcnn_alternating": Row("Faster R-CNN, four steps", "faster_rcnn", alternating=True),
+    "faster_rcnn_joint": Row("Faster R-CNN, joint", "faster_rcnn"),
+}
+
+
+def members(setting):
+    """Returns the members: see `trainers.experiments.experiment.Experiment`."""
+    scale = QUICK if setting.quick else FULL
+    found = {"backbone": functools.partial(_backbone, scale)}
+    found |= {name: functools.partial(_detector, setting, scale, row) for name, row in ROWS.items()}
+    found |= {"shared_convolution": functools.partial(_shared_convolution, scale)}
+    for (net, filters), counts in ((pair, SECOND_TABLE[1]) for pair in SECOND_TABLE[0]):
+        for count in counts:
+            found[f"{net}_{count}"] = functools.partial(_published_net, net, filters, count, scale)
+    found["fast_rcnn_vgg16_2000"] = functools.partial(_with_selective_search, scale)
+    return found | {"sampling": functools.partial(_sampling, scale)}
+
+
+class _Pretraining(Classification):
+    """Classification by the backbone, for its weights."""
+
+    def build_model(self, classifier_activation=None):
+        keras.utils.set_random_seed(self.config["seed"])
+        side = self.preprocessing.size
+        return keras_resnets.ResNet(
+            **STAGES,
+            input_shape=(side, side, 3),
+            classes=len(self.config["labels"]),
+            classifier_activation=classifier_activation,
+        )
+
+
+def _backbone(scale, folder):
+    """Trains the backbone to tell digits, as the papers' were trained on ImageNet."""
+    # Detectors normalize by ImageNet's statistics.
+    dataset = dataclasses.replace(open_dataset("one_digit_scenes"), mean=IMAGENET_MEAN, std=IMAGENET_STD)
+    steps = {"steps": scale.backbone_steps, "batch_size": 32}
+    config = classification.configure("resnet18", "one_digit_scenes", dataset, "digits", **steps)
+    task, run = _Pretraining({**config, "model": "resnet"}, dataset), Run(folder / "run")
+    results = training.train(task, run, jit_compile=True)
+    model = task.build_model()
+    restore_model(model, run)
+    model.save_weights(folder / WEIGHTS)
+    return {"seconds": results["seconds"], "top1_error": results["top1_error"]}
+
+
+def _detector(setting, scale, row, folder):
+    """Trains a detector, and measures it and the seconds that it takes for a test image."""
+    whole = open_detection_dataset(setting.dataset, setting.data_dir, setting.download)
+    dataset = dataclasses.replace(whole, train=first(whole.train, scale.train), test=first(whole.test, scale.test))
+    figures, proposals = {}, None
+    if row.system != "faster_rcnn":
+        proposals = {"folder": str(folder.parent / "proposals"), "method": METHOD, "limit": MOST_PROPOSALS}
+        figures["proposal_seconds"], figures["proposal_bytes"] = _search(proposals, dataset)
+        dataset = propose_by(dataset, **proposals)
+    task = _task(setting.dataset, dataset, row, folder.parent / "backbone" / WEIGHTS, scale.steps, proposals)
+    run = Run(folder / "run")
+    results = procedure(task.config)(task, run)
+    model = task.build_model()
+    restore_model(model, run)
+    return figures | _measured(task, model, run, results, scale)
+
+
+def _task(name, dataset, row, weights, steps, proposals):
+    config = configure(
+        "resnet",
+        name,
+        dataset,
+        "digit_scenes",
+        system=row.system,
+        proposals=proposals,
+        alternating=row.alternating,
+        options=HEAD,
+        steps=steps,
+        init_weights=str(weights),
+        **STAGES,
+    )
+    return Detection(config, dataset)
+
+
+def _search(proposals, dataset):
+    """Finds the proposals of all images; returns the mean of the seconds that one took, and the bytes on disk."""
+    cache = ProposalCache(proposals["folder"], proposals["method"], proposals["limit"])
+    seconds = [split_proposals(cache, split, METHOD)[1] for split in (dataset.train, dataset.test)]
+    return float(np.concatenate(seconds).mean()), _bytes(proposals["folder"])
+
+
+def _measured(task, model, run, results, scale):
+    seconds, counts = [], []
+    for batch in task.evaluation_batches().unbatch().batch(1).take(scale.timed_images):
+        inputs = task.inputs(batch)
+        seconds.append(split_seconds(model, inputs, 1))
+        given = inputs["proposals"] if "proposals" in inputs else model.propose(inputs)[1]
+        counts.append(int(np.sum(np.any(given > 0, axis=-1))))
+    names = ("step", "seconds", "stages", "map_50", "map")
+    return {
+        **{name: results.get(name) for name in names},
+        "bytes": _bytes(run.path),
+        "proposals": float(np.mean(counts)),
+        "test_seconds": {name: float(np.median([one[name] for one in seconds])) for name in seconds[0]},
+    }
+
+
+def _bytes(folder):
+    return sum(file.stat().st_size for file in pathlib.Path(folder).rglob("*") if file.is_file())
+
+
+def _shared_convolution(scale, folder):
+    """Times R-CNN as in its paper, on squares of 227 pixels, and Fast R-CNN, on the same 2,000 proposals."""
+    inputs, seconds = noise_inputs(256, 256, MOST_PROPOSALS), {}
+    for name, build in (("rcnn", RCNN), ("fast_rcnn", FastRCNN)):
+        net = keras_resnets.ResNet(**STAGES, include_top=False)
+        seconds[name] = split_seconds(build(10, net, pool_size=7, **HEAD), inputs, scale.repeats)
+    return seconds
+
+
+def _published_net(net, filters, count, scale, folder):
+    """Times Faster R-CNN of one of the papers' nets on an image of 600x1000."""
+    detector = FasterRCNN(20, net, rpn_filters=filters, test_after_nms=count)
+    return split_seconds(detector, noise_inputs(HEIGHT, WIDTH), scale.repeats)
+
+
+def _with_selective_search(scale, folder):
+    """Times Fast R-CNN of VGG-16 on 2,000 proposals, and selective search on a photograph of that size."""
+    photo = tf.image.resize(datasets.load_sample_images().images[0], (HEIGHT, WIDTH))
+    photo = tf.cast(photo, tf.uint8).numpy()
+    search = {"search": lambda: selective_search(photo, MOST_PROPOSALS)}
+    inputs = noise_inputs(HEIGHT, WIDTH, MOST_PROPOSALS)
+    seconds = split_seconds(FastRCNN(20, "vgg16"), inputs, scale.repeats)
+    return {**seconds, "proposals": in_turns(search, scale.repeats)["search"]}
+
+
+def _sampling(scale, folder):
+    """Times a step of Fast R-CNN on 128 regions: 64 of each of 2 images, or 1 of each of 128."""
+    steps = {}
+    for images, regions in ((2, 64), (128, 1)):
+        net = keras_resnets.ResNet(**STAGES, include_top=False)
+        detector = FastRCNN(10, net, pool_size=7, roi_batch_size=regions, **HEAD)
+        detector.compile(keras.optimizers.SGD(1e-3))
+        one = noise_inputs(256, 256, MOST_PROPOSALS)
+        inputs = {name: tf.constant(np.repeat(value, images, axis=0)) for name, value in one.items()}
+        targets = {"boxes": tf.constant([[[20.0, 20, 80, 80]]] * images), "classes": tf.constant([[0]] * images)}
+        step = tf.function(detector.train_step)
+        step((inputs, targets))
+        steps[f"{images}x{regions}"] = functools.partial(step, (inputs, targets))
+    return in_turns(steps, scale.repeats)
+
+
+def report(figures):
+    """Returns the `Report` of the members' figures."""
+    detectors = {name: figures[name] for name in ROWS}
+    tables = [_detectors_table(detectors), _nets_table(figures), _shared_table(figures), _sampling_table(figures)]
+    return Report(tables, _verdict(figures), lambda folder: [_draw(detectors, folder)])
+
+
+PARTS = ("proposals", "convolution", "regions")
+
+
+def _test_seconds(figures):
+    """Returns the seconds of each of `PARTS` for an image, those of selective search where it was used."""
+    seconds = dict(figures["test_seconds"])
+    seconds["proposals"] += figures.get("proposal_seconds", 0.0)
+    return seconds
+
+
+def _detectors_table(detectors):
+    rows = []
+    for name, figures in detectors.items():
+        seconds = _test_seconds(figures)
+        stages = figures["stages"] or {"training": figures["seconds"]}
+        disk = figures["bytes"] + figures.get("proposal_bytes", 0)
+        rows.append(
+            [
+                ROWS[name].title,
+                f"{figures['map_50']:.1%}",
+                ", ".join(f"{stage} {stage_seconds:.0f} s" for stage, stage_seconds in stages.items()),
+                f"{figures['seconds']:.0f}",
+                f"{disk / 1e6:.0f}",
+                f"{figures['proposals']:.0f}",
+                *(_milliseconds(seconds[part]) for part in PARTS),
+                _milliseconds(sum(seconds.values())),
+            ]
+        )
+    headings = ("detector", "mAP@.5", "stages", "training s", "disk MB", "proposals")
+    return Table("One backbone, one data set (test times in ms an image)", (*headings, *PARTS, "total"), rows)
+
+
+def _nets_table(figures):
+    rows = [["VGG-16", "Fast R-CNN, selective search", "2000", *_columns(figures["fast_rcnn_vgg16_2000"])]]
+    for net, title in (("vgg16", "VGG-16"), ("zfnet", "ZF")):
+        for count in SECOND_TABLE[1]:
+            rows.append([title, "Faster R-CNN", str(count), *_columns(figures[f"{net}_{count}"])])
+    title = f"The papers' nets on an image of {HEIGHT}x{WIDTH}, untrained (ms; arXiv 1506.01497, table 5)"
+    return Table(title, ("net", "system", "proposals", *PARTS, "total"), rows)
+
+
+def _shared_table(figures):
+    rows = [
+        [title, *_columns(figures["shared_convolution"][name])]
+        for name, title in (("rcnn", "R-CNN, warped to 227x227"), ("fast_rcnn", "Fast R-CNN"))
+    ]
+    return Table("2,000 given proposals, the small backbone, 256x256 (ms)", ("system", *PARTS, "total"), rows)
+
+
+def _sampling_table(figures):
+    rows = [[name, _milliseconds(seconds)] for name, seconds in figures["sampling"].items()]
+    return Table("Sampling: images x regions of a step (ms)", ("sample", "step"), rows)
+
+
+def _columns(seconds):
+    return [*(_milliseconds(seconds[part]) for part in PARTS), _milliseconds(sum(seconds.values()))]
+
+
+def _milliseconds(seconds):
+    return f"{1000 * seconds:.0f}" if seconds >= 0.01 else f"{1000 * seconds:.1f}"
+
+
+def _verdict(figures):
+    shared = figures["shared_convolution"]
+    convolution = shared["rcnn"]["convolution"] / shared["fast_rcnn"]["convolution"]
+    total = sum(shared["rcnn"].values()) / sum(shared["fast_rcnn"].values())
+    search = figures["fast_rcnn"]["proposal_seconds"]
+    joint = figures["faster_rcnn_joint"]
+    network = joint["test_seconds"]["proposals"]
+    staged, single = figures["rcnn"]["seconds"], figures["fast_rcnn"]["seconds"]
+    sampling = figures["sampling"]
+    return [
+        f"At 2,000 proposals, shared convolution is {convolution:.0f} times as fast as R-CNN's, and all of an image "
+        f"{total:.1f} times.",
+        f"The proposals of Faster R-CNN take {_milliseconds(network)} ms an image, those of selective search "
+        f"{_milliseconds(search)} ms ({search / max(network, 1e-6):.0f} times as long).",
+        f"One stage of training (Fast R-CNN) took {single:.0f} s and reached an mAP of "
+        f"{figures['fast_rcnn']['map_50']:.1%}; R-CNN's stages took {staged:.0f} s and reached "
+        f"{figures['rcnn']['map_50']:.1%}.",
+        f"Joint training of Faster R-CNN took {joint['seconds']:.0f} s ({joint['map_50']:.1%}), four steps "
+        f"{figures['faster_rcnn_alternating']['seconds']:.0f} s "
+        f"({figures['faster_rcnn_alternating']['map_50']:.1%}).",
+        f"A step on 64 regions of 2 images is {sampling['128x1'] / sampling['2x64']:.0f} times as fast as one on 1 of 128.",
+    ]
+
+
+def _draw(detectors, folder):
+    path = folder / "detection_lineage.png"
+    labels = [f"{ROWS[name].title}\nmAP@.5 {figures['map_50']:.1%}" for name, figures in detectors.items()]
+    seconds = [_test_seconds(figures) for figures in detectors.values()]
+    bars = {part: [1000 * one[part] for one in seconds] for part in PARTS}
+    plots.stacked_bars(labels, bars, "ms for a test image", "From R-CNN to Faster R-CNN", path)
+    return path
+
+
+EXPERIMENT = Experiment(
+    title="The detection lineage",
+    source="R-CNN (arXiv 1311.2524), SPPnet (1406.4729), Fast R-CNN (1504.08083), Faster R-CNN (1506.01497)",
+    found="R-CNN with VGG-16 takes 47 s for an image, Fast R-CNN 0.32 s without selective search, and Faster R-CNN "
+    "0.2 s with its proposals; the mean average precision on VOC 2007 rises from 66.0 to 66.9 and 69.9 %.",
+    datasets=("digit_scenes",),
+    members=members,
+    report=report,
+)

@@ -1,0 +1,118 @@
+"""What an experiment is: members that are trained or measured one by one, and a report of all of them."""
+
+import dataclasses
+import json
+import os
+from collections.abc import Callable
+
+from keras_resnets import ArgumentError
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """A table of a report.
+
+    Attributes:
+        title: its heading.
+        columns: their headings.
+        rows: lists of as many texts.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    rows: list[list[str]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """What an experiment has shown.
+
+    Attributes:
+        tables: a list of `Table`s.
+        verdict: sentences, computed from the figures.
+        draw: function of a folder that writes pictures there, PNG files, and returns their paths.
+    """
+
+    tables: list
+    verdict: list[str]
+    draw: Callable
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """One of the papers' experiments.
+
+    Attributes:
+        title: heading of its report.
+        source: the paper, and where in it.
+        found: what the paper found, a sentence.
+        datasets: values of --dataset that it can use, the first of which is the default.
+        members: function of a `Setting` that returns a dict of functions by the members' names. A member is a function
+            of a folder that trains or measures there, and returns its figures, a dict that JSON can hold. It goes on
+            where it was interrupted. Members are run in their order; later ones may use the folders of earlier ones.
+        report: function of the figures, a dict by the members' names, that returns a `Report`.
+    """
+
+    title: str
+    source: str
+    found: str
+    datasets: tuple[str, ...]
+    members: Callable
+    report: Callable
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """How an experiment is run.
+
+    Attributes:
+        folder: of the experiment; a member's folder is in it, and has its name.
+        dataset: value of --dataset.
+        quick: whether to end in half an hour on two cores, with less of everything, instead of the paper's schedule.
+        data_dir: where TensorFlow Datasets keeps its data; None for its default.
+        download: whether it may download what is missing.
+    """
+
+    folder: os.PathLike
+    dataset: str
+    quick: bool
+    data_dir: str | None = None
+    download: bool = False
+
+
+def run_member(folder, function):
+    """Returns a member's figures: those of figures.json in its folder or, where there is none, those that it finds."""
+    file = folder / "figures.json"
+    if not file.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(file, function(folder))
+    try:
+        return json.loads(file.read_text())
+    except ValueError as error:
+        raise ArgumentError(f"{file} is damaged ({error}): remove it, and give the same command again.") from error
+
+
+def write_json(file, content):
+    """Writes a JSON file at once."""
+    partial = file.with_name(f"{file.name}.partial")
+    partial.write_text(json.dumps(content, indent=2) + "\n")
+    os.replace(partial, file)
+
+
+def write_report(folder, experiment, report, figures):
+    """Writes README.md, results.json and the pictures of an experiment into its folder; returns README.md's path."""
+    pictures = report.draw(folder)
+    parts = [f"# {experiment.title}", f"{experiment.source}. The paper: {experiment.found}", " ".join(report.verdict)]
+    for table in report.tables:
+        parts += [f"## {table.title}", markdown(table.columns, table.rows)]
+    parts += [f"![{picture.stem}]({picture.name})" for picture in pictures]
+    write_json(folder / "results.json", {"title": experiment.title, "verdict": report.verdict, "members": figures})
+    path = folder / "README.md"
+    path.write_text("\n\n".join(parts) + "\n")
+    return path
+
+
+def markdown(columns, rows):
+    """Returns a table in Markdown."""
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
