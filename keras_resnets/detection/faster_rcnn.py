@@ -91,8 +91,11 @@ class FasterRCNN(RegionDetector):
     def propose(self, inputs, training=False):
         """Returns features, proposals (B, R, 4), padded with zeros, and whether they exist (B, R)."""
         features = self.features(inputs, training)
-        logits, deltas, anchors = self._anchors(features, training)
-        return features, *self.proposals(logits, deltas, anchors, tf.convert_to_tensor(inputs["image_shapes"]))
+        return features, *self.proposals_in(features, tf.convert_to_tensor(inputs["image_shapes"]), training)
+
+    def proposals_in(self, features, image_shapes, training=False):
+        """Returns proposals (B, R, 4), padded with zeros, and whether they exist (B, R), from features of an image."""
+        return self.proposals(*self._anchors(features, training), image_shapes)
 
     def _anchors(self, features, training):
         """Returns the proposal network's outputs and the anchors, of the image at its own scale."""
