@@ -5,6 +5,7 @@ from keras_resnets import layers as layers
 from keras_resnets import preprocessing as preprocessing
 from keras_resnets import serving as serving
 from keras_resnets import weights as weights
+from keras_resnets.detection.ensemble import Ensemble as Ensemble
 from keras_resnets.detection.fast_rcnn import FastRCNN as FastRCNN
 from keras_resnets.detection.faster_rcnn import FasterRCNN as FasterRCNN
 from keras_resnets.detection.rcnn import RCNN as RCNN

@@ -97,9 +97,12 @@ class FasterRCNN(RegionDetector):
             many: whether there are as many proposals as in training.
         """
         features = self.features(inputs, training)
-        logits, deltas, anchors = self._anchors(features, training)
+        return features, *self.proposals_in(features, tf.convert_to_tensor(inputs["image_shapes"]), training, many)
+
+    def proposals_in(self, features, image_shapes, training=False, many=False):
+        """Returns proposals (B, R, 4), padded with zeros, and whether they exist (B, R), from features of an image."""
         layer = self.training_proposals if many else self.proposals
-        return features, *layer(logits, deltas, anchors, tf.convert_to_tensor(inputs["image_shapes"]))
+        return layer(*self._anchors(features, training), image_shapes)
 
     def _anchors(self, features, training):
         """Returns the proposal network's outputs and the anchors, of the image at its own scale."""

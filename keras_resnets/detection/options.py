@@ -86,7 +86,7 @@ class RegionOptions:
         self._check_head()
 
     def _check_head(self):
-        if self.head is not None and self.head not in HEADS:
+        if self.head is not None and self.head not in [*HEADS]:
             raise ArgumentError(f"head={self.head!r} is unknown: use {', '.join(map(repr, HEADS))} or None.")
         for name, limits in (("head_layers", (2, 4)), ("head_convolutions", (1, 3))):
             if not limits[0] <= getattr(self, name) <= limits[1]:

@@ -1,0 +1,87 @@
+"""Several detectors as one (ResNet, arXiv 1512.03385, appendix B, "Ensemble").
+
+Shapes: see `keras_resnets.detection.region_detector`.
+"""
+
+import keras
+import tensorflow as tf
+
+from keras_resnets.detection.faster_rcnn import FasterRCNN
+from keras_resnets.detection.region_detector import RegionDetector
+from keras_resnets.errors import ArgumentError
+
+
+@keras.saving.register_keras_serializable(package="keras_resnets")
+class Ensemble(keras.Model):
+    """Trained detectors that find regions together, and together classify them.
+
+    The regions are the union of all proposers' proposals. Every classifier scores each of them, and the means of the
+    scores and of the deltas (the paper does not say how they are combined) become detections by the options of the
+    first classifier: its thresholds, box refinement and box voting. A detector that both finds and classifies computes
+    its features once.
+
+    Input and output: as of `keras_resnets.FasterRCNN`. An ensemble is for inference: its members are trained before.
+
+    Args:
+        proposers: list of `FasterRCNN`; their classes do not matter.
+        classifiers: list of `FasterRCNN` or `FastRCNN`, of the same `num_classes` and `delta_stds`.
+        name: the model's name.
+
+    Raises:
+        ArgumentError: (a ValueError) for detectors that cannot work together.
+    """
+
+    def __init__(self, proposers, classifiers, name="ensemble"):
+        super().__init__(autocast=False, name=name)
+        _check(proposers, classifiers)
+        self.proposers, self.classifiers = list(proposers), list(classifiers)
+        self.built = True
+
+    @property
+    def members(self):
+        """The detectors, each of them once."""
+        return list(dict.fromkeys([*self.proposers, *self.classifiers]))
+
+    def call(self, inputs, training=False):
+        image_shapes = tf.convert_to_tensor(inputs["image_shapes"])
+        features = {member: member.features(inputs, training) for member in self.members}
+        proposals = [member.proposals_in(features[member], image_shapes, training) for member in self.proposers]
+        regions, exists = (tf.concat(parts, axis=1) for parts in zip(*proposals))
+
+        def score(regions):
+            scored = [member.score(features[member], regions, image_shapes, training) for member in self.classifiers]
+            return [tf.add_n(parts) / len(parts) for parts in zip(*scored)]
+
+        return self.classifiers[0].detect_by(score, regions, exists, image_shapes)
+
+    def get_config(self):
+        # Keras would make a detector that is in both lists twice.
+        members = self.members
+        return {
+            "name": self.name,
+            "members": [keras.saving.serialize_keras_object(member) for member in members],
+            "proposers": [members.index(member) for member in self.proposers],
+            "classifiers": [members.index(member) for member in self.classifiers],
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        members = [keras.saving.deserialize_keras_object(member) for member in config["members"]]
+        proposers, classifiers = ([members[i] for i in config[name]] for name in ("proposers", "classifiers"))
+        return cls(proposers, classifiers, config["name"])
+
+
+def _check(proposers, classifiers):
+    for name, members, kind in (("proposers", proposers, FasterRCNN), ("classifiers", classifiers, RegionDetector)):
+        if not isinstance(members, (list, tuple)) or not members or not all(isinstance(one, kind) for one in members):
+            kinds = "FasterRCNN" if kind is FasterRCNN else "FasterRCNN or FastRCNN"
+            raise ArgumentError(f"{name}={members!r} must be a list of {kinds}, with one of them at least.")
+    for name, values in (
+        ("num_classes", [one.num_classes for one in classifiers]),
+        ("delta_stds", [one.options.delta_stds for one in classifiers]),
+    ):
+        if len(set(values)) > 1:
+            raise ArgumentError(
+                f"classifiers have {name}={', '.join(map(str, values))}, which must be the same for means to make "
+                "sense: leave out those that differ."
+            )
