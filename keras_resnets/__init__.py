@@ -7,6 +7,7 @@ from keras_resnets import serving as serving
 from keras_resnets import weights as weights
 from keras_resnets.detection.fast_rcnn import FastRCNN as FastRCNN
 from keras_resnets.detection.faster_rcnn import FasterRCNN as FasterRCNN
+from keras_resnets.detection.localization import Localizer as Localizer
 from keras_resnets.errors import ArgumentError as ArgumentError
 from keras_resnets.models.bn_inception import BNInception as BNInception
 from keras_resnets.models.cifar import CifarPlainNet as CifarPlainNet

@@ -286,7 +286,7 @@ def _define_flags():
     cli.define_data()
     cli.define_distribution()
     flags.DEFINE_string("model", None, "Name of the net: see keras_resnets.list_models().", required=True)
-    flags.DEFINE_string("dataset", None, "digits, idx:PATH, folder:PATH or tfds:NAME.", required=True)
+    flags.DEFINE_string("dataset", None, "digits, one_digit_scenes, idx:PATH, folder:PATH or tfds:NAME.", required=True)
     flags.DEFINE_integer("image_size", None, "Side of the net's square input, in pixels.", lower_bound=1)
     flags.DEFINE_integer("holdout", None, "Training images to measure with, instead of the test split.", lower_bound=1)
     cli.define_recipe(recipes.RECIPES)

@@ -15,8 +15,9 @@ import keras_resnets
 from keras_resnets import ArgumentError
 from keras_resnets.detection import Options
 from keras_resnets.detection.backbones import backbone_names, classification_net, load_backbone
+from keras_resnets.detection.box_model import backbone_normalization
 from keras_resnets.detection.options import make_options
-from keras_resnets.detection.region_detector import ROI_POOLING, backbone_normalization
+from keras_resnets.detection.region_detector import ROI_POOLING
 from keras_resnets.detection.resizing import Resizing, to_original
 from keras_resnets.layers import AnchorGenerator
 from keras_resnets.models.nesting import batch_normalizations
