@@ -4,6 +4,7 @@ python -m trainers.detection --backbone=resnet --filters=32,64,128,256 --dataset
 """
 
 import dataclasses
+import functools
 
 import keras
 import numpy as np
@@ -65,6 +66,11 @@ class Detection:
         dataset: a `DetectionDataset` with the configuration's labels.
     """
 
+    TASK = "detection"
+    OPTIONS = Options
+    RECIPES, CHANGED_OPTIONS = recipes.DETECTION_RECIPES, recipes.DETECTORS
+    default_recipe = staticmethod(recipes.default_detection_recipe)
+
     def __init__(self, config, dataset):
         self.config = config
         self.dataset = dataset
@@ -87,12 +93,11 @@ class Detection:
         return f"Faster R-CNN ({self.config['backbone']}) on {title(self.config['dataset'])}"
 
     def build_model(self):
-        """Returns a new `FasterRCNN`."""
+        """Returns a new model."""
         keras.utils.set_random_seed(self.config["seed"])
-        model = keras_resnets.FasterRCNN(
+        model = self._new_model(
             len(self.config["labels"]),
             self._backbone(),
-            roi_pooling=self.config["roi_pooling"],
             normalization=self.config["normalization"],
             **self.config["options"],
         )
@@ -101,6 +106,9 @@ class Detection:
             for layer in batch_normalizations(model):
                 layer.momentum = self.recipe.batch_norm_momentum
         return model
+
+    def _new_model(self, *arguments, **options):
+        return keras_resnets.FasterRCNN(*arguments, roi_pooling=self.config["roi_pooling"], **options)
 
     def _backbone(self):
         name = self.config["backbone"]
@@ -162,29 +170,28 @@ class Detection:
         `scales` (B, 2) is how many times higher and wider an image is than its original; the annotation is
         `true_boxes` (B, G, 4) and `areas` (B, G), in pixels of the original, `true_classes` and `ignored` (B, G).
         """
-
-        limit = max(self.config["max_boxes"], self.dataset.most_boxes or 0)
-
-        def transform(example):
-            image, scale = self.resizing.resize(example["image"].pixels())
-            image, shape = self.resizing.pad(image)
-            return {
-                "images": image,
-                "image_shapes": shape,
-                "scales": scale,
-                "true_boxes": _padded(example["boxes"], -1.0, limit),
-                "true_classes": _padded(example["classes"], -1, limit),
-                "ignored": _padded(tf.cast(example["ignored"], tf.int32), 0, limit),  # Replicas cannot gather bool.
-                "areas": _padded(example["areas"], -1.0, limit),
-            }
-
         replicas = context.num_replicas_in_sync if context is not None else 1
         parts = replicas * self.recipe.accumulation
         batch_size = max(1, min(LARGEST_EVALUATION_BATCH, self.recipe.batch_size // parts))
-        return evaluation_batches(self.dataset.test, transform, batch_size=batch_size, context=context)
+        return evaluation_batches(self.dataset.test, self.evaluation_example, batch_size=batch_size, context=context)
+
+    def evaluation_example(self, example):
+        """Returns what `evaluation_batches` has of one loaded example, but for `weight`."""
+        limit = max(self.config["max_boxes"], self.dataset.most_boxes or 0)
+        image, scale = self.resizing.resize(example["image"].pixels())
+        image, shape = self.resizing.pad(image)
+        return {
+            "images": image,
+            "image_shapes": shape,
+            "scales": scale,
+            "true_boxes": _padded(example["boxes"], -1.0, limit),
+            "true_classes": _padded(example["classes"], -1, limit),
+            "ignored": _padded(tf.cast(example["ignored"], tf.int32), 0, limit),  # Replicas cannot gather bool.
+            "areas": _padded(example["areas"], -1.0, limit),
+        }
 
     def losses(self, model, batch, training):
-        """Returns the four losses of a `FasterRCNN`, and the same as figures."""
+        """Returns the losses of the model, and the same as figures."""
         inputs = {name: batch[name] for name in ("images", "image_shapes")}
         targets = {name: batch[name] for name in ("boxes", "classes")}
         losses = model.training_losses(inputs, targets, batch["seed"], training=training)
@@ -244,12 +251,12 @@ class Detection:
         labels = self.config["labels"]
         curves, _, by_class = self._measured(predictions)
         report.write_per_class(run.per_class, labels, curves, by_class)
-        heading = f"{self.title}: mAP@.5 {_percent(metrics['map_50'])}"
+        heading = f"{self.title}: mAP@.5 {percent(metrics['map_50'])}"
         plots.precision_recall(curves, labels, heading, run.precision_recall)
 
     def summary(self, metrics):
         """Returns an evaluation in words."""
-        return f"mAP@.5 {_percent(metrics['map_50'])}, mAP@[.5,.95] {_percent(metrics['map'])}"
+        return f"mAP@.5 {percent(metrics['map_50'])}, mAP@[.5,.95] {percent(metrics['map'])}"
 
     def build_for_export(self):
         """Returns a new model for `export`."""
@@ -272,11 +279,29 @@ def _padded(rows, value, limit):
     return tf.ensure_shape(padded, [limit, *rows.shape[1:]])
 
 
-def _percent(share):
+def percent(share):
+    """Returns a share, 0 to 1 or None, in words."""
     return "undefined" if share is None else f"{share:.2%}"
 
 
-def configure(
+def configure(*arguments, roi_pooling="max", **choices):
+    """Makes the configuration of a run of `Detection`.
+
+    Args:
+        *arguments, **choices: those of `box_config` after `kind`.
+        roi_pooling: the value of --roi_pooling.
+
+    Returns:
+        A dict that can be written as JSON.
+
+    Raises:
+        ArgumentError: for choices that do not fit together.
+    """
+    return {**box_config(Detection, *arguments, **choices), "roi_pooling": roi_pooling}
+
+
+def box_config(
+    kind,
     backbone,
     dataset_name,
     dataset,
@@ -284,7 +309,6 @@ def configure(
     *,
     block_counts=None,
     filters=None,
-    roi_pooling="max",
     options=None,
     resizing=None,
     max_boxes=None,
@@ -300,13 +324,13 @@ def configure(
     """Makes a run's configuration: everything needed to repeat it.
 
     Args:
+        kind: the task's class, `Detection` or a subclass.
         backbone: a name of `keras_resnets.detection.backbones`, or of `GENERAL`.
         dataset_name: the value of --dataset.
         dataset: the `DetectionDataset` of that name.
-        recipe_name: a row of `trainers.recipes.DETECTION_RECIPES`.
+        recipe_name: a row of `kind.RECIPES`.
         block_counts, filters: the stages of a general form.
-        roi_pooling: the value of --roi_pooling.
-        options: dict of fields of `keras_resnets.detection.Options`, which change the recipe's.
+        options: dict of fields of `kind.OPTIONS`, which change the recipe's.
         resizing: a `Resizing`; None for the data set's default.
         max_boxes: boxes that an image may have, None for the most that one has.
         data_dir ... seed: see `trainers.training.common_config`.
@@ -319,17 +343,17 @@ def configure(
     Raises:
         ArgumentError: for choices that do not fit together.
     """
-    recipe = recipes.change(recipes.get_recipe(recipe_name, recipes.DETECTION_RECIPES), dataset.train.size, **changes)
+    recipe = recipes.change(recipes.get_recipe(recipe_name, kind.RECIPES), dataset.train.size, **changes)
     # Batch normalization that starts from nothing has to learn.
-    options = Options(**{"train_batch_norm": init_weights is None, **recipes.DETECTORS[recipe_name], **(options or {})})
+    changed = {"train_batch_norm": init_weights is None, **kind.CHANGED_OPTIONS[recipe_name]}
+    options = kind.OPTIONS(**{**changed, **(options or {})})
     resizing = resizing or default_resizing(dataset)
     _check_anchors(options, resizing)
     return {
-        "task": "detection",
+        "task": kind.TASK,
         "backbone": backbone,
         "block_counts": block_counts,
         "filters": filters,
-        "roi_pooling": roi_pooling,
         "options": dataclasses.asdict(options),
         "normalization": _normalization(backbone, init_weights, begun),
         "resizing": dataclasses.asdict(resizing),
@@ -394,7 +418,8 @@ def default_resizing(dataset, short_side=None, long_side=None, canvas=None):
     return Resizing(short_side, long_side, canvas or (side, side))
 
 
-def _define_flags():
+def define_flags(kind):
+    """Defines the flags of `task_by_flags` for a task's class."""
     cli.define_model_dir()
     cli.define_data()
     cli.define_distribution()
@@ -403,24 +428,27 @@ def _define_flags():
     flags.DEFINE_list("block_counts", ["2", "2", "2", "2"], "Of resnet and resnet_v2: units of each stage.")
     flags.DEFINE_list("filters", ["64", "128", "256", "512"], "Of resnet and resnet_v2: filters of each stage.")
     flags.DEFINE_string(
-        "dataset", None, "digit_scenes, voc:PATH, coco:IMAGES,TRAIN.json,IMAGES,TEST.json or tfds:NAME.", required=True
+        "dataset",
+        None,
+        "digit_scenes, one_digit_scenes, voc:PATH, coco:IMAGES,TRAIN.json,IMAGES,TEST.json or tfds:NAME.",
+        required=True,
     )
     flags.DEFINE_boolean("strict", False, "Whether a damaged file or object ends the run, instead of being left out.")
     flags.DEFINE_integer("short_side", None, "Of a resized image, in pixels; default: 600.", lower_bound=1)
     flags.DEFINE_integer("long_side", None, "Of a resized image, at most, in pixels; default: 1000.", lower_bound=1)
     flags.DEFINE_list("canvas", None, "HEIGHT,WIDTH that images are padded to; default: a square that fits them all.")
     flags.DEFINE_integer("max_boxes", None, "Boxes that an image may have; default: as many as one has.", lower_bound=1)
-    flags.DEFINE_enum("roi_pooling", "max", list(ROI_POOLING), "How the features of a region are pooled.")
-    for field in dataclasses.fields(Options):
+    for field in dataclasses.fields(kind.OPTIONS):
         define = FLAG_OF_OPTION.get(field.name) or FLAG_OF_KIND[type(field.default)]
-        define(field.name, None, f"See keras_resnets.detection.Options; default: {field.default}, or the recipe's.")
-    cli.define_recipe(recipes.DETECTION_RECIPES)
+        about = f"See keras_resnets.detection.{kind.OPTIONS.__name__}; default: {field.default}, or the recipe's."
+        define(field.name, None, about)
+    cli.define_recipe(kind.RECIPES)
     cli.define_training()
 
 
-def _detector_options():
-    """Returns the fields of `Options` that flags give."""
-    given = {field.name: flags.FLAGS[field.name].value for field in dataclasses.fields(Options)}
+def _model_options(kind):
+    """Returns the fields of the options that flags give."""
+    given = {field.name: flags.FLAGS[field.name].value for field in dataclasses.fields(kind.OPTIONS)}
     return {
         name: cli.numbers(name, float) if isinstance(value, list) else value
         for name, value in given.items()
@@ -428,11 +456,19 @@ def _detector_options():
     }
 
 
-def _main(arguments):
-    cli.no_arguments(arguments)
+def task_by_flags(kind, configure):
+    """Returns a task, its `Run` and the strategy to train it with, as the flags of `define_flags` say.
+
+    Args:
+        kind: the task's class, `Detection` or a subclass.
+        configure: function of the arguments of `box_config` after `kind`, which makes the configuration.
+
+    Raises:
+        ArgumentError: for flags that cannot work, if possible before the data are read.
+    """
     options = flags.FLAGS
     # What is unknown is said before the data are read.
-    backbone, detector = options.backbone, _detector_options()
+    backbone, model_options = options.backbone, _model_options(kind)
     if backbone not in [*GENERAL, *backbone_names()]:
         raise ArgumentError(f"--backbone={backbone} is unknown: use {', '.join([*GENERAL, *backbone_names()])}.")
     if options.remat:
@@ -441,12 +477,12 @@ def _main(arguments):
     for name in stages:
         if backbone not in GENERAL and options[name].present:
             raise ArgumentError(f"--{name} has no effect with --backbone={backbone}: leave it out.")
-    make_options(detector)
+    make_options(model_options, kind.OPTIONS)
     if options.init_weights not in (None, training.PUBLISHED_WEIGHTS):
         with naming("--init_weights"):
             check_file(options.init_weights)
-    recipe_name = options.recipe or recipes.default_detection_recipe(options.dataset)
-    recipes.get_recipe(recipe_name, recipes.DETECTION_RECIPES)
+    recipe_name = options.recipe or kind.default_recipe(options.dataset)
+    recipes.get_recipe(recipe_name, kind.RECIPES)
     choices, canvas = cli.recipe_choices(), cli.numbers("canvas", int)
     strategy = cli.strategy()
     dataset = open_detection_dataset(options.dataset, options.data_dir, options.download, options.strict)
@@ -456,8 +492,7 @@ def _main(arguments):
         options.dataset,
         dataset,
         recipe_name,
-        roi_pooling=options.roi_pooling,
-        options=detector,
+        options=model_options,
         resizing=default_resizing(dataset, options.short_side, options.long_side, canvas),
         max_boxes=options.max_boxes,
         data_dir=options.data_dir,
@@ -466,7 +501,18 @@ def _main(arguments):
         **choices,
     )
     config["jit_compile"] = options.jit_compile  # XLA has random numbers of its own.
-    training.train_by_flags(Detection(config, dataset), run, strategy)
+    return kind(config, dataset), run, strategy
+
+
+def _define_flags():
+    define_flags(Detection)
+    flags.DEFINE_enum("roi_pooling", "max", list(ROI_POOLING), "How the features of a region are pooled.")
+
+
+def _main(arguments):
+    cli.no_arguments(arguments)
+    configured = functools.partial(configure, roi_pooling=flags.FLAGS.roi_pooling)
+    training.train_by_flags(*task_by_flags(Detection, configured))
 
 
 def run():
