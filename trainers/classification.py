@@ -163,6 +163,14 @@ class Classification:
         rank = tf.argmax(order == labels[:, tf.newaxis], axis=1, output_type=tf.int32)
         return {"label": labels, "predicted": order[:, 0], "rank": rank}
 
+    def likeliest(self, model, images, count):
+        """Returns the likeliest classes (B, count) int32, best first, of images (B, size, size, 3), 0..255.
+
+        There are fewer where the net has fewer classes.
+        """
+        logits = self._logits(model, images, training=False)
+        return tf.math.top_k(logits, min(count, logits.shape[1])).indices
+
     def metrics(self, predictions):
         """Returns `top1_error` and `top5_error`: fractions of images whose label is not among the best 1 and 5."""
         return {f"top{k}_error": float(np.mean(predictions["rank"] >= k)) for k in (1, 5)}
@@ -289,7 +297,7 @@ def _define_flags():
     cli.define_data()
     cli.define_distribution()
     flags.DEFINE_string("model", None, "Name of the net: see keras_resnets.list_models().", required=True)
-    flags.DEFINE_string("dataset", None, "digits, idx:PATH, folder:PATH or tfds:NAME.", required=True)
+    flags.DEFINE_string("dataset", None, "digits, one_digit_scenes, idx:PATH, folder:PATH or tfds:NAME.", required=True)
     flags.DEFINE_integer("image_size", None, "Side of the net's square input, in pixels.", lower_bound=1)
     flags.DEFINE_integer("holdout", None, "Training images to measure with, instead of the test split.", lower_bound=1)
     cli.define_recipe(recipes.RECIPES)

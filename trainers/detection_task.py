@@ -84,11 +84,10 @@ class Detection:
     def build_model(self):
         """Returns a new detector."""
         keras.utils.set_random_seed(self.config["seed"])
-        model = SYSTEMS[self.config["system"]].model(
+        model = self.make_model(
             len(self.config["labels"]),
             self._backbone(),
             normalization=self.config["normalization"],
-            **self.config["pooling"],
             **self.config["options"],
         )
         transfer.freeze(model, self.config["freeze"])
@@ -96,6 +95,10 @@ class Detection:
             for layer in batch_normalizations(model):
                 layer.momentum = self.recipe.batch_norm_momentum
         return model
+
+    def make_model(self, *arguments, **options):
+        """Returns a new detector with these arguments."""
+        return SYSTEMS[self.config["system"]].model(*arguments, **self.config["pooling"], **options)
 
     def _backbone(self):
         name = self.config["backbone"]
@@ -261,12 +264,12 @@ class Detection:
         labels = self.config["labels"]
         curves, _, by_class = self._measured(predictions)
         report.write_per_class(run.per_class, labels, curves, by_class)
-        heading = f"{self.title}: mAP@.5 {_percent(metrics['map_50'])}"
+        heading = f"{self.title}: mAP@.5 {percent(metrics['map_50'])}"
         plots.precision_recall(curves, labels, heading, run.precision_recall)
 
     def summary(self, metrics):
         """Returns an evaluation in words."""
-        return f"mAP@.5 {_percent(metrics['map_50'])}, mAP@[.5,.95] {_percent(metrics['map'])}"
+        return f"mAP@.5 {percent(metrics['map_50'])}, mAP@[.5,.95] {percent(metrics['map'])}"
 
     def build_for_export(self):
         """Returns a new model for `export`."""
@@ -291,5 +294,6 @@ def _padded(rows, value, limit):
     return tf.ensure_shape(padded, [limit, *rows.shape[1:]])
 
 
-def _percent(share):
+def percent(share):
+    """Returns a share, 0 to 1 or None, in words."""
     return "undefined" if share is None else f"{share:.2%}"

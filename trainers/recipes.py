@@ -279,6 +279,32 @@ DETECTORS = {
 }
 
 
+LOCALIZATION_RECIPES = {
+    # Small scenes, from scratch, on two cores within some minutes. Digits must not be mirrored.
+    "one_digit_scenes": Recipe(
+        batch_size=16,
+        epochs=20,
+        steps=None,
+        learning_rate=2e-3,
+        schedule="cosine",
+        warmup_steps=100,
+        optimizer="adam",
+        weight_decay=1e-4,
+        augmentation="none",
+    ),
+}
+
+# Fields of `keras_resnets.detection.LocalizerOptions` that a recipe changes.
+LOCALIZERS = {
+    "one_digit_scenes": {
+        "anchor_sizes": (24, 40, 64, 96),
+        "anchor_ratios": (1, 1.6, 2.4),
+        "rpn_filters": 128,
+        "before_nms": 1_000,
+    },
+}
+
+
 def get_recipe(name, recipes=RECIPES):
     """Returns the row of a table with this name, or raises ArgumentError."""
     if name not in recipes:
@@ -312,13 +338,18 @@ def change(recipe, examples, **changes):
 def default_recipe(dataset):
     """Returns the name of the recipe for a value of `--dataset` when none is given."""
     kind, _, name = dataset.partition(":")
-    if kind in ("digits", "idx"):
+    if kind in ("digits", "one_digit_scenes", "idx"):
         return "digits"
     return "cifar" if kind == "tfds" and name.startswith("cifar") else "imagenet"
 
 
 def default_detection_recipe(dataset):
     """Returns the name of a detector's recipe for a value of `--dataset` when none is given."""
-    if dataset == "digit_scenes":
+    if dataset in ("digit_scenes", "one_digit_scenes"):
         return "digit_scenes"
     return "faster_rcnn_coco" if dataset.startswith(("coco:", "tfds:coco")) else "faster_rcnn"
+
+
+def default_localization_recipe(dataset):
+    """Returns the name of a localizer's recipe for a value of `--dataset` when none is given: there is one for all."""
+    return "one_digit_scenes"

@@ -2,8 +2,9 @@
 
 from trainers.classification import Classification
 from trainers.detection_task import Detection
+from trainers.localization import Localization
 
-TASKS = {"classification": Classification, "detection": Detection}
+TASKS = {"classification": Classification, "detection": Detection, "localization": Localization}
 
 
 def task_of(run, dataset=None):

@@ -10,7 +10,27 @@ from keras_resnets.errors import ArgumentError
 
 
 @dataclasses.dataclass(frozen=True)
-class RegionOptions:
+class CheckedOptions:
+    """Options whose values are checked: what each may be is in the tables below."""
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, list):  # of a configuration that was JSON
+                value = tuple(value)
+                object.__setattr__(self, field.name, value)
+            _check(field.name, field.default, value)
+
+    def _check_order(self, first, low, second, high):
+        if low > high:
+            raise ArgumentError(
+                f"{first}={getattr(self, first)} must not be larger than {second}={getattr(self, second)}, but {low} "
+                f"is larger than {high}."
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class RegionOptions(CheckedOptions):
     """The keyword arguments of a detector that is given regions; the defaults are the papers', where they say one.
 
     Attributes:
@@ -74,12 +94,7 @@ class RegionOptions:
     train_batch_norm: bool = False
 
     def __post_init__(self):
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, list):  # of a configuration that was JSON
-                value = tuple(value)
-                object.__setattr__(self, field.name, value)
-            _check(field.name, field.default, value)
+        super().__post_init__()
         low, high = self.roi_background_iou
         self._check_order("roi_background_iou", high, "roi_foreground_iou", self.roi_foreground_iou)
         self._check_order("roi_background_iou", low, "roi_background_iou", high)
@@ -97,13 +112,6 @@ class RegionOptions:
             raise ArgumentError(
                 f"head='maxout' merges two scales, with scales={self.scales} and "
                 f"scales_per_region={self.scales_per_region} there is one: pass scales=(1.0, 2.0), for example."
-            )
-
-    def _check_order(self, first, low, second, high):
-        if low > high:
-            raise ArgumentError(
-                f"{first}={getattr(self, first)} must not be larger than {second}={getattr(self, second)}, but {low} "
-                f"is larger than {high}."
             )
 
 
@@ -146,8 +154,8 @@ class SPPNetOptions(RegionOptions):
 
 
 @dataclasses.dataclass(frozen=True)
-class Options(RegionOptions):
-    """The keyword arguments of a detector that finds its regions itself: those of `RegionOptions`, and of proposals.
+class AnchorOptions(CheckedOptions):
+    """What a region proposal network and its anchors have in every model.
 
     Attributes:
         anchor_sizes: square roots of the anchors' areas, in pixels.
@@ -161,11 +169,7 @@ class Options(RegionOptions):
         rpn_batch_size: anchors sampled from an image.
         rpn_foreground_share: largest part of them that is foreground.
         rpn_beta: of the smooth L1 loss: 1/9 is py-faster-rcnn's sigma of 3.
-        train_before_nms: best boxes that non-maximum suppression compares in training, at most.
-        train_after_nms: proposals that it leaves in training, at most.
-        test_before_nms: as `train_before_nms`, at test time.
-        test_after_nms: as `train_after_nms`, at test time.
-        proposal_iou: above which IoU it takes two proposals for one.
+        proposal_iou: above which IoU non-maximum suppression takes two proposals for one.
         proposal_min_size: smallest side of a proposal, in pixels; 16 in the authors' code, which hides small objects.
 
     Raises:
@@ -183,16 +187,52 @@ class Options(RegionOptions):
     rpn_batch_size: int = 256
     rpn_foreground_share: float = 0.5
     rpn_beta: float = 1 / 9
-    train_before_nms: int = 12_000
-    train_after_nms: int = 2_000
-    test_before_nms: int = 6_000
-    test_after_nms: int = 300
     proposal_iou: float = 0.7
     proposal_min_size: float = 0.0
 
     def __post_init__(self):
         super().__post_init__()
         self._check_order("rpn_background_iou", self.rpn_background_iou, "rpn_foreground_iou", self.rpn_foreground_iou)
+
+
+@dataclasses.dataclass(frozen=True)
+class Options(AnchorOptions, RegionOptions):
+    """The keyword arguments of a detector that finds its regions itself: `RegionOptions`, `AnchorOptions`, and these.
+
+    Attributes:
+        train_before_nms: best boxes that non-maximum suppression compares in training, at most.
+        train_after_nms: proposals that it leaves in training, at most.
+        test_before_nms: as `train_before_nms`, at test time.
+        test_after_nms: as `train_after_nms`, at test time.
+
+    Raises:
+        ArgumentError: (a ValueError) for a value that cannot work.
+    """
+
+    train_before_nms: int = 12_000
+    train_after_nms: int = 2_000
+    test_before_nms: int = 6_000
+    test_after_nms: int = 300
+
+
+@dataclasses.dataclass(frozen=True)
+class LocalizerOptions(AnchorOptions):
+    """The keyword arguments of a localizer (ResNet, arXiv 1512.03385, appendix C): `AnchorOptions`, and these.
+
+    Attributes:
+        rpn_batch_size: anchors sampled from an image, for each of its classes.
+        before_nms: best boxes of a class that non-maximum suppression compares, at most.
+        after_nms: proposals of a class that it leaves, at most.
+        train_batch_norm: see `RegionOptions`.
+
+    Raises:
+        ArgumentError: (a ValueError) for a value that cannot work.
+    """
+
+    rpn_batch_size: int = 8
+    before_nms: int = 6_000
+    after_nms: int = 200
+    train_batch_norm: bool = False
 
 
 KINDS = {

@@ -43,15 +43,28 @@ def rpn_losses(options, logits, deltas, anchors, image_shapes, targets, seeds):
     divides the loss of boxes by the number of cells and multiplies it by 10, which is about the same.)
 
     Args:
-        options: an `Options`.
-        logits, deltas: of the network.
+        options, logits, deltas, anchors, image_shapes, targets, seeds: see `image_losses`.
+
+    Returns:
+        Dict of float32 scalars, `rpn_class` (sigmoid cross entropy) and `rpn_box` (smooth L1).
+    """
+    losses = image_losses(options, logits, deltas, anchors, image_shapes, targets, seeds)
+    return {name: tf.reduce_mean(loss) for name, loss in losses.items()}
+
+
+def image_losses(options, logits, deltas, anchors, image_shapes, targets, seeds):
+    """Returns the losses of each image, summed over its sampled anchors and divided by rpn_batch_size.
+
+    Args:
+        options: an `AnchorOptions`.
+        logits, deltas: of the network, (B, A) and (B, A, 4).
         anchors: (A, 4).
         image_shapes: (B, 2).
         targets: dict of `boxes` (B, G, 4) and `classes` (B, G), -1 for padding.
         seeds: (B, 2) integers.
 
     Returns:
-        Dict of float32 scalars, `rpn_class` (sigmoid cross entropy) and `rpn_box` (smooth L1).
+        Dict of (B,) float32, `rpn_class` and `rpn_box`.
     """
     matches = _matches(options, anchors, image_shapes, targets)
     size, share = options.rpn_batch_size, options.rpn_foreground_share
@@ -62,8 +75,8 @@ def rpn_losses(options, logits, deltas, anchors, image_shapes, targets, seeds):
     objects = tf.gather(targets["boxes"], tf.maximum(matches, 0), batch_dims=1)
     errors = deltas - boxes.encode(objects, tf.gather(anchors, sampled))
     box_losses = tf.reduce_sum(smooth_l1(errors, options.rpn_beta), axis=-1) * foreground
-    normalizer = tf.cast(tf.shape(logits)[0] * size, tf.float32)
-    return {"rpn_class": tf.reduce_sum(cross_entropy) / normalizer, "rpn_box": tf.reduce_sum(box_losses) / normalizer}
+    terms = {"rpn_class": cross_entropy, "rpn_box": box_losses}
+    return {name: tf.reduce_sum(loss, axis=1) / size for name, loss in terms.items()}
 
 
 def _matches(options, anchors, image_shapes, targets):

@@ -11,7 +11,7 @@ import tensorflow as tf
 from rectangles import make_task, rectangle_dataset
 
 from trainers import loop
-from trainers.detection import Detection
+from trainers.detection_task import Detection
 from trainers.distribution import make_strategy
 from trainers.run import Run
 

@@ -5,7 +5,8 @@ import tensorflow as tf
 
 from trainers.data.image_source import Pixels
 from trainers.data.objects import Annotation, DetectionDataset, annotated_split, most_boxes
-from trainers.detection import Detection, configure
+from trainers.detection import configure
+from trainers.detection_task import Detection
 
 LABELS = ("red", "blue")
 COLORS = ((230, 30, 30), (30, 30, 230))

@@ -130,7 +130,7 @@ TRAIN = ["trainers.classification", "--model=cifar_resnet8", "--dataset=digits",
     "command, message",
     [
         ([*TRAIN, "--model=resnet5"], "model 'resnet5' is unknown: use resnet50"),
-        ([*TRAIN, "--dataset=digit"], "--dataset=digit is unknown (did you mean digits?): use digits, idx:PATH"),
+        ([*TRAIN, "--dataset=digit"], "--dataset=digit is unknown (did you mean digits?): use digits, one_digit"),
         ([*TRAIN, "--dataset=folder:/nowhere"], "--dataset=folder:/nowhere: there is no folder /nowhere/train"),
         ([*TRAIN, "--recipe=fast"], "--recipe=fast is unknown: use cifar, cifar_warmup, imagenet"),
         ([*TRAIN, "--model=resnet18", "--image_size=16"], "input_shape=(16, 16, 3) is too small"),

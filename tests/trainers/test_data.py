@@ -238,9 +238,8 @@ def test_tensorflow_datasets_that_cannot_be_used(tmp_path):
 
 @pytest.mark.parametrize("name", ["digit", "folder", "idx:", "mnist"])
 def test_unknown_data_sets(name):
-    with pytest.raises(
-        ArgumentError, match=f"--dataset={name} is unknown.*use digits, idx:PATH, folder:PATH or tfds:NAME"
-    ):
+    known = "digits, one_digit_scenes, idx:PATH, folder:PATH or tfds:NAME"
+    with pytest.raises(ArgumentError, match=f"--dataset={name} is unknown.*use {known}"):
         open_dataset(name)
 
 

@@ -19,10 +19,12 @@ from keras_resnets.detection.resizing import Resizing
 from keras_resnets.models.nesting import leaf_layers
 from keras_resnets.serving import SavedModelSession
 from trainers import loop, training
+from trainers.box_training import default_resizing
 from trainers.checkpoints import restore_model
 from trainers.data import digit_scenes
 from trainers.data.objects import Annotation, DetectionDataset
-from trainers.detection import Detection, configure, default_resizing
+from trainers.detection import configure
+from trainers.detection_task import Detection
 from trainers.metrics import voc
 from trainers.run import Run
 

@@ -151,7 +151,8 @@ def open_dataset(name, data_dir=None, download=False):
     """Opens a data set for classification.
 
     Args:
-        name: "digits", "idx:PATH", "folder:PATH" or "tfds:NAME": see the modules of `trainers.data`.
+        name: "digits", "one_digit_scenes", "idx:PATH", "folder:PATH" or "tfds:NAME": see the modules of
+            `trainers.data`.
         data_dir: where TensorFlow Datasets keeps its data; None for its default.
         download: whether TensorFlow Datasets may download and prepare what is missing.
 
@@ -162,17 +163,21 @@ def open_dataset(name, data_dir=None, download=False):
         ArgumentError: if there is no such data set, or it is damaged.
     """
     # Imported here: each source's library is loaded only when it is used.
-    from trainers.data import digits, folder, idx, tfds
+    from trainers.data import digit_scenes, digits, folder, idx, tfds
 
     kind, separator, rest = name.partition(":")
     if name == "digits":
         return digits.open_digits()
+    if name == "one_digit_scenes":
+        return digit_scenes.open_one_digit_images()
     if separator and rest and kind == "idx":
         return idx.open_idx(rest)
     if separator and rest and kind == "folder":
         return folder.open_folder(rest)
     if separator and rest and kind == "tfds":
         return tfds.open_tfds(rest, data_dir, download)
-    close = difflib.get_close_matches(kind, ["digits", "idx", "folder", "tfds"], n=1)
+    close = difflib.get_close_matches(kind, ["digits", "one_digit_scenes", "idx", "folder", "tfds"], n=1)
     hint = f" (did you mean {close[0]}?)" if close and name != close[0] else ""
-    raise ArgumentError(f"--dataset={name} is unknown{hint}: use digits, idx:PATH, folder:PATH or tfds:NAME.")
+    raise ArgumentError(
+        f"--dataset={name} is unknown{hint}: use digits, one_digit_scenes, idx:PATH, folder:PATH or tfds:NAME."
+    )

@@ -1,11 +1,13 @@
-"""`digit_scenes`: real handwritten digits on crops of real photographs, with tight boxes; no network needed.
+"""Real handwritten digits on crops of real photographs, with tight boxes; no network needed.
 
-A scene is 256x256 pixels, has 1 to 8 digits of scikit-learn, 24 to 96 pixels large, in inks that can be read, and is
-the same on every machine. Training and validation scenes have different digits; both photographs serve both.
+A scene has digits of scikit-learn, 24 to 96 pixels large, in inks that can be read, and is the same on every machine.
+Training and test scenes have different digits; both photographs serve both. A scene of `digit_scenes` is 256x256 pixels
+and has 1 to 8 digits; one of `one_digit_scenes` is 128x128 pixels and has one, which is also the image's class.
 
 python -m trainers.data.digit_scenes /tmp/scenes    # writes a few as PNG files
 """
 
+import dataclasses
 import pathlib
 import sys
 
@@ -14,6 +16,7 @@ import tensorflow as tf
 from PIL import Image
 from sklearn import datasets
 
+from trainers.data.dataset import ImageDataset
 from trainers.data.digits import SCALE, digit_arrays
 from trainers.data.image_source import Pixels
 from trainers.data.objects import Annotation, DetectionDataset, annotated_split, most_boxes
@@ -22,6 +25,8 @@ from trainers.progress import Progress
 SIDE = 256
 TRAIN, TEST = 1000, 200  # scenes
 MOST_DIGITS = 8
+ONE_DIGIT_SIDE = 128
+ONE_DIGIT_TRAIN, ONE_DIGIT_TEST = 2000, 400
 SIDES = (24, 96)  # of a digit's box, the longer one, in pixels
 LARGEST_OVERLAP = 0.05  # of two digits' boxes, as a share of the smaller one's area
 PLACES = 100  # that are looked at for a digit
@@ -34,13 +39,50 @@ MASTER_SIDE = 128  # px, of a digit before it gets its size
 
 def open_digit_scenes():
     """Opens the data set `digit_scenes` as a `DetectionDataset`."""
+    return _open("digit_scenes", SIDE, MOST_DIGITS, (TRAIN, TEST), streams=(0, 1))
+
+
+def open_one_digit_scenes():
+    """Opens the data set `one_digit_scenes` as a `DetectionDataset`."""
+    return _open("one_digit_scenes", ONE_DIGIT_SIDE, 1, (ONE_DIGIT_TRAIN, ONE_DIGIT_TEST), streams=(2, 3))
+
+
+def open_one_digit_images():
+    """Opens the data set `one_digit_scenes` as an `ImageDataset`: the same images, the digit as their label."""
+    scenes = open_one_digit_scenes()
+    images = np.stack([*scenes.train.keys(None).map(lambda key: scenes.train.load(key)["image"].pixels())])
+    return ImageDataset(
+        labels=scenes.labels,
+        side=scenes.side,
+        mean=tuple(map(float, images.mean(axis=(0, 1, 2)))),
+        std=tuple(map(float, images.std(axis=(0, 1, 2)))),
+        train=_labelled(scenes.train),
+        test=_labelled(scenes.test),
+    )
+
+
+def _labelled(split):
+    """Returns a split of scenes of one digit with that as their label."""
+
+    def load(key):
+        example = split.load(key)
+        return {"image": example["image"], "label": example["classes"][0]}
+
+    return dataclasses.replace(split, load=load)
+
+
+def _open(name, side, most_digits, counts, streams):
     train_digits, test_digits, train_labels, test_labels = digit_arrays()
-    with Progress(TRAIN + TEST, "drawing digit_scenes", unit="scenes") as progress:
-        train, train_annotations = _scenes(TRAIN, 0, train_digits, train_labels, progress)
-        test, test_annotations = _scenes(TEST, 1, test_digits, test_labels, progress)
+    with Progress(sum(counts), f"drawing {name}", unit="scenes") as progress:
+        (train, train_annotations), (test, test_annotations) = (
+            _scenes(count, stream, digits, labels, progress, side, most_digits)
+            for count, stream, digits, labels in zip(
+                counts, streams, (train_digits, test_digits), (train_labels, test_labels)
+            )
+        )
     return DetectionDataset(
         labels=tuple(map(str, range(10))),
-        side=SIDE,
+        side=side,
         most_boxes=most_boxes(train_annotations, test_annotations),
         train=_split(train, train_annotations),
         test=_split(test, test_annotations),
@@ -52,26 +94,33 @@ def _split(images, annotations):
     return annotated_split(annotations, lambda index: Pixels(tf.gather(images, index)))
 
 
-def _scenes(count, stream, digits, labels, progress):
-    """Returns (count, 256, 256, 3) uint8 and the scenes' annotations; `stream` tells random numbers apart."""
+def _scenes(count, stream, digits, labels, progress, side=SIDE, most_digits=MOST_DIGITS):
+    """Returns (count, side, side, 3) uint8 and the scenes' annotations; `stream` tells random numbers apart."""
     inks, photos = [_ink(digit) for digit in digits], datasets.load_sample_images().images
-    images, annotations = np.empty((count, SIDE, SIDE, 3), np.uint8), []
+    images, annotations = np.empty((count, side, side, 3), np.uint8), []
     for i in range(count):
         random = np.random.default_rng((stream, i))
-        scene = _background(random, photos)
-        chosen = random.integers(len(digits), size=random.integers(1, MOST_DIGITS + 1))
-        boxes, classes = [], []
-        for digit in chosen:
-            ink = _resized(inks[digit], random.integers(SIDES[0], SIDES[1] + 1))
-            box = _place(random, scene, ink, boxes)
-            if box is not None:
-                _draw(random, scene, ink, box)
-                boxes.append(box)
-                classes.append(labels[digit])
+        boxes = []
+        while not boxes:  # There may be no place for a single digit: then on another background.
+            scene, boxes, chosen = _scene(random, photos, inks, side, most_digits)
         images[i] = np.round(scene)
-        annotations.append(Annotation.of(boxes, classes))
+        annotations.append(Annotation.of(boxes, labels[chosen]))
         progress.update(1)
     return images, annotations
+
+
+def _scene(random, photos, inks, side, most_digits):
+    """Returns a scene (side, side, 3) float32, the boxes of its digits, and their places among the inks."""
+    scene = _background(random, photos, side)
+    boxes, drawn = [], []
+    for digit in random.integers(len(inks), size=random.integers(1, most_digits + 1)):
+        ink = _resized(inks[digit], random.integers(SIDES[0], SIDES[1] + 1))
+        box = _place(random, scene, ink, boxes)
+        if box is not None:
+            _draw(random, scene, ink, box)
+            boxes.append(box)
+            drawn.append(digit)
+    return scene, boxes, drawn
 
 
 def _ink(digit):
@@ -89,13 +138,13 @@ def _resized(ink, side):
     return np.asarray(Image.fromarray(ink).resize((width, height), Image.Resampling.BOX))
 
 
-def _background(random, photos):
-    """Returns a random square of a photograph, (256, 256, 3) float32."""
+def _background(random, photos, side):
+    """Returns a random square of a photograph, (side, side, 3) float32."""
     photo = photos[random.integers(len(photos))]
-    side = random.integers(SIDE, min(photo.shape[:2]) + 1)
-    top, left = (random.integers(n - side + 1) for n in photo.shape[:2])
-    crop = Image.fromarray(photo[top : top + side, left : left + side])
-    return np.asarray(crop.resize((SIDE, SIDE), Image.Resampling.BILINEAR), np.float32).copy()
+    size = random.integers(side, min(photo.shape[:2]) + 1)
+    top, left = (random.integers(n - size + 1) for n in photo.shape[:2])
+    crop = Image.fromarray(photo[top : top + size, left : left + size])
+    return np.asarray(crop.resize((side, side), Image.Resampling.BILINEAR), np.float32).copy()
 
 
 def _place(random, scene, ink, boxes):
@@ -103,7 +152,7 @@ def _place(random, scene, ink, boxes):
     height, width = ink.shape
     luminance = scene @ LUMINANCE
     for _ in range(PLACES):
-        top, left = random.integers(SIDE - height + 1), random.integers(SIDE - width + 1)
+        top, left = (random.integers(n - size + 1) for n, size in zip(luminance.shape, ink.shape))
         behind = luminance[top : top + height, left : left + width]
         contrast = max(behind.mean() - np.mean(INKS[0]), np.mean(INKS[1]) - behind.mean())
         box = [left, top, left + width, top + height]

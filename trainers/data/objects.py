@@ -104,8 +104,8 @@ def open_detection_dataset(name, data_dir=None, download=False, strict=False):
     """Opens a data set for detection.
 
     Args:
-        name: "digit_scenes", "voc:PATH", "coco:IMAGES,ANNOTATIONS.json[,...]" or "tfds:NAME": see the modules of
-            `trainers.data`.
+        name: "digit_scenes", "one_digit_scenes", "voc:PATH", "coco:IMAGES,ANNOTATIONS.json[,...]" or "tfds:NAME": see
+            the modules of `trainers.data`.
         data_dir: where TensorFlow Datasets keeps its data; None for its default.
         download: whether TensorFlow Datasets may download and prepare what is missing.
         strict: whether a damaged file or object is an error; otherwise it is named on stderr and left out.
@@ -124,6 +124,8 @@ def open_detection_dataset(name, data_dir=None, download=False, strict=False):
         raise ArgumentError(f"--strict is for voc: and coco:, whose files are checked, not for --dataset={name}.")
     if name == "digit_scenes":
         return digit_scenes.open_digit_scenes()
+    if name == "one_digit_scenes":
+        return digit_scenes.open_one_digit_scenes()
     if separator and rest and kind == "voc":
         return voc.open_voc(rest, strict)
     if separator and rest and kind == "coco":
@@ -131,6 +133,6 @@ def open_detection_dataset(name, data_dir=None, download=False, strict=False):
     if separator and rest and kind == "tfds":
         return tfds_objects.open_tfds_objects(rest, data_dir, download)
     raise ArgumentError(
-        f"--dataset={name} has no boxes or is unknown: use digit_scenes, voc:PATH, "
+        f"--dataset={name} has no boxes or is unknown: use digit_scenes, one_digit_scenes, voc:PATH, "
         "coco:IMAGES,TRAIN.json,IMAGES,TEST.json or tfds:NAME."
     )
