@@ -37,6 +37,7 @@ class RegionOptions(CheckedOptions):
         head: the network of a region, from its pooled features (NoC, arXiv 1504.06066): None for the backbone's own,
             which is conv5 of residual nets and fc6 and fc7 of VGG and ZF; "mlp" for fully connected layers, "conv" for
             convolutions before them, "maxout" for two scales that are merged after the first of these convolutions.
+            From the weights of VGG and ZF it takes fc6 and fc7 where they have the same size.
         head_layers: of a `head`: fully connected layers, 2 to 4, the classifier included.
         head_convolutions: of the heads "conv" and "maxout": 3x3 convolutions, 1 to 3, which begin as the identity.
         head_units: of each fully connected layer but the classifier.

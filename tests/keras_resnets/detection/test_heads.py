@@ -13,6 +13,7 @@ from keras_resnets.detection.backbones import make_backbone
 from keras_resnets.detection.heads import region_networks
 from keras_resnets.models.nesting import leaf_layers
 
+slow = pytest.mark.slow
 HEADS = ("mlp", "conv", "maxout")
 NARROW = {"pool_size": 4, "max_detections": 10, "head_units": 32, "score_threshold": 0.0}
 PROPOSALS = np.float32([[[2, 3, 12, 10], [5, 0, 75, 45], [50, 10, 70, 30], [1, 1, 41, 38], [0, 0, 80, 48]]] * 2)
@@ -199,6 +200,25 @@ def test_a_saved_detector_says_the_same(head, trained, tmp_path):
     loaded = keras.models.load_model(tmp_path / "detector.keras")
     assert_same(loaded(ASKED), detector(ASKED), 1e-6)
     assert loaded.options == detector.options
+
+
+@slow
+@pytest.mark.parametrize(
+    "options, new",
+    [
+        ({"head": "conv"}, {"noc_conv1", "noc_conv2"}),
+        ({"head": "mlp", "head_layers": 4}, {"fc8"}),
+        ({"head": "mlp", "head_units": 64}, {"fc6", "fc7"}),
+        ({"head": "maxout", "scales": (1.0, 2.0), "global_context": True}, {"noc_conv1", "noc_conv2", "fc6"}),
+    ],
+)
+def test_a_head_takes_a_classification_nets_layers_of_the_same_size(options, new, tmp_path):
+    net = keras_resnets.create_model("zfnet")
+    net.save_weights(tmp_path / "net.weights.h5")
+    detector = FastRCNN(3, "zfnet", weights=tmp_path / "net.weights.h5", **options)
+    given, own = weights(net), weights(detector)
+    taken = {name for name, values in own.items() if name in given and np.array_equal(values[0], given[name][0])}
+    assert own.keys() - taken == new | {"class_logits", "box_deltas"}
 
 
 @pytest.mark.parametrize(
