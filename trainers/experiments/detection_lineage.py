@@ -301,8 +301,8 @@ def _verdict(figures):
         f"Joint training of Faster R-CNN took {joint['seconds']:.0f} s ({joint['map_50']:.1%}), four steps "
         f"{figures['faster_rcnn_alternating']['seconds']:.0f} s "
         f"({figures['faster_rcnn_alternating']['map_50']:.1%}).",
-        f"A step on 64 regions of each of 2 images is {sampling['128x1'] / sampling['2x64']:.0f} times as fast as one on "
-        "1 of each of 128.",
+        f"A step on 64 regions of each of 2 images is {sampling['128x1'] / sampling['2x64']:.0f} times as fast as one "
+        "on 1 of each of 128.",
     ]
 
 
