@@ -13,7 +13,7 @@ from keras_resnets import ArgumentError
 from trainers import cli
 from trainers.experiments.experiment import Setting, run_member, write_report
 
-EXPERIMENTS = ("detection_lineage",)  # modules of trainers.experiments
+EXPERIMENTS = ("detection_lineage", "noc_heads", "detection_improvements")  # modules of trainers.experiments
 
 
 def find(name):

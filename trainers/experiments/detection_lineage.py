@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import pathlib
 
 import keras
 import numpy as np
@@ -11,44 +10,23 @@ from sklearn import datasets
 
 import keras_resnets
 from keras_resnets import RCNN, FasterRCNN, FastRCNN
-from trainers import classification, plots, training
-from trainers.checkpoints import restore_model
-from trainers.classification import Classification
-from trainers.data.dataset import IMAGENET_MEAN, IMAGENET_STD, first, open_dataset
-from trainers.data.objects import open_detection_dataset
-from trainers.data.proposal_cache import ProposalCache, split_proposals
+from trainers import plots
 from trainers.data.proposals import selective_search
-from trainers.data.proposed import propose_by
-from trainers.detection import configure, procedure
-from trainers.detection_task import Detection
 from trainers.experiments.detection_timing import noise_inputs, split_seconds
 from trainers.experiments.experiment import Experiment, Report, Table
+from trainers.experiments.small_detectors import (
+    FULL,
+    HEAD,
+    MOST_PROPOSALS,
+    QUICK,
+    STAGES,
+    train_backbone,
+    train_detector,
+)
 from trainers.measuring import in_turns
-from trainers.run import Run
 
-STAGES = {"block_counts": (1, 1, 1), "filters": (32, 64, 128)}
-# The region's network is the same for all: fc6 and fc7.
-HEAD = {"head": "mlp", "head_units": 256}
-METHOD, MOST_PROPOSALS = "selective_search", 2000
 SECOND_TABLE = ((("zfnet", 256), ("vgg16", 512)), (300, 2000))  # nets with their proposal networks' filters, proposals
 HEIGHT, WIDTH = 600, 1000  # px
-WEIGHTS = "backbone.weights.h5"
-
-
-@dataclasses.dataclass(frozen=True)
-class Scale:
-    """How much of everything: of images, of steps of training, and of repetitions of what is timed."""
-
-    train: int
-    test: int
-    backbone_steps: int
-    steps: int
-    timed_images: int
-    repeats: int
-
-
-QUICK = Scale(train=400, test=100, backbone_steps=600, steps=400, timed_images=10, repeats=3)
-FULL = Scale(train=1000, test=200, backbone_steps=3000, steps=3000, timed_images=50, repeats=5)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +50,7 @@ ROWS = {
 def members(setting):
     """Returns the members: see `trainers.experiments.experiment.Experiment`."""
     scale = QUICK if setting.quick else FULL
-    found = {"backbone": functools.partial(_backbone, scale)}
+    found = {"backbone": functools.partial(train_backbone, scale)}
     found |= {name: functools.partial(_detector, setting, scale, row) for name, row in ROWS.items()}
     found |= {"shared_convolution": functools.partial(_shared_convolution, scale)}
     for (net, filters), counts in ((pair, SECOND_TABLE[1]) for pair in SECOND_TABLE[0]):
@@ -82,93 +60,9 @@ def members(setting):
     return found | {"sampling": functools.partial(_sampling, scale)}
 
 
-class _Pretraining(Classification):
-    """Classification by the backbone, for its weights."""
-
-    def build_model(self, classifier_activation=None):
-        keras.utils.set_random_seed(self.config["seed"])
-        side = self.preprocessing.size
-        return keras_resnets.ResNet(
-            **STAGES,
-            input_shape=(side, side, 3),
-            classes=len(self.config["labels"]),
-            classifier_activation=classifier_activation,
-        )
-
-
-def _backbone(scale, folder):
-    """Trains the backbone to tell digits, as the papers' were trained on ImageNet."""
-    # Detectors normalize by ImageNet's statistics.
-    dataset = dataclasses.replace(open_dataset("one_digit_scenes"), mean=IMAGENET_MEAN, std=IMAGENET_STD)
-    steps = {"steps": scale.backbone_steps, "batch_size": 32}
-    config = classification.configure("resnet18", "one_digit_scenes", dataset, "digits", **steps)
-    task, run = _Pretraining({**config, "model": "resnet"}, dataset), Run(folder / "run")
-    results = training.train(task, run, jit_compile=True)
-    model = task.build_model()
-    restore_model(model, run)
-    model.save_weights(folder / WEIGHTS)
-    return {"seconds": results["seconds"], "top1_error": results["top1_error"]}
-
-
 def _detector(setting, scale, row, folder):
-    """Trains a detector, and measures it and the seconds that it takes for a test image."""
-    whole = open_detection_dataset(setting.dataset, setting.data_dir, setting.download)
-    dataset = dataclasses.replace(whole, train=first(whole.train, scale.train), test=first(whole.test, scale.test))
-    figures, proposals = {}, None
-    if row.system != "faster_rcnn":
-        proposals = {"folder": str(folder.parent / "proposals"), "method": METHOD, "limit": MOST_PROPOSALS}
-        figures["proposal_seconds"], figures["proposal_bytes"] = _search(proposals, dataset)
-        dataset = propose_by(dataset, **proposals)
-    task = _task(setting.dataset, dataset, row, folder.parent / "backbone" / WEIGHTS, scale.steps, proposals)
-    run = Run(folder / "run")
-    results = procedure(task.config)(task, run)
-    model = task.build_model()
-    restore_model(model, run)
-    return figures | _measured(task, model, run, results, scale)
-
-
-def _task(name, dataset, row, weights, steps, proposals):
-    config = configure(
-        "resnet",
-        name,
-        dataset,
-        "digit_scenes",
-        system=row.system,
-        proposals=proposals,
-        alternating=row.alternating,
-        options=HEAD,
-        steps=steps,
-        init_weights=str(weights),
-        **STAGES,
-    )
-    return Detection(config, dataset)
-
-
-def _search(proposals, dataset):
-    """Finds the proposals of all images; returns the mean of the seconds that one took, and the bytes on disk."""
-    cache = ProposalCache(proposals["folder"], proposals["method"], proposals["limit"])
-    seconds = [split_proposals(cache, split, METHOD)[1] for split in (dataset.train, dataset.test)]
-    return float(np.concatenate(seconds).mean()), _bytes(proposals["folder"])
-
-
-def _measured(task, model, run, results, scale):
-    seconds, counts = [], []
-    for batch in task.evaluation_batches().unbatch().batch(1).take(scale.timed_images):
-        inputs = task.inputs(batch)
-        seconds.append(split_seconds(model, inputs, 1))
-        given = inputs["proposals"] if "proposals" in inputs else model.propose(inputs)[1]
-        counts.append(int(np.sum(np.any(given > 0, axis=-1))))
-    names = ("step", "seconds", "stages", "map_50", "map")
-    return {
-        **{name: results.get(name) for name in names},
-        "bytes": _bytes(run.path),
-        "proposals": float(np.mean(counts)),
-        "test_seconds": {name: float(np.median([one[name] for one in seconds])) for name in seconds[0]},
-    }
-
-
-def _bytes(folder):
-    return sum(file.stat().st_size for file in pathlib.Path(folder).rglob("*") if file.is_file())
+    """Trains and measures a detector of the first table."""
+    return train_detector(setting, scale, folder, system=row.system, alternating=row.alternating, **HEAD)[2]
 
 
 def _shared_convolution(scale, folder):
@@ -176,14 +70,14 @@ def _shared_convolution(scale, folder):
     inputs, seconds = noise_inputs(256, 256, MOST_PROPOSALS), {}
     for name, build in (("rcnn", RCNN), ("fast_rcnn", FastRCNN)):
         net = keras_resnets.ResNet(**STAGES, include_top=False)
-        seconds[name] = split_seconds(build(10, net, pool_size=7, **HEAD), inputs, scale.repeats)
+        seconds[name] = split_seconds(build(10, net, pool_size=7, **HEAD), [inputs], scale.repeats)
     return seconds
 
 
 def _published_net(net, filters, count, scale, folder):
     """Times Faster R-CNN of one of the papers' nets on an image of 600x1000."""
     detector = FasterRCNN(20, net, rpn_filters=filters, test_after_nms=count)
-    return split_seconds(detector, noise_inputs(HEIGHT, WIDTH), scale.repeats)
+    return split_seconds(detector, [noise_inputs(HEIGHT, WIDTH)], scale.repeats)
 
 
 def _with_selective_search(scale, folder):
@@ -192,7 +86,7 @@ def _with_selective_search(scale, folder):
     photo = tf.cast(photo, tf.uint8).numpy()
     search = {"search": lambda: selective_search(photo, MOST_PROPOSALS)}
     inputs = noise_inputs(HEIGHT, WIDTH, MOST_PROPOSALS)
-    seconds = split_seconds(FastRCNN(20, "vgg16"), inputs, scale.repeats)
+    seconds = split_seconds(FastRCNN(20, "vgg16"), [inputs], scale.repeats)
     return {**seconds, "proposals": in_turns(search, scale.repeats)["search"]}
 
 

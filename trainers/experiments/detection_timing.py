@@ -1,6 +1,7 @@
 """The seconds that a detector takes for an image, split as the papers' tables are."""
 
 import functools
+import statistics
 
 import numpy as np
 import tensorflow as tf
@@ -10,7 +11,7 @@ from keras_resnets.detection.fast_rcnn import given_proposals
 from trainers.measuring import in_turns
 
 
-def split_seconds(model, inputs, repeats):
+def split_seconds(model, images, repeats):
     """Returns the median seconds of `convolution`, `proposals` and `regions` of an image.
 
     The convolution is all that the trunk does: for R-CNN, on every warped region. Proposals that a detector is given
@@ -18,14 +19,18 @@ def split_seconds(model, inputs, repeats):
 
     Args:
         model: a detector.
-        inputs: of the model, of one image.
-        repeats: how many times it is measured.
+        images: list of its inputs, of one image each and of the same shapes.
+        repeats: how many times each is measured.
     """
-    inputs = {name: tf.constant(value) for name, value in inputs.items()}
-    functions = {name: functools.partial(tf.function(part), inputs) for name, part in _parts(model).items()}
-    for function in functions.values():
-        function()  # Traced before the clock starts.
-    seconds = in_turns(functions, repeats)
+    parts = {name: tf.function(part) for name, part in _parts(model).items()}
+    measured = []
+    for number, inputs in enumerate(images):
+        inputs = {name: tf.constant(value) for name, value in inputs.items()}
+        functions = {name: functools.partial(part, inputs) for name, part in parts.items()}
+        if number == 0:
+            in_turns(functions, 1)  # Traced before the clock starts.
+        measured.append(in_turns(functions, repeats))
+    seconds = {name: statistics.median(one[name] for one in measured) for name in parts}
     proposed = seconds.get("proposed", seconds["convolved"])
     return {
         "convolution": seconds["convolved"],

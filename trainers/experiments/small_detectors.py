@@ -1,0 +1,147 @@
+"""Detectors of one small backbone on `digit_scenes`: what the experiments on detection have in common."""
+
+import dataclasses
+import pathlib
+
+import keras
+import numpy as np
+
+import keras_resnets
+from trainers import classification, training
+from trainers.checkpoints import restore_model
+from trainers.classification import Classification
+from trainers.data.dataset import IMAGENET_MEAN, IMAGENET_STD, first, open_dataset
+from trainers.data.objects import open_detection_dataset
+from trainers.data.proposal_cache import ProposalCache, split_proposals
+from trainers.data.proposed import propose_by
+from trainers.detection import configure, procedure
+from trainers.detection_task import Detection
+from trainers.experiments.detection_timing import split_seconds
+from trainers.run import Run
+
+STAGES = {"block_counts": (1, 1, 1), "filters": (32, 64, 128)}
+# The same network of regions for all: fc6 and fc7.
+HEAD = {"head": "mlp", "head_units": 256}
+METHOD, MOST_PROPOSALS = "selective_search", 2000
+WEIGHTS = "backbone.weights.h5"
+
+
+@dataclasses.dataclass(frozen=True)
+class Scale:
+    """How much of everything: of images, of steps of training, and of repetitions of what is timed."""
+
+    train: int
+    test: int
+    backbone_steps: int
+    steps: int
+    timed_images: int
+    repeats: int
+
+
+QUICK = Scale(train=400, test=100, backbone_steps=600, steps=400, timed_images=10, repeats=3)
+FULL = Scale(train=1000, test=200, backbone_steps=3000, steps=3000, timed_images=50, repeats=5)
+
+
+class _Pretraining(Classification):
+    """Classification by the backbone, for its weights."""
+
+    def build_model(self, classifier_activation=None):
+        keras.utils.set_random_seed(self.config["seed"])
+        side = self.preprocessing.size
+        return keras_resnets.ResNet(
+            **STAGES,
+            input_shape=(side, side, 3),
+            classes=len(self.config["labels"]),
+            classifier_activation=classifier_activation,
+        )
+
+
+def train_backbone(scale, folder):
+    """Trains the backbone to tell digits, as the papers' were trained on ImageNet."""
+    # Detectors normalize by ImageNet's statistics.
+    dataset = dataclasses.replace(open_dataset("one_digit_scenes"), mean=IMAGENET_MEAN, std=IMAGENET_STD)
+    steps = {"steps": scale.backbone_steps, "batch_size": 32}
+    config = classification.configure("resnet18", "one_digit_scenes", dataset, "digits", **steps)
+    task, run = _Pretraining({**config, "model": "resnet"}, dataset), Run(folder / "run")
+    results = training.train(task, run, jit_compile=True)
+    model = task.build_model()
+    restore_model(model, run)
+    model.save_weights(folder / WEIGHTS)
+    return {"seconds": results["seconds"], "top1_error": results["top1_error"]}
+
+
+def open_scenes(setting, scale):
+    """Returns the data set of an experiment, as much of it as the scale says."""
+    whole = open_detection_dataset(setting.dataset, setting.data_dir, setting.download)
+    return dataclasses.replace(whole, train=first(whole.train, scale.train), test=first(whole.test, scale.test))
+
+
+def train_detector(setting, scale, folder, *, system="faster_rcnn", alternating=False, seed=0, **options):
+    """Trains a detector, which starts from the experiment's backbone, and measures it.
+
+    Args:
+        setting: a `Setting`, whose member `backbone` is complete.
+        scale: a `Scale`.
+        folder: of the member.
+        system, alternating, seed: see `trainers.detection.configure`.
+        **options: of the detector.
+
+    Returns:
+        The task, its detector, and the figures of the member: `step`, `seconds`, `stages`, `map_50` and `map` of the
+        training's results; `bytes` of its files; `proposals`, how many a test image has; `test_seconds`, see
+        `trainers.experiments.detection_timing`; and, where proposals are given, `proposal_seconds` and `proposal_bytes`
+        of an image and of all.
+    """
+    dataset, figures, proposals = open_scenes(setting, scale), {}, None
+    if system != "faster_rcnn":
+        proposals = {"folder": str(setting.folder / "proposals"), "method": METHOD, "limit": MOST_PROPOSALS}
+        figures["proposal_seconds"], figures["proposal_bytes"] = _search(proposals, dataset)
+        dataset = propose_by(dataset, **proposals)
+    config = configure(
+        "resnet",
+        setting.dataset,
+        dataset,
+        "digit_scenes",
+        system=system,
+        proposals=proposals,
+        alternating=alternating,
+        options=options,
+        steps=scale.steps,
+        init_weights=str(setting.folder / "backbone" / WEIGHTS),
+        seed=seed,
+        **STAGES,
+    )
+    task, run = Detection(config, dataset), Run(folder / "run")
+    results = procedure(config)(task, run)
+    model = task.build_model()
+    restore_model(model, run)
+    return task, model, figures | _measured(task, model, run, results, scale)
+
+
+def _search(proposals, dataset):
+    """Finds the proposals of all images; returns the mean of the seconds that one took, and the bytes on disk."""
+    cache = ProposalCache(proposals["folder"], proposals["method"], proposals["limit"])
+    seconds = [split_proposals(cache, split, METHOD)[1] for split in (dataset.train, dataset.test)]
+    return float(np.concatenate(seconds).mean()), _bytes(proposals["folder"])
+
+
+def _measured(task, model, run, results, scale):
+    batches = task.evaluation_batches().unbatch().batch(1).take(scale.timed_images)
+    images = [task.inputs(batch) for batch in batches]
+    given = [one["proposals"] if "proposals" in one else model.propose(one)[1] for one in images]
+    names = ("step", "seconds", "stages", "map_50", "map")
+    return {
+        **{name: results.get(name) for name in names},
+        "bytes": _bytes(run.path),
+        "proposals": float(np.mean([np.sum(np.any(boxes > 0, axis=-1)) for boxes in given])),
+        "test_seconds": split_seconds(model, images, 1),
+    }
+
+
+def _bytes(folder):
+    return sum(file.stat().st_size for file in pathlib.Path(folder).rglob("*") if file.is_file())
+
+
+def parameters(model):
+    """Returns the number of a model's weights, without moving statistics."""
+    return sum(int(np.prod(weight.shape)) for weight in model.weights if "moving" not in weight.path)
