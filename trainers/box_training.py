@@ -199,24 +199,28 @@ def define_flags(kind):
     flags.DEFINE_integer("long_side", None, "Of a resized image, at most, in pixels; default: 1000.", lower_bound=1)
     flags.DEFINE_list("canvas", None, "HEIGHT,WIDTH that images are padded to; default: a square that fits them all.")
     flags.DEFINE_integer("max_boxes", None, "Boxes that an image may have; default: as many as one has.", lower_bound=1)
-    for field, owner in _option_fields(kind):
-        define = FLAG_OF_OPTION.get(field.name) or FLAG_OF_KIND[type(field.default)]
-        about = f"See keras_resnets.detection.{owner.__name__}; default: {field.default}, or the recipe's."
-        define(field.name, None, about)
+    define_options(kind)
     cli.define_recipe(kind.recipes)
     cli.define_training()
 
 
-def _option_fields(kind):
+def define_options(kind, names=None):
+    """Defines a flag for each option of a kind's models, or for those of some names."""
+    for field, owner in _option_fields(kind, names):
+        define = FLAG_OF_OPTION.get(field.name) or FLAG_OF_KIND[type(field.default)]
+        about = f"See keras_resnets.detection.{owner.__name__}; default: {field.default}, or the recipe's."
+        define(field.name, None, about)
+
+
+def _option_fields(kind, names=None):
     """Returns the fields of all options of a kind, each name once, and the class that it is taken from."""
-    return {
-        field.name: (field, owner) for owner in reversed(kind.options) for field in dataclasses.fields(owner)
-    }.values()
+    fields = {field.name: (field, owner) for owner in reversed(kind.options) for field in dataclasses.fields(owner)}
+    return [fields[name] for name in names or fields]
 
 
-def _given_options(kind):
-    """Returns the fields of the options that flags give."""
-    given = {field.name: flags.FLAGS[field.name].value for field, _ in _option_fields(kind)}
+def given_options(kind, names=None):
+    """Returns the options, by their names, that the flags of `define_options` give."""
+    given = {field.name: flags.FLAGS[field.name].value for field, _ in _option_fields(kind, names)}
     return {
         name: cli.numbers(name, int if name in LISTS_OF_INTEGERS else float) if isinstance(value, list) else value
         for name, value in given.items()
@@ -239,7 +243,7 @@ def choices_by_flags(kind, options_class):
     """
     options = flags.FLAGS
     # What is unknown is said before the data are read.
-    backbone, given = options.backbone, _given_options(kind)
+    backbone, given = options.backbone, given_options(kind)
     if backbone not in [*GENERAL, *backbone_names()]:
         raise ArgumentError(f"--backbone={backbone} is unknown: use {', '.join([*GENERAL, *backbone_names()])}.")
     if options.remat:

@@ -118,6 +118,10 @@ class Detection:
                 net = self._backbone() if name in GENERAL else classification_net(name)
                 load_backbone(model, net, resolve(weights, name))
 
+    def ensemble(self, models):
+        """Returns detectors of these tasks as one: see `keras_resnets.Ensemble`."""
+        return keras_resnets.Ensemble(models, models)
+
     def learning_rate_factors(self, model):
         """Returns the factors of --stage_learning_rates for each trainable variable, or None."""
         return transfer.learning_rate_factors(model, self.config["stage_learning_rates"])

@@ -71,8 +71,8 @@ def _draw(heads, folder):
 EXPERIMENT = Experiment(
     title="Heads of regions",
     source="NoC (arXiv 1504.06066)",
-    found="deeper heads and convolutions help where there are enough images (2conv3fc: 58.9 % on VOC 2007 with ZF), and "
-    "maxout over two scales adds about 1.8 points.",
+    found="deeper heads and convolutions help where there are enough images (2conv3fc: 58.9 % on VOC 2007 with ZF), "
+    "and maxout over two scales adds about 1.8 points.",
     datasets=("digit_scenes",),
     members=members,
     report=report,
