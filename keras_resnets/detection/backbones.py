@@ -111,7 +111,8 @@ def load_backbone(detector, net, weights):
     """Gives a detector the weights of the classification net that it is made from.
 
     Args:
-        detector: a `keras.Model` with that net's layers; those that the net does not have stay as they are.
+        detector: a `keras.Model` with that net's layers; those that the net does not have, or has in another size (fc6
+            after other bins), stay as they are.
         net: a new net of the same kind, which is given the weights first.
         weights: the path of a file; the classes of its classifier do not matter.
 
@@ -121,5 +122,6 @@ def load_backbone(detector, net, weights):
     load_weights(net, weights, new_classifier=True)
     sources = {layer.name: layer for layer in net.layers if layer.weights}
     for layer in leaf_layers(detector):
-        if layer.name in sources:
-            layer.set_weights(sources[layer.name].get_weights())
+        source = sources.get(layer.name)
+        if source is not None and [w.shape for w in layer.weights] == [w.shape for w in source.weights]:
+            layer.set_weights(source.get_weights())
