@@ -4,6 +4,7 @@ python -m trainers.classification --model=cifar_resnet20 --dataset=digits --mode
 """
 
 import dataclasses
+import functools
 
 import keras
 import numpy as np
@@ -12,6 +13,7 @@ from absl import flags
 
 import keras_resnets
 from keras_resnets import ArgumentError
+from keras_resnets.detection.scales import scaled
 from keras_resnets.models import registry
 from keras_resnets.models.nesting import batch_normalizations
 from keras_resnets.preprocessing import Preprocessing
@@ -64,14 +66,17 @@ class Classification:
     def build_model(self, classifier_activation=None):
         """Returns a new model; its output is logits (B, classes), unless an activation is given."""
         keras.utils.set_random_seed(self.config["seed"])
-        size = self.preprocessing.size
-        with naming("--image_size", about="input_shape"):
+        size, second_side = self.preprocessing.size, self.recipe.second_side
+        side, flag = (size, "--image_size") if second_side is None else (None, "--second_side")
+        with naming(flag, about="input_shape"):
             model = keras_resnets.create_model(
                 self.config["model"],
-                input_shape=(size, size, 3),
+                input_shape=(side, side, 3),
                 classes=len(self.config["labels"]),
                 classifier_activation=classifier_activation,
             )
+        if second_side is not None:
+            _check_sides(model, size, second_side)
         transfer.freeze(model, self.config["freeze"])
         if self.recipe.batch_norm_momentum is not None:
             for layer in batch_normalizations(model):
@@ -98,7 +103,8 @@ class Classification:
     def training_batches(self, first_step, context):
         """Returns batches of `image` (B, size, size, 3) uint8, augmented, and `label` (B,) int32.
 
-        With mixing, also `other_label` (B,) int32 and `share` (B,) float32: see `trainers.data.mixing`.
+        With mixing, also `other_label` (B,) int32 and `share` (B,) float32: see `trainers.data.mixing`. With a second
+        side, also `form` (B,) int32: see `forms`.
         """
         recipe, augment = self.recipe, AUGMENTATIONS[self.recipe.augmentation]
 
@@ -125,7 +131,24 @@ class Classification:
             seed=self.config["seed"],
             context=context,
         )
-        return batches.map(finish, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+        batches = batches.map(finish, num_parallel_calls=tf.data.AUTOTUNE)
+        if recipe.second_side is not None:
+            batches = batches.enumerate().map(functools.partial(self._with_form, first_step, context))
+        return batches.prefetch(tf.data.AUTOTUNE)
+
+    def _with_form(self, first_step, context, i, batch):
+        """Returns the i-th batch of a machine with its `form`: that of the epoch in which the step begins."""
+        replicas_here = context.num_replicas_in_sync // context.num_input_pipelines
+        epoch = (first_step + i // replicas_here) * self.recipe.batch_size // self.dataset.train.size
+        return {**batch, "form": tf.fill([batch["label"].shape[0]], tf.cast(epoch % 2, tf.int32))}
+
+    def forms(self):
+        """Returns what a batch is in a step: as it is, and, with a second side, with images of that side."""
+        return [lambda batch: batch, *([] if self.recipe.second_side is None else [self._in_second_size])]
+
+    def _in_second_size(self, batch):
+        images = tf.cast(batch["image"], tf.float32)
+        return {**batch, "image": scaled(images, self.recipe.second_side / self.preprocessing.size)}
 
     def evaluation_batches(self, context=None):
         """Returns batches of `image` (B, size, size, 3) float32, 0..255, `label` (B,) int32 and `weight`."""
@@ -224,6 +247,15 @@ class Classification:
         return tf.cast(model(self.preprocessing.normalize(images), training=training), tf.float32)
 
 
+def _check_sides(model, *sides):
+    """Raises ArgumentError if images of one of the sides, in pixels, are too small for a net that takes any."""
+    for side in sides:
+        try:
+            model.compute_output_shape((1, side, side, 3))
+        except ValueError as error:
+            raise ArgumentError(f"--second_side: images of {side} pixels are too small for {model.name}.") from error
+
+
 def configure(
     model,
     dataset_name,
@@ -299,6 +331,12 @@ def _define_flags():
     flags.DEFINE_string("model", None, "Name of the net: see keras_resnets.list_models().", required=True)
     flags.DEFINE_string("dataset", None, "digits, one_digit_scenes, idx:PATH, folder:PATH or tfds:NAME.", required=True)
     flags.DEFINE_integer("image_size", None, "Side of the net's square input, in pixels.", lower_bound=1)
+    flags.DEFINE_integer(
+        "second_side",
+        None,
+        "Side of the images in every second epoch, instead of the recipe's; 0 for none.",
+        lower_bound=0,
+    )
     flags.DEFINE_integer("holdout", None, "Training images to measure with, instead of the test split.", lower_bound=1)
     cli.define_recipe(recipes.RECIPES)
     cli.define_training()
@@ -326,6 +364,7 @@ def _main(arguments):
         image_size=options.image_size,
         holdout=options.holdout,
         begun=run.config() if run.exists() else None,
+        second_side=options.second_side,
         **choices,
     )
     training.train_by_flags(Classification(config, dataset), run, strategy)

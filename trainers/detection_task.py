@@ -163,6 +163,10 @@ class Detection:
             context=context,
         )
 
+    def forms(self):
+        """Returns the only form of a batch, the one it has."""
+        return [lambda batch: batch]
+
     def evaluation_batches(self, context=None):
         """Returns batches of `images` (B, H, W, 3) float32, `image_shapes`, `scales`, the annotation, and `weight`.
 

@@ -9,6 +9,9 @@ A task is an object with a configuration, `config`, and these methods; the loop 
 - `training_batches(first_step, context)` and `evaluation_batches(context)` return a `tf.data.Dataset` of dicts of
   static shape: one replica's share of a batch. `context` is the `tf.distribute.InputContext` of this machine. Padding
   of the last evaluation batches has `weight` 0, examples have 1, and their `index` in the split;
+- `forms()` returns functions of a batch: what `losses` takes is what the one returns whose number is the batch's
+  `form` (B,) int32, the same for all replicas of a step. Each form has static shapes of its own. Of a single form, the
+  number is not asked for;
 - `losses(model, batch, training)` returns two dicts of float32 scalars: the terms of the loss, which are added up, and
   figures that are only logged; both are means over the batch;
 - `predictions(model, batch)` returns a dict of tensors (B, ...), all that `metrics` needs to know of the examples;
@@ -19,6 +22,7 @@ A task is an object with a configuration, `config`, and these methods; the loop 
 """
 
 import dataclasses
+import functools
 import signal
 import sys
 import time
@@ -199,6 +203,7 @@ class _Training:
             skip_nonfinite=settings.on_nan == "skip_step" or settings.precision == "mixed_float16",
         )
         one_step = tf.function(one_step, jit_compile=True) if settings.jit_compile else one_step
+        forms = self._task.forms()
         # A TPU's host is another machine, which has no Python.
         now = tf.timestamp if isinstance(strategy, tf.distribute.TPUStrategy) else _python_time
         names = []
@@ -207,6 +212,16 @@ class _Training:
             names.clear()
             names.extend(figures)
             return tf.stack([strategy.experimental_local_results(value)[0] for value in figures.values()])
+
+        def step_in(form, batch):
+            return first_replica(strategy.run(lambda batch: one_step(form(batch)), args=(batch,)))
+
+        def step(batch):
+            if len(forms) == 1:
+                return step_in(forms[0], batch)
+            # Outside of the replicas' step: one with a condition could not be compiled to static shapes, or be shared.
+            number = strategy.experimental_local_results(batch["form"])[0][0]
+            return tf.switch_case(number, [functools.partial(step_in, form, batch) for form in forms])
 
         @tf.function
         def steps(iterator, count):
@@ -220,8 +235,7 @@ class _Training:
                     batch = next(iterator)
                 with tf.control_dependencies(tf.nest.flatten(batch, expand_composites=True)):
                     waited += now() - start
-                figures = strategy.run(one_step, args=(batch,))
-                rows = rows.write(i, first_replica(figures))
+                rows = rows.write(i, step(batch))
             return dict(zip(names, tf.unstack(rows.stack(), axis=1))), waited
 
         return steps

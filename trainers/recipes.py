@@ -49,6 +49,8 @@ class Recipe:
             `trainers.data.box_augmentation.AUGMENTATIONS`.
         mixup_alpha: see `trainers.data.mixing`; None for no mixing.
         cutmix_alpha: likewise; None exactly when `mixup_alpha` is.
+        second_side: side, in pixels, that images are resized to in every second epoch, from the second one on (SPPnet,
+            arXiv 1406.4729, section 2.3: 180, of 224); None for images of one size. Not for detectors.
 
     Raises:
         ArgumentError: for a value that cannot work.
@@ -74,6 +76,7 @@ class Recipe:
     augmentation: str = "central_crop"
     mixup_alpha: float | None = None
     cutmix_alpha: float | None = None
+    second_side: int | None = None
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
@@ -324,7 +327,7 @@ def change(recipe, examples, **changes):
         ArgumentError: if a batch would have more images than there are.
     """
     changes = {key: value for key, value in changes.items() if value is not None}
-    changes |= {key: changes[key] or None for key in ("clip_norm", "ema_decay") if key in changes}
+    changes |= {key: changes[key] or None for key in ("clip_norm", "ema_decay", "second_side") if key in changes}
     if "steps" in changes or "epochs" in changes:
         changes = {"steps": None, "epochs": None, **changes}
     recipe = dataclasses.replace(recipe, **changes)

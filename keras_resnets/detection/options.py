@@ -132,6 +132,11 @@ class RCNNOptions(RegionOptions):
     warp_context: int = 16
     svm: bool = True
 
+    def __post_init__(self):
+        super().__post_init__()
+        if self.scales != (1,):
+            raise ArgumentError(f"scales={self.scales} cannot work: every region becomes an image of one size.")
+
 
 @dataclasses.dataclass(frozen=True)
 class SPPNetOptions(RegionOptions):

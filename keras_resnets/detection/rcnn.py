@@ -20,7 +20,7 @@ class RCNN(StagedDetector):
 
     The trunk's map of a square is divided into the bins that the network of regions takes, by the rule of spatial
     pyramid pooling: for VGG-16, 14 cells into 7 bins are its last pooling. Residual nets have their conv5 on the
-    map of conv4, where 14 cells stay what they are.
+    map of conv4, where 14 cells stay what they are: squares of 224 pixels have them, those of 227 have 15 cells.
 
     Input: as of `FastRCNN`: `images`, `image_shapes` and `proposals` (B, R, 4). Output: as of `FasterRCNN`.
 

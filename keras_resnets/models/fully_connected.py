@@ -2,6 +2,9 @@
 
 import keras
 
+from keras_resnets.errors import ArgumentError
+from keras_resnets.layers.spatial_pyramid_pooling import SpatialPyramidPooling
+
 UNITS = 4096
 NAMES = ("fc6", "fc7")
 
@@ -23,3 +26,26 @@ def fully_connected(dropout_rate, units=UNITS, names=NAMES):
         return x
 
     return head
+
+
+def last_pooling(x, max_pooling, levels, pooling):
+    """Ends a trunk, for classifiers that begin with a fully connected layer.
+
+    Args:
+        x: the last map (B, H, W, C).
+        max_pooling: function from it to a smaller one.
+        levels: of the spatial pyramid that takes the place of `max_pooling` (SPPnet, arXiv 1406.4729, section 2.2), so
+            that height and width may change from call to call; or None.
+        pooling: the builder's argument.
+
+    Returns:
+        What `max_pooling` returns, or (B, M * C).
+
+    Raises:
+        ArgumentError: (a ValueError) for levels that cannot be, or a pyramid that is pooled again.
+    """
+    if levels is None:
+        return max_pooling(x)
+    if pooling is not None:
+        raise ArgumentError(f"pooling={pooling!r} is for a map, and a pyramid makes a vector of it: leave it out.")
+    return SpatialPyramidPooling(levels, name="spatial_pyramid_pooling")(x)

@@ -73,6 +73,7 @@ NETS = {
     "vgg16": Net(vgg.VGG16, 224, "28.07 / 9.33 (10 crops)"),
     "vgg19": Net(vgg.VGG19, 224),
     "zfnet": Net(zfnet.ZFNet, 224, "35.99 / 14.76 (10 crops)"),
+    "zfnet_spp": Net(zfnet.SPP, 224, "34.98 / 14.14 (10 crops)"),
 }
 
 

@@ -9,7 +9,7 @@
 import keras
 
 from keras_resnets.errors import ArgumentError
-from keras_resnets.models.fully_connected import fully_connected
+from keras_resnets.models.fully_connected import fully_connected, last_pooling
 from keras_resnets.models.image_model import check_dropout, image_model
 from keras_resnets.models.initializer import FanOutNormal
 from keras_resnets.models.variant import variant
@@ -29,16 +29,18 @@ def VGG(
     name="vgg",
     *,
     dropout_rate=0.5,
+    pyramid=None,
 ):
     """Stacks of 3x3 convolutions with biases and ReLUs, each followed by a 2x2 max pooling, and three dense layers.
 
     The layers `conv1_out` ... `conv5_out` are the stacks' outputs before pooling: strides 1, 2, 4, 8, 16. With the
-    classifier, height and width must be given: its first layer is as large as the last map.
+    classifier and without a pyramid, height and width must be given: its first layer is as large as the last map.
 
     Args:
         convolution_counts: convolutions of each of the five stacks, e.g. (2, 2, 3, 3, 3).
         include_top ... name: as in `keras_resnets.ResNet`; without the classifier, the last map is after pooling.
         dropout_rate: share of the outputs of `fc6` and `fc7` that is dropped in training.
+        pyramid: levels of the `SpatialPyramidPooling` that takes the place of the last pooling, as of `ZFNet`.
 
     Returns:
         A `keras.Model` with output (B, classes), or as `pooling` says.
@@ -59,7 +61,8 @@ def VGG(
                     filters, 3, padding="same", kernel_initializer=FanOutNormal(), name=f"{name}_conv"
                 )(x)
                 x = keras.layers.Activation("relu", name=f"conv{i}_out" if j == count else f"{name}_relu")(x)
-            x = keras.layers.MaxPooling2D(2, name=f"pool{i}")(x)
+            max_pooling = keras.layers.MaxPooling2D(2, name=f"pool{i}")
+            x = last_pooling(x, max_pooling, pyramid, pooling) if i == len(FILTERS) else max_pooling(x)
         return x
 
     return image_model(
@@ -75,7 +78,7 @@ def VGG(
         default_size=224,
         minimum_size=32,
         head=fully_connected(dropout_rate),
-        fixed_size=True,
+        fixed_size=pyramid is None,
     )
 
 

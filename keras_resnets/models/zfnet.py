@@ -1,6 +1,9 @@
 """The net of Zeiler and Fergus (2013; arXiv 1311.2901, figure 3), as the detectors' ZF-5 (SPPnet, arXiv 1406.4729).
 
-62,357,608 parameters; top-1 / top-5 error of SPPnet's re-implementation, ten crops: 35.99 / 14.76.
+| net | parameters | top-1 / top-5 error of SPPnet's re-implementation, ten crops |
+|---|---|---|
+| ZFNet | 62,357,608 | 35.99 / 14.76 |
+| with a pyramid of 50 bins | 77,037,672 | 34.98 / 14.14 |
 """
 
 import dataclasses
@@ -9,11 +12,12 @@ import keras
 
 from keras_resnets.layers.within_channel_normalization import WithinChannelNormalization
 from keras_resnets.models.caffe_pooling import caffe_max_pooling
-from keras_resnets.models.fully_connected import fully_connected
+from keras_resnets.models.fully_connected import fully_connected, last_pooling
 from keras_resnets.models.image_model import check_dropout, image_model
 from keras_resnets.models.initializer import FanOutNormal
 from keras_resnets.models.naming import named
 from keras_resnets.models.residual import check_choice
+from keras_resnets.models.variant import variant
 from keras_resnets.weights.published import resolve
 
 
@@ -40,13 +44,14 @@ def ZFNet(
     *,
     dropout_rate=0.5,
     padding="sppnet",
+    pyramid=None,
 ):
     """ZF-5: five convolutions with biases and ReLUs, normalization within channels after the first two, fc6, fc7.
 
     Padding and rounding are SPPnet's: at 224x224 the maps are 110, 55, 26, 13 and (after the last pooling) 6 pixels
     wide. The layers `conv1_out` ... `conv5_out` are the convolutions' outputs
-    (normalized, for the first two) before pooling. With the classifier, height and width must be given: its first layer
-    is as large as the last map.
+    (normalized, for the first two) before pooling. With the classifier and without a pyramid, height and width must be
+    given: its first layer is as large as the last map.
 
     Args:
         include_top ... name: as in `keras_resnets.ResNet`; without the classifier, the last map is after pooling. At
@@ -54,6 +59,9 @@ def ZFNet(
         dropout_rate: share of the outputs of `fc6` and `fc7` that is dropped in training.
         padding: "sppnet", or "faster_rcnn" for the trunk of py-faster-rcnn's detector, which is padded by 3, 1, 2 and 1
             pixels in the first two convolutions and poolings.
+        pyramid: levels of the `SpatialPyramidPooling` that takes the place of the last pooling, so that images may have
+            any size: (1, 2, 3, 6) makes the paper's vector of 50 bins, 12,800 values. Without the classifier, this
+            vector is the output. None for none.
 
     Returns:
         A `keras.Model` with output (B, classes), or as `pooling` says.
@@ -80,7 +88,7 @@ def ZFNet(
             x = caffe_max_pooling(x, 3, f"pool{i}", paddings.pooling)
         for i, filters in [(3, 384), (4, 384), (5, 256)]:
             x = named(convolution(x, filters, 3, f"conv{i}"), f"conv{i}_out")
-        return caffe_max_pooling(x, 3, "pool5")
+        return last_pooling(x, lambda x: caffe_max_pooling(x, 3, "pool5"), pyramid, pooling)
 
     return image_model(
         trunk,
@@ -95,5 +103,14 @@ def ZFNet(
         default_size=224,
         minimum_size=47,
         head=fully_connected(dropout_rate),
-        fixed_size=True,
+        fixed_size=pyramid is None,
     )
+
+
+SPP = variant(
+    ZFNet,
+    "ZFNet(pyramid=(1, 2, 3, 6))",
+    "ZF-5 with a spatial pyramid of 50 bins.",
+    name="zfnet_spp",
+    pyramid=(1, 2, 3, 6),
+)

@@ -22,6 +22,7 @@ GOOGLENET = {"conv1_out": (112, 64), "conv2_out": (56, 192), "conv3_out": (28, 4
 GOOGLENET |= {"conv5_out": (7, 1024)}
 VGG = {"conv1_out": (224, 64), "conv2_out": (112, 128), "conv3_out": (56, 256), "conv4_out": (28, 512)}
 VGG |= {"conv5_out": (14, 512), "pool5": (7, 512)}
+ZF = {"conv1_out": (110, 96), "pool1": (55, 96), "conv2_out": (26, 256), "pool2": (13, 256)}
 LONG_STEM = {"conv1_1_relu": (149, 32), "conv1_2_relu": (147, 32), "conv1_out": (147, 64)}
 LONG_STEM |= {"conv2_block1_out": (73, 160), "conv2_out": (71, 192), "conv3_block1_out": (35, 384)}
 SHORT_STEM = {"conv1_1_relu": (149, 32), "conv1_2_relu": (147, 32), "conv1_out": (147, 64), "conv1_pool": (73, 64)}
@@ -105,8 +106,9 @@ FIGURES = {
         62_357_608,
         62_357_608,
         None,
-        {"conv1_out": (110, 96), "pool1": (55, 96), "conv2_out": (26, 256), "pool2": (13, 256), "pool5": (6, 256)},
+        ZF | {"pool5": (6, 256)},
     ),
+    "zfnet_spp": (77_037_672, 77_037_672, None, ZF | {"conv5_out": (13, 256)}),  # fc6 has 12,800 inputs, not 9,216.
 }
 
 
