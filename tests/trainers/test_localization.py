@@ -20,10 +20,11 @@ from trainers.metrics.localization import localization_error
 from trainers.run import Run
 
 FLAGS = ["--backbone=resnet", "--block_counts=1,1,1", "--filters=8,16,32", "--dataset=one_digit_scenes"]
+MOMENTUM = {"batch_norm_momentum": 0.9}  # of a short training
 
 
 def make_task(dataset, **changes):
-    options = {"anchor_sizes": (16, 32), "cross_boundary_anchors": False, **changes.pop("options", {})}
+    options = {"anchor_sizes": (16, 32), **changes.pop("options", {})}
     config = configure("resnet", "rectangles", dataset, "one_digit_scenes", **STAGES, options=options, **changes)
     return Localization(config, dataset)
 
@@ -31,9 +32,11 @@ def make_task(dataset, **changes):
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A run that has learned four images of one rectangle by heart: the run, its task, its model, and its results."""
-    task = make_task(rectangle_dataset(4, seed=1, objects=(1, 2)), steps=150, batch_size=4, learning_rate=5e-3)
+    task = make_task(
+        rectangle_dataset(4, seed=1, objects=(1, 2)), steps=200, batch_size=4, learning_rate=5e-3, **MOMENTUM
+    )
     run = Run(tmp_path_factory.mktemp("trained") / "run")
-    settings = loop.Settings(task.recipe, steps=150, log_every=50, evaluate_every=150, checkpoint_every=150)
+    settings = loop.Settings(task.recipe, steps=200, log_every=50, evaluate_every=200, checkpoint_every=200)
     results = loop.train(task, run, settings)
     model = task.build_model()
     restore_model(model, run)
@@ -131,9 +134,7 @@ def test_the_classes_may_be_a_classification_nets(few_scenes, tmp_path):
     among = np.any(predictions["predicted_classes"] == expected["label"][:, np.newaxis], axis=1)
     np.testing.assert_array_equal(among, expected["rank"] < 5)
 
-    with pytest.raises(
-        ArgumentError, match="--classifier_dir=.* must be a run of trainers.classification with the loc"
-    ):
+    with pytest.raises(ArgumentError, match="--classifier_dir=.* must be a run of trainers.classification with"):
         evaluate(localizer, classifier_dir=localizer.path)
     with pytest.raises(ArgumentError, match="--classifier_dir=.* is for runs of trainers.localization: leave it out"):
         evaluate(classifier, classifier_dir=classifier.path)

@@ -81,9 +81,7 @@ def plain_losses(localizer, targets, size):
     for i, (height, width) in enumerate(SHAPES):
         for label in set(targets["classes"][i]) - {-1}:
             boxes = targets["boxes"][i][targets["classes"][i] == label].astype("float64")
-            inside = [
-                a for a in range(len(anchors)) if min(anchors[a]) >= 0 and np.all(anchors[a, 2:] <= [width, height])
-            ]
+            inside = np.flatnonzero(np.all((anchors[:, :2] >= 0) & (anchors[:, 2:] <= [width, height]), axis=1))
             ious = np.array([[iou(anchors[a], box) for box in boxes] for a in inside])
             for a, overlaps in zip(inside, ious):
                 logit, deltas = all_logits[i, a, label], all_deltas[i, a, label]
@@ -121,10 +119,7 @@ def test_eight_anchors_of_an_image_are_sampled_half_of_them_objects():
     localizer = narrow(rpn_foreground_iou=0.3)
     layer = localizer.rpn.get_layer("rpn_logits")
     layer.set_weights([np.zeros_like(weight) for weight in layer.get_weights()])
-    targets = {
-        "boxes": np.float32([[[10, 10, 42, 42]], 2 * [[20, 10, 52, 42]]][:1] * 2),
-        "classes": np.int32([[1], [1]]),
-    }
+    targets = {"boxes": np.float32([[[10, 10, 42, 42]]] * 2), "classes": np.int32([[1]] * 2)}
     with tf.GradientTape() as tape:
         losses = localizer.training_losses(inputs(), targets, tf.constant(SEEDS))
     # Each of the logits, which are 0, adds log(2); its gradient is -1/2 for an object, and 1/2 for the background.
@@ -243,10 +238,8 @@ def test_a_named_backbone_takes_a_classification_nets_weights(randomize, tmp_pat
     net = randomize(keras_resnets.create_model("resnet18"))
     net.save_weights(tmp_path / "net.weights.h5")
     localizer = Localizer(3, "resnet18", weights=tmp_path / "net.weights.h5", **SMALL)
-    for layer in localizer.trunk.layers:
-        for found, expected in zip(
-            layer.get_weights(), net.get_layer(layer.name).get_weights() if layer.weights else []
-        ):
+    for layer in [layer for layer in localizer.trunk.layers if layer.weights]:
+        for found, expected in zip(layer.get_weights(), net.get_layer(layer.name).get_weights(), strict=True):
             np.testing.assert_array_equal(found, expected)
     assert not any("bn" in variable.path for variable in localizer.trainable_variables)
 
