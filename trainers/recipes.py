@@ -286,7 +286,7 @@ LOCALIZATION_RECIPES = {
     # Small scenes, from scratch, on two cores within some minutes. Digits must not be mirrored.
     "one_digit_scenes": Recipe(
         batch_size=16,
-        epochs=20,
+        epochs=12,
         steps=None,
         learning_rate=2e-3,
         schedule="cosine",
@@ -302,6 +302,7 @@ LOCALIZERS = {
     "one_digit_scenes": {
         "anchor_sizes": (24, 40, 64, 96),
         "anchor_ratios": (1, 1.6, 2.4),
+        "cross_boundary_anchors": True,  # A digit is up to three quarters of the image.
         "rpn_filters": 128,
         "before_nms": 1_000,
     },

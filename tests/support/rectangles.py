@@ -41,9 +41,9 @@ def dataset_of(images, annotations):
     return DetectionDataset(LABELS, SIDE, most_boxes(annotations), split, split)
 
 
-def rectangle_dataset(count, seed):
+def rectangle_dataset(count, seed, objects=(1, 4)):
     """Returns a `DetectionDataset` of `rectangles`."""
-    return dataset_of(*rectangles(count, seed))
+    return dataset_of(*rectangles(count, seed, objects))
 
 
 def make_task(dataset, **changes):

@@ -1,0 +1,183 @@
+"""Training and evaluating a localizer, with given classes and with those of a classification net."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+from rectangles import STAGES, dataset_of, rectangle_dataset, rectangles
+
+from keras_resnets import ArgumentError
+from trainers import classification, loop, training
+from trainers.checkpoints import restore_model
+from trainers.data.dataset import open_dataset
+from trainers.data.objects import open_detection_dataset
+from trainers.evaluate import evaluate
+from trainers.export import export
+from trainers.localization import Localization, class_proposals, configure, image_class
+from trainers.metrics.localization import localization_error
+from trainers.run import Run
+
+FLAGS = ["--backbone=resnet", "--block_counts=1,1,1", "--filters=8,16,32", "--dataset=one_digit_scenes"]
+MOMENTUM = {"batch_norm_momentum": 0.9}  # of a short training
+
+
+def make_task(dataset, **changes):
+    options = {"anchor_sizes": (16, 32), **changes.pop("options", {})}
+    config = configure("resnet", "rectangles", dataset, "one_digit_scenes", **STAGES, options=options, **changes)
+    return Localization(config, dataset)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run that has learned four images of one rectangle by heart: the run, its task, its model, and its results."""
+    task = make_task(
+        rectangle_dataset(4, seed=1, objects=(1, 2)), steps=200, batch_size=4, learning_rate=5e-3, **MOMENTUM
+    )
+    run = Run(tmp_path_factory.mktemp("trained") / "run")
+    settings = loop.Settings(task.recipe, steps=200, log_every=50, evaluate_every=200, checkpoint_every=200)
+    results = loop.train(task, run, settings)
+    model = task.build_model()
+    restore_model(model, run)
+    return run, task, model, results
+
+
+def test_four_images_are_learned_by_heart(trained):
+    run, task, _, results = trained
+    assert results["localization_error"] == 0 and task.criterion(results) == 0
+    assert task.summary(results) == "localization error 0.00% (class given)"
+    task.draw_learning_curve(run.metrics(), run.learning_curve)
+    assert Image.open(run.learning_curve).width > 200
+
+
+def test_predictions_are_in_pixels_of_the_original(trained):
+    """A canvas of twice the size, with the same weights: the boxes keep their pixels, roughly."""
+    _, task, model, _ = trained
+    boxes = loop.predictor(task, model, tf.distribute.get_strategy())()["boxes"]
+    resizing = {"short_side": 192, "long_side": 192, "canvas": (192, 192)}
+    large = Localization({**task.config, "resizing": resizing}, task.dataset)
+    found = loop.predictor(large, model, tf.distribute.get_strategy())()
+    assert boxes.shape == found["boxes"].shape == (4, 1, 4)
+    assert np.max(found["boxes"]) <= 96 and np.max(boxes) <= 96
+    batch = next(iter(large.evaluation_batches()))
+    canvas_boxes = model({name: batch[name] for name in ("images", "image_shapes", "classes")})["boxes"]
+    np.testing.assert_allclose(found["boxes"], canvas_boxes[:4] / 2, atol=1e-3)
+
+
+def test_proposals_of_given_classes(trained):
+    _, task, model, _ = trained
+    split = task.dataset.train
+    classes = np.stack([[image_class(split.load(key)), -1] for key in split.keys(None)])
+    rows = list(class_proposals(task, model, split, classes))
+    assert [index for index, _, _ in rows] == [0, 1, 2, 3]
+    best = np.stack([boxes[:1, 0] for _, boxes, _ in rows])
+    assert all(boxes.shape == (2, 200, 4) and exist[0, 0] and not exist[1].any() for _, boxes, exist in rows)
+    truth = loop.predictor(task, model, tf.distribute.get_strategy())()
+    np.testing.assert_allclose(best, truth["boxes"], atol=1e-2)
+    assert localization_error({**truth, "boxes": best}) == 0
+
+
+def test_the_class_of_an_image_is_that_of_its_first_object_that_counts():
+    images, annotations = rectangles(3, seed=4, objects=(2, 3))
+    for annotation, classes, ignored in zip(annotations, [(0, 1), (0, 1), (1, 0)], [(0, 0), (1, 0), (1, 1)]):
+        annotation.classes[:], annotation.ignored[:] = classes, ignored
+    split = dataset_of(images, annotations).train
+    assert [int(image_class(split.load(key))) for key in split.keys(None)] == [0, 1, -1]
+
+
+def test_images_of_several_classes_and_none_train_and_evaluate(tmp_path):
+    images, annotations = rectangles(4, seed=2)
+    annotations[1] = type(annotations[1]).of([], [])
+    task = make_task(dataset_of(images, annotations), steps=2, batch_size=4)
+    results = training.train(task, Run(tmp_path / "run"), log_every=1)
+    assert results["localization_error"] in (0, 1 / 3, 2 / 3, 1)
+
+
+def test_one_digit_scenes_have_a_recipe_of_their_own():
+    task = Localization(configure("resnet", "one_digit_scenes", rectangle_dataset(16, 0), "one_digit_scenes"), None)
+    assert task.config["options"]["rpn_batch_size"] == 8 and task.config["options"]["train_batch_norm"]
+    assert task.config["options"]["rpn_foreground_share"] == 0.5 and task.config["options"]["after_nms"] == 200
+
+
+@pytest.fixture
+def few_scenes(monkeypatch):
+    """Makes one_digit_scenes small."""
+    from trainers.data import digit_scenes
+
+    monkeypatch.setattr(digit_scenes, "ONE_DIGIT_TRAIN", 16)
+    monkeypatch.setattr(digit_scenes, "ONE_DIGIT_TEST", 8)
+
+
+def test_the_classes_may_be_a_classification_nets(few_scenes, tmp_path):
+    def scenes(run, kind, configured, name, opened):
+        config = configured(name, "one_digit_scenes", opened, recipe, steps=1, batch_size=8, **stages)
+        training.train(kind(config, opened), run)
+        return run
+
+    recipe, stages = "one_digit_scenes", {"block_counts": (1, 1), "filters": (8, 8)}
+    opened = open_detection_dataset("one_digit_scenes")
+    localizer = scenes(Run(tmp_path / "localizer"), Localization, configure, "resnet", opened)
+    recipe, stages, opened = "digits", {}, open_dataset("one_digit_scenes")
+    kind = classification.Classification
+    classifier = scenes(Run(tmp_path / "classifier"), kind, classification.configure, "cifar_resnet8", opened)
+
+    task, results = evaluate(localizer, classifier_dir=classifier.path)
+    assert f"{results['localization_error_predicted']:.2%} (classes predicted)" in task.summary(results)
+    predictions = loop.predictor(task, task.build_model(), tf.distribute.get_strategy())()
+    assert predictions["predicted_boxes"].shape == (8, 5, 4)
+    classifying = kind(classifier.config(), opened)
+    net = classifying.build_model()
+    restore_model(net, classifier)
+    expected = loop.predictor(classifying, net, tf.distribute.get_strategy())()
+    np.testing.assert_array_equal(predictions["predicted_classes"][:, 0], expected["predicted"])
+    among = np.any(predictions["predicted_classes"] == expected["label"][:, np.newaxis], axis=1)
+    np.testing.assert_array_equal(among, expected["rank"] < 5)
+
+    with pytest.raises(ArgumentError, match="--classifier_dir=.* must be a run of trainers.classification with"):
+        evaluate(localizer, classifier_dir=localizer.path)
+    with pytest.raises(ArgumentError, match="--classifier_dir=.* is for runs of trainers.localization: leave it out"):
+        evaluate(classifier, classifier_dir=classifier.path)
+
+
+def test_a_localizer_has_no_export(trained):
+    with pytest.raises(ArgumentError, match="a run of trainers.localization cannot be exported"):
+        export(trained[0])
+
+
+def test_train_and_evaluate(tmp_path, run_command):
+    model_dir = tmp_path / "run"
+    command = ["trainers.localization", *FLAGS, f"--model_dir={model_dir}", "--steps=2", "--batch_size=4"]
+    process = run_command(*command, "--rpn_batch_size=16", "--anchor_sizes=32,64")
+    assert process.returncode == 0, process.stderr
+    config = json.loads((model_dir / "config.json").read_text())
+    assert config["task"] == "localization" and config["recipe_name"] == "one_digit_scenes"
+    assert config["options"]["rpn_batch_size"] == 16 and config["options"]["anchor_sizes"] == [32, 64]
+    results = json.loads((model_dir / "results.json").read_text())
+    error = f"localization error {results['localization_error']:.2%} (class given)"
+    assert f"Localizer (resnet) on one_digit_scenes: {error}, 2 steps" in process.stdout
+
+    process = run_command("trainers.evaluate", f"--model_dir={model_dir}")
+    assert process.returncode == 0, process.stderr
+    assert process.stdout == f"Localizer (resnet) on one_digit_scenes, step 2, 400 images: {error}\n"
+    evaluation = json.loads((model_dir / "evaluation.json").read_text())
+    assert evaluation["images"] == 400 and evaluation["localization_error"] == results["localization_error"]
+
+
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        (["--backbone=resnet1"], "error: --backbone=resnet1 is unknown: use resnet, resnet_v2, resnet18"),
+        (["--recipe=digit_scenes"], "error: --recipe=digit_scenes is unknown: use one_digit_scenes."),
+        (
+            ["--dataset=digits"],
+            "error: --dataset=digits has no boxes or is unknown: use digit_scenes, one_digit_scenes",
+        ),
+        (["--after_nms=0"], "error: after_nms=0 must be a positive integer"),
+        (["--roi_pooling=max"], "Unknown command line flag 'roi_pooling'"),
+    ],
+)
+def test_wrong_flags_end_in_one_line(flags, message, tmp_path, run_command):
+    process = run_command("trainers.localization", *FLAGS, *flags, f"--model_dir={tmp_path / 'run'}")
+    assert process.returncode == 1 and message in process.stderr and "Traceback" not in process.stderr
+    assert not (tmp_path / "run").exists()
