@@ -111,7 +111,7 @@ def _check_uses(kind, options, ensemble, classifier_dir):
     for name, value in given.items():
         if kind is not Detection:
             raise ArgumentError(f"--{name}={value} is for runs of trainers.detection: leave it out.")
-    if classifier_dir is not None and kind is not Localization:
+    if classifier_dir is not None and not issubclass(kind, Localization):
         raise ArgumentError(f"--classifier_dir={classifier_dir} is for runs of trainers.localization: leave it out.")
 
 

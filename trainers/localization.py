@@ -102,14 +102,19 @@ class Localization(Detection):
             task, classifier = self._classifier
             likeliest = task.likeliest(classifier, batch["classified"], MOST_GUESSES)
             classes = tf.concat([classes, likeliest], axis=1)
-        found = model({"images": batch["images"], "image_shapes": batch["image_shapes"], "classes": classes})
-        boxes = to_original(found["boxes"], batch["scales"])
+        found, scores = self.guesses(model, self.inputs(batch), classes)
+        boxes = to_original(found, batch["scales"])
         predicted = {"predicted_boxes": boxes[:, 1:], "predicted_classes": classes[:, 1:]}
         return {
             **{name: batch[name] for name in ANNOTATION},
-            **{"boxes": boxes[:, :1], "scores": found["scores"][:, :1], "classes": classes[:, :1]},
+            **{"boxes": boxes[:, :1], "scores": scores[:, :1], "classes": classes[:, :1]},
             **(predicted if self._classifier is not None else {}),
         }
+
+    def guesses(self, model, inputs, classes):
+        """Returns the boxes (B, C, 4) of classes (B, C), and their scores (B, C)."""
+        found = model({"images": inputs["images"], "image_shapes": inputs["image_shapes"], "classes": classes})
+        return found["boxes"], found["scores"]
 
     def metrics(self, predictions):
         """Returns the challenge's error with the image's class given ("GT class" in the paper's table 13).

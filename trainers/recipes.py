@@ -309,6 +309,20 @@ LOCALIZERS = {
 }
 
 
+# Fields of `keras_resnets.detection.RCNNOptions` that a recipe changes, of the second stage of localization. The paper
+# has 256 regions of as many images in a step; here it is as many of fewer images.
+LOCALIZATION_RCNNS = {
+    "one_digit_scenes": {
+        "warp_size": 64,
+        "warp_context": 5,
+        "roi_batch_size": 8,
+        "roi_foreground_share": 0.5,
+        "pool_size": 8,
+        "svm": False,
+    },
+}
+
+
 def get_recipe(name, recipes=RECIPES):
     """Returns the row of a table with this name, or raises ArgumentError."""
     if name not in recipes:

@@ -3,8 +3,14 @@
 from trainers.classification import Classification
 from trainers.detection_task import Detection
 from trainers.localization import Localization
+from trainers.localization_rcnn import LocalizationRCNN
 
-TASKS = {"classification": Classification, "detection": Detection, "localization": Localization}
+TASKS = {
+    "classification": Classification,
+    "detection": Detection,
+    "localization": Localization,
+    "localization_rcnn": LocalizationRCNN,
+}
 
 
 def task_of(run, dataset=None):

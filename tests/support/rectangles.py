@@ -1,7 +1,10 @@
 """A data set that a detector learns quickly: rectangles in two colours on gray noise."""
 
+import json
+
 import numpy as np
 import tensorflow as tf
+from PIL import Image
 
 from trainers.data.image_source import Pixels
 from trainers.data.objects import Annotation, DetectionDataset, annotated_split, most_boxes
@@ -51,3 +54,22 @@ def make_task(dataset, **changes):
     options = {"anchor_sizes": (16, 32), "roi_batch_size": 16, **changes.pop("options", {})}
     config = configure("resnet", "rectangles", dataset, "digit_scenes", **STAGES, options=options, **changes)
     return Detection(config, dataset)
+
+
+def write_coco(folder, count):
+    """Writes images of rectangles with their annotations; returns the data set's name, for --dataset."""
+    images, annotations = rectangles(count, seed=9)
+    objects = []
+    for number, (image, annotation) in enumerate(zip(images, annotations)):
+        Image.fromarray(image).save(folder / f"{number}.png")
+        for (x1, y1, x2, y2), label in zip(annotation.boxes.tolist(), annotation.classes.tolist()):
+            box = {"bbox": [x1, y1, x2 - x1, y2 - y1], "area": (x2 - x1) * (y2 - y1), "iscrowd": 0}
+            objects.append({"id": len(objects) + 1, "image_id": number, "category_id": label + 1, **box})
+    content = {
+        "images": [{"id": i, "file_name": f"{i}.png", "width": 96, "height": 96} for i in range(count)],
+        "categories": [{"id": i, "name": label} for i, label in enumerate(LABELS, 1)],
+        "annotations": objects,
+    }
+    (folder / "objects.json").write_text(json.dumps(content))
+    part = f"{folder},{folder / 'objects.json'}"
+    return f"coco:{part},{part}"

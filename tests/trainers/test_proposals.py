@@ -4,28 +4,9 @@ import json
 
 import pytest
 from PIL import Image
-from rectangles import LABELS, rectangles
+from rectangles import write_coco
 
 FLAGS = ["--method=selective_search", "--method=edge_boxes", "--limit=400"]
-
-
-def write_coco(folder, count):
-    """Writes images of rectangles with their annotations; returns the data set's name, for --dataset."""
-    images, annotations = rectangles(count, seed=9)
-    objects = []
-    for number, (image, annotation) in enumerate(zip(images, annotations)):
-        Image.fromarray(image).save(folder / f"{number}.png")
-        for (x1, y1, x2, y2), label in zip(annotation.boxes.tolist(), annotation.classes.tolist()):
-            box = {"bbox": [x1, y1, x2 - x1, y2 - y1], "area": (x2 - x1) * (y2 - y1), "iscrowd": 0}
-            objects.append({"id": len(objects) + 1, "image_id": number, "category_id": label + 1, **box})
-    content = {
-        "images": [{"id": i, "file_name": f"{i}.png", "width": 96, "height": 96} for i in range(count)],
-        "categories": [{"id": i, "name": label} for i, label in enumerate(LABELS, 1)],
-        "annotations": objects,
-    }
-    (folder / "objects.json").write_text(json.dumps(content))
-    part = f"{folder},{folder / 'objects.json'}"
-    return f"coco:{part},{part}"
 
 
 @pytest.fixture

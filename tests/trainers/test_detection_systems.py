@@ -1,0 +1,137 @@
+"""Detectors that are given regions, and four steps of training, from the command line to the export."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+from rectangles import STAGES, dataset_of, rectangle_dataset, rectangles, write_coco
+
+from keras_resnets.serving import SavedModelSession
+from trainers import alternating
+from trainers.checkpoints import restore_model
+from trainers.data.proposed import with_proposals
+from trainers.detection import configure
+from trainers.detection_task import Detection
+from trainers.run import Run
+
+FLAGS = ["--backbone=resnet", "--block_counts=1,1,1", "--filters=8,16,32", "--recipe=digit_scenes", "--batch_size=4"]
+
+
+def test_fast_rcnn_from_the_command_line_to_its_export(tmp_path, run_command):
+    (tmp_path / "images").mkdir()
+    dataset = write_coco(tmp_path / "images", 6)
+    run = tmp_path / "run"
+    head = ["--head=mlp", "--head_units=32", "--roi_batch_size=16"]
+    flags = [*FLAGS, *head, "--steps=60", "--learning_rate=5e-3", "--max_proposals=300", "--short_side=96"]
+    process = run_command(
+        "trainers.detection", "--system=fast_rcnn", f"--dataset={dataset}", f"--model_dir={run}", *flags
+    )
+    assert process.returncode == 0, process.stderr
+    assert "Fast R-CNN (resnet) on" in process.stdout
+    assert len(list((run / "proposals").rglob("*.npz"))) == 6  # The test images are the training images.
+    process = run_command("trainers.evaluate", f"--model_dir={run}", "--voting_iou=0.5", "--box_refinement")
+    assert process.returncode == 0, process.stderr
+    evaluation = json.loads((run / "evaluation.json").read_text())
+    assert evaluation["options"] == {"box_refinement": True, "voting_iou": 0.5} and evaluation["map_50"] > 0.5
+
+    sizes = {}
+    for name, ranks in (("whole", []), ("small", ["--svd_ranks=fc6=8,fc7=8"])):
+        output = f"--output={tmp_path / name}"
+        process = run_command("trainers.export", f"--model_dir={run}", output, "--nowarmup", *ranks)
+        assert process.returncode == 0, process.stderr
+        sizes[name] = (tmp_path / name / "1" / "saved_model.pb").stat().st_size
+    assert sizes["small"] < 0.7 * sizes["whole"]
+    task = Detection(json.loads((run / "config.json").read_text()), None)
+    model = task.build_model()
+    restore_model(model, Run(run))
+    image = np.asarray(Image.open(tmp_path / "images" / "0.png"))
+    proposals = np.zeros((1, 300, 4), "float32")
+    proposals[0, :3] = [[5, 5, 40, 40], [0, 0, 96, 96], [50, 40, 90, 90]]
+    answer = SavedModelSession(tmp_path / "whole")("serving_default", images=image[np.newaxis], proposals=proposals)
+    shape = np.int32([image.shape[:2]])
+    found = model({"images": image[np.newaxis], "image_shapes": shape, "proposals": proposals})
+    assert found["num_detections"][0] > 0
+    for name in ("num_detections", "classes"):
+        np.testing.assert_array_equal(answer[name], found[name])
+    np.testing.assert_allclose(answer["boxes"], found["boxes"], rtol=0, atol=1e-2)
+    np.testing.assert_allclose(answer["scores"], found["scores"], rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        (["--system=spp_net"], "error: --system=spp_net does not train the convolutions: pass --init_weights"),
+        (["--system=rcnn", "--roi_pooling=align"], "error: --roi_pooling has no effect with --system=rcnn"),
+        (["--proposals=edge_boxes"], "error: --proposals has no effect with --system=faster_rcnn"),
+        (["--system=fast_rcnn", "--alternating"], "error: --alternating has no effect with --system=fast_rcnn"),
+        (["--system=fast_rcnn", "--rpn_filters=8"], "error: rpn_filters is no argument of a detector"),
+        (["--system=rcnn", "--warp_context=200"], "error: context=200 must be from 0 on, and less than half of the 64"),
+        (["--head=maxout"], r"error: head='maxout' merges two scales"),
+    ],
+)
+def test_wrong_flags_end_in_one_line(flags, message, tmp_path, run_command):
+    data = f"--dataset={write_coco(tmp_path, 4)}"
+    process = run_command("trainers.detection", *FLAGS, data, *flags, f"--model_dir={tmp_path / 'new'}")
+    assert process.returncode == 1 and message in process.stderr and "Traceback" not in process.stderr
+    assert not (tmp_path / "new" / "config.json").exists()
+
+
+def test_proposals_move_with_the_image():
+    images, annotations = rectangles(4, seed=3)
+    split = dataset_of(images, annotations).train
+    split = with_proposals(split, lambda: [np.concatenate([one.boxes, [[0, 0, 9, 7]]]) for one in annotations])
+    dataset = dataset_of(images, annotations)
+    dataset = type(dataset)(dataset.labels, 96, dataset.most_boxes, split, split)
+    config = configure(
+        "resnet", "rectangles", dataset, "digit_scenes", **STAGES, batch_size=4, augmentation="flip", system="fast_rcnn"
+    )
+    task = Detection(config, dataset)
+    batches = task.training_batches(0, tf.distribute.InputContext())
+    for batch in batches.take(3):
+        for boxes, classes, proposals in zip(batch["boxes"], batch["classes"], batch["proposals"]):
+            count = int(np.sum(classes >= 0))
+            np.testing.assert_array_equal(proposals[:count], boxes[:count])
+            last = proposals[count].numpy().tolist()
+            assert last in ([0, 0, 9, 7], [87, 0, 96, 7])  # mirrored
+            assert not np.any(np.diff(proposals[count + 1 :].numpy().reshape(-1, 2, 2), axis=1))  # without area
+
+
+def test_four_steps_share_a_trunk_and_end_as_one_detector(tmp_path):
+    dataset = rectangle_dataset(6, seed=1)
+    options = {"anchor_sizes": (16, 32), "roi_batch_size": 16, "train_after_nms": 60}
+    config = configure(
+        "resnet",
+        "rectangles",
+        dataset,
+        "digit_scenes",
+        alternating=True,
+        options=options,
+        steps=80,
+        batch_size=4,
+        learning_rate=5e-3,
+        **STAGES,
+    )
+    task, run = Detection(config, dataset), Run(tmp_path / "run")
+    results = alternating.train(task, run)
+    steps = ["step1_rpn", "step2_regions", "step3_rpn", "step4_regions"]
+    assert list(results["stages"]) == steps and results["map_50"] > 0.5
+    assert [Run(run.path / step).results()["step"] for step in steps] == [80, 40, 80, 40]
+    assert Run(run.path / "step3_rpn").results()["recall_50"] > 0.9
+    weights = {}
+    for name in (*steps, "."):
+        model = task.build_model()
+        restore_model(model, Run(run.path / name))
+        weights[name] = {part: getattr(model, part).get_weights() for part in alternating.PARTS}
+
+    def same(one, other, part):
+        return all(np.array_equal(a, b) for a, b in zip(weights[one][part], weights[other][part], strict=True))
+
+    assert not same("step1_rpn", "step2_regions", "trunk")
+    assert same("step2_regions", "step3_rpn", "trunk") and same("step2_regions", "step4_regions", "trunk")
+    assert not same("step1_rpn", "step3_rpn", "rpn") and same("step3_rpn", "step4_regions", "rpn")
+    assert not same("step2_regions", "step4_regions", "head")
+    assert all(same("step4_regions", ".", part) for part in alternating.PARTS)
+    before = run.metrics()
+    assert alternating.train(task, run) == results and run.metrics() == before
