@@ -31,6 +31,7 @@ SLOW_NETS = [
     "inception_resnet_v2",
     "vgg16",
     "zfnet",
+    "zfnet_spp",
 ]
 
 

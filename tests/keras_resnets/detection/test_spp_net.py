@@ -126,6 +126,19 @@ def test_the_papers_net():
     assert parameters(detector.linear) == 20 * 4_097 + 80 * 12_801
 
 
+@pytest.mark.slow
+def test_a_classification_nets_weights_but_for_fc6(randomize, tmp_path):
+    net = randomize(keras_resnets.ZFNet())
+    net.save_weights(tmp_path / "net.weights.h5")
+    detector = SPPNet(3, weights=tmp_path / "net.weights.h5")
+    for layer in filter(lambda layer: layer.weights, detector.trunk.layers):
+        for found, expected in zip(layer.get_weights(), net.get_layer(layer.name).get_weights(), strict=True):
+            np.testing.assert_array_equal(found, expected)
+    # The pyramid has 12,800 values for it, and pool5 has 9,216.
+    assert not np.any(detector.region_network.get_layer("fc6").bias)
+    np.testing.assert_array_equal(detector.region_network.get_layer("fc7").kernel, net.get_layer("fc7").kernel)
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [
