@@ -36,7 +36,11 @@ class FineTuning(Detection):
     def detections(self, model, inputs):
         features, (regions, exists) = model.features(inputs), given_proposals(inputs)
         shapes = inputs["image_shapes"]
-        return model.detect_by(lambda regions: model.softmax_score(features, regions, shapes), regions, exists, shapes)
+
+        def score(regions):
+            return model.softmax_scores(features, model.pool_scales(features, regions), shapes)
+
+        return model.detect_by(score, regions, exists, shapes)
 
 
 def train(task, run, *, strategy=None, **settings):
@@ -127,7 +131,8 @@ def _describe(model, task, example):
     inputs = task.inputs(batch)
     objects = from_original(example["true_boxes"], example["scales"])
     regions = tf.concat([objects[tf.newaxis], inputs["proposals"]], axis=1)
-    features, pooled = model.describe_twice(model.features(inputs), regions, inputs["image_shapes"])
+    maps = model.features(inputs)
+    features, pooled = model.describe_twice(maps, model.pool_scales(maps, regions), inputs["image_shapes"])
     exists = tf.concat([example["true_classes"] >= 0, box_arithmetic.areas(inputs["proposals"][0]) > 0], axis=0)
     is_object = example["true_classes"] >= 0
     return {

@@ -100,11 +100,11 @@ class RegionDetector(BoxModel):
             return found
         return tf.concat([found, self._context(features, found, image_shapes, training)], axis=-1)
 
-    def classify(self, features, regions, image_shapes, training=False):
-        """Returns logits (B, R, K + 1), the background first, and deltas (B, R, K + 1, 4) of regions (B, R, 4)."""
-        found = self.describe(features, self.pool_scales(features, regions, training), image_shapes, training)
+    def classify(self, features, pooled, image_shapes, training=False):
+        """Returns logits (B, R, K + 1), the background first, and deltas (B, R, K + 1, 4) of pooled features."""
+        found = self.describe(features, pooled, image_shapes, training)
         logits, deltas = self.head(tf.reshape(found, [-1, *found.shape[2:]]), training=training)
-        shape = [-1, regions.shape[1], self.num_classes + 1]
+        shape = [-1, found.shape[1], self.num_classes + 1]
         return tf.reshape(logits, shape), tf.reshape(deltas, [*shape, 4])
 
     def _context(self, features, region_features, image_shapes, training):
@@ -115,12 +115,23 @@ class RegionDetector(BoxModel):
         return tf.repeat(context, region_features.shape[1], axis=1)
 
     def score(self, features, regions, image_shapes, training=False):
-        """Returns scores (B, R, K) from 0 on, and deltas (B, R, K, 4), of the classes without the background."""
-        return self.softmax_score(features, regions, image_shapes, training)
+        """Returns scores (B, R, K) from 0 on, and deltas (B, R, K, 4), of the classes without the background.
 
-    def softmax_score(self, features, regions, image_shapes, training=False):
-        """As `score`, by the softmax of the head."""
-        logits, deltas = self.classify(features, regions, image_shapes, training)
+        Args:
+            features: as `features` returns them.
+            regions: (B, R, 4).
+            image_shapes: (B, 2), the valid height and width.
+            training: see `training_losses`.
+        """
+        return self.score_pooled(features, self.pool_scales(features, regions, training), image_shapes, training)
+
+    def score_pooled(self, features, pooled, image_shapes, training=False):
+        """As `score`, of what `pool_scales` returns."""
+        return self.softmax_scores(features, pooled, image_shapes, training)
+
+    def softmax_scores(self, features, pooled, image_shapes, training=False):
+        """As `score_pooled`, by the softmax of the head."""
+        logits, deltas = self.classify(features, pooled, image_shapes, training)
         return tf.nn.softmax(tf.cast(logits, tf.float32))[..., 1:], deltas[:, :, 1:]
 
     def detect(self, features, regions, exists, image_shapes, training=False):
@@ -158,7 +169,8 @@ class RegionDetector(BoxModel):
             inputs, targets, seeds, training: see `training_losses`.
         """
         regions, sampled = sample_regions(self.options, proposals, exists, padded_targets(targets), seeds)
-        logits, deltas = self.classify(features, regions, tf.convert_to_tensor(inputs["image_shapes"]), training)
+        pooled = self.pool_scales(features, regions, training)
+        logits, deltas = self.classify(features, pooled, tf.convert_to_tensor(inputs["image_shapes"]), training)
         return region_losses(self.options, logits, deltas, sampled)
 
 

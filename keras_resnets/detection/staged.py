@@ -30,19 +30,17 @@ class StagedDetector(FastRCNN):
             self.linear = linear_model(_size(self.head.input.shape[1:]), _size(self._pooled_shape()), num_classes)
             self.linear.trainable = self.head.get_layer("box_deltas").trainable = False
 
-    def describe_twice(self, features, regions, image_shapes, training=False):
-        """Returns features (B, R, F) and pooled features (B, R, E) of regions (B, R, 4), for the linear functions."""
-        pooled = self.pool_scales(features, regions, training)
-        found = self.describe(features, pooled, image_shapes, training)
-        count = regions.shape[1]
+    def describe_twice(self, features, pooled, image_shapes, training=False):
+        """Returns features (B, R, F) and pooled features (B, R, E), for the linear functions, of pooled ones."""
+        found, count = self.describe(features, pooled, image_shapes, training), pooled.shape[1]
         return (tf.reshape(x, [-1, count, _size(x.shape[2:])]) for x in (found, tf.reduce_max(pooled, axis=2)))
 
-    def score(self, features, regions, image_shapes, training=False):
+    def score_pooled(self, features, pooled, image_shapes, training=False):
         if not self.options.svm:
-            return super().score(features, regions, image_shapes, training)
-        found, pooled = self.describe_twice(features, regions, image_shapes, training)
-        margins, deltas = self.linear([tf.reshape(x, [-1, x.shape[-1]]) for x in (found, pooled)])
-        shape = [-1, regions.shape[1], self.num_classes]
+            return super().score_pooled(features, pooled, image_shapes, training)
+        inputs = self.describe_twice(features, pooled, image_shapes, training)
+        margins, deltas = self.linear([tf.reshape(x, [-1, x.shape[-1]]) for x in inputs])
+        shape = [-1, pooled.shape[1], self.num_classes]
         return tf.sigmoid(tf.reshape(margins, shape)), tf.reshape(deltas, [*shape, 4])
 
     def region_losses(self, *arguments):

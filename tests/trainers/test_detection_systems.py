@@ -42,7 +42,9 @@ def test_fast_rcnn_from_the_command_line_to_its_export(tmp_path, run_command):
         process = run_command("trainers.export", f"--model_dir={run}", output, "--nowarmup", *ranks)
         assert process.returncode == 0, process.stderr
         sizes[name] = (tmp_path / name / "1" / "saved_model.pb").stat().st_size
-    assert sizes["small"] < 0.7 * sizes["whole"]
+    weights = 7 * 7 * 16 * 32 + 32 * 32
+    fewer = weights - 8 * (7 * 7 * 16 + 32) - 8 * (32 + 32)
+    assert sizes["whole"] - sizes["small"] == pytest.approx(4 * fewer, rel=0.05)
     task = Detection(json.loads((run / "config.json").read_text()), None)
     model = task.build_model()
     restore_model(model, Run(run))

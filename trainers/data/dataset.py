@@ -84,9 +84,10 @@ def hold_out(dataset, count):
 
 def first(split, count):
     """Returns a split of the first examples only; of all where there are not more."""
+    chosen = tf.stack([key["index"] for key in split.keys(None).take(count)])
 
     def keys(seed):
-        return split.keys(seed).filter(lambda key: key["index"] < count)
+        return split.keys(seed).filter(lambda key: tf.reduce_any(key["index"] == chosen))
 
     # Without parts: a machine that reads only some of the files would not know which examples are meant.
     return Split(min(count, split.size), keys, split.load)

@@ -25,32 +25,49 @@ def split_seconds(model, images, repeats):
     parts = {name: tf.function(part) for name, part in _parts(model).items()}
     measured = []
     for number, inputs in enumerate(images):
-        inputs = {name: tf.constant(value) for name, value in inputs.items()}
-        functions = {name: functools.partial(part, inputs) for name, part in parts.items()}
+        functions = _functions(model, parts, {name: tf.constant(value) for name, value in inputs.items()})
         if number == 0:
             in_turns(functions, 1)  # Traced before the clock starts.
         measured.append(in_turns(functions, repeats))
     seconds = {name: statistics.median(one[name] for one in measured) for name in parts}
-    proposed = seconds.get("proposed", seconds["convolved"])
-    return {
-        "convolution": seconds["convolved"],
-        "proposals": max(0.0, proposed - seconds["convolved"]),
-        "regions": max(0.0, seconds["detected"] - proposed),
-    }
+    return {"proposals": 0.0, **seconds}
 
 
 def _parts(model):
-    """Returns functions of the inputs, each of which does what the one before does, and more."""
+    """Returns the functions that are timed."""
     if isinstance(model, RCNN):
 
-        def convolved(inputs):
-            return model.pool_scales(model.features(inputs), given_proposals(inputs)[0])
-    else:
-        convolved = model.features
-    parts = {"convolved": convolved, "detected": model}
+        def convolution(inputs, regions, exists):
+            return model.pool_scales(model.features(inputs), regions)
+
+        def classified(inputs, pooled, regions, exists):
+            shapes = inputs["image_shapes"]
+            return model.detections(*model.score_pooled(None, pooled, shapes), regions, exists, shapes)
+
+        return {"convolution": convolution, "regions": classified}
+
+    def detected(inputs, features, regions, exists):
+        return model.detect(features, regions, exists, inputs["image_shapes"])
+
+    parts = {"convolution": lambda inputs, regions, exists: model.features(inputs), "regions": detected}
     if isinstance(model, FasterRCNN):
-        parts["proposed"] = model.propose
+        parts["proposals"] = model.proposals_in
     return parts
+
+
+def _functions(model, parts, inputs):
+    """Returns the timed functions with the arguments that an image gives them."""
+    if "proposals" in parts:
+        features, *regions = model.propose(inputs)
+    else:
+        regions = given_proposals(inputs)
+        features = parts["convolution"](inputs, *regions)
+    arguments = {
+        "convolution": (inputs, *regions),
+        "regions": (inputs, features, *regions),
+        "proposals": (features, inputs["image_shapes"]),
+    }
+    return {name: functools.partial(part, *arguments[name]) for name, part in parts.items()}
 
 
 def noise_inputs(height, width, proposals=None, seed=0):

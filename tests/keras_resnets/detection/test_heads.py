@@ -93,7 +93,8 @@ def test_maxout_begins_as_the_maximum_of_the_pooled_features(trained):
     assert pooled.shape == (2, 5, 2, 4, 4, 16)
     largest = np.reshape(np.max(pooled, axis=2), (10, 4, 4, 16))
     logits, deltas = mlp.head(mlp.region_network(largest))
-    found = maxout.classify(maxout.features(ASKED), PROPOSALS, np.array(SHAPES))
+    maps = maxout.features(ASKED)
+    found = maxout.classify(maps, maxout.pool_scales(maps, PROPOSALS), np.array(SHAPES))
     np.testing.assert_array_equal(found[0], np.reshape(logits, (2, 5, 4)))
     np.testing.assert_array_equal(found[1], np.reshape(deltas, (2, 5, 4, 4)))
     assert np.any(pooled[:, :, 0] > pooled[:, :, 1]) and np.any(pooled[:, :, 0] < pooled[:, :, 1])
@@ -127,7 +128,7 @@ def test_context_is_the_features_of_the_whole_image(head, trained):
     both = np.concatenate([own, np.repeat(context, 5, axis=1)], axis=-1)
     assert both.shape[-1] == 2 * own.shape[-1] == detector.head.input_shape[-1]
     logits, deltas = detector.head(np.reshape(both, (10, *both.shape[2:])))
-    found = detector.classify(features, PROPOSALS, shapes)
+    found = detector.classify(features, detector.pool_scales(features, PROPOSALS), shapes)
     np.testing.assert_allclose(found[0], np.reshape(logits, (2, 5, 4)), rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(found[1], np.reshape(deltas, (2, 5, 4, 4)), rtol=1e-5, atol=1e-5)
 

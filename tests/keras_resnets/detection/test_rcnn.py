@@ -20,6 +20,12 @@ OPTIONS = {
 }
 
 
+def _described(detector, inputs, regions, image_shapes):
+    """Returns features and pooled features of regions."""
+    maps = detector.features(inputs)
+    return detector.describe_twice(maps, detector.pool_scales(maps, regions), image_shapes)
+
+
 def backbone(**arguments):
     return keras_resnets.ResNet((1, 1, 1, 1), (8, 8, 16, 16), include_top=False, **arguments)
 
@@ -91,7 +97,7 @@ def test_features_are_those_of_the_whole_net_where_the_map_has_as_many_cells_as_
     for layer in net.layers:
         layer.set_weights(sources[layer.name].get_weights() if layer.weights else [])
     first = {name: value[:1] for name, value in given.items()}
-    features, _ = detector.describe_twice(detector.features(first), regions, first["image_shapes"])
+    features, _ = _described(detector, first, regions, first["image_shapes"])
     np.testing.assert_allclose(features[0], net(squares), rtol=0, atol=1e-4)
 
 
@@ -125,7 +131,7 @@ def test_detections_are_the_linear_functions(trained):
     given = {name: value[:1] for name, value in batch(count=5).items()}
     width, height = SHAPES[0][::-1]
     shapes = given["image_shapes"]
-    features, pooled = (x[0] for x in detector.describe_twice(detector.features(given), given["proposals"], shapes))
+    features, pooled = (x[0] for x in _described(detector, given, given["proposals"], shapes))
     svms, biases = detector.linear.get_layer("svms").get_weights()
     regressors, offsets = detector.linear.get_layer("box_regressors").get_weights()
     scores = 1 / (1 + np.exp(-(np.float64(features) @ svms + biases)))

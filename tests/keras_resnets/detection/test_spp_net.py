@@ -14,6 +14,12 @@ from keras_resnets.layers import SpatialPyramidPooling
 OPTIONS = {"pyramid": (1, 2), "head_units": 32, "roi_batch_size": 16, "max_detections": 10}
 
 
+def _described(detector, inputs, regions, image_shapes):
+    """Returns features and pooled features of regions."""
+    maps = detector.features(inputs)
+    return detector.describe_twice(maps, detector.pool_scales(maps, regions), image_shapes)
+
+
 def backbone():
     return keras_resnets.ResNet((1, 1, 1, 1), (8, 8, 16, 16), include_top=False)
 
@@ -46,7 +52,7 @@ def trained(randomize):
 def test_windows_are_pooled_by_a_pyramid(trained):
     detector = trained(**OPTIONS)
     given, regions = inputs(), around_the_objects()
-    features, pooled = detector.describe_twice(detector.features(given), regions, given["image_shapes"])
+    features, pooled = _described(detector, given, regions, given["image_shapes"])
     maps = detector.trunk(detector.normalization(given["images"], np.array(SHAPES)))
     assert pooled.shape == (2, 12, 5 * 16)
     np.testing.assert_allclose(pooled, SpatialPyramidPooling((1, 2), 16)(maps, regions), rtol=0, atol=1e-5)
@@ -59,7 +65,7 @@ def test_a_window_has_the_scale_at_which_its_area_is_nearest(trained):
     given = inputs()
     # 8x8 is 16x16 at scale 2; 40x20 has 800 pixels, nearer to 1,024 than 200 and 3,200; 64x64 is 32x32 at scale 1/2.
     regions = np.float32([[[10, 10, 18, 18], [5, 30, 45, 50], [0, 0, 64, 64]]] * 2)
-    _, pooled = detector.describe_twice(detector.features(given), regions, given["image_shapes"])
+    _, pooled = _described(detector, given, regions, given["image_shapes"])
     images = detector.normalization(given["images"], np.array(SHAPES))
     for i, scale in enumerate((2, 1, 0.5)):
         maps = detector.trunk(scaled(images, scale))
