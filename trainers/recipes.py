@@ -286,7 +286,7 @@ LOCALIZATION_RECIPES = {
     # Small scenes, from scratch, on two cores within some minutes. Digits must not be mirrored.
     "one_digit_scenes": Recipe(
         batch_size=16,
-        epochs=12,
+        epochs=10,
         steps=None,
         learning_rate=2e-3,
         schedule="cosine",
@@ -300,7 +300,7 @@ LOCALIZATION_RECIPES = {
 # Fields of `keras_resnets.detection.LocalizerOptions` that a recipe changes.
 LOCALIZERS = {
     "one_digit_scenes": {
-        "anchor_sizes": (24, 40, 64, 96),
+        "anchor_sizes": (18, 28, 44, 70),  # of digits that are 24 to 96 pixels high and narrower than that
         "anchor_ratios": (1, 1.6, 2.4),
         "cross_boundary_anchors": True,  # A digit is up to three quarters of the image.
         "rpn_filters": 128,

@@ -13,6 +13,7 @@ from keras_resnets.detection.box_model import BoxModel
 from keras_resnets.detection.options import LocalizerOptions
 from keras_resnets.detection.regions import padded_targets
 from keras_resnets.detection.rpn import image_losses, region_proposal_network
+from keras_resnets.errors import ArgumentError
 from keras_resnets.layers.anchor_generator import AnchorGenerator
 from keras_resnets.layers.proposals import Proposals
 
@@ -80,7 +81,7 @@ class Localizer(BoxModel):
 
     def call(self, inputs, training=False):
         found, scores = _best_boxes(*self._class_outputs(inputs, training))
-        count = inputs["classes"].shape[1]
+        count = _classes(inputs).shape[1]
         return {"boxes": tf.reshape(found, [-1, count, 4]), "scores": tf.reshape(scores, [-1, count])}
 
     def propose(self, inputs, training=False):
@@ -94,7 +95,7 @@ class Localizer(BoxModel):
             there is one. They carry no gradient.
         """
         found, exist = self.proposals(*self._class_outputs(inputs, training))
-        shape = [-1, inputs["classes"].shape[1], self.options.after_nms]
+        shape = [-1, _classes(inputs).shape[1], self.options.after_nms]
         return tf.reshape(found, [*shape, 4]), tf.reshape(exist, shape)
 
     def training_losses(self, inputs, targets, seeds, training=True):
@@ -123,11 +124,18 @@ class Localizer(BoxModel):
 
     def _class_outputs(self, inputs, training):
         """Returns what `Proposals` takes, a row for each of the B * C classes; one of padding has no candidate."""
+        classes = _classes(inputs)
         logits, deltas, anchors = self._outputs(inputs, training)
-        classes = tf.cast(inputs["classes"], tf.int32)
         logits, deltas = _of_classes(logits, deltas, classes)
         logits = tf.where(tf.reshape(classes, [-1, 1]) >= 0, tf.cast(logits, tf.float32), tf.float32.min)
         return logits, deltas, anchors, tf.repeat(inputs["image_shapes"], classes.shape[1], axis=0)
+
+
+def _classes(inputs):
+    """Returns the input's classes (B, C) int32."""
+    if "classes" not in inputs:
+        raise ArgumentError(f"inputs has {', '.join(inputs)}, but no classes: pass (B, C) int32, -1 for padding.")
+    return tf.cast(inputs["classes"], tf.int32)
 
 
 def _of_classes(logits, deltas, classes):

@@ -8,7 +8,7 @@ import pytest
 
 from keras_resnets import ArgumentError
 from trainers.data.augmentation import AUGMENTATIONS
-from trainers.recipes import RECIPES, Recipe, default_recipe, get_recipe
+from trainers.recipes import RECIPES, Recipe, default_detection_recipe, default_recipe, get_recipe
 
 
 def learning_rates(recipe, total, steps):
@@ -88,7 +88,8 @@ def test_digits_are_not_mirrored():
 
 
 def test_defaults_and_unknown_names():
-    assert default_recipe("digits") == default_recipe("idx:/data") == "digits"
+    assert default_recipe("digits") == default_recipe("idx:/data") == default_recipe("one_digit_scenes") == "digits"
+    assert default_detection_recipe("digit_scenes") == default_detection_recipe("one_digit_scenes") == "digit_scenes"
     assert default_recipe("tfds:cifar10") == default_recipe("tfds:cifar100") == "cifar"
     assert default_recipe("folder:/pets") == default_recipe("tfds:imagenet2012") == "imagenet"
     with pytest.raises(ArgumentError, match="--recipe=fast is unknown: use cifar, cifar_warmup, imagenet, imagenet_mo"):

@@ -211,6 +211,11 @@ def test_everything_is_the_same_compiled(trained):
         np.testing.assert_allclose(compiled[2][name], value, rtol=1e-4, err_msg=name)
 
 
+def test_classes_must_be_given():
+    with pytest.raises(ArgumentError, match="inputs has images, image_shapes, but no classes: pass"):
+        narrow()(inputs())
+
+
 def test_fit_lowers_the_loss():
     localizer = narrow(train_batch_norm=True)
     localizer.compile(keras.optimizers.SGD(0.02, momentum=0.9))

@@ -1,14 +1,19 @@
-"""The data set `digit_scenes`, and what training does to images with boxes."""
+"""The data sets `digit_scenes` and `one_digit_scenes`, and what training does to images with boxes."""
+
+import hashlib
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from sklearn import datasets
 
 from keras_resnets import ArgumentError
 from keras_resnets.detection.resizing import Resizing, to_original
 from trainers.data import digit_scenes
 from trainers.data.box_augmentation import AUGMENTATIONS
+from trainers.data.dataset import open_dataset
 from trainers.data.digits import digit_arrays
+from trainers.data.objects import open_detection_dataset
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +51,66 @@ def test_scenes_are_always_the_same(few_scenes):
     for (image, annotation), other, other_annotation in zip(examples(few_scenes.train), *again):
         np.testing.assert_array_equal(image, other)
         np.testing.assert_array_equal(annotation["boxes"], other_annotation.boxes)
+
+
+@pytest.mark.parametrize(
+    "split, checksum",
+    [
+        ("train", "18a9a3d5c1c815bd4e9db269a9f6a37fbd34f73901877805e8d2514dab6e21ea"),
+        ("test", "56574f3c1f579425fd97deb25e1a5e99396c8acdabad14f95377a00ca4eea8ea"),
+    ],
+)
+def test_digit_scenes_are_those_of_the_published_figures(few_scenes, split, checksum):
+    images, annotations = zip(*examples(getattr(few_scenes, split))[:4])
+    rows = [annotation[name].tobytes() for annotation in annotations for name in ("boxes", "classes")]
+    assert hashlib.sha256(np.stack(images).tobytes() + b"".join(rows)).hexdigest() == checksum
+
+
+@pytest.fixture
+def one_digit_scenes(monkeypatch):
+    """The first scenes of `one_digit_scenes` as a `DetectionDataset` and as an `ImageDataset`."""
+    monkeypatch.setattr(digit_scenes, "ONE_DIGIT_TRAIN", 24)
+    monkeypatch.setattr(digit_scenes, "ONE_DIGIT_TEST", 8)
+    return open_detection_dataset("one_digit_scenes"), open_dataset("one_digit_scenes")
+
+
+def test_one_digit_scenes_have_one_digit(one_digit_scenes):
+    scenes, _ = one_digit_scenes
+    assert scenes.labels == tuple("0123456789") and (scenes.side, scenes.most_boxes) == (128, 1)
+    assert (scenes.train.size, scenes.test.size) == (24, 8)
+    pictures = set()
+    for image, annotation in examples(scenes.train) + examples(scenes.test):
+        assert image.shape == (128, 128, 3) and image.dtype == np.uint8
+        (x1, y1, x2, y2), side = annotation["boxes"][0], np.max(annotation["boxes"][0, 2:] - annotation["boxes"][0, :2])
+        assert annotation["boxes"].shape == (1, 4) and 24 <= side <= 96
+        assert min(x1, y1) >= 0 and max(x2, y2) <= 128 and not annotation["ignored"].any()
+        pictures.add(image.tobytes())
+    assert len(pictures) == 32
+
+
+def test_one_digit_scenes_are_labelled_with_their_digit(one_digit_scenes):
+    scenes, images = one_digit_scenes
+    assert images.labels == scenes.labels and images.side == 128
+    for name in ("train", "test"):
+        split = getattr(images, name)
+        rows = [split.load(key) for key in split.keys(None)]
+        for row, (image, annotation) in zip(rows, examples(getattr(scenes, name)), strict=True):
+            np.testing.assert_array_equal(row["image"].pixels(), image)
+            assert row["label"].dtype == tf.int32 and row["label"] == annotation["classes"][0]
+    training = np.stack([image for image, _ in examples(scenes.train)]).astype("float64")
+    np.testing.assert_allclose(images.mean, training.mean(axis=(0, 1, 2)), rtol=1e-6)
+    np.testing.assert_allclose(images.std, training.std(axis=(0, 1, 2)), rtol=1e-6)
+
+
+def test_a_scene_of_one_digit_gets_another_background_where_there_is_no_place_for_it(monkeypatch):
+    monkeypatch.setattr(digit_scenes, "UNEVENNESS", 4)
+    digits, _, labels, _ = digit_arrays()
+    inks, photos = [digit_scenes._ink(digit) for digit in digits], datasets.load_sample_images().images
+    first = [digit_scenes._scene(np.random.default_rng((2, i)), photos, inks, 128, 1)[1] for i in range(8)]
+    assert 0 < sum(map(len, first)) < 8
+    progress = digit_scenes.Progress(8, "", "", shown=False)
+    _, annotations = digit_scenes._scenes(8, 2, digits, labels, progress, 128, 1)
+    assert [len(annotation.boxes) for annotation in annotations] == 8 * [1]
 
 
 def test_boxes_are_tight():
