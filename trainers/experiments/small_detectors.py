@@ -38,7 +38,7 @@ class Scale:
     repeats: int
 
 
-QUICK = Scale(train=400, test=100, backbone_steps=600, steps=300, timed_images=10, repeats=3)
+QUICK = Scale(train=400, test=100, backbone_steps=200, steps=300, timed_images=10, repeats=3)
 FULL = Scale(train=1000, test=200, backbone_steps=3000, steps=3000, timed_images=50, repeats=5)
 
 
