@@ -1,8 +1,10 @@
 """What an experiment is: members that are trained or measured one by one, and a report of all of them."""
 
 import dataclasses
+import importlib.metadata
 import json
 import os
+import platform
 from collections.abc import Callable
 
 from keras_resnets import ArgumentError
@@ -46,11 +48,13 @@ class Experiment:
         title: heading of its report.
         source: the paper, and where in it.
         found: what the paper found, a sentence.
-        datasets: values of --dataset that it can use, the first of which is the default.
+        datasets: values of --dataset that it can use, the first of which is the default; one that ends in ":" stands
+            for all that begin so.
         members: function of a `Setting` that returns a dict of functions by the members' names. A member is a function
             of a folder that trains or measures there, and returns its figures, a dict that JSON can hold. It goes on
             where it was interrupted. Members are run in their order; later ones may use the folders of earlier ones.
         report: function of the figures, a dict by the members' names, that returns a `Report`.
+        full_dataset: the default of --scale=full, where it is another one.
     """
 
     title: str
@@ -59,6 +63,20 @@ class Experiment:
     datasets: tuple[str, ...]
     members: Callable
     report: Callable
+    full_dataset: str | None = None
+
+    def choose_dataset(self, name, quick):
+        """Returns the value of --dataset, or the default where it is None.
+
+        Raises:
+            ArgumentError: for a data set that the experiment cannot use.
+        """
+        if name is None:
+            return self.datasets[0] if quick else self.full_dataset or self.datasets[0]
+        if any(name == known or known.endswith(":") and name.startswith(known) for known in self.datasets):
+            return name
+        known = ", ".join(f"{one}..." if one.endswith(":") else one for one in self.datasets)
+        raise ArgumentError(f"--dataset={name} is not for this experiment: use {known}.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,14 +117,39 @@ def write_json(file, content):
     os.replace(partial, file)
 
 
-def write_report(folder, experiment, report, figures):
-    """Writes README.md, results.json and the pictures of an experiment into its folder; returns README.md's path."""
-    pictures = report.draw(folder)
-    parts = [f"# {experiment.title}", f"{experiment.source}. The paper: {experiment.found}", " ".join(report.verdict)]
+def write_report(setting, experiment, report, figures):
+    """Writes README.md, results.json and the pictures of an experiment into its folder.
+
+    Args:
+        setting: a `Setting`.
+        experiment: an `Experiment`.
+        report: its `Report`.
+        figures: of its members.
+
+    Returns:
+        The path of README.md.
+    """
+    folder, pictures = setting.folder, report.draw(setting.folder)
+    source = f"{experiment.source}. The paper: {experiment.found}"
+    parts = [f"# {experiment.title}", source, " ".join(report.verdict)]
     for table in report.tables:
         parts += [f"## {table.title}", markdown(table.columns, table.rows)]
     parts += [f"![{picture.stem}]({picture.name})" for picture in pictures]
-    write_json(folder / "results.json", {"title": experiment.title, "verdict": report.verdict, "members": figures})
+    results = {
+        "title": experiment.title,
+        "source": source,
+        "verdict": report.verdict,
+        "tables": [dataclasses.asdict(table) for table in report.tables],
+        "pictures": [picture.name for picture in pictures],
+        "settings": {
+            "dataset": setting.dataset,
+            "scale": "quick" if setting.quick else "full",
+            "python": platform.python_version(),
+            **{name: importlib.metadata.version(name) for name in ("tensorflow", "keras", "numpy")},
+        },
+        "members": figures,
+    }
+    write_json(folder / "results.json", results)
     path = folder / "README.md"
     path.write_text("\n\n".join(parts) + "\n")
     return path
