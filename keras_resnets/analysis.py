@@ -8,6 +8,7 @@ functional, without models inside of them, as the builders of `keras_resnets` ma
 """
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_resnets.errors import ArgumentError
@@ -41,13 +42,13 @@ def layer_responses(model, images):
     }
     responses = keras.Model(model.input, [normalized.get(id(layer.output), layer.output) for layer in convolutions])
 
-    @tf.function(input_signature=[tf.TensorSpec([None, *images.shape[1:]])])
+    @tf.function(input_signature=[tf.TensorSpec([None, *np.shape(images)[1:]])])
     def moments(batch):
         maps = [tf.cast(response, tf.float64) for response in tf.nest.flatten(responses(batch, training=False))]
         return tf.stack([[tf.reduce_mean(one), tf.reduce_mean(one**2)] for one in maps])
 
     sums = 0.0
-    for batch in tf.data.Dataset.from_tensor_slices(images).batch(LARGEST_BATCH):
+    for batch in tf.data.Dataset.from_tensor_slices(tf.cast(images, tf.float32)).batch(LARGEST_BATCH):
         sums += moments(batch) * len(batch)
     mean, mean_of_squares = tf.unstack(sums / len(images), axis=1)
     deviations = tf.sqrt(tf.maximum(mean_of_squares - mean**2, 0)).numpy()

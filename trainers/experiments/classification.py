@@ -341,7 +341,8 @@ INCEPTION_VS_RESIDUAL = experiment(
             "Inception-v4": Net("inception_v4", paper="20.0 (ImageNet)", recipe="inception"),
             "Inception-ResNet-v2": Net("inception_resnet_v2", paper="19.9 (ImageNet)", recipe="inception"),
         },
-        images=7_200,
+        images=5_760,
+        train_images=720,  # so that there are several epochs
         image_size=75,
         verdict=_inception_vs_residual,
     )

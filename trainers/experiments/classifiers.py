@@ -18,7 +18,7 @@ from trainers.failures import Diverged
 from trainers.run import Run
 
 DATASETS = ("digits", "idx:", "tfds:", "folder:", "one_digit_scenes")
-QUICK_TRAIN, QUICK_TEST = 5_000, 1_000  # images at most
+QUICK_TEST = 1_000  # test images of --scale=quick, at most
 LOGGED = 200  # lines of a run with its training error, about
 LAST_PART = 0.1  # of the training, whose mean training error is reported
 
@@ -71,6 +71,7 @@ class Row:
         nets: a dict of `Net`s by their labels, which are the members' names.
         images: that are trained on with --scale=quick, counting each as often as it comes.
         verdict: function of the members' figures that returns a sentence, and whether it is what the paper found.
+        train_images: of --scale=quick, at most.
         image_size: side of the net's input; None for that of the data set's images.
         measurement: a `Measurement`, or None.
     """
@@ -82,6 +83,7 @@ class Row:
     nets: Mapping[str, Net]
     images: int
     verdict: Callable
+    train_images: int = 5_000
     image_size: int | None = None
     measurement: Measurement | None = None
 
@@ -161,7 +163,7 @@ def make_task(row, net, setting):
     changes = {"augmentation": recipes.RECIPES["digits"].augmentation} if digits else {}
     recipe = "digits" if setting.quick and digits else net.recipe
     if setting.quick:
-        train, test = first(dataset.train, QUICK_TRAIN), first(dataset.test, QUICK_TEST)
+        train, test = first(dataset.train, row.train_images), first(dataset.test, QUICK_TEST)
         dataset = dataclasses.replace(dataset, train=train, test=test)
         changes["steps"] = max(1, row.images // recipes.get_recipe(recipe).batch_size)
     config = classification.configure(
