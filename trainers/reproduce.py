@@ -12,7 +12,7 @@ from absl import flags
 
 from keras_resnets import ArgumentError
 from trainers import cli
-from trainers.experiments.experiment import Setting, run_member, write_report
+from trainers.experiments.experiment import Setting, check_setting, run_member, write_report
 from trainers.experiments.html_report import write_html
 
 # The module of trainers.experiments, and the name of the `Experiment` there, which is imported when it is run.
@@ -50,7 +50,11 @@ def reproduce(experiment, setting, shard=(1, 1)):
 
     Returns:
         The path of the report, README.md, or None while members of other processes are missing.
+
+    Raises:
+        ArgumentError: if the folder was begun with another setting.
     """
+    check_setting(setting)
     members = experiment.members(setting)
     for number, (name, function) in enumerate(members.items()):
         if number % shard[1] == shard[0] - 1:

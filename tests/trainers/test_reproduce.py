@@ -9,12 +9,13 @@ import keras
 import pytest
 
 import keras_resnets
+from keras_resnets import ArgumentError
 from keras_resnets.models import registry
 from keras_resnets.models.cifar import units_of_depth
 from trainers import plots
 from trainers.experiments import classifiers
 from trainers.experiments.classifiers import Net, Row
-from trainers.experiments.experiment import Experiment, Report, Setting, Table
+from trainers.experiments.experiment import Experiment, Report, Setting, Table, write_report
 from trainers.experiments.html_report import write_html
 from trainers.reproduce import EXPERIMENTS, find, reproduce
 
@@ -73,6 +74,12 @@ def test_no_member_is_run_again(setting):
     assert small.runs == ["first", "second", "second"]
 
 
+def test_a_folder_has_one_setting(setting):
+    reproduce(Small().experiment, setting)
+    with pytest.raises(ArgumentError, match="holds this experiment with --dataset=digits --scale=quick: repeat these"):
+        reproduce(Small().experiment, dataclasses.replace(setting, quick=False))
+
+
 def test_shards_share_the_members(setting):
     small = Small()
     assert reproduce(small.experiment, setting, (2, 2)) is None and small.runs == ["second"]
@@ -123,7 +130,7 @@ def test_nets_are_trained_and_reported(setting):
     assert wild["diverged"] and wild["test_error"] is None
     assert f"| residual | cifar_resnet8 | 75,290 | {100 * residual['training_error']:.2f} |" in text
     assert "| wild | cifar_plainnet8 | 74,810 | diverged | diverged | - |" in text
-    assert "There are 2: as in the paper." in text and results["pictures"] == ["tiny.png"]
+    assert "There are 2: as expected from the paper." in text and results["pictures"] == ["tiny.png"]
     # The same command, with the figures of a finished run lost: the run is read, not made again.
     (setting.folder / "residual" / "figures.json").unlink()
     reproduce(classifiers.experiment(row), setting)
@@ -173,6 +180,44 @@ def test_papers_tables_are_complete(setting):
     orders = ["6.61", "8.17", "7.84", "6.71", "6.37", "5.93", "6.50", "6.14", "5.91", "5.46"]
     assert errors("activation_orders") == orders
     assert errors("preactivation_depth") == ["5.93", "7.61", "5.46", "4.92"]
+
+
+@pytest.mark.parametrize("diverged", [False, True])
+@pytest.mark.parametrize("name", CLASSIFICATION)
+def test_reports_of_experiments(name, diverged, setting):
+    """With the same figures for all nets, also if no loss remained finite."""
+    measured = {"conv1_conv": 0.5, "conv2_conv": 0.25}
+    if name == "gradient_flow":
+        measured = {"gradients": measured, "sum_rule": {"conv2": 1e-7, "conv3": 2e-7, "conv4": 1e-7}}
+    figures = {
+        "model": "a_net",
+        "parameters": 1234,
+        "recipe": "digits",
+        "steps": 20,
+        "batch_size": 32,
+        "train_images": 1437,
+        "test_images": 360,
+        "diverged": diverged,
+        "training": [[10, 0.9], [20, 0.6]],
+        "test": [] if diverged else [[20, 0.45]],
+        "training_error": None if diverged else 0.6,
+        "test_error": None if diverged else 0.45,
+        "initial": measured,
+        **({} if diverged else {"trained": measured}),
+    }
+    experiment = find(name)
+    labels = experiment.members(setting)
+    setting.folder.mkdir()
+    report = experiment.report(dict.fromkeys(labels, figures))
+    path = write_report(setting, experiment, report, {})
+    text = path.read_text()
+    errors = "diverged | diverged" if diverged else "60.00 | 45.00"
+    assert text.count(f"| a_net | 1,234 | {errors} |") == len(labels)
+    assert f"| {', '.join(labels)} | digits | 20 | 32 | 1437 | 360 |" in text
+    assert text.count("![") == (2 if name in ("layer_responses", "gradient_flow") else 1)
+    assert re.search(r"(: as|: not as) expected from the paper\.", report.verdict[0])
+    if name == "gradient_flow":
+        assert "obeys the sum rule to 2.0e-07: as expected" in report.verdict[0]
 
 
 @pytest.mark.parametrize(

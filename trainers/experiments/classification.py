@@ -75,18 +75,18 @@ PLAIN_VS_RESIDUAL = experiment(
         found="with depth, the error of plain nets grows (on ImageNet from 27.94 to 28.54 % for 18 and 34 layers), and "
         "that of residual nets falls (from 27.88 to 25.03 %).",
         nets={
-            "plain-20": Net("cifar_plainnet20", quick="cifar_plainnet14", paper=CURVE),
-            "plain-32": Net("cifar_plainnet32", quick="cifar_plainnet20", paper=CURVE),
-            "plain-44": Net("cifar_plainnet44", quick="cifar_plainnet32", paper=CURVE),
-            "plain-56": Net("cifar_plainnet56", quick="cifar_plainnet44", paper=CURVE),
-            "plain-110": Net("cifar_plainnet110", quick="cifar_plainnet56", paper="over 60", **LATER),
-            "ResNet-20": Net("cifar_resnet20", quick="cifar_resnet14", paper="8.75"),
-            "ResNet-32": Net("cifar_resnet32", quick="cifar_resnet20", paper="7.51"),
-            "ResNet-44": Net("cifar_resnet44", quick="cifar_resnet32", paper="7.17"),
-            "ResNet-56": Net("cifar_resnet56", quick="cifar_resnet44", paper="6.97"),
-            "ResNet-110": Net("cifar_resnet110", quick="cifar_resnet56", paper="6.43", **LATER),
+            "plain-20": Net("cifar_plainnet20", quick="cifar_plainnet8", paper=CURVE),
+            "plain-32": Net("cifar_plainnet32", quick="cifar_plainnet14", paper=CURVE),
+            "plain-44": Net("cifar_plainnet44", quick="cifar_plainnet20", paper=CURVE),
+            "plain-56": Net("cifar_plainnet56", quick="cifar_plainnet32", paper=CURVE),
+            "plain-110": Net("cifar_plainnet110", quick="cifar_plainnet44", paper="over 60", **LATER),
+            "ResNet-20": Net("cifar_resnet20", quick="cifar_resnet8", paper="8.75"),
+            "ResNet-32": Net("cifar_resnet32", quick="cifar_resnet14", paper="7.51"),
+            "ResNet-44": Net("cifar_resnet44", quick="cifar_resnet20", paper="7.17"),
+            "ResNet-56": Net("cifar_resnet56", quick="cifar_resnet32", paper="6.97"),
+            "ResNet-110": Net("cifar_resnet110", quick="cifar_resnet44", paper="6.43", **LATER),
         },
-        images=12_000,
+        images=8_640,
         verdict=_plain_vs_residual,
     )
 )
@@ -136,9 +136,9 @@ DEEP = experiment(
         found="1,202 layers can be trained (training error below 0.1 %), but overfit.",
         nets={
             "ResNet-110": Net("cifar_resnet110", quick="cifar_resnet20", paper="6.43", **LATER),
-            "ResNet-1202": Net("cifar_resnet1202", quick="cifar_resnet218", paper="7.93", **LATER),
+            "ResNet-1202": Net("cifar_resnet1202", quick="cifar_resnet110", paper="7.93", **LATER),
         },
-        images=12_000,
+        images=14_400,
         verdict=_deep,
     )
 )
@@ -191,7 +191,7 @@ LAYER_RESPONSES = experiment(
             "ResNet-56": Net("cifar_resnet56", paper="6.97"),
             "ResNet-110": Net("cifar_resnet110", paper="6.43", **LATER),
         },
-        images=14_000,
+        images=7_200,
         verdict=_layer_responses,
         measurement=Measurement(_measure_responses, _responses_table, _draw_responses),
     )
@@ -230,10 +230,10 @@ SHORTCUT_VARIANTS = experiment(
         source="Identity mappings (arXiv 1603.05027), section 3, table 1 (ResNet-110, medians of 5 runs)",
         found="the identity is the best; scaling, gates, convolutions and dropout on the shortcut harm or fail.",
         nets={
-            label: Net("cifar_resnet110", quick="cifar_resnet32", arguments=arguments, paper=error, **LATER)
+            label: Net("cifar_resnet110", quick="cifar_resnet20", arguments=arguments, paper=error, **LATER)
             for label, (arguments, error) in SHORTCUTS.items()
         },
-        images=10_000,
+        images=8_640,
         verdict=_shortcut_variants,
     )
 )
@@ -241,11 +241,11 @@ SHORTCUT_VARIANTS = experiment(
 
 def _activation_orders(figures):
     best = {}
-    for depth in ("110", "164"):
-        sized = {label: one for label, one in figures.items() if label.endswith(depth)}
-        best[depth] = min(sized, key=lambda label: _test(sized[label])).removesuffix(f"-{depth}")
-    sentence = f"The best order is {best['110']} (110) and {best['164']} (164)"
-    return sentence, set(best.values()) == {PRE_ACTIVATION}
+    for depth in NETS_OF_ORDERS:
+        errors = {order: _test(figures[f"{order}-{depth}"]) for order in ORDERS}
+        best[depth] = [order for order, error in errors.items() if error == min(errors.values())]
+    listed = "; ".join(f"of depth {depth} {', '.join(orders)}" for depth, orders in best.items())
+    return f"The best orders are {listed}", all(PRE_ACTIVATION in orders for orders in best.values())
 
 
 ORDERS = {  # errors of depths 110 and 164
@@ -274,7 +274,7 @@ ACTIVATION_ORDERS = experiment(
             for i, (depth, (model, quick)) in enumerate(NETS_OF_ORDERS.items())
             for order in ORDERS
         },
-        images=12_000,
+        images=8_640,
         verdict=_activation_orders,
     )
 )
@@ -307,9 +307,9 @@ PREACTIVATION_DEPTH = experiment(
                 ("original", "original", {164: "5.93", 1001: "7.61"}),
                 ("pre-activation", PRE_ACTIVATION, {164: "5.46", 1001: "4.92"}),
             )
-            for depth, quick in ((164, 29), (1001, 164))
+            for depth, quick in ((164, 29), (1001, 110))
         },
-        images=10_000,
+        images=7_200,
         verdict=_preactivation_depth,
     )
 )
@@ -341,8 +341,8 @@ INCEPTION_VS_RESIDUAL = experiment(
             "Inception-v4": Net("inception_v4", paper="20.0 (ImageNet)", recipe="inception"),
             "Inception-ResNet-v2": Net("inception_resnet_v2", paper="19.9 (ImageNet)", recipe="inception"),
         },
-        images=5_760,
-        train_images=720,  # so that there are several epochs
+        images=2_880,
+        train_images=480,  # so that there are several epochs
         image_size=75,
         verdict=_inception_vs_residual,
     )
@@ -400,8 +400,8 @@ def _draw_flow(figures, path):
 
 def _gradient_flow(figures):
     ratios = ", ".join(f"{label} {_number(_flow_ratio(one, 'initial'))}" for label, one in figures.items())
-    initial, trained = (figures["pre-activation-56"][time]["sum_rule"] for time in TIMES)
-    deviation = max([*initial.values(), *trained.values()])
+    net = figures["pre-activation-56"]
+    deviation = max(value for time in TIMES if time in net for value in net[time]["sum_rule"].values())
     sentence = (
         f"Before training, the first convolution's gradient is this multiple of the last one's: {ratios}. The "
         f"pre-activation net obeys the sum rule to {deviation:.1e}"
@@ -430,7 +430,7 @@ GRADIENT_FLOW = experiment(
             )
             for label, net in FLOW.items()
         },
-        images=10_000,
+        images=7_200,
         verdict=_gradient_flow,
         measurement=Measurement(_measure_gradients, _flow_tables, _draw_flow),
     )
@@ -459,7 +459,7 @@ DEEP_REGULARIZED = experiment(
                 **LATER,
             ),
         },
-        images=14_000,
+        images=8_640,
         verdict=_deep_regularized,
     )
 )

@@ -70,7 +70,7 @@ class Row:
         title, source, found: see `trainers.experiments.experiment.Experiment`.
         nets: a dict of `Net`s by their labels, which are the members' names.
         images: that are trained on with --scale=quick, counting each as often as it comes.
-        verdict: function of the members' figures that returns a sentence, and whether it is what the paper found.
+        verdict: function of the members' figures that returns a sentence, and whether it is as the paper lets expect.
         train_images: of --scale=quick, at most.
         image_size: side of the net's input; None for that of the data set's images.
         measurement: a `Measurement`, or None.
@@ -205,7 +205,7 @@ def _report(row, figures):
     tables, measurement = [_errors_table(row, figures), _training_table(figures)], row.measurement
     if measurement:
         tables += measurement.tables(figures)
-    verdict = f"{sentence}: {'as' if holds else 'not as'} in the paper."
+    verdict = f"{sentence}: {'as' if holds else 'not as'} expected from the paper."
     return Report(tables, [verdict], lambda folder: _draw(row, figures, folder))
 
 

@@ -8,6 +8,7 @@ import platform
 from collections.abc import Callable
 
 from keras_resnets import ArgumentError
+from trainers.data.dataset import absolute
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,6 +98,10 @@ class Setting:
     data_dir: str | None = None
     download: bool = False
 
+    def described(self):
+        """Returns what the figures depend on, a dict of texts: the values of --dataset and --scale."""
+        return {"dataset": absolute(self.dataset), "scale": "quick" if self.quick else "full"}
+
 
 def run_member(folder, function):
     """Returns a member's figures: those of figures.json in its folder or, where there is none, those that it finds."""
@@ -110,9 +115,27 @@ def run_member(folder, function):
         raise ArgumentError(f"{file} is damaged ({error}): remove it, and give the same command again.") from error
 
 
+def check_setting(setting):
+    """Checks that the experiment's folder was begun with the same setting, or begins it.
+
+    Raises:
+        ArgumentError: if it was begun with another one.
+    """
+    file, content = setting.folder / "setting.json", setting.described()
+    if not file.exists():
+        setting.folder.mkdir(parents=True, exist_ok=True)
+        write_json(file, content)
+    begun = json.loads(file.read_text())
+    if begun != content:
+        raise ArgumentError(
+            f"{setting.folder} holds this experiment with --dataset={begun['dataset']} --scale={begun['scale']}: "
+            "repeat these to go on with it, or choose another --output."
+        )
+
+
 def write_json(file, content):
-    """Writes a JSON file at once."""
-    partial = file.with_name(f"{file.name}.partial")
+    """Writes a JSON file at once, also where several processes write it."""
+    partial = file.with_name(f"{file.name}.{os.getpid()}.partial")
     partial.write_text(json.dumps(content, indent=2) + "\n")
     os.replace(partial, file)
 
@@ -142,8 +165,7 @@ def write_report(setting, experiment, report, figures):
         "tables": [dataclasses.asdict(table) for table in report.tables],
         "pictures": [picture.name for picture in pictures],
         "settings": {
-            "dataset": setting.dataset,
-            "scale": "quick" if setting.quick else "full",
+            **setting.described(),
             "python": platform.python_version(),
             **{name: importlib.metadata.version(name) for name in ("tensorflow", "keras", "numpy")},
         },
