@@ -45,7 +45,7 @@ def error_curves(curves, title, path):
     figure, axes = plt.subplots(figsize=(9, 5), layout="constrained")
     axes.set_prop_cycle(color=plt.get_cmap("tab20" if len(curves) > 10 else "tab10").colors)
     for name, (training, test) in curves.items():
-        (line,) = axes.plot(*_percent(test), linewidth=2, label=name)
+        (line,) = axes.plot(*_percent(test), linewidth=2, marker=".", label=name)
         axes.plot(*_percent(training), linewidth=1, linestyle="--", color=line.get_color())
     axes.set(title=f"{title} (test bold, training dashed)", xlabel="step", ylabel="error (%)", ylim=(0, None))
     axes.grid(alpha=0.3)
@@ -75,7 +75,8 @@ def by_depth(panels, xlabel, ylabel, title, path, log=False):
             axes.plot(range(1, len(values) + 1), values, label=name)
         axes.set(title=heading, xlabel=xlabel, ylabel=ylabel, yscale="log" if log else "linear")
         axes.grid(alpha=0.3)
-        axes.legend(fontsize=8)
+        if curves:
+            axes.legend(fontsize=8)
     figure.suptitle(title)
     _save(figure, path)
 
