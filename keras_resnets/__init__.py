@@ -1,5 +1,6 @@
 """Deep residual networks for Keras."""
 
+from keras_resnets import analysis as analysis
 from keras_resnets import detection as detection
 from keras_resnets import layers as layers
 from keras_resnets import preprocessing as preprocessing

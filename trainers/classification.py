@@ -74,6 +74,7 @@ class Classification:
                 input_shape=(side, side, 3),
                 classes=len(self.config["labels"]),
                 classifier_activation=classifier_activation,
+                **self.config.get("arguments", {}),  # Older runs have none.
             )
         if second_side is not None:
             _check_sides(model, size, second_side)
@@ -263,6 +264,7 @@ def configure(
     recipe_name,
     *,
     data_dir=None,
+    arguments=None,
     image_size=None,
     holdout=None,
     precision="float32",
@@ -281,6 +283,7 @@ def configure(
         dataset: the `ImageDataset` of that name.
         recipe_name: a row of `trainers.recipes.RECIPES`.
         data_dir: the value of --data_dir.
+        arguments: a dict of other arguments of the net's builder, which JSON can hold; None for none.
         image_size: side of the square that the net sees; by default that of the data set's images, or the net's own.
         holdout: the value of --holdout.
         precision: the value of --precision.
@@ -307,6 +310,7 @@ def configure(
     return {
         "task": "classification",
         "model": model,
+        "arguments": arguments or {},
         "holdout": holdout,
         "preprocessing": dataclasses.asdict(preprocessing),
         **training.common_config(

@@ -20,6 +20,10 @@ LOST_MACHINE = (
 )
 
 
+class Diverged(ArgumentError):
+    """A loss that is not finite."""
+
+
 @contextlib.contextmanager
 def naming(flag, about=""):
     """Names the flag in errors about its value, whose messages begin with `about`; for a `with` statement."""

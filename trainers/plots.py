@@ -34,6 +34,53 @@ def learning_curve(lines, series, ylabel, title, path):
     _save(figure, path)
 
 
+def error_curves(curves, title, path):
+    """Draws the training error (thin, dashed) and the test error (bold) of several runs over their steps, in percent.
+
+    Args:
+        curves: dict from a run's name to a pair of lists of (step, error): the training's and the test's, fractions.
+        title: heading.
+        path: the PNG file to write.
+    """
+    figure, axes = plt.subplots(figsize=(9, 5), layout="constrained")
+    axes.set_prop_cycle(color=plt.get_cmap("tab20" if len(curves) > 10 else "tab10").colors)
+    for name, (training, test) in curves.items():
+        (line,) = axes.plot(*_percent(test), linewidth=2, marker=".", label=name)
+        axes.plot(*_percent(training), linewidth=1, linestyle="--", color=line.get_color())
+    axes.set(title=f"{title} (test bold, training dashed)", xlabel="step", ylabel="error (%)", ylim=(0, None))
+    axes.grid(alpha=0.3)
+    figure.legend(loc="outside right upper", fontsize=8)
+    _save(figure, path)
+
+
+def _percent(points):
+    """Returns the steps and the errors in percent."""
+    return [step for step, _ in points], [100 * error for _, error in points]
+
+
+def by_depth(panels, xlabel, ylabel, title, path, log=False):
+    """Draws curves of figures of a net's layers, in panels one above the other.
+
+    Args:
+        panels: dict from a panel's heading to a dict from a curve's name to its values, one for each layer.
+        xlabel: what the layers are.
+        ylabel: what the values are.
+        title: heading.
+        path: the PNG file to write.
+        log: whether the values' axis is logarithmic.
+    """
+    figure, columns = plt.subplots(len(panels), figsize=(9, 4 * len(panels)), layout="constrained", squeeze=False)
+    for axes, (heading, curves) in zip(columns[:, 0], panels.items()):
+        for name, values in curves.items():
+            axes.plot(range(1, len(values) + 1), values, label=name)
+        axes.set(title=heading, xlabel=xlabel, ylabel=ylabel, yscale="log" if log else "linear")
+        axes.grid(alpha=0.3)
+        if curves:
+            axes.legend(fontsize=8)
+    figure.suptitle(title)
+    _save(figure, path)
+
+
 def confusion_matrix(counts, labels, title, path):
     """Draws how often each class was taken for each other one.
 

@@ -1,6 +1,7 @@
 """Repeats an experiment of the papers: trains and measures its members, and writes what it shows.
 
-python -m trainers.reproduce --experiment=detection_lineage --output=/tmp/experiments
+python -m trainers.reproduce --experiment=degradation --output=/tmp/experiments
+python -m trainers.reproduce --report --output=/tmp/experiments
 """
 
 import importlib
@@ -11,14 +12,32 @@ from absl import flags
 
 from keras_resnets import ArgumentError
 from trainers import cli
-from trainers.experiments.experiment import Setting, run_member, write_report
+from trainers.experiments.experiment import Setting, check_setting, run_member, write_report
+from trainers.experiments.html_report import write_html
 
-EXPERIMENTS = ("detection_lineage", "noc_heads", "detection_improvements")  # modules of trainers.experiments
+# The module of trainers.experiments, and the name of the `Experiment` there, which is imported when it is run.
+EXPERIMENTS = {
+    "degradation": ("classification", "DEGRADATION"),
+    "plain_vs_residual": ("classification", "PLAIN_VS_RESIDUAL"),
+    "shortcut_options": ("classification", "SHORTCUT_OPTIONS"),
+    "deep": ("classification", "DEEP"),
+    "layer_responses": ("classification", "LAYER_RESPONSES"),
+    "shortcut_variants": ("classification", "SHORTCUT_VARIANTS"),
+    "activation_orders": ("classification", "ACTIVATION_ORDERS"),
+    "preactivation_depth": ("classification", "PREACTIVATION_DEPTH"),
+    "inception_vs_residual": ("classification", "INCEPTION_VS_RESIDUAL"),
+    "gradient_flow": ("classification", "GRADIENT_FLOW"),
+    "deep_regularized": ("classification", "DEEP_REGULARIZED"),
+    "detection_lineage": ("detection_lineage", "EXPERIMENT"),
+    "noc_heads": ("noc_heads", "EXPERIMENT"),
+    "detection_improvements": ("detection_improvements", "EXPERIMENT"),
+}
 
 
 def find(name):
     """Returns the `Experiment` of a name of `EXPERIMENTS`."""
-    return importlib.import_module(f"trainers.experiments.{name}").EXPERIMENT
+    module, attribute = EXPERIMENTS[name]
+    return getattr(importlib.import_module(f"trainers.experiments.{module}"), attribute)
 
 
 def reproduce(experiment, setting, shard=(1, 1)):
@@ -31,7 +50,11 @@ def reproduce(experiment, setting, shard=(1, 1)):
 
     Returns:
         The path of the report, README.md, or None while members of other processes are missing.
+
+    Raises:
+        ArgumentError: if the folder was begun with another setting.
     """
+    check_setting(setting)
     members = experiment.members(setting)
     for number, (name, function) in enumerate(members.items()):
         if number % shard[1] == shard[0] - 1:
@@ -40,11 +63,12 @@ def reproduce(experiment, setting, shard=(1, 1)):
     if not all((setting.folder / name / "figures.json").exists() for name in members):
         return None
     figures = {name: run_member(setting.folder / name, function) for name, function in members.items()}
-    return write_report(setting.folder, experiment, experiment.report(figures), figures)
+    return write_report(setting, experiment, experiment.report(figures), figures)
 
 
 def _define_flags():
-    flags.DEFINE_enum("experiment", None, list(EXPERIMENTS), "What to repeat.", required=True)
+    flags.DEFINE_enum("experiment", None, list(EXPERIMENTS), "What to repeat.")
+    flags.DEFINE_boolean("report", False, "Instead: write report.html, of all experiments in the folder --output.")
     flags.DEFINE_string("output", None, "Folder of all experiments; this one's is in it.", required=True)
     flags.DEFINE_string("dataset", None, "Instead of the experiment's own.")
     flags.DEFINE_enum("scale", "quick", ["quick", "full"], "Half an hour on two cores, or the paper's schedule.")
@@ -66,11 +90,17 @@ def _shard(text):
 def _main(arguments):
     cli.no_arguments(arguments)
     options = flags.FLAGS
-    shard, experiment = _shard(options.shard), find(options.experiment)
+    if options.report == (options.experiment is not None):
+        raise ArgumentError("pass either --experiment=NAME or --report.")
+    output = pathlib.Path(options.output).absolute()
+    if options.report:
+        print(f"report: {write_html(output)}")
+        return
+    shard, experiment, quick = _shard(options.shard), find(options.experiment), options.scale == "quick"
     setting = Setting(
-        pathlib.Path(options.output).absolute() / options.experiment,
-        options.dataset or experiment.datasets[0],
-        options.scale == "quick",
+        output / options.experiment,
+        experiment.choose_dataset(options.dataset, quick),
+        quick,
         options.data_dir,
         options.download,
     )

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_resnets import ArgumentError
+from trainers.failures import Diverged
 
 MOST_SKIPPED = 100  # steps in a row, after which nothing will be learned
 
@@ -43,13 +44,14 @@ class RunLog:
         """Logs the means since the last call; returns them as text.
 
         Raises:
-            ArgumentError: if `on_nan` is "stop" and a loss was not finite, or too many steps were left out in a row.
+            Diverged: (an ArgumentError) if `on_nan` is "stop" and a loss was not finite.
+            ArgumentError: if too many steps were left out in a row.
         """
         window = {name: np.concatenate([one[name].numpy() for one in self._window]) for name in self._window[0]}
         finite = np.isfinite(window["loss"])
         if on_nan == "stop" and not finite.all():
             first = step - len(finite) + 1 + int(np.argmin(finite))
-            raise ArgumentError(
+            raise Diverged(
                 f"the loss is {window['loss'][~finite][0]} at step {first}: train in another --model_dir with a lower "
                 "--learning_rate, or with --on_nan=skip_step to leave such steps out."
             )

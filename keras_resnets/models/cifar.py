@@ -23,7 +23,8 @@
 import numbers
 
 from keras_resnets.errors import ArgumentError
-from keras_resnets.models.image_model import image_model
+from keras_resnets.models.image_model import check_dropout, global_average, image_model
+from keras_resnets.models.inception import pooled_with_dropout
 from keras_resnets.models.naming import named
 from keras_resnets.models.residual import Unit, apply, convolution, stages
 from keras_resnets.models.variant import variant
@@ -53,6 +54,7 @@ def CifarResNet(
     branch_scale=0.5,
     gate_bias=-6.0,
     shortcut_dropout=0.5,
+    dropout_rate=0.0,
 ):
     """A CIFAR residual net: a 3x3 convolution, then three stages of n units with 16, 32 and 64 filters.
 
@@ -80,6 +82,7 @@ def CifarResNet(
         shortcut_scale, branch_scale: the factors of "constant_scaling".
         gate_bias: initial bias of both gatings; the paper tries 0 to -10.
         shortcut_dropout: share of the shortcut's values that "dropout" drops in training, in [0, 1).
+        dropout_rate: share of the pooled features that is dropped in training, in [0, 1); the papers drop none.
 
     Returns:
         A `keras.Model` with output (B, classes), or as `pooling` says.
@@ -87,6 +90,7 @@ def CifarResNet(
     Raises:
         ArgumentError: (a ValueError) for an argument that cannot work, e.g. a depth that is neither 6n+2 nor 9n+2.
     """
+    check_dropout(dropout_rate, include_top, default=0.0)
     units, bottleneck = units_of_depth(depth, bottleneck, activation_order)
     if shortcut == "default":
         shortcut = "B" if bottleneck else "A"
@@ -122,6 +126,7 @@ def CifarResNet(
         default_size=32,
         default_classes=10,
         minimum_size=4,
+        head=pooled_with_dropout(dropout_rate) if dropout_rate else global_average,
     )
 
 

@@ -73,3 +73,11 @@ def test_1202_layers_train_save_and_load(tmp_path, in_new_process):
         arguments=[tmp_path / "deep.keras"],
     )
     assert process.stdout.split()[-1] == "19510906", process.stderr
+
+
+def test_dropout_before_the_classifier():
+    model = keras_resnets.CifarResNet(8, dropout_rate=0.3)
+    assert model.get_layer("dropout").rate == 0.3 and model.layers[-2].name == "dropout"
+    assert "dropout" not in [layer.name for layer in keras_resnets.CifarResNet(8).layers]
+    with pytest.raises(ArgumentError, match=r"dropout_rate=1 must be in \[0, 1\)"):
+        keras_resnets.CifarResNet(8, dropout_rate=1)

@@ -1,11 +1,14 @@
 """What an experiment is: members that are trained or measured one by one, and a report of all of them."""
 
 import dataclasses
+import importlib.metadata
 import json
 import os
+import platform
 from collections.abc import Callable
 
 from keras_resnets import ArgumentError
+from trainers.data.dataset import absolute
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,11 +49,13 @@ class Experiment:
         title: heading of its report.
         source: the paper, and where in it.
         found: what the paper found, a sentence.
-        datasets: values of --dataset that it can use, the first of which is the default.
+        datasets: values of --dataset that it can use, the first of which is the default; one that ends in ":" stands
+            for all that begin so.
         members: function of a `Setting` that returns a dict of functions by the members' names. A member is a function
             of a folder that trains or measures there, and returns its figures, a dict that JSON can hold. It goes on
             where it was interrupted. Members are run in their order; later ones may use the folders of earlier ones.
         report: function of the figures, a dict by the members' names, that returns a `Report`.
+        full_dataset: the default of --scale=full, where it is another one.
     """
 
     title: str
@@ -59,6 +64,20 @@ class Experiment:
     datasets: tuple[str, ...]
     members: Callable
     report: Callable
+    full_dataset: str | None = None
+
+    def choose_dataset(self, name, quick):
+        """Returns the value of --dataset, or the default where it is None.
+
+        Raises:
+            ArgumentError: for a data set that the experiment cannot use.
+        """
+        if name is None:
+            return self.datasets[0] if quick else self.full_dataset or self.datasets[0]
+        if any(name == known or known.endswith(":") and name.startswith(known) for known in self.datasets):
+            return name
+        known = ", ".join(f"{one}..." if one.endswith(":") else one for one in self.datasets)
+        raise ArgumentError(f"--dataset={name} is not for this experiment: use {known}.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,6 +98,10 @@ class Setting:
     data_dir: str | None = None
     download: bool = False
 
+    def described(self):
+        """Returns what the figures depend on, a dict of texts: the values of --dataset and --scale."""
+        return {"dataset": absolute(self.dataset), "scale": "quick" if self.quick else "full"}
+
 
 def run_member(folder, function):
     """Returns a member's figures: those of figures.json in its folder or, where there is none, those that it finds."""
@@ -92,21 +115,63 @@ def run_member(folder, function):
         raise ArgumentError(f"{file} is damaged ({error}): remove it, and give the same command again.") from error
 
 
+def check_setting(setting):
+    """Checks that the experiment's folder was begun with the same setting, or begins it.
+
+    Raises:
+        ArgumentError: if it was begun with another one.
+    """
+    file, content = setting.folder / "setting.json", setting.described()
+    if not file.exists():
+        setting.folder.mkdir(parents=True, exist_ok=True)
+        write_json(file, content)
+    begun = json.loads(file.read_text())
+    if begun != content:
+        raise ArgumentError(
+            f"{setting.folder} holds this experiment with --dataset={begun['dataset']} --scale={begun['scale']}: "
+            "repeat these to go on with it, or choose another --output."
+        )
+
+
 def write_json(file, content):
-    """Writes a JSON file at once."""
-    partial = file.with_name(f"{file.name}.partial")
+    """Writes a JSON file at once, also where several processes write it."""
+    partial = file.with_name(f"{file.name}.{os.getpid()}.partial")
     partial.write_text(json.dumps(content, indent=2) + "\n")
     os.replace(partial, file)
 
 
-def write_report(folder, experiment, report, figures):
-    """Writes README.md, results.json and the pictures of an experiment into its folder; returns README.md's path."""
-    pictures = report.draw(folder)
-    parts = [f"# {experiment.title}", f"{experiment.source}. The paper: {experiment.found}", " ".join(report.verdict)]
+def write_report(setting, experiment, report, figures):
+    """Writes README.md, results.json and the pictures of an experiment into its folder.
+
+    Args:
+        setting: a `Setting`.
+        experiment: an `Experiment`.
+        report: its `Report`.
+        figures: of its members.
+
+    Returns:
+        The path of README.md.
+    """
+    folder, pictures = setting.folder, report.draw(setting.folder)
+    source = f"{experiment.source}. The paper: {experiment.found}"
+    parts = [f"# {experiment.title}", source, " ".join(report.verdict)]
     for table in report.tables:
         parts += [f"## {table.title}", markdown(table.columns, table.rows)]
     parts += [f"![{picture.stem}]({picture.name})" for picture in pictures]
-    write_json(folder / "results.json", {"title": experiment.title, "verdict": report.verdict, "members": figures})
+    results = {
+        "title": experiment.title,
+        "source": source,
+        "verdict": report.verdict,
+        "tables": [dataclasses.asdict(table) for table in report.tables],
+        "pictures": [picture.name for picture in pictures],
+        "settings": {
+            **setting.described(),
+            "python": platform.python_version(),
+            **{name: importlib.metadata.version(name) for name in ("tensorflow", "keras", "numpy")},
+        },
+        "members": figures,
+    }
+    write_json(folder / "results.json", results)
     path = folder / "README.md"
     path.write_text("\n\n".join(parts) + "\n")
     return path

@@ -1,0 +1,129 @@
+"""What happens inside of a net: responses of layers, gradients by depth, and the sum rule of identity shortcuts.
+
+"Deep Residual Learning for Image Recognition" (He et al., 2015; arXiv 1512.03385, section 4.2, figure 7) and "Identity
+Mappings in Deep Residual Networks" (He et al., 2016; arXiv 1603.05027, section 2).
+
+Shapes: B batch, H and W map size; images are (B, H, W, 3) as the net takes them, normalized, float32. Models are
+functional, without models inside of them, as the builders of `keras_resnets` make them.
+"""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_resnets.errors import ArgumentError
+
+LARGEST_BATCH = 50  # images that are computed at once: of each, the maps of all layers are in memory
+
+
+def layer_responses(model, images):
+    """Measures how strongly the 3x3 convolutions respond (arXiv 1512.03385, figure 7).
+
+    A response is a convolution's output after batch normalization (with moving statistics), and before the ReLU or the
+    addition that follows. Where no batch normalization follows, as at the end of a pre-activation unit, it is the
+    convolution's own output.
+
+    Args:
+        model: a residual or plain net.
+        images: (B, H, W, 3).
+
+    Returns:
+        A dict from the convolutions' names, from the input to the output, to the standard deviations of all their
+        values, floats: 6n+1 of them for a CIFAR net of depth 6n+2.
+
+    Raises:
+        ArgumentError: (a ValueError) for a model without 3x3 convolutions.
+    """
+    convolutions = [layer for layer in _convolutions(model) if layer.kernel_size == (3, 3)]
+    if not convolutions:
+        raise ArgumentError(f"model {model.name} has no 3x3 convolution, whose response could be measured.")
+    normalized = {
+        id(layer.input): layer.output for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)
+    }
+    responses = keras.Model(model.input, [normalized.get(id(layer.output), layer.output) for layer in convolutions])
+
+    @tf.function(input_signature=[tf.TensorSpec([None, *np.shape(images)[1:]])])
+    def moments(batch):
+        maps = [tf.cast(response, tf.float64) for response in tf.nest.flatten(responses(batch, training=False))]
+        return tf.stack([[tf.reduce_mean(one), tf.reduce_mean(one**2)] for one in maps])
+
+    sums = 0.0
+    for batch in tf.data.Dataset.from_tensor_slices(tf.cast(images, tf.float32)).batch(LARGEST_BATCH):
+        sums += moments(batch) * len(batch)
+    mean, mean_of_squares = tf.unstack(sums / len(images), axis=1)
+    deviations = tf.sqrt(tf.maximum(mean_of_squares - mean**2, 0)).numpy()
+    return {layer.name: float(deviation) for layer, deviation in zip(convolutions, deviations)}
+
+
+def gradient_norms(model, images, labels):
+    """Measures the gradients that a training step would have for the kernels of the convolutions.
+
+    Batch normalization has the batch's statistics, and the model stays as it is.
+
+    Args:
+        model: a net whose output is logits (B, classes).
+        images: (B, H, W, 3).
+        labels: (B,) integers.
+
+    Returns:
+        A dict from the convolutions' names, from the input to the output, to the Euclidean norms of the gradient of the
+        mean cross entropy, floats.
+    """
+    trainable = [tf.convert_to_tensor(variable) for variable in model.trainable_variables]
+    others = [tf.convert_to_tensor(variable) for variable in model.non_trainable_variables]
+    with tf.GradientTape() as tape:
+        tape.watch(trainable)
+        logits, _ = model.stateless_call(trainable, others, images, training=True)
+        logits = tf.cast(logits, tf.float32)
+        loss = tf.reduce_mean(keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True))
+    gradients = tape.gradient(loss, trainable)
+    norms = {id(variable): tf.norm(one) for variable, one in zip(model.trainable_variables, gradients)}
+    return {layer.name: float(norms[id(layer.kernel)]) for layer in _convolutions(model)}
+
+
+def sum_rule_deviations(model, images):
+    """Measures how well each stage obeys x_L = x_l + sum of F(x_i) (arXiv 1603.05027, equation 4).
+
+    Here x_l is what the first unit's branch is added to, F(x_i) are the outputs of the branches, and x_L is the last
+    unit's output. Of nets with identity shortcuts and nothing after the additions, all but rounding is 0.
+
+    Args:
+        model: a residual net whose stages are called conv2, conv3, ...
+        images: (B, H, W, 3).
+
+    Returns:
+        A dict from the stages' names to the largest absolute difference of the two sides, divided by the largest
+        absolute value of x_L, floats; empty for a net without shortcuts.
+    """
+    stages = {}
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Add):
+            stages.setdefault(layer.name.partition("_")[0], []).append(layer)
+    deviations = {}
+    for stage, additions in stages.items():
+        shortcut, branch = additions[0].input
+        branches = [branch, *(addition.input[1] for addition in additions[1:])]
+        tensors = [shortcut, *branches, model.get_layer(f"{stage}_out").output]
+        start, *summands, end = keras.Model(model.input, tensors)(images, training=False)
+        difference = tf.reduce_max(tf.abs(start + tf.add_n(summands) - end))
+        deviations[stage] = float(difference / tf.reduce_max(tf.abs(end)))
+    return deviations
+
+
+def without_batch_normalization(model):
+    """Returns a new net like a model, with new weights, whose layers of batch normalization change nothing."""
+
+    def copied(layer):
+        if isinstance(layer, keras.layers.BatchNormalization):
+            return keras.layers.Identity(name=layer.name)
+        return type(layer).from_config(layer.get_config())
+
+    def called(layer, inputs, **arguments):
+        # Those of batch normalization's call are none of an identity's.
+        return layer(inputs) if isinstance(layer, keras.layers.Identity) else layer(inputs, **arguments)
+
+    return keras.models.clone_model(model, clone_function=copied, call_function=called)
+
+
+def _convolutions(model):
+    return [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]

@@ -1,0 +1,246 @@
+"""The papers' experiments: what they are made of, that they go on where they stopped, and their report."""
+
+import base64
+import dataclasses
+import json
+import re
+
+import keras
+import pytest
+
+import keras_resnets
+from keras_resnets import ArgumentError
+from keras_resnets.models import registry
+from keras_resnets.models.cifar import units_of_depth
+from trainers import plots
+from trainers.experiments import classifiers
+from trainers.experiments.classifiers import Net, Row
+from trainers.experiments.experiment import Experiment, Report, Setting, Table, write_report
+from trainers.experiments.html_report import write_html
+from trainers.reproduce import EXPERIMENTS, find, reproduce
+
+CLASSIFICATION = [name for name, (module, _) in EXPERIMENTS.items() if module == "classification"]
+
+
+@pytest.fixture
+def setting(tmp_path):
+    return Setting(tmp_path / "small", "digits", quick=True)
+
+
+class Small:
+    """An experiment whose members count how often they are run; the second one fails until it is `ready`."""
+
+    def __init__(self):
+        self.runs, self.ready = [], True
+        self.experiment = Experiment(
+            title="Small & quick",
+            source="A paper",
+            found="it works.",
+            datasets=("digits", "idx:"),
+            full_dataset="idx:all",
+            members=lambda setting: {"first": self.member("first"), "second": self.member("second")},
+            report=self.report,
+        )
+
+    def member(self, name):
+        def run(folder):
+            self.runs.append(name)
+            if name == "second" and not self.ready:
+                raise KeyboardInterrupt
+            return {"value": len(name)}
+
+        return run
+
+    def report(self, figures):
+        table = Table("Lengths", ("name", "length"), [[name, str(one["value"])] for name, one in figures.items()])
+        return Report([table], [f"{len(figures)} members <measured>."], self.draw)
+
+    def draw(self, folder):
+        path = folder / "lengths.png"
+        plots.by_depth({"All": {"a": [1, 2]}}, "x", "y", "Lengths", path)
+        return [path]
+
+
+def test_no_member_is_run_again(setting):
+    small = Small()
+    small.ready = False
+    with pytest.raises(KeyboardInterrupt):
+        reproduce(small.experiment, setting)
+    small.ready = True
+    path = reproduce(small.experiment, setting)
+    assert small.runs == ["first", "second", "second"]
+    assert "| second | 6 |" in path.read_text() and "![lengths](lengths.png)" in path.read_text()
+    reproduce(small.experiment, setting)
+    assert small.runs == ["first", "second", "second"]
+
+
+def test_a_folder_has_one_setting(setting):
+    reproduce(Small().experiment, setting)
+    with pytest.raises(ArgumentError, match="holds this experiment with --dataset=digits --scale=quick: repeat these"):
+        reproduce(Small().experiment, dataclasses.replace(setting, quick=False))
+
+
+def test_shards_share_the_members(setting):
+    small = Small()
+    assert reproduce(small.experiment, setting, (2, 2)) is None and small.runs == ["second"]
+    assert reproduce(small.experiment, setting, (1, 2)).exists() and small.runs == ["second", "first"]
+
+
+def test_the_default_data_set_depends_on_the_scale():
+    experiment = Small().experiment
+    assert experiment.choose_dataset(None, quick=True) == "digits"
+    assert experiment.choose_dataset(None, quick=False) == "idx:all"
+    assert experiment.choose_dataset("idx:some", quick=True) == "idx:some"
+    assert dataclasses.replace(experiment, full_dataset=None).choose_dataset(None, quick=False) == "digits"
+
+
+def test_the_report_of_a_folder_is_one_page_without_requests(setting):
+    for name in ("one", "two"):
+        reproduce(Small().experiment, dataclasses.replace(setting, folder=setting.folder.parent / name))
+    page = write_html(setting.folder.parent).read_text()
+    assert page.count("<td>second</td><td>6</td>") == 2
+    assert page.count("Small &amp; quick") == 4 and page.count("2 members &lt;measured&gt;.") == 4
+    assert "dataset digits, scale quick" in page and f"keras {keras.__version__}" in page
+    assert not re.search(r"https?:|//|<script|<link", re.sub(r"base64,[^\"]*", "", page))
+    pictures = re.findall(r'src="data:image/png;base64,([^"]*)"', page)
+    original = (setting.folder.parent / "one" / "lengths.png").read_bytes()
+    assert len(pictures) == 2 and base64.b64decode(pictures[0]) == original
+
+
+def test_nets_are_trained_and_reported(setting):
+    """Also one whose loss ends in infinity, and what was trained is not trained again."""
+    row = Row(
+        name="tiny",
+        title="Tiny nets",
+        source="A paper",
+        found="they are small.",
+        nets={
+            "residual": Net("cifar_resnet110", quick="cifar_resnet8", paper="6.43"),
+            "wild": Net("cifar_plainnet8", changes={"learning_rate": 1e30}, batch_normalization=False),
+        },
+        images=96,
+        verdict=lambda figures: (f"There are {len(figures)}", True),
+    )
+    text = reproduce(classifiers.experiment(row), setting).read_text()
+    results = json.loads((setting.folder / "results.json").read_text())
+    residual, wild = results["members"]["residual"], results["members"]["wild"]
+    assert residual["model"] == "cifar_resnet8" and residual["steps"] == 3 and not residual["diverged"]
+    assert [step for step, _ in residual["test"]] == [3] and residual["test"][0][1] == residual["test_error"]
+    assert residual["training"][-1][1] == residual["training_error"]
+    assert wild["diverged"] and wild["test_error"] is None
+    assert f"| residual | cifar_resnet8 | 75,290 | {100 * residual['training_error']:.2f} |" in text
+    assert "| wild | cifar_plainnet8 | 74,810 | diverged | diverged | - |" in text
+    assert "There are 2: as expected from the paper." in text and results["pictures"] == ["tiny.png"]
+    # The same command, with the figures of a finished run lost: the run is read, not made again.
+    (setting.folder / "residual" / "figures.json").unlink()
+    reproduce(classifiers.experiment(row), setting)
+    assert json.loads((setting.folder / "results.json").read_text())["members"]["residual"] == residual
+
+
+@pytest.mark.parametrize("name", CLASSIFICATION)
+def test_nets_of_experiments_can_be_built(name, setting):
+    """The nets exist, and so do those that stand for them; shallow ones are built with the same arguments."""
+    built = set()
+    members = find(name).members(setting)
+    assert len(members) > 1
+    for member in members.values():
+        _, net, _ = member.args
+        for model in {net.model, net.quick or net.model}:
+            family, depth = re.fullmatch(r"(.*?)(\d*)", model).groups()
+            if family.startswith("cifar"):
+                arguments = dict(net.arguments)
+                order = arguments.get("activation_order", "original")
+                _, bottleneck = units_of_depth(int(depth), arguments.get("bottleneck"), order)
+                built.add((f"{family}{11 if bottleneck else 8}", json.dumps(arguments)))
+            else:
+                registry.find(model)
+    for model, arguments in built:
+        assert keras_resnets.create_model(model, **json.loads(arguments)).output_shape == (None, 10)
+
+
+@pytest.mark.parametrize("name", CLASSIFICATION)
+def test_papers_figures_are_those_of_the_registry(name, setting):
+    compared = 0
+    for member in find(name).members(setting).values():
+        _, net, _ = member.args
+        error = registry.find(net.model).error
+        if not net.arguments and re.fullmatch(r"[\d.]+", net.paper):
+            # Table 1 of arXiv 1603.05027 has the median of five runs, not the best.
+            assert net.paper == ("6.61" if name == "shortcut_variants" else error)
+            compared += 1
+    assert compared or name not in ("plain_vs_residual", "deep", "layer_responses")
+
+
+def test_papers_tables_are_complete(setting):
+    def errors(name):
+        return [member.args[1].paper for member in find(name).members(setting).values()]
+
+    variants = ["6.61", "fail", "fail", "12.35", "fail (biases 0 to -5)", "8.70", "9.81", "12.86", "6.91", "12.22"]
+    assert errors("shortcut_variants") == [*variants, "fail"]
+    orders = ["6.61", "8.17", "7.84", "6.71", "6.37", "5.93", "6.50", "6.14", "5.91", "5.46"]
+    assert errors("activation_orders") == orders
+    assert errors("preactivation_depth") == ["5.93", "7.61", "5.46", "4.92"]
+
+
+@pytest.mark.parametrize("diverged", [False, True])
+@pytest.mark.parametrize("name", CLASSIFICATION)
+def test_reports_of_experiments(name, diverged, setting):
+    """With the same figures for all nets, also if no loss remained finite."""
+    measured = {"conv1_conv": 0.5, "conv2_conv": 0.25}
+    if name == "gradient_flow":
+        measured = {"gradients": measured, "sum_rule": {"conv2": 1e-7, "conv3": 2e-7, "conv4": 1e-7}}
+    figures = {
+        "model": "a_net",
+        "parameters": 1234,
+        "recipe": "digits",
+        "steps": 20,
+        "batch_size": 32,
+        "train_images": 1437,
+        "test_images": 360,
+        "diverged": diverged,
+        "training": [[10, 0.9], [20, 0.6]],
+        "test": [] if diverged else [[20, 0.45]],
+        "training_error": None if diverged else 0.6,
+        "test_error": None if diverged else 0.45,
+        "initial": measured,
+        **({} if diverged else {"trained": measured}),
+    }
+    experiment = find(name)
+    labels = experiment.members(setting)
+    setting.folder.mkdir()
+    report = experiment.report(dict.fromkeys(labels, figures))
+    path = write_report(setting, experiment, report, {})
+    text = path.read_text()
+    errors = "diverged | diverged" if diverged else "60.00 | 45.00"
+    assert text.count(f"| a_net | 1,234 | {errors} |") == len(labels)
+    assert f"| {', '.join(labels)} | digits | 20 | 32 | 1437 | 360 |" in text
+    assert text.count("![") == (2 if name in ("layer_responses", "gradient_flow") else 1)
+    assert re.search(r"(: as|: not as) expected from the paper\.", report.verdict[0])
+    if name == "gradient_flow":
+        assert "obeys the sum rule to 2.0e-07: as expected" in report.verdict[0]
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--experiment=deep", "--shard=3/2"], "--shard=3/2 must be I/N with 1 <= I <= N, such as 1/2."),
+        (
+            ["--experiment=deep", "--dataset=voc:x"],
+            "--dataset=voc:x is not for this experiment: use digits, idx:..., tfds:..., folder:..., one_digit_scenes.",
+        ),
+        (
+            ["--experiment=noc_heads", "--dataset=digits"],
+            "--dataset=digits is not for this experiment: use digit_scenes.",
+        ),
+        ([], "pass either --experiment=NAME or --report."),
+        (["--experiment=deep", "--report"], "pass either --experiment=NAME or --report."),
+    ],
+)
+def test_arguments_that_cannot_work(arguments, message, run_command, tmp_path):
+    process = run_command("trainers.reproduce", *arguments, f"--output={tmp_path}")
+    assert process.returncode == 1 and process.stderr.strip().splitlines()[-1] == f"error: {message}"
+
+
+def test_a_report_of_nothing(run_command, tmp_path):
+    process = run_command("trainers.reproduce", "--report", f"--output={tmp_path}")
+    assert process.returncode == 1 and f"--output={tmp_path} holds no complete experiment" in process.stderr

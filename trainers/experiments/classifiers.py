@@ -1,0 +1,254 @@
+"""Nets that are trained to classify images, side by side: what the experiments on classification have in common."""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_resnets import analysis
+from trainers import classification, plots, recipes, training
+from trainers.checkpoints import restore_model
+from trainers.classification import Classification
+from trainers.data.dataset import first, open_dataset
+from trainers.experiments.experiment import Experiment, Report, Table
+from trainers.failures import Diverged
+from trainers.run import Run
+
+DATASETS = ("digits", "idx:", "tfds:", "folder:", "one_digit_scenes")
+QUICK_TEST = 1_000  # test images of --scale=quick, at most
+LOGGED = 200  # lines of a run with its training error, about
+LAST_PART = 0.1  # of the training, whose mean training error is reported
+
+
+@dataclasses.dataclass(frozen=True)
+class Net:
+    """A net of an experiment.
+
+    Attributes:
+        model: its name in the registry.
+        quick: the one that stands for it with --scale=quick; None for itself.
+        arguments: of its builder.
+        paper: the paper's test error in %, or what else it says.
+        recipe: of --scale=full, a row of `trainers.recipes.RECIPES`.
+        changes: of the recipe's fields.
+        batch_normalization: whether it has any.
+    """
+
+    model: str
+    quick: str | None = None
+    arguments: Mapping = dataclasses.field(default_factory=dict)
+    paper: str = "-"
+    recipe: str = "cifar"
+    changes: Mapping = dataclasses.field(default_factory=dict)
+    batch_normalization: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class Measurement:
+    """What is measured inside of each net, before and after its training.
+
+    Attributes:
+        measure: function of the task and a model that returns a dict that JSON can hold.
+        tables: function of the members' figures that returns a list of `Table`s; the dicts are `initial` and `trained`.
+        draw: function of the figures and a path that writes a picture.
+    """
+
+    measure: Callable
+    tables: Callable
+    draw: Callable
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """An experiment.
+
+    Attributes:
+        name: of its picture.
+        title, source, found: see `trainers.experiments.experiment.Experiment`.
+        nets: a dict of `Net`s by their labels, which are the members' names.
+        images: that are trained on with --scale=quick, counting each as often as it comes.
+        verdict: function of the members' figures that returns a sentence, and whether it is as the paper lets expect.
+        train_images: of --scale=quick, at most.
+        image_size: side of the net's input; None for that of the data set's images.
+        measurement: a `Measurement`, or None.
+    """
+
+    name: str
+    title: str
+    source: str
+    found: str
+    nets: Mapping[str, Net]
+    images: int
+    verdict: Callable
+    train_images: int = 5_000
+    image_size: int | None = None
+    measurement: Measurement | None = None
+
+
+class WithoutBatchNormalization(Classification):
+    """Classification by nets without batch normalization."""
+
+    def build_model(self, classifier_activation=None):
+        """Returns a new model, as that of `Classification`, without batch normalization."""
+        return analysis.without_batch_normalization(super().build_model(classifier_activation))
+
+
+def experiment(row):
+    """Returns the `Experiment` of a row."""
+    return Experiment(
+        title=row.title,
+        source=row.source,
+        found=row.found,
+        datasets=DATASETS,
+        full_dataset="tfds:cifar10",
+        members=lambda setting: {
+            label: functools.partial(train_net, row, net, setting) for label, net in row.nets.items()
+        },
+        report=functools.partial(_report, row),
+    )
+
+
+def train_net(row, net, setting, folder):
+    """Trains a net, or goes on with it, and measures it.
+
+    Args:
+        row: a `Row`.
+        net: a `Net` of it.
+        setting: a `Setting`.
+        folder: of the member; the training run is in `run`.
+
+    Returns:
+        The member's figures: `model`, `parameters`, `recipe`, `steps`, `batch_size`, `train_images`, `test_images`;
+        `diverged`, whether the loss was no longer finite; `training` and `test`, lists of (step, error), fractions;
+        `training_error` (the mean of the last tenth of the steps) and `test_error`, None of what has diverged; and,
+        where the row has a measurement, `initial` and `trained`.
+    """
+    keras.backend.clear_session()  # The members before would stay in memory.
+    task = make_task(row, net, setting)
+    run, model = Run(folder / "run"), task.build_model()
+    figures = {
+        "model": task.config["model"],
+        "parameters": sum(int(np.prod(weight.shape)) for weight in model.trainable_weights),
+        "recipe": task.config["recipe_name"],
+        "steps": task.config["steps"],
+        "batch_size": task.recipe.batch_size,
+        "train_images": task.dataset.train.size,
+        "test_images": task.dataset.test.size,
+        "diverged": False,
+        "training_error": None,
+        "test_error": None,
+    }
+    if row.measurement:
+        figures["initial"] = row.measurement.measure(task, model)
+    try:
+        results = training.train(task, run, log_every=max(10, task.config["steps"] // LOGGED))
+    except Diverged:  # That is a result, too.
+        return {**figures, **_curves(run), "diverged": True}
+    if row.measurement:
+        restore_model(model, run)
+        figures["trained"] = row.measurement.measure(task, model)
+    curves = _curves(run)
+    end = [error for step, error in curves["training"] if step > (1 - LAST_PART) * task.config["steps"]]
+    return {**figures, **curves, "training_error": float(np.mean(end)), "test_error": results["top1_error"]}
+
+
+def make_task(row, net, setting):
+    """Returns the task of a net, a `Classification`, with its configuration and data set: see `train_net`."""
+    dataset = open_dataset(setting.dataset, setting.data_dir, setting.download)
+    # Digits must not be mirrored: their recipe's augmentation is for all scales.
+    digits = recipes.default_recipe(setting.dataset) == "digits"
+    changes = {"augmentation": recipes.RECIPES["digits"].augmentation} if digits else {}
+    recipe = "digits" if setting.quick and digits else net.recipe
+    if setting.quick:
+        train, test = first(dataset.train, row.train_images), first(dataset.test, QUICK_TEST)
+        dataset = dataclasses.replace(dataset, train=train, test=test)
+        changes["steps"] = max(1, row.images // recipes.get_recipe(recipe).batch_size)
+    config = classification.configure(
+        net.quick or net.model if setting.quick else net.model,
+        setting.dataset,
+        dataset,
+        recipe,
+        data_dir=setting.data_dir,
+        arguments=dict(net.arguments),
+        image_size=row.image_size,
+        **changes,
+        **net.changes,
+    )
+    return (Classification if net.batch_normalization else WithoutBatchNormalization)(config, dataset)
+
+
+def training_batch(task):
+    """Returns the first batch of a task's training: images (B, H, W, 3), normalized, and labels (B,)."""
+    batch = next(iter(task.training_batches(0, tf.distribute.InputContext())))
+    return task.preprocessing.normalize(batch["image"]), batch["label"]
+
+
+def test_images(task):
+    """Returns the first batch of a task's test images (B, H, W, 3), normalized."""
+    batch = next(iter(task.evaluation_batches()))
+    return task.preprocessing.normalize(batch["image"][batch["weight"] > 0])
+
+
+def _curves(run):
+    keys = {"training": "training_error", "test": "top1_error"}
+    lines = run.metrics()
+    return {
+        name: [(line["step"], line[key]) for line in lines if line.get(key) is not None] for name, key in keys.items()
+    }
+
+
+def _report(row, figures):
+    sentence, holds = row.verdict(figures)
+    tables, measurement = [_errors_table(row, figures), _training_table(figures)], row.measurement
+    if measurement:
+        tables += measurement.tables(figures)
+    verdict = f"{sentence}: {'as' if holds else 'not as'} expected from the paper."
+    return Report(tables, [verdict], lambda folder: _draw(row, figures, folder))
+
+
+def _draw(row, figures, folder):
+    path = folder / f"{row.name}.png"
+    curves = {_trained(label, one): (one["training"], one["test"]) for label, one in figures.items()}
+    plots.error_curves(curves, row.title, path)
+    if not row.measurement:
+        return [path]
+    measured = folder / f"{row.name}_measured.png"
+    row.measurement.draw(figures, measured)
+    return [path, measured]
+
+
+def _trained(label, figures):
+    return f"{label} ({figures['model']})"
+
+
+def _errors_table(row, figures):
+    rows = [
+        [
+            label,
+            one["model"],
+            f"{one['parameters']:,}",
+            percent(one["training_error"]),
+            percent(one["test_error"]),
+            row.nets[label].paper,
+        ]
+        for label, one in figures.items()
+    ]
+    columns = ("net", "trained here", "parameters", "training error, %", "test error, %", "the paper's test error, %")
+    return Table("Errors, of one run each", columns, rows)
+
+
+def _training_table(figures):
+    keys = ("recipe", "steps", "batch_size", "train_images", "test_images")
+    same = {}
+    for label, one in figures.items():
+        same.setdefault(tuple(str(one[key]) for key in keys), []).append(label)
+    rows = [[", ".join(labels), *values] for values, labels in same.items()]
+    return Table("Training", ("nets", *(key.replace("_", " ") for key in keys)), rows)
+
+
+def percent(error):
+    """Returns an error, a fraction, as a text in percent; None is "diverged"."""
+    return "diverged" if error is None else f"{100 * error:.2f}"

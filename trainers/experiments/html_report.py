@@ -1,0 +1,71 @@
+"""One page about all experiments of a folder, readable without a network."""
+
+import base64
+import html
+import json
+import pathlib
+
+from keras_resnets import ArgumentError
+
+STYLE = (
+    "body { font-family: sans-serif; max-width: 70em; margin: auto; padding: 1em } img { max-width: 100% } "
+    "table { border-collapse: collapse } th, td { border: 1px solid #bbb; padding: 0.2em 0.6em; text-align: left }"
+)
+
+
+def write_html(output):
+    """Writes report.html from the results of all complete experiments in a folder.
+
+    Args:
+        output: the folder, whose folders have the experiments' names.
+
+    Returns:
+        The path of report.html; its pictures are inside of it.
+
+    Raises:
+        ArgumentError: if no experiment in the folder is complete.
+    """
+    output = pathlib.Path(output)
+    files = sorted(output.glob("*/results.json"))
+    if not files:
+        raise ArgumentError(f"--output={output} holds no complete experiment: give the folder of --experiment's runs.")
+    experiments = {file.parent: json.loads(file.read_text()) for file in files}
+    contents = "".join(
+        f'<li><a href="#{html.escape(folder.name)}">{html.escape(results["title"])}</a>: '
+        f"{html.escape(' '.join(results['verdict']))}</li>\n"
+        for folder, results in experiments.items()
+    )
+    sections = "".join(_section(folder, results) for folder, results in experiments.items())
+    path = output / "report.html"
+    path.write_text(
+        '<!DOCTYPE html>\n<html lang="en">\n<head><meta charset="utf-8"><title>The papers\' experiments</title>\n'
+        f"<style>{STYLE}</style></head>\n<body>\n<h1>The papers' experiments</h1>\n<ul>\n{contents}</ul>\n{sections}"
+        "</body>\n</html>\n"
+    )
+    return path
+
+
+def _section(folder, results):
+    settings = ", ".join(f"{name} {value}" for name, value in results["settings"].items())
+    parts = [
+        f'<h2 id="{html.escape(folder.name)}">{html.escape(results["title"])}</h2>',
+        f"<p>{html.escape(results['source'])}</p>",
+        f"<p><b>{html.escape(' '.join(results['verdict']))}</b></p>",
+        f"<p>{html.escape(settings)}</p>",
+        *map(_table, results["tables"]),
+        *(_picture(folder / name) for name in results["pictures"]),
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _table(table):
+    def row(cells, tag):
+        return "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"
+
+    rows = [row(table["columns"], "th"), *(row(cells, "td") for cells in table["rows"])]
+    return f"<h3>{html.escape(table['title'])}</h3>\n<table>\n" + "\n".join(rows) + "\n</table>"
+
+
+def _picture(path):
+    content = base64.b64encode(path.read_bytes()).decode()
+    return f'<p><img alt="{html.escape(path.stem)}" src="data:image/png;base64,{content}"></p>'
