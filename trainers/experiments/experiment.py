@@ -1,6 +1,7 @@
 """What an experiment is: members that are trained or measured one by one, and a report of all of them."""
 
 import dataclasses
+import fcntl
 import importlib.metadata
 import json
 import os
@@ -104,11 +105,16 @@ class Setting:
 
 
 def run_member(folder, function):
-    """Returns a member's figures: those of figures.json in its folder or, where there is none, those that it finds."""
+    """Returns a member's figures: those of figures.json in its folder or, where there is none, those that it finds.
+
+    Of several processes that ask for the same member, one finds them, and the others wait.
+    """
     file = folder / "figures.json"
-    if not file.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        write_json(file, function(folder))
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / "member.lock", "a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not file.exists():
+            write_json(file, function(folder))
     try:
         return json.loads(file.read_text())
     except ValueError as error:

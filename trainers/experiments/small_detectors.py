@@ -1,6 +1,7 @@
 """Detectors of one small backbone on `digit_scenes`: what the experiments on detection have in common."""
 
 import dataclasses
+import functools
 import pathlib
 
 import keras
@@ -17,6 +18,7 @@ from trainers.data.proposed import propose_by
 from trainers.detection import configure, procedure
 from trainers.detection_task import Detection
 from trainers.experiments.detection_timing import split_seconds
+from trainers.experiments.experiment import run_member
 from trainers.run import Run
 
 STAGES = {"block_counts": (1, 1, 1), "filters": (32, 64, 128)}
@@ -80,7 +82,7 @@ def train_detector(setting, scale, folder, *, system="faster_rcnn", alternating=
     """Trains a detector, which starts from the experiment's backbone, and measures it.
 
     Args:
-        setting: a `Setting`, whose member `backbone` is complete.
+        setting: a `Setting`, whose member `backbone` is trained first, where that was not done.
         scale: a `Scale`.
         folder: of the member.
         system, alternating, seed: see `trainers.detection.configure`.
@@ -92,6 +94,8 @@ def train_detector(setting, scale, folder, *, system="faster_rcnn", alternating=
         `trainers.experiments.detection_timing`; and, where proposals are given, `proposal_seconds` and `proposal_bytes`
         of an image and of all.
     """
+    backbone = setting.folder / "backbone"
+    run_member(backbone, functools.partial(train_backbone, scale))
     dataset, figures, proposals = open_scenes(setting, scale), {}, None
     if system != "faster_rcnn":
         proposals = {"folder": str(setting.folder / "proposals"), "method": METHOD, "limit": MOST_PROPOSALS}
@@ -107,7 +111,7 @@ def train_detector(setting, scale, folder, *, system="faster_rcnn", alternating=
         alternating=alternating,
         options=options,
         steps=scale.steps,
-        init_weights=str(setting.folder / "backbone" / WEIGHTS),
+        init_weights=str(backbone / WEIGHTS),
         seed=seed,
         **STAGES,
     )
