@@ -15,9 +15,9 @@ from keras_resnets.layers import AnchorGenerator
 from keras_resnets.weights.loading import check_file
 from trainers import cli, recipes, training
 from trainers.data.objects import open_detection_dataset
-from trainers.detection_task import GENERAL
 from trainers.distribution import is_chief
 from trainers.failures import naming
+from trainers.general_nets import GENERAL, define_stages, stages_by_flags
 from trainers.run import Run
 
 SHORT_SIDE, LONG_SIDE = 600, 1000  # px (Fast R-CNN, arXiv 1504.08083, section 5.2)
@@ -84,7 +84,7 @@ def box_config(
     Args:
         kind: a `Kind`.
         options_class: one of its `options`.
-        backbone: a name of `keras_resnets.detection.backbones`, or of `trainers.detection_task.GENERAL`.
+        backbone: a name of `keras_resnets.detection.backbones`, or of `trainers.general_nets.GENERAL`.
         dataset_name: the value of --dataset.
         dataset: the `DetectionDataset` of that name.
         recipe_name: a row of `kind.recipes`.
@@ -186,8 +186,7 @@ def define_flags(kind):
     cli.define_distribution()
     names = [*GENERAL, *backbone_names()]
     flags.DEFINE_string("backbone", "resnet101", f"One of {', '.join(names)}.")
-    flags.DEFINE_list("block_counts", ["2", "2", "2", "2"], "Of resnet and resnet_v2: units of each stage.")
-    flags.DEFINE_list("filters", ["64", "128", "256", "512"], "Of resnet and resnet_v2: filters of each stage.")
+    define_stages()
     flags.DEFINE_string(
         "dataset",
         None,
@@ -248,10 +247,7 @@ def choices_by_flags(kind, options_class):
         raise ArgumentError(f"--backbone={backbone} is unknown: use {', '.join([*GENERAL, *backbone_names()])}.")
     if options.remat:
         raise ArgumentError("--remat is for classification: use a smaller --batch_size, or a higher --accumulation.")
-    stages = {name: cli.numbers(name, int) if backbone in GENERAL else None for name in ("block_counts", "filters")}
-    for name in stages:
-        if backbone not in GENERAL and options[name].present:
-            raise ArgumentError(f"--{name} has no effect with --backbone={backbone}: leave it out.")
+    stages = stages_by_flags("backbone", backbone)
     make_options(given, options_class)
     if options.init_weights not in (None, training.PUBLISHED_WEIGHTS):
         with naming("--init_weights"):

@@ -27,6 +27,7 @@ from trainers.data.mixing import mix
 from trainers.data.pipeline import evaluation_batches, training_batches
 from trainers.distribution import is_chief
 from trainers.failures import naming
+from trainers.general_nets import GENERAL, SIZE, define_stages, stages_by_flags
 from trainers.run import Run
 
 LARGEST_EVALUATION_BATCH = 250  # images on one replica
@@ -69,8 +70,7 @@ class Classification:
         size, second_side = self.preprocessing.size, self.recipe.second_side
         side, flag = (size, "--image_size") if second_side is None else (None, "--second_side")
         with naming(flag, about="input_shape"):
-            model = keras_resnets.create_model(
-                self.config["model"],
+            model = _builder(self.config["model"])(
                 input_shape=(side, side, 3),
                 classes=len(self.config["labels"]),
                 classifier_activation=classifier_activation,
@@ -278,7 +278,7 @@ def configure(
     """Makes a run's configuration: everything needed to repeat it.
 
     Args:
-        model: a name of the registry.
+        model: a name of the registry, or of `trainers.general_nets.GENERAL`.
         dataset_name: the value of --dataset.
         dataset: the `ImageDataset` of that name.
         recipe_name: a row of `trainers.recipes.RECIPES`.
@@ -298,7 +298,7 @@ def configure(
         A dict that can be written as JSON.
     """
     recipe = recipes.change(recipes.get_recipe(recipe_name), dataset.train.size, **changes)
-    size = image_size or dataset.side or registry.find(model).size
+    size = image_size or dataset.side or (SIZE if model in GENERAL else registry.find(model).size)
     # The papers' proportion of the image's short side to the crop, for images that are not of one size already.
     short_side = size if dataset.side else round(size * 256 / 224)
     preprocessing = Preprocessing(size, short_side, dataset.mean, dataset.std)
@@ -328,11 +328,17 @@ def configure(
     }
 
 
+def _builder(name):
+    """Returns the builder of a net, of the registry or a general form."""
+    return GENERAL.get(name) or functools.partial(keras_resnets.create_model, name)
+
+
 def _define_flags():
     cli.define_model_dir()
     cli.define_data()
     cli.define_distribution()
-    flags.DEFINE_string("model", None, "Name of the net: see keras_resnets.list_models().", required=True)
+    flags.DEFINE_string("model", None, "See keras_resnets.list_models(); or resnet, resnet_v2.", required=True)
+    define_stages()
     flags.DEFINE_string("dataset", None, "digits, one_digit_scenes, idx:PATH, folder:PATH or tfds:NAME.", required=True)
     flags.DEFINE_integer("image_size", None, "Side of the net's square input, in pixels.", lower_bound=1)
     flags.DEFINE_integer(
@@ -350,7 +356,9 @@ def _main(arguments):
     cli.no_arguments(arguments)
     options = flags.FLAGS
     # Unknown names are said before the data are read.
-    registry.find(options.model)
+    stages = stages_by_flags("model", options.model)
+    if options.model not in GENERAL:
+        registry.find(options.model)
     recipe_name = options.recipe or recipes.default_recipe(options.dataset)
     recipes.get_recipe(recipe_name)
     choices = cli.recipe_choices()
@@ -367,6 +375,7 @@ def _main(arguments):
         data_dir=options.data_dir,
         image_size=options.image_size,
         holdout=options.holdout,
+        arguments={name: list(value) for name, value in stages.items() if value},
         begun=run.config() if run.exists() else None,
         second_side=options.second_side,
         **choices,

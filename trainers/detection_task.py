@@ -22,10 +22,8 @@ from trainers.data.pipeline import evaluation_batches, training_batches
 from trainers.data.proposed import propose_by
 from trainers.drawing import draw_detections
 from trainers.failures import TOO_MANY_BOXES, naming
+from trainers.general_nets import GENERAL
 from trainers.metrics import coco, report, voc
-
-# The general forms, whose stages are --block_counts and --filters.
-GENERAL = {"resnet": keras_resnets.ResNet, "resnet_v2": keras_resnets.ResNetV2}
 
 
 @dataclasses.dataclass(frozen=True)

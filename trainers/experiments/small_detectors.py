@@ -4,10 +4,8 @@ import dataclasses
 import functools
 import pathlib
 
-import keras
 import numpy as np
 
-import keras_resnets
 from trainers import classification, training
 from trainers.checkpoints import restore_model
 from trainers.classification import Classification
@@ -44,27 +42,13 @@ QUICK = Scale(train=400, test=100, backbone_steps=200, steps=300, timed_images=1
 FULL = Scale(train=1000, test=200, backbone_steps=3000, steps=3000, timed_images=50, repeats=5)
 
 
-class _Pretraining(Classification):
-    """Classification by the backbone, for its weights."""
-
-    def build_model(self, classifier_activation=None):
-        keras.utils.set_random_seed(self.config["seed"])
-        side = self.preprocessing.size
-        return keras_resnets.ResNet(
-            **STAGES,
-            input_shape=(side, side, 3),
-            classes=len(self.config["labels"]),
-            classifier_activation=classifier_activation,
-        )
-
-
 def train_backbone(scale, folder):
     """Trains the backbone to tell digits, as the papers' were trained on ImageNet."""
     # Detectors normalize by ImageNet's statistics.
     dataset = dataclasses.replace(open_dataset("one_digit_scenes"), mean=IMAGENET_MEAN, std=IMAGENET_STD)
     steps = {"steps": scale.backbone_steps, "batch_size": 32}
-    config = classification.configure("resnet18", "one_digit_scenes", dataset, "digits", **steps)
-    task, run = _Pretraining({**config, "model": "resnet"}, dataset), Run(folder / "run")
+    config = classification.configure("resnet", "one_digit_scenes", dataset, "digits", arguments=STAGES, **steps)
+    task, run = Classification(config, dataset), Run(folder / "run")
     results = training.train(task, run, jit_compile=True)
     model = task.build_model()
     restore_model(model, run)
