@@ -68,19 +68,9 @@ class Preprocessing:
         images = tf.convert_to_tensor(images)
         if images.shape[-3:-1] == (self.size, self.size) and self.short_side == self.size:
             return tf.cast(images, tf.float32)
-        batch = tf.cast(images if images.shape.rank == 4 else images[tf.newaxis], tf.float32)
-        shape = tf.cast(tf.shape(batch)[1:3], tf.float32)
-        resized = tf.maximum(tf.round(shape * self.short_side / tf.reduce_min(shape)), self.short_side)
-        # Bilinear, antialiased: what tf.image.resize does, but computing the centre only. All of a resized image that
-        # is one pixel wide and thousands high would not fit in memory.
-        cropped = tf.raw_ops.ScaleAndTranslate(
-            images=batch,
-            size=[self.size, self.size],
-            scale=resized / shape,
-            translation=-tf.floor((resized - self.size) / 2),
-            kernel_type="triangle",
-            antialias=True,
-        )
+        batch = images if images.shape.rank == 4 else images[tf.newaxis]
+        shape = resized_shape(tf.shape(batch)[1:3], self.short_side)
+        cropped = resized_window(batch, shape, tf.floor((shape - self.size) / 2), [self.size, self.size])
         cropped = tf.ensure_shape(cropped, [batch.shape[0], self.size, self.size, 3])
         return cropped if images.shape.rank == 4 else cropped[0]
 
@@ -92,6 +82,43 @@ class Preprocessing:
     def __call__(self, images):
         """Returns what the net takes for (H, W, 3) or (B, H, W, 3): `normalize(crop(images))`."""
         return self.normalize(self.crop(images))
+
+
+def resized_shape(shape, short_side):
+    """Returns the height and width, (2,) float32 and whole, of an image whose short side is made `short_side` long.
+
+    Args:
+        shape: (2,), height and width before, in pixels.
+        short_side: in pixels.
+    """
+    shape = tf.cast(shape, tf.float32)
+    return tf.maximum(tf.round(shape * short_side / tf.reduce_min(shape)), short_side)
+
+
+def resized_window(images, shape, offset, size):
+    """Resizes images, bilinearly with antialiasing, and cuts out a window: what `tf.image.resize` and a slice do.
+
+    Only the window is computed. All of a resized image that is one pixel wide and thousands high would not fit in
+    memory.
+
+    Args:
+        images: (B, H, W, 3), any number type.
+        shape: (2,), height and width of the whole image after resizing.
+        offset: (2,), top and left of the window in it.
+        size: (2,) integers, height and width of the window.
+
+    Returns:
+        (B, h, w, 3) float32; images that have `shape` already keep their values.
+    """
+    images = tf.cast(images, tf.float32)
+    return tf.raw_ops.ScaleAndTranslate(
+        images=images,
+        size=size,
+        scale=tf.cast(shape, tf.float32) / tf.cast(tf.shape(images)[1:3], tf.float32),
+        translation=-tf.cast(offset, tf.float32),
+        kernel_type="triangle",
+        antialias=True,
+    )
 
 
 def preprocess_input(images, net, weights="imagenet"):

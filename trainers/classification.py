@@ -77,7 +77,7 @@ class Classification:
                 **self.config.get("arguments", {}),  # Older runs have none.
             )
         if second_side is not None:
-            _check_sides(model, size, second_side)
+            check_sides("--second_side", model, size, second_side)
         transfer.freeze(model, self.config["freeze"])
         if self.recipe.batch_norm_momentum is not None:
             for layer in batch_normalizations(model):
@@ -158,11 +158,14 @@ class Classification:
             return {"image": self.preprocessing.crop(example["image"].pixels()), "label": example["label"]}
 
         return evaluation_batches(
-            self.dataset.test, transform, batch_size=self._evaluation_batch(context), context=context
+            self.dataset.test, transform, batch_size=self.evaluation_batch_size(context), context=context
         )
 
-    def _evaluation_batch(self, context):
-        """An evaluation keeps no activations: what was enough for a step is enough for four times the images."""
+    def evaluation_batch_size(self, context=None):
+        """Returns the number of images that one replica evaluates at once.
+
+        An evaluation keeps no activations: what was enough for a step is enough for four times the images.
+        """
         replicas = context.num_replicas_in_sync if context is not None else 1
         return min(LARGEST_EVALUATION_BATCH, 4 * (self.recipe.batch_size // replicas))
 
@@ -177,15 +180,8 @@ class Classification:
         return {"cross_entropy": tf.reduce_mean(cross_entropy)}, {"training_error": 1 - tf.reduce_mean(right)}
 
     def predictions(self, model, batch):
-        """Returns `label`, `predicted` and `rank`, all (B,) int32: how many classes are better than the true one.
-
-        Of classes with the same logit, the first is better; a logit that is not a number is never right.
-        """
-        labels, logits = batch["label"], self._logits(model, batch["image"], training=False)
-        logits = tf.where(tf.math.is_nan(logits), logits.dtype.min, logits)
-        order = tf.argsort(logits, axis=1, direction="DESCENDING", stable=True)
-        rank = tf.argmax(order == labels[:, tf.newaxis], axis=1, output_type=tf.int32)
-        return {"label": labels, "predicted": order[:, 0], "rank": rank}
+        """Returns `label`, `predicted` and `rank`: see `ranked`."""
+        return ranked(batch["label"], self._logits(model, batch["image"], training=False))
 
     def likeliest(self, model, images, count):
         """Returns the likeliest classes (B, count) int32, best first, of images (B, size, size, 3), 0..255.
@@ -248,13 +244,31 @@ class Classification:
         return tf.cast(model(self.preprocessing.normalize(images), training=training), tf.float32)
 
 
-def _check_sides(model, *sides):
-    """Raises ArgumentError if images of one of the sides, in pixels, are too small for a net that takes any."""
+def ranked(labels, scores):
+    """Returns how good scores are: a dict of `label`, `predicted` and `rank`.
+
+    Of classes with the same score, the first is better; a score that is not a number is never right.
+
+    Args:
+        labels: (B,) int32.
+        scores: (B, classes), logits or probabilities.
+
+    Returns:
+        Three (B,) int32; `rank` is how many classes are better than the true one.
+    """
+    scores = tf.where(tf.math.is_nan(scores), scores.dtype.min, scores)
+    order = tf.argsort(scores, axis=1, direction="DESCENDING", stable=True)
+    rank = tf.argmax(order == labels[:, tf.newaxis], axis=1, output_type=tf.int32)
+    return {"label": labels, "predicted": order[:, 0], "rank": rank}
+
+
+def check_sides(flag, model, *sides):
+    """Raises ArgumentError about a flag if images of one of the sides, in pixels, are too small for a net."""
     for side in sides:
         try:
             model.compute_output_shape((1, side, side, 3))
         except ValueError as error:
-            raise ArgumentError(f"--second_side: images of {side} pixels are too small for {model.name}.") from error
+            raise ArgumentError(f"{flag}: images of {side} pixels are too small for {model.name}.") from error
 
 
 def configure(

@@ -1,8 +1,11 @@
 """Measures a trained net on the test images, every one once.
 
 python -m trainers.evaluate --model_dir=/tmp/digits
+python -m trainers.evaluate --model_dir=/tmp/photos --protocol=ten_crop --ensemble=/tmp/others:dense
 python -m trainers.evaluate --model_dir=/tmp/scenes --box_refinement --voting_iou=0.5
 """
+
+import pathlib
 
 import tensorflow as tf
 from absl import flags
@@ -10,11 +13,14 @@ from absl import flags
 from keras_resnets import ArgumentError
 from trainers import box_training, cli
 from trainers.checkpoints import restore_model
+from trainers.classification import Classification
 from trainers.data.dataset import absolute
 from trainers.detection import KIND
 from trainers.detection_task import Detection
+from trainers.ensembles import Member, answer, table
 from trainers.localization import Localization
 from trainers.loop import predictor
+from trainers.protocols import PROTOCOLS
 from trainers.run import Run
 from trainers.tasks import TASKS
 
@@ -33,6 +39,8 @@ TEST_OPTIONS = (
     "voting_iou",
 )
 
+DEFAULT_PROTOCOL = "single_crop"
+
 
 def evaluate(
     run,
@@ -44,8 +52,12 @@ def evaluate(
     options=None,
     ensemble=(),
     classifier_dir=None,
+    protocol=None,
+    crop_size=None,
+    short_side=None,
+    search=False,
 ):
-    """Evaluates the last checkpoint of a run on each test image, as training did.
+    """Evaluates the last checkpoint of a run on each test image, by default as training did.
 
     Writes `evaluation.json`, and what belongs to it, into the run's folder: of classes, 50 at most,
     `confusion_matrix.png`; of detections, `per_class.csv` and `precision_recall.png`.
@@ -57,13 +69,20 @@ def evaluate(
         download: see `open_dataset`.
         best: whether to evaluate the best checkpoint instead.
         options: of a detector, a dict of `TEST_OPTIONS` that are others than in its training.
-        ensemble: other `Run`s of detectors with the same classes, which find and classify regions together with it.
+        ensemble: paths of other runs with the same classes. Detectors find and classify regions together; of
+            classification nets, the probabilities are averaged, and a path may be followed by ":" and the protocol of
+            this member.
         classifier_dir: of a localization: the run of `trainers.classification` whose likeliest classes are guessed, in
             addition to the evaluation with the true ones.
+        protocol: of a classification: a name of `trainers.protocols.PROTOCOLS`, for all members without their own; by
+            default "single_crop".
+        crop_size, short_side: of a classification: see `trainers.ensembles.Member`; for the run, not for others.
+        search: of a classification: whether to take only those members that `trainers.ensembles.greedy_search` finds.
 
     Returns:
         The task and the content of evaluation.json: `model`, `dataset`, `step`, `images`, what of `options` and
-        `ensemble` is given, and the task's metrics.
+        `ensemble` is given, and the task's metrics; of a classification `protocol`, what is given of `crop_size` and
+        `short_side`, and the figures of `trainers.ensembles.answer`.
 
     Raises:
         ArgumentError: if there is no checkpoint, the classes differ, or something has no use.
@@ -71,27 +90,48 @@ def evaluate(
     config = run.config()
     dataset_name = absolute(dataset_name or config["dataset"])
     kind = TASKS[config["task"]]
-    _check_uses(kind, options, ensemble, classifier_dir)
+    views = {"protocol": protocol, "crop_size": crop_size, "short_side": short_side, "search": search}
+    views = {name: value for name, value in views.items() if value}
+    _check_uses(kind, options, ensemble, classifier_dir, views)
     dataset = kind.open_dataset(config, dataset_name, data_dir or config["data_dir"], download)
     _check_labels(f"--dataset={dataset_name}", dataset.labels, run, config)
-    task, model, step = _restored(kind, run, {**config, "dataset": dataset_name}, dataset, options, best)
+    config = {**config, "dataset": dataset_name}
+    task, model, step = _restored(kind, run, config, dataset, options, best)
     if classifier_dir is not None:
         task.use_classifier(Run(classifier_dir))
     others = []
-    for other in ensemble:
+    for text in ensemble:
+        other, its_protocol = _run_and_protocol(text)
         other_config = other.config()
-        _check_labels(f"--ensemble={other.path}", other_config["labels"], run, config)
-        others.append(_restored(kind, other, other_config, dataset, options, best)[1])
-    model = task.ensemble([model, *others]) if others else model
-    predictions = predictor(task, model, tf.distribute.get_strategy())()
-    metrics = task.metrics(predictions)
-    given = {"options": options, "ensemble": [str(other.path) for other in ensemble]}
+        _check_member(text, its_protocol, other_config, run, config)
+        others.append((other, its_protocol, *_restored(kind, other, other_config, dataset, options, best)))
+    if kind is Classification:
+        views["protocol"] = protocol = protocol or DEFAULT_PROTOCOL
+        members = [Member(run.path, task, model, step, protocol, crop_size, short_side)]
+        for other, its_protocol, *rest in others:
+            members.append(Member(other.path, *rest, its_protocol or protocol))
+        predictions, metrics = answer(members, dataset, search)
+    else:
+        model = task.ensemble([model, *(other_model for _, _, _, other_model, _ in others)]) if others else model
+        predictions = predictor(task, model, tf.distribute.get_strategy())()
+        metrics = task.metrics(predictions)
+    given = {"options": options, "ensemble": list(ensemble), **views}
     given = {name: value for name, value in given.items() if value}
     results = {"model": task.name, "dataset": dataset_name, "step": step, "images": dataset.test.size, **given}
     results |= metrics
     run.write_evaluation(results)
     task.report(predictions, metrics, run)
     return task, results
+
+
+def _run_and_protocol(text):
+    """Returns the `Run` and the protocol, or None, of "DIR" or "DIR:PROTOCOL"."""
+    path, separator, protocol = text.rpartition(":")
+    if not separator or pathlib.Path(text).is_dir():
+        return Run(text), None
+    if protocol not in PROTOCOLS:
+        raise ArgumentError(f"--ensemble={text}: protocol {protocol!r} is unknown: use {', '.join(PROTOCOLS)}.")
+    return Run(path), protocol
 
 
 def _restored(kind, run, config, dataset, options, best):
@@ -103,16 +143,39 @@ def _restored(kind, run, config, dataset, options, best):
     return task, model, restore_model(model, run, best)
 
 
-def _check_uses(kind, options, ensemble, classifier_dir):
+def _check_uses(kind, options, ensemble, classifier_dir, views):
     """Raises ArgumentError for what a task has no use for."""
-    given = {name: value for name, value in (options or {}).items()}
-    if ensemble:
-        given["ensemble"] = ",".join(str(run.path) for run in ensemble)
-    for name, value in given.items():
-        if kind is not Detection:
-            raise ArgumentError(f"--{name}={value} is for runs of trainers.detection: leave it out.")
+    for task, given in (("detection", options or {}), ("classification", views)):
+        for name, value in given.items():
+            if kind is not TASKS[task]:
+                raise ArgumentError(f"--{name}={value} is for runs of trainers.{task}: leave it out.")
+    if ensemble and kind not in (Classification, Detection):
+        raise ArgumentError(
+            f"--ensemble={','.join(ensemble)} is for runs of trainers.classification and trainers.detection: "
+            "leave it out."
+        )
+    if "search" in views and not ensemble:
+        raise ArgumentError("--search chooses among several runs: give others with --ensemble, or leave it out.")
     if classifier_dir is not None and not issubclass(kind, Localization):
         raise ArgumentError(f"--classifier_dir={classifier_dir} is for runs of trainers.localization: leave it out.")
+
+
+def _check_member(text, protocol, member, run, config):
+    """Raises ArgumentError if a member of an ensemble does not go with a run, or was trained on its test images."""
+    if member["task"] != config["task"]:
+        raise ArgumentError(
+            f"--ensemble={text} is a run of trainers.{member['task']}, and {run.path} of trainers.{config['task']}: "
+            "leave it out."
+        )
+    if protocol is not None and config["task"] != "classification":
+        raise ArgumentError(f"--ensemble={text}: protocols are for runs of trainers.classification: leave it out.")
+    _check_labels(f"--ensemble={text}", member["labels"], run, config)
+    held_out = config.get("holdout")
+    if held_out and member["dataset"] == config["dataset"] and member["holdout"] != held_out:
+        raise ArgumentError(
+            f"--ensemble={text} was trained on images that {run.path} is measured with: train it with "
+            f"--holdout={held_out}, or leave it out."
+        )
 
 
 def _check_labels(source, labels, run, config):
@@ -133,7 +196,11 @@ def _define_flags():
     cli.define_best()
     flags.DEFINE_string("dataset", None, "Another data set with the same classes.")
     flags.DEFINE_string("classifier_dir", None, "Of a localization: run of the net that predicts the classes, too.")
-    flags.DEFINE_list("ensemble", [], "Of detectors: other runs, which find and classify regions together with it.")
+    flags.DEFINE_list("ensemble", [], "Other runs, which answer together with it; to classify, DIR[:PROTOCOL].")
+    flags.DEFINE_enum("protocol", None, list(PROTOCOLS), f"To classify: which views; default: {DEFAULT_PROTOCOL}.")
+    flags.DEFINE_integer("crop_size", None, "To classify: side of a view, if not training's.", lower_bound=1)
+    flags.DEFINE_integer("short_side", None, "To classify: of a resized image, if not training's.", lower_bound=1)
+    flags.DEFINE_boolean("search", False, "To classify: whether to add members while the top-1 error gets lower.")
     box_training.define_options(KIND, TEST_OPTIONS)
 
 
@@ -148,9 +215,15 @@ def _main(arguments):
         options.download,
         options.best,
         options=box_training.given_options(KIND, TEST_OPTIONS),
-        ensemble=[Run(path) for path in options.ensemble],
+        ensemble=options.ensemble,
         classifier_dir=options.classifier_dir,
+        protocol=options.protocol,
+        crop_size=options.crop_size,
+        short_side=options.short_side,
+        search=options.search,
     )
+    if "members" in results:
+        print("\n".join(table(results)))
     print(f"{task.title}, step {results['step']}, {results['images']} images: {task.summary(results)}")
 
 

@@ -1,0 +1,230 @@
+"""Classification nets with protocols of evaluation, alone and together: their probabilities, and the errors of these.
+
+Shapes: N images, V views of an image.
+"""
+
+import dataclasses
+import math
+import statistics
+import time
+
+import numpy as np
+import tensorflow as tf
+
+from keras_resnets import ArgumentError
+from keras_resnets.models.fully_convolutional import any_size, fully_convolutional
+from trainers.classification import check_sides, ranked
+from trainers.failures import naming
+from trainers.progress import Progress
+from trainers.protocols import PROTOCOLS
+
+CONFIDENCE = 0.95
+
+
+class Member:
+    """A trained net, and the protocol that it is evaluated by.
+
+    Args:
+        path: of its run.
+        task: a `trainers.classification.Classification`.
+        model: its net, of logits, with the weights to evaluate.
+        step: of its checkpoint.
+        protocol: a name of `PROTOCOLS`.
+        crop_size: side of the square that the net sees, in pixels; None for that of its training. Not of dense
+            protocols, but for what their sides are in proportion to.
+        short_side: length of the short side of resized images, in pixels; None for that of its training.
+
+    Raises:
+        ArgumentError: for sides that cannot be, or a net that the protocol is not for.
+    """
+
+    def __init__(self, path, task, model, step, protocol, crop_size=None, short_side=None):
+        self.task, self.protocol = task, PROTOCOLS[protocol]
+        self.description = {"member": f"{path}:{protocol}", "model": task.name, "step": step}
+        self.description["views"] = self.protocol.views_of_an_image
+        if short_side is not None and self.protocol.short_sides:
+            raise ArgumentError(f"--short_side={short_side} has no effect on {protocol}: leave it out.")
+        sides = {"size": crop_size, "short_side": short_side}
+        given = {name: side for name, side in sides.items() if side is not None}
+        with naming("--crop_size, --short_side", about="short_side"):
+            preprocessing = dataclasses.replace(task.preprocessing, **given)
+        self.scales = self.protocol.scales(preprocessing)
+        self._normalize = preprocessing.normalize
+        self._net = self._adapted(model, protocol)
+        # One graph for views of all sizes.
+        views = tf.TensorSpec((None, None, None, 3), tf.float32)
+        self._probabilities = tf.function(self._probabilities_of_views, input_signature=[views])
+
+    def _adapted(self, model, protocol):
+        """Returns the net for the sides of the views."""
+        if self.protocol.dense:
+            with naming(f"--protocol={protocol}"):
+                net = fully_convolutional(model)
+        elif self._side(self.scales[0]) == self.task.preprocessing.size:
+            return model
+        else:
+            with naming("--crop_size"):
+                net = any_size(model)
+        flag = "--crop_size" if self.scales[0].size != self.task.preprocessing.size else f"--protocol={protocol}"
+        check_sides(flag, net, *map(self._side, self.scales))
+        return net
+
+    def _side(self, preprocessing):
+        """Returns the short side of a view, in pixels."""
+        return preprocessing.short_side if self.protocol.dense else preprocessing.size
+
+    def predict(self, dataset, progress):
+        """Shows the net every view of every test image.
+
+        Args:
+            dataset: an `ImageDataset` with the net's labels.
+            progress: a `Progress` that counts views.
+
+        Returns:
+            labels (N,) int32, in the data set's order, and the means over the views of the probabilities, (N, classes)
+            float64: different logits stay different.
+        """
+        labels = np.zeros(dataset.test.size, np.int32)
+        sums = np.zeros((dataset.test.size, len(self.task.config["labels"])))
+
+        for preprocessing in self.scales:
+            for views, positions, of_views in self._batches(dataset, preprocessing):
+                np.add.at(sums, positions.numpy(), self._probabilities(views).numpy())
+                labels[positions.numpy()] = of_views.numpy()
+                progress.update(len(positions))
+        return labels, sums / self.protocol.views_of_an_image
+
+    def _probabilities_of_views(self, views):
+        logits = tf.cast(self._net(self._normalize(views), training=False), tf.float32)
+        if self.protocol.dense:
+            # VGG averages the map of scores, and then the mirror images' probabilities.
+            logits = tf.reduce_mean(logits, axis=(1, 2))
+        return tf.nn.softmax(tf.cast(logits, tf.float64))
+
+    def _batches(self, dataset, preprocessing):
+        """Returns batches of views, of the positions in the split of the images that they are of, and of their labels.
+
+        Views of several images, or parts of the views of one, fill a batch. Only views of different sizes are not put
+        together: a batch then is one image's.
+        """
+        split, protocol = dataset.test, self.protocol
+
+        def example(position, key):
+            loaded = split.load(key)
+            views = protocol.views(loaded["image"].pixels(), preprocessing)
+            return views, tf.fill([protocol.count], position), tf.fill([protocol.count], loaded["label"])
+
+        batches = split.keys(None).enumerate().map(example, num_parallel_calls=tf.data.AUTOTUNE)
+        if not protocol.dense or dataset.side is not None:
+            # As many pixels as an evaluation in training has.
+            area = (self._side(preprocessing) / self.task.preprocessing.size) ** 2
+            batches = batches.unbatch().batch(max(1, int(self.task.evaluation_batch_size() / area)))
+        return batches.prefetch(tf.data.AUTOTUNE)
+
+
+def answer(members, dataset, search=False):
+    """Evaluates nets together: their probabilities are averaged (GoogLeNet, arXiv 1409.4842, section 7).
+
+    Args:
+        members: a list of `Member`.
+        dataset: an `ImageDataset` with their labels.
+        search: whether to take only those that `greedy_search` finds, on the same images.
+
+    Returns:
+        The predictions and the figures of `errors`; the figures also have `images_per_second`, the `members`, a list of
+        dicts with the figures of each alone, and, with `search`, those who were found, a list of dicts of `member` and
+        the `top1_error` of the ensemble with it.
+    """
+    start = time.monotonic()
+    total = dataset.test.size * sum(member.protocol.views_of_an_image for member in members)
+    with Progress(total, "evaluation", "views") as progress:
+        answers = [member.predict(dataset, progress) for member in members]
+    seconds = time.monotonic() - start
+    labels, probabilities = answers[0][0], [one for _, one in answers]
+    found = greedy_search(labels, probabilities) if search else []
+    chosen = [probabilities[i] for i, _ in found] or probabilities
+    predictions, figures = errors(labels, sum(chosen) / len(chosen))
+    figures["images_per_second"] = dataset.test.size / seconds
+    figures["members"] = [
+        {**member.description, **errors(labels, one)[1]} for member, one in zip(members, probabilities)
+    ]
+    if search:
+        figures["search"] = [{"member": members[i].description["member"], "top1_error": error} for i, error in found]
+    return predictions, figures
+
+
+def errors(labels, probabilities):
+    """Returns what is wrong with probabilities.
+
+    Args:
+        labels: (N,) int32.
+        probabilities: (N, classes).
+
+    Returns:
+        What `Classification.predictions` returns, as NumPy arrays, and a dict of `top1_error` and `top5_error`,
+        fractions of images, and `top1_interval` and `top5_interval`, lists of two: see `wilson_interval`.
+    """
+    predictions = {
+        name: values.numpy() for name, values in ranked(tf.constant(labels), tf.constant(probabilities)).items()
+    }
+    figures = {}
+    for k in (1, 5):
+        wrong = int(np.sum(predictions["rank"] >= k))
+        figures[f"top{k}_error"] = wrong / len(labels)
+        figures[f"top{k}_interval"] = list(wilson_interval(wrong, len(labels)))
+    return predictions, figures
+
+
+def wilson_interval(count, total):
+    """Returns the 95 % confidence interval (low, high) of a share, by Wilson (1927), of which `count` of `total` are a
+    sample.
+    """
+    z = statistics.NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+    share, weight = count / total, z**2 / total
+    centre = share + weight / 2
+    half = math.sqrt(share * (1 - share) * weight + weight**2 / 4)
+    return max(0.0, (centre - half) / (1 + weight)), min(1.0, (centre + half) / (1 + weight))
+
+
+def greedy_search(labels, probabilities):
+    """Adds members to an ensemble one by one, each time that which lowers the top-1 error most, while one does.
+
+    Args:
+        labels: (N,) int32.
+        probabilities: a list of (N, classes), one for each member.
+
+    Returns:
+        A list of (member's number, top-1 error of the ensemble with it), in the order in which they were added: of
+        members that are equally good, the first.
+    """
+    chosen, total, left = [], 0.0, dict(enumerate(probabilities))
+    while left:
+        wrong = {i: float(np.mean(np.argmax(total + one, axis=1) != labels)) for i, one in left.items()}
+        best = min(wrong, key=wrong.get)
+        if chosen and wrong[best] >= chosen[-1][1]:
+            break
+        chosen.append((best, wrong[best]))
+        total = total + left.pop(best)
+    return chosen
+
+
+def table(results):
+    """Returns the figures of `answer` as lines of text: the errors of members and ensemble, with intervals."""
+    members = results["members"]
+    rows = [(member["member"], member["views"], member) for member in members]
+    if len(members) > 1:
+        found = [one["member"] for one in results.get("search", members)]
+        views = sum(member["views"] for member in members if member["member"] in found)
+        rows.append((f"ensemble of {len(found)}", views, results))
+    width = max(len(name) for name, _, _ in rows)
+    lines = [f"{'':{width}}  views  {'top-1 error, % (95 %)':>21}  {'top-5 error, % (95 %)':>21}"]
+    for name, views, figures in rows:
+        cells = [_cell(figures[f"top{k}_error"], *figures[f"top{k}_interval"]) for k in (1, 5)]
+        lines.append(f"{name:{width}}  {views:5}  {cells[0]:>21}  {cells[1]:>21}")
+    for one in results.get("search", []):
+        lines.append(f"search: with {one['member']}, top-1 error {one['top1_error']:.2%}")
+    return lines
+
+
+def _cell(error, low, high):
+    return f"{100 * error:.2f} ({100 * low:.2f}-{100 * high:.2f})"
