@@ -59,7 +59,10 @@ def ten_crop(image, preprocessing):
     SPPnet (arXiv 1406.4729). A preprocessing whose short side leaves no room around S is given one of 256/224 of it.
     """
     shape = resized_shape(tf.shape(image)[:2], _with_room(preprocessing))
-    return _with_mirrors(_crops(image, shape, preprocessing.size))
+    bottom, right = tf.unstack(shape - preprocessing.size)
+    size = [preprocessing.size, preprocessing.size]
+    crops = [resized_window(image[tf.newaxis], shape, offset, size) for offset in _corners_and_centre(bottom, right)]
+    return _with_mirrors(tf.concat(crops, axis=0))
 
 
 def twelve_crop(image, preprocessing):
@@ -92,26 +95,24 @@ def _with_mirrors(views):
     return tf.concat([views, views[:, :, ::-1]], axis=0)
 
 
-def _crops(image, shape, size):
-    """Returns the corners and the centre, (5, S, S, 3), of an image that is resized to a shape."""
-    bottom, right = tf.unstack(shape - size)
-    middle = tf.math.ceil((shape - size) / 2)
-    offsets = [(0.0, 0.0), (0.0, right), (bottom, 0.0), (bottom, right), middle]
-    return tf.concat([resized_window(image[tf.newaxis], shape, offset, [size, size]) for offset in offsets], axis=0)
+def _corners_and_centre(bottom, right):
+    """Returns the offsets (top, left) of five crops, of which the last corner's is given."""
+    return [(0, 0), (0, right), (bottom, 0), (bottom, right), (-(-bottom // 2), -(-right // 2))]
 
 
 def _squares(image, side):
     """Returns the first, the central and the last square (side, side, 3) along the long side."""
     shape = resized_shape(tf.shape(image)[:2], side)
     room = shape - side
-    offsets = [tf.zeros(2), tf.math.ceil(room / 2), room]
+    offsets = [(0, 0), -(-room // 2), room]
     return [resized_window(image[tf.newaxis], shape, offset, [side, side])[0] for offset in offsets]
 
 
 def _six_views(square, size):
-    shape = tf.cast(tf.shape(square)[:2], tf.float32)
+    room = square.shape[0] - size
+    crops = [square[top : top + size, left : left + size] for top, left in _corners_and_centre(room, room)]
     whole = resized_window(square[tf.newaxis], [size, size], [0, 0], [size, size])
-    return tf.concat([_crops(square, shape, size), whole], axis=0)
+    return tf.concat([crops, whole], axis=0)
 
 
 def _in_proportion(preprocessing, side):
