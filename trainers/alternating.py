@@ -122,6 +122,7 @@ def train(task, run, *, strategy=None, **settings):
     run.check(task.config)
     if run.results() is not None:
         return run.results()
+    task.build_model()  # What no model can be built with leaves no trace.
     run.begin(task.config)
     shares = task, run, {"strategy": strategy, **settings}
     with run.locked():

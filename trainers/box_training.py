@@ -103,12 +103,11 @@ def box_config(
         ArgumentError: for choices that do not fit together.
     """
     recipe = recipes.change(recipes.get_recipe(recipe_name, kind.recipes), dataset.train.size, **changes)
-    names = {field.name for field in dataclasses.fields(options_class)}
-    row = {name: value for name, value in kind.changed_options[recipe_name].items() if name in names}
     # Batch normalization that starts from nothing has to learn.
-    options = make_options({"train_batch_norm": init_weights is None, **row, **(options or {})}, options_class)
+    options = {"train_batch_norm": init_weights is None, **(options or {})}
+    options = _recipe_options(kind, options_class, recipe_name, options)
     resizing = resizing or default_resizing(dataset)
-    if "anchor_sizes" in names:
+    if hasattr(options, "anchor_sizes"):
         _check_anchors(options, resizing)
     return {
         "task": kind.task,
@@ -133,6 +132,13 @@ def box_config(
             seed=seed,
         ),
     }
+
+
+def _recipe_options(kind, options_class, recipe_name, given):
+    """Returns the options of a recipe, as far as the class has them, changed by those that are given."""
+    names = {field.name for field in dataclasses.fields(options_class)}
+    row = {name: value for name, value in kind.changed_options[recipe_name].items() if name in names}
+    return make_options({**row, **given}, options_class)
 
 
 def _normalization(backbone, init_weights, begun):
@@ -248,12 +254,12 @@ def choices_by_flags(kind, options_class):
     if options.remat:
         raise ArgumentError("--remat is for classification: use a smaller --batch_size, or a higher --accumulation.")
     stages = stages_by_flags("backbone", backbone)
-    make_options(given, options_class)
     if options.init_weights not in (None, training.PUBLISHED_WEIGHTS):
         with naming("--init_weights"):
             check_file(options.init_weights)
     recipe_name = options.recipe or kind.default_recipe(options.dataset)
     recipes.get_recipe(recipe_name, kind.recipes)
+    _recipe_options(kind, options_class, recipe_name, given)
     choices, canvas = cli.recipe_choices(), cli.numbers("canvas", int)
     strategy = cli.strategy()
     dataset = open_detection_dataset(options.dataset, options.data_dir, options.download, options.strict)

@@ -134,6 +134,10 @@ class RCNNOptions(RegionOptions):
 
     def __post_init__(self):
         super().__post_init__()
+        if 2 * self.warp_context >= self.warp_size:
+            raise ArgumentError(
+                f"warp_context={self.warp_context} must be less than half of warp_size={self.warp_size}."
+            )
         if self.scales != (1,):
             raise ArgumentError(f"scales={self.scales} cannot work: every region becomes an image of one size.")
 

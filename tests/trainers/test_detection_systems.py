@@ -19,6 +19,7 @@ from trainers.run import Run
 FLAGS = ["--backbone=resnet", "--block_counts=1,1,1", "--filters=8,16,32", "--recipe=digit_scenes", "--batch_size=4"]
 
 
+@pytest.mark.slow
 def test_fast_rcnn_from_the_command_line_to_its_export(tmp_path, run_command):
     (tmp_path / "images").mkdir()
     dataset = write_coco(tmp_path / "images", 6)
@@ -69,7 +70,7 @@ def test_fast_rcnn_from_the_command_line_to_its_export(tmp_path, run_command):
         (["--proposals=edge_boxes"], "error: --proposals has no effect with --system=faster_rcnn"),
         (["--system=fast_rcnn", "--alternating"], "error: --alternating has no effect with --system=fast_rcnn"),
         (["--system=fast_rcnn", "--rpn_filters=8"], "error: rpn_filters is no argument of a detector"),
-        (["--system=rcnn", "--warp_context=200"], "error: context=200 must be from 0 on, and less than half of the 64"),
+        (["--system=rcnn", "--warp_context=200"], "error: warp_context=200 must be less than half of warp_size=64"),
         (["--head=maxout"], r"error: head='maxout' merges two scales"),
     ],
 )
@@ -100,6 +101,7 @@ def test_proposals_move_with_the_image():
             assert not np.any(np.diff(proposals[count + 1 :].numpy().reshape(-1, 2, 2), axis=1))  # without area
 
 
+@pytest.mark.slow
 def test_four_steps_share_a_trunk_and_end_as_one_detector(tmp_path):
     dataset = rectangle_dataset(6, seed=1)
     options = {"anchor_sizes": (16, 32), "roi_batch_size": 16, "train_after_nms": 60}
