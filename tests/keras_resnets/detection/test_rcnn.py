@@ -222,7 +222,7 @@ def test_without_svms_every_score_is_a_half_at_first():
     "arguments, message",
     [
         ({"warp_size": 0}, "warp_size=0 must be a positive integer"),
-        ({"warp_context": 40, "warp_size": 80}, "context=40 must be from 0 on, and less than half of the 80 pixels"),
+        ({"warp_context": 40, "warp_size": 80}, "warp_context=40 must be less than half of warp_size=80"),
         ({"scales": (1, 2)}, r"scales=\(1, 2\) cannot work: every region becomes an image of one size"),
         ({"pyramid": (1, 2)}, "pyramid is no argument of a detector"),
     ],
