@@ -43,6 +43,8 @@ def configure(*arguments, system="faster_rcnn", proposals=None, alternating=Fals
     Raises:
         ArgumentError: for choices that do not fit together.
     """
+    if alternating and system != "faster_rcnn":
+        raise ArgumentError(f"alternating={alternating} is for system='faster_rcnn', not {system!r}: leave it out.")
     return {
         **box_training.box_config(KIND, SYSTEMS[system].model.OPTIONS, *arguments, **choices),
         "system": system,

@@ -33,7 +33,6 @@ TEST_OPTIONS = (
     "scales",
     "scales_per_region",
     "score_threshold",
-    "svm",
     "test_after_nms",
     "test_before_nms",
     "voting_iou",
@@ -80,9 +79,9 @@ def evaluate(
         search: of a classification: whether to take only those members that `trainers.ensembles.greedy_search` finds.
 
     Returns:
-        The task and the content of evaluation.json: `model`, `dataset`, `step`, `images`, what of `options` and
-        `ensemble` is given, and the task's metrics; of a classification `protocol`, what is given of `crop_size` and
-        `short_side`, and the figures of `trainers.ensembles.answer`.
+        The task and the content of evaluation.json: `model`, `dataset`, `step`, `images`, what of `options`, `ensemble`
+        and `classifier_dir` is given, and the task's metrics; of a classification `protocol`, what is given of
+        `crop_size` and `short_side`, and the figures of `trainers.ensembles.answer`.
 
     Raises:
         ArgumentError: if there is no checkpoint, the classes differ, or something has no use.
@@ -115,7 +114,7 @@ def evaluate(
         model = task.ensemble([model, *(other_model for _, _, _, other_model, _ in others)]) if others else model
         predictions = predictor(task, model, tf.distribute.get_strategy())()
         metrics = task.metrics(predictions)
-    given = {"options": options, "ensemble": list(ensemble), **views}
+    given = {"options": options, "ensemble": list(ensemble), "classifier_dir": classifier_dir, **views}
     given = {name: value for name, value in given.items() if value}
     results = {"model": task.name, "dataset": dataset_name, "step": step, "images": dataset.test.size, **given}
     results |= metrics
@@ -170,6 +169,13 @@ def _check_member(text, protocol, member, run, config):
     if protocol is not None and config["task"] != "classification":
         raise ArgumentError(f"--ensemble={text}: protocols are for runs of trainers.classification: leave it out.")
     _check_labels(f"--ensemble={text}", member["labels"], run, config)
+    if config["task"] == "detection":
+        if {member["system"], config["system"]} != {"faster_rcnn"}:
+            raise ArgumentError(f"--ensemble={text}: it and {run.path} must be of Faster R-CNN: leave it out.")
+        if member["resizing"] != config["resizing"]:
+            raise ArgumentError(
+                f"--ensemble={text} and {run.path} do not resize images to the same size: leave it out."
+            )
     held_out = config.get("holdout")
     if held_out and member["dataset"] == config["dataset"] and member["holdout"] != held_out:
         raise ArgumentError(

@@ -105,7 +105,12 @@ def configure(*arguments, localizer_dir, **choices):
     Args:
         *arguments, **choices: those of `trainers.box_training.box_config` after the first two.
         localizer_dir: folder of the localizer's run.
+
+    Raises:
+        ArgumentError: for choices that do not fit together.
     """
+    if (choices.get("options") or {}).get("svm"):
+        raise ArgumentError("--svm is for trainers.detection: the second stage has no SVMs, leave it out.")
     config = box_training.box_config(KIND, RCNNOptions, *arguments, **choices)
     return {**config, "localizer_dir": os.path.abspath(localizer_dir)}
 

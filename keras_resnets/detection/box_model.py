@@ -3,6 +3,7 @@
 Shapes: see `keras_resnets.detection.region_detector`.
 """
 
+import copy
 import dataclasses
 import numbers
 
@@ -102,7 +103,8 @@ class BoxModel(keras.Model):
 
     def get_config(self):
         dtype = keras.dtype_policies.serialize(self.dtype_policy)
-        return {**self._config, "name": self.name, "dtype": dtype, **dataclasses.asdict(self.options)}
+        # Keras empties what it makes objects of.
+        return {**copy.deepcopy(self._config), "name": self.name, "dtype": dtype, **dataclasses.asdict(self.options)}
 
     @classmethod
     def from_config(cls, config):

@@ -76,6 +76,8 @@ def _check(proposers, classifiers):
         if not isinstance(members, (list, tuple)) or not members or not all(isinstance(one, kind) for one in members):
             kinds = "FasterRCNN" if kind is FasterRCNN else "FasterRCNN or FastRCNN"
             raise ArgumentError(f"{name}={members!r} must be a list of {kinds}, with one of them at least.")
+    if any(getattr(one.options, "svm", False) for one in classifiers):
+        raise ArgumentError(f"classifiers={classifiers!r} must have scores of a softmax: leave out those with SVMs.")
     for name, values in (
         ("num_classes", [one.num_classes for one in classifiers]),
         ("delta_stds", [one.options.delta_stds for one in classifiers]),

@@ -147,7 +147,7 @@ class RegionDetector(BoxModel):
         scores, deltas = score(regions)
         if self.options.box_refinement:
             refined = self._corrected(scores, deltas, regions, image_shapes)
-            again = *score(refined), refined, exists
+            again = *score(refined), refined, exists & (boxes.areas(refined) > 0)
             scores, deltas, regions, exists = (
                 tf.concat(both, axis=1) for both in zip((scores, deltas, regions, exists), again)
             )

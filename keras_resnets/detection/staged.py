@@ -28,7 +28,9 @@ class StagedDetector(FastRCNN):
         super().__init__(num_classes, *arguments, **options)
         if self.options.svm:
             self.linear = linear_model(_size(self.head.input.shape[1:]), _size(self._pooled_shape()), num_classes)
-            self.linear.trainable = self.head.get_layer("box_deltas").trainable = False
+            deltas = self.head.get_layer("box_deltas")  # It is not trained: by softmax, a box is its region.
+            deltas.set_weights([0 * weight for weight in deltas.get_weights()])
+            self.linear.trainable = deltas.trainable = False
 
     def describe_twice(self, features, pooled, image_shapes, training=False):
         """Returns features (B, R, F) and pooled features (B, R, E), for the linear functions, of pooled ones."""

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from keras_resnets.detection.faster_rcnn import FasterRCNN
+from keras_resnets.detection.region_detector import RegionDetector
 from keras_resnets.detection.resizing import from_original, to_original
 from keras_resnets.detection.truncated_svd import truncated_svd
 from keras_resnets.errors import ArgumentError
@@ -130,6 +131,8 @@ def export_detector(
     Returns, Raises:
         As `export_classifier`.
     """
+    if not isinstance(model, RegionDetector):
+        raise ArgumentError(f"model is a {type(model).__name__}: pass a FasterRCNN, FastRCNN, SPPNet or RCNN.")
     if model.num_classes != len(labels):
         raise ArgumentError(f"labels has {len(labels)} names for a model of {model.num_classes} classes.")
     detector, parts = _folded_detector(model, svd_ranks or {})
@@ -165,13 +168,17 @@ def export_detector(
 
 def _folded_detector(model, svd_ranks):
     """Returns a copy of a detector, to be called only, and the parts of it that have weights."""
-    detector, parts = type(model).from_config(model.get_config()), []
-    for name in DETECTOR_PARTS:
-        if hasattr(model, name):
-            part = fold(getattr(model, name))
-            parts.append(truncated_svd(part, svd_ranks) if name == "region_network" and svd_ranks else part)
-            setattr(detector, name, parts[-1])
-    return detector, parts
+    detector = type(model).from_config(model.get_config())
+    parts = {name: fold(getattr(model, name)) for name in DETECTOR_PARTS if hasattr(model, name)}
+    # With maxout, fully connected layers come after the merging of scales.
+    in_head = {name for name in svd_ranks if name in [layer.name for layer in parts["head"].layers]}
+    for part in ("region_network", "head"):
+        ranks = {name: rank for name, rank in svd_ranks.items() if (name in in_head) == (part == "head")}
+        if ranks:
+            parts[part] = truncated_svd(parts[part], ranks)
+    for name, part in parts.items():
+        setattr(detector, name, part)
+    return detector, [*parts.values()]
 
 
 def _names(labels, classes):

@@ -9,7 +9,7 @@ from keras_resnets import Ensemble
 from trainers import plots
 from trainers.checkpoints import restore_model
 from trainers.detection_task import Detection
-from trainers.experiments.experiment import Experiment, Report, Table
+from trainers.experiments.experiment import Experiment, Report, Table, run_member
 from trainers.experiments.small_detectors import FULL, QUICK, open_scenes, train_backbone, train_detector
 from trainers.loop import predictor
 from trainers.run import Run
@@ -53,6 +53,8 @@ def _train(setting, scale, options, folder):
 
 def _test(setting, scale, folder):
     """Measures all rows of `TESTED` and `ENSEMBLES`."""
+    for name, options in TRAINED.items():  # Other shards may not have finished them.
+        run_member(setting.folder / name, functools.partial(_train, setting, scale, options))
     dataset = open_scenes(setting, scale)
     figures = {}
     for name, (trained, options) in TESTED.items():

@@ -6,6 +6,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import sys
 from collections.abc import Callable
 
 from keras_resnets import ArgumentError
@@ -54,7 +55,7 @@ class Experiment:
             for all that begin so.
         members: function of a `Setting` that returns a dict of functions by the members' names. A member is a function
             of a folder that trains or measures there, and returns its figures, a dict that JSON can hold. It goes on
-            where it was interrupted. Members are run in their order; later ones may use the folders of earlier ones.
+            where it was interrupted. One that needs another one asks for it by `run_member`.
         report: function of the figures, a dict by the members' names, that returns a `Report`.
         full_dataset: the default of --scale=full, where it is another one.
     """
@@ -112,13 +113,21 @@ def run_member(folder, function):
     file = folder / "figures.json"
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / "member.lock", "a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        _wait_for(lock, folder)
         if not file.exists():
             write_json(file, function(folder))
     try:
         return json.loads(file.read_text())
     except ValueError as error:
         raise ArgumentError(f"{file} is damaged ({error}): remove it, and give the same command again.") from error
+
+
+def _wait_for(lock, folder):
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print(f"waiting for another process, which runs {folder.name}", file=sys.stderr)
+        fcntl.flock(lock, fcntl.LOCK_EX)
 
 
 def check_setting(setting):

@@ -73,3 +73,16 @@ def test_refined_boxes_are_classified_again(randomize):
 
 def _targets():
     return {"boxes": np.float32([[[5, 5, 40, 40]]] * 2), "classes": np.int32([[1]] * 2)}
+
+
+def test_a_region_that_was_moved_out_of_the_image_is_no_detection():
+    net = keras_resnets.ResNet((1, 1, 1), (8, 8, 8), include_top=False)
+    detector = keras_resnets.FastRCNN(1, net, pool_size=4, box_refinement=True, score_threshold=0.1)
+    regions, exists = np.float32([[[40, 10, 60, 30]]]), np.array([[True]])
+
+    def score(regions):
+        # Two and a half widths to the right, in standard deviations of a tenth.
+        return np.float32([[[0.9]]]), np.float32([[[[25, 0, 0, 0]]]])
+
+    found = detector.detect_by(score, regions, exists, np.int32([[64, 64]]))
+    assert found["num_detections"] == [0]

@@ -134,3 +134,10 @@ def test_proposers_may_have_other_classes(detector):
     regions, exists = proposer.propose(inputs())[1:]
     expected = classifier.detect(classifier.features(inputs()), regions, exists, inputs()["image_shapes"])
     assert_same(Ensemble([proposer], [classifier])(inputs()), expected, 1e-6)
+
+
+def test_scores_of_svms_are_not_averaged_with_those_of_a_softmax(detector):
+    net = keras_resnets.ResNet((1, 1, 1), (8, 8, 8), include_top=False)
+    with_svms = keras_resnets.RCNN(3, net, warp_size=32, warp_context=2, pool_size=4)
+    with pytest.raises(ArgumentError, match="must have scores of a softmax: leave out those with SVMs"):
+        Ensemble([detector()], [detector(), with_svms])

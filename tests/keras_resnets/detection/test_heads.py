@@ -12,6 +12,7 @@ from keras_resnets.detection import RegionOptions
 from keras_resnets.detection.backbones import make_backbone
 from keras_resnets.detection.heads import region_networks
 from keras_resnets.models.nesting import leaf_layers
+from keras_resnets.serving.export import _folded_detector
 
 slow = pytest.mark.slow
 HEADS = ("mlp", "conv", "maxout")
@@ -251,3 +252,18 @@ def test_a_head_takes_a_classification_nets_layers_of_the_same_size(options, new
 def test_options_that_cannot_work(options, message):
     with pytest.raises(ArgumentError, match=message):
         RegionOptions(**options)
+
+
+@pytest.mark.parametrize("options", [{"head": "mlp"}, {"head": "maxout", "scales": (1.0, 2.0)}])
+def test_fully_connected_layers_are_compressed_wherever_they_are(options):
+    net = keras_resnets.ResNet((1, 1, 1), (8, 8, 8), include_top=False)
+    detector = FastRCNN(3, net, pool_size=4, head_units=12, **options)
+    folded, parts = _folded_detector(detector, {"fc6": 3, "fc7": 2})
+    ranks = {layer.name: layer.units for part in parts for layer in part.layers if layer.name.endswith("_svd")}
+    assert ranks == {"fc6_svd": 3, "fc7_svd": 2}
+    whole, _ = _folded_detector(detector, {"fc6": 12, "fc7": 12})
+    expected, found = detector(ASKED), whole(ASKED)
+    for name in ("boxes", "scores"):
+        np.testing.assert_allclose(found[name], expected[name], rtol=0, atol=1e-3)
+    with pytest.raises(ArgumentError, match="ranks has 'fc9', which is unknown"):
+        _folded_detector(detector, {"fc9": 3})

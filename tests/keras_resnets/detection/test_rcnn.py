@@ -230,3 +230,11 @@ def test_without_svms_every_score_is_a_half_at_first():
 def test_what_cannot_work(arguments, message):
     with pytest.raises(ArgumentError, match=message):
         RCNN(3, backbone(), **arguments)
+
+
+def test_by_softmax_a_box_is_its_region():
+    net = keras_resnets.ResNet((1, 1, 1), (8, 8, 8), include_top=False)
+    detector = keras_resnets.RCNN(3, net, warp_size=32, warp_context=2, pool_size=4)
+    pooled = np.random.default_rng(0).normal(size=(1, 5, 1, 4, 4, 8)).astype("float32")
+    _, deltas = detector.softmax_scores(None, pooled, np.int32([[64, 64]]))
+    assert not np.any(deltas)
