@@ -87,3 +87,9 @@ def test_what_cannot_work():
         FastRCNN(2, backbone(), anchor_sizes=(16,))
     with pytest.raises(ArgumentError, match="inputs has images, image_shapes, but no proposals: pass"):
         FastRCNN(2, backbone(), **OPTIONS)(inputs())
+
+
+def test_a_detector_can_be_copied_more_than_once():
+    fast = FastRCNN(3, backbone(), **OPTIONS)
+    for _ in range(2):
+        assert FastRCNN.from_config(fast.get_config()).get_config() == fast.get_config()
