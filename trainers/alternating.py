@@ -17,11 +17,10 @@ import tensorflow as tf
 from keras_resnets.detection.fast_rcnn import given_proposals
 from keras_resnets.detection.resizing import to_original
 from trainers import plots, training
-from trainers.checkpoints import restore_model
+from trainers.checkpoints import trained_model
 from trainers.data.objects import Annotation
 from trainers.data.proposed import with_proposals
 from trainers.detection_task import ANNOTATION, Detection
-from trainers.distribution import one_machine
 from trainers.loop import predictor
 from trainers.metrics.recall import average_recall, recall
 from trainers.run import Run
@@ -118,14 +117,9 @@ class RegionStep(Step):
 def train(task, run, *, strategy=None, **settings):
     """Trains a Faster R-CNN in four steps, or goes on with it: see `trainers.training.train`."""
     strategy = strategy or tf.distribute.get_strategy()
-    one_machine(strategy, "--alternating")
-    run.check(task.config)
-    if run.results() is not None:
-        return run.results()
-    task.build_model()  # What no model can be built with leaves no trace.
-    run.begin(task.config)
     shares = task, run, {"strategy": strategy, **settings}
-    with run.locked():
+
+    def steps():
         first = _step("step1_rpn", ProposalStep, ("trunk", "rpn"), {}, task.dataset, 1, *shares)
         dataset = _proposed(task.dataset, *first[:2], strategy)
         parts = ("trunk", "region_network", "head")
@@ -136,7 +130,9 @@ def train(task, run, *, strategy=None, **settings):
         fourth = _step("step4_regions", RegionStep, parts[1:], start, dataset, 2, *shares)
         names = ("step1_rpn", "step2_regions", "step3_rpn", "step4_regions")
         stages = dict(zip(names, (seconds for _, _, seconds in (first, second, third, fourth))))
-        return training.finish(task, run, fourth[1], stages, strategy)
+        return fourth[1], stages
+
+    return training.train_in_stages(task, run, strategy, "--alternating", steps)
 
 
 def _step(name, kind, trained, start, dataset, divisor, task, run, settings):
@@ -144,9 +140,7 @@ def _step(name, kind, trained, start, dataset, divisor, task, run, settings):
     config = {**task.config, "steps": max(1, task.config["steps"] // divisor)}
     step, folder = kind(config, dataset, trained, start), Run(run.path / name, run.chief)
     results = training.train(step, folder, **settings)
-    model = step.build_model()
-    restore_model(model, folder)
-    return step, model, results["seconds"]
+    return step, trained_model(step, folder), results["seconds"]
 
 
 def _proposed(dataset, step, model, strategy):

@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.linear_model import Ridge
 
 from keras_resnets.detection import boxes
-from trainers.arrays import read_arrays, write_arrays
+from trainers.whole_files import read_arrays, write_arrays
 
 ALPHA = 1000
 MEAN_NORM = 20  # of the pooled features that are regressed on, as of the SVMs'
@@ -44,7 +44,7 @@ def _examples(files):
     """Returns the pooled features (n, E) of all images' chosen regions, their deltas (n, 4), and their classes (n,)."""
     pooled, deltas, classes = [], [], []
     for file in files:
-        arrays = read_arrays(file)
+        arrays = read_arrays(file, "objects", "pooled", "regions", "true_boxes", "true_classes")
         regions, objects = arrays["objects"].T
         pooled.append(arrays["pooled"])
         deltas.append(boxes.encode(arrays["true_boxes"][objects], arrays["regions"][regions]).numpy())

@@ -51,6 +51,13 @@ class Checkpoints:
             ) from error
 
 
+def trained_model(task, run):
+    """Returns a new model of a task with the weights of a run's last checkpoint: see `restore_model`."""
+    model = task.build_model()
+    restore_model(model, run)
+    return model
+
+
 def restore_model(model, run, best=False):
     """Gives a model the weights of a run's last or best checkpoint: the moving averages, if the run has them.
 

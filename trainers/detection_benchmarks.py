@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from keras_resnets import FasterRCNN
 from keras_resnets.layers import RoIAlign, RoIPooling
-from trainers.measuring import in_new_process, in_turns, peak_gib
+from trainers.measuring import in_new_process, in_turns, parameters, peak_gib
 
 
 def faster_rcnn_resnet101(repeats):
@@ -39,9 +39,7 @@ def _faster_rcnn(what, repeats):
     for _ in range(repeats):
         step(argument)
     seconds = (time.perf_counter() - start) / repeats
-    statistics = [v for v in detector.variables if "moving" in v.name]
-    parameters = sum(int(np.prod(v.shape)) for v in detector.variables) - sum(int(np.prod(v.shape)) for v in statistics)
-    return {"seconds": seconds, "peak_gib": peak_gib(), "parameters": parameters}
+    return {"seconds": seconds, "peak_gib": peak_gib(), "parameters": parameters(detector)}
 
 
 def roi(repeats):

@@ -114,8 +114,10 @@ def evaluate(
         model = task.ensemble([model, *(other_model for _, _, _, other_model, _ in others)]) if others else model
         predictions = predictor(task, model, tf.distribute.get_strategy())()
         metrics = task.metrics(predictions)
-    given = {"options": options, "ensemble": list(ensemble), "classifier_dir": classifier_dir, **views}
+    given = {"options": options, "ensemble": [str(text) for text in ensemble], **views}
     given = {name: value for name, value in given.items() if value}
+    if classifier_dir is not None:
+        given["classifier_dir"] = str(classifier_dir)
     results = {"model": task.name, "dataset": dataset_name, "step": step, "images": dataset.test.size, **given}
     results |= metrics
     run.write_evaluation(results)

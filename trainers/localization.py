@@ -13,7 +13,7 @@ from keras_resnets import ArgumentError
 from keras_resnets.detection import LocalizerOptions
 from keras_resnets.detection.resizing import to_original
 from trainers import box_training, cli, plots, recipes, training
-from trainers.checkpoints import restore_model
+from trainers.checkpoints import trained_model
 from trainers.classification import Classification
 from trainers.data.dataset import title
 from trainers.data.objects import open_detection_dataset
@@ -74,9 +74,7 @@ class Localization(Detection):
                 f"--classifier_dir={run.path} must be a run of trainers.classification with the localizer's classes."
             )
         task = Classification(config, None)
-        model = task.build_model()
-        restore_model(model, run)
-        self._classifier = task, model
+        self._classifier = task, trained_model(task, run)
 
     def make_model(self, *arguments, **options):
         return keras_resnets.Localizer(*arguments, **options)
@@ -113,7 +111,7 @@ class Localization(Detection):
 
     def guesses(self, model, inputs, classes):
         """Returns the boxes (B, C, 4) of classes (B, C), and their scores (B, C)."""
-        found = model({"images": inputs["images"], "image_shapes": inputs["image_shapes"], "classes": classes})
+        found = model({**inputs, "classes": classes})
         return found["boxes"], found["scores"]
 
     def metrics(self, predictions):
@@ -175,8 +173,7 @@ def class_proposals(task, model, split, classes):
 
     @tf.function
     def found(batch):
-        inputs = {"images": batch["images"], "image_shapes": batch["image_shapes"]}
-        boxes, exist = model.propose({**inputs, "classes": tf.gather(classes, batch["index"])})
+        boxes, exist = model.propose({**task.inputs(batch), "classes": tf.gather(classes, batch["index"])})
         original = to_original(tf.reshape(boxes, [len(boxes), -1, 4]), batch["scales"])
         return tf.reshape(original, boxes.shape), exist
 

@@ -18,7 +18,7 @@ import keras_resnets
 from keras_resnets import ArgumentError
 from keras_resnets.detection import RCNNOptions, boxes
 from trainers import box_training, cli, recipes, training
-from trainers.checkpoints import restore_model
+from trainers.checkpoints import trained_model
 from trainers.data.proposed import with_proposals
 from trainers.localization import Localization, class_proposals, image_class
 from trainers.run import Run
@@ -58,9 +58,7 @@ class LocalizationRCNN(Localization):
                 f"--localizer_dir={run.path} must be a run of trainers.localization with the same classes."
             )
         task = Localization({**config, "resizing": self.config["resizing"]}, self.dataset)
-        model = task.build_model()
-        restore_model(model, run)
-        return task, model
+        return task, trained_model(task, run)
 
     def _proposals_of_true_classes(self):
         """Returns the localizer's proposals of each training image's class: a list of (n, 4) float32."""

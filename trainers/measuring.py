@@ -1,6 +1,7 @@
 """Seconds and memory: what the benchmarks share."""
 
 import json
+import math
 import os
 import resource
 import statistics
@@ -44,3 +45,8 @@ def python(program, **environment):
     command = [sys.executable, "-c", program]
     environment = {**os.environ, **environment}
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment).stdout
+
+
+def parameters(model):
+    """Returns the number of a model's weights, without moving statistics."""
+    return sum(math.prod(weight.shape) for weight in model.weights if "moving" not in weight.path)

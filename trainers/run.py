@@ -3,10 +3,10 @@
 import contextlib
 import fcntl
 import json
-import os
 import pathlib
 
 from keras_resnets import ArgumentError
+from trainers.whole_files import write_json, write_text
 
 
 class Run:
@@ -66,7 +66,7 @@ class Run:
         self.check(config)
         if self.chief and not self.exists():
             self.path.mkdir(parents=True, exist_ok=True)
-            _write_json(self._config, config)
+            write_json(self._config, config)
 
     @contextlib.contextmanager
     def locked(self):
@@ -103,7 +103,7 @@ class Run:
         """Removes the lines that a run will write again when it goes on from `step`."""
         kept = [line for line in self.metrics() if line["step"] <= step]
         if self.chief:
-            _replace(self._metrics, "".join(json.dumps(line) + "\n" for line in kept))
+            write_text(self._metrics, "".join(json.dumps(line) + "\n" for line in kept))
 
     def log(self, **figures):
         """Appends one line to metrics.jsonl."""
@@ -120,12 +120,12 @@ class Run:
 
     def write_evaluation(self, figures):
         """Writes evaluation.json."""
-        _write_json(self._evaluation, figures)
+        write_json(self._evaluation, figures)
 
     def finish(self, results):
         """Writes results.json."""
         if self.chief:
-            _write_json(self._results, results)
+            write_json(self._results, results)
 
     def results(self):
         """Returns the content of results.json, or None while the run is not complete."""
@@ -148,18 +148,3 @@ def _flat(config):
     for key, value in config.items():
         flat |= {f"{key}.{inner}": v for inner, v in value.items()} if isinstance(value, dict) else {key: value}
     return flat
-
-
-def _write_json(path, content):
-    _replace(path, json.dumps(content, indent=2) + "\n")
-
-
-def _replace(path, text):
-    """Writes a file at once: a reader sees the old or the new one, never half of it."""
-    partial = path.with_name(path.name + ".partial")
-    try:
-        partial.write_text(text)
-        os.replace(partial, path)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise

@@ -18,12 +18,11 @@ from keras_resnets.detection import boxes as box_arithmetic
 from keras_resnets.detection.fast_rcnn import given_proposals
 from keras_resnets.detection.resizing import from_original
 from trainers import box_regression, svms, training
-from trainers.arrays import read_arrays, write_arrays
-from trainers.checkpoints import restore_model
+from trainers.checkpoints import trained_model
 from trainers.detection_task import Detection
-from trainers.distribution import one_machine
 from trainers.progress import Progress
 from trainers.run import Run
+from trainers.whole_files import read_arrays, write_arrays
 
 NEGATIVE_IOU = 0.3  # of a window with an object, at most, where it is a negative example of the object's class
 REGRESSED_IOU = {"rcnn": 0.6, "spp_net": 0.5}  # of a window with an object, from which on its box is corrected
@@ -46,20 +45,14 @@ class FineTuning(Detection):
 def train(task, run, *, strategy=None, **settings):
     """Trains an R-CNN or SPPnet in its stages, or goes on with it: see `trainers.training.train`."""
     strategy = strategy or tf.distribute.get_strategy()
-    one_machine(strategy, f"--system={task.config['system']}")
-    run.check(task.config)
-    if run.results() is not None:
-        return run.results()
-    task.build_model()  # What no model can be built with leaves no trace.
-    run.begin(task.config)
-    with run.locked():
+
+    def stages():
         tuned = Run(run.path / "fine_tuning")
         results = training.train(FineTuning(task.config, task.dataset), tuned, strategy=strategy, **settings)
-        model = task.build_model()
-        restore_model(model, tuned)
-        stages = {"fine_tuning": results["seconds"]}
-        stages |= _linear_stages(task, model, run)
-        return training.finish(task, run, model, stages, strategy)
+        model = trained_model(task, tuned)
+        return model, {"fine_tuning": results["seconds"], **_linear_stages(task, model, run)}
+
+    return training.train_in_stages(task, run, strategy, f"--system={task.config['system']}", stages)
 
 
 def _linear_stages(task, model, run):
@@ -134,8 +127,8 @@ def _describe(model, task, example):
     regions = tf.concat([objects[tf.newaxis], inputs["proposals"]], axis=1)
     maps = model.features(inputs)
     features, pooled = model.describe_twice(maps, model.pool_scales(maps, regions), inputs["image_shapes"])
-    exists = tf.concat([example["true_classes"] >= 0, box_arithmetic.areas(inputs["proposals"][0]) > 0], axis=0)
     is_object = example["true_classes"] >= 0
+    exists = tf.concat([is_object, box_arithmetic.areas(inputs["proposals"][0]) > 0], axis=0)
     return {
         "features": tf.cast(features[0][exists], tf.float32),
         "pooled": tf.cast(pooled[0][exists], tf.float32),

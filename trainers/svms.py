@@ -11,8 +11,8 @@ from sklearn.svm import LinearSVC
 
 from keras_resnets import ArgumentError
 from keras_resnets.detection import boxes
-from trainers.arrays import read_arrays, write_arrays
 from trainers.progress import Progress
+from trainers.whole_files import read_arrays, write_arrays
 
 C = 1e-3
 POSITIVE_WEIGHT = 2
@@ -55,7 +55,7 @@ def train(files, num_classes, path, negative_iou, apart_iou=None):
 
 
 def _mean_norm(files):
-    norms = np.concatenate([np.linalg.norm(read_arrays(file)["features"], axis=1) for file in files])
+    norms = np.concatenate([np.linalg.norm(read_arrays(file, "features")["features"], axis=1) for file in files])
     return max(float(norms.mean()), 1e-6)
 
 
@@ -63,7 +63,7 @@ def _positives(files, num_classes, scale):
     """Returns the features of each class's objects: a list of (n, F), scaled."""
     features, classes = [], []
     for file in files:
-        arrays = read_arrays(file)
+        arrays = read_arrays(file, "features", "true_classes", "trained_on")
         chosen = np.flatnonzero(arrays["trained_on"])  # An image's objects are its first regions.
         features.append(scale * arrays["features"][chosen])
         classes.append(arrays["true_classes"][chosen])
@@ -76,13 +76,15 @@ def _mine(files, miners, scale, state, negative_iou, apart_iou):
     first = _restore(miners, state) if state.exists() else 0
     with Progress(len(files), "hard negatives", "images", done=first) as progress:
         for number, file in enumerate(files[first:], first + 1):
-            arrays = read_arrays(file)
-            ious = boxes.iou(arrays["regions"], arrays["true_boxes"]).numpy()
+            arrays = read_arrays(file, "features", "regions", "true_boxes", "true_classes")
+            regions = arrays["regions"]
+            ious = boxes.iou(regions, arrays["true_boxes"]).numpy()
+            overlaps = None if apart_iou is None else boxes.iou(regions, regions).numpy() > apart_iou
             for label, miner in enumerate(miners):
                 of_class = ious[:, arrays["true_classes"] == label]
                 negative = np.flatnonzero(of_class.max(axis=1, initial=0) < negative_iou)
-                if apart_iou is not None:
-                    negative = negative[_apart(arrays["regions"][negative], apart_iou)]
+                if overlaps is not None:
+                    negative = negative[_apart(overlaps[np.ix_(negative, negative)])]
                 miner.add(scale * arrays["features"][negative])
             if number % IMAGES_BETWEEN_SAVES == 0:
                 _save(miners, state, number)
@@ -91,11 +93,10 @@ def _mine(files, miners, scale, state, negative_iou, apart_iou):
         miner.fit()
 
 
-def _apart(regions, iou):
-    """Returns indices of regions, each of which overlaps none before it by more than an IoU."""
-    overlaps = boxes.iou(regions, regions).numpy() > iou
-    left, kept = np.ones(len(regions), bool), []
-    for index in range(len(regions)):
+def _apart(overlaps):
+    """Returns indices of regions, each of which overlaps none before it, of (n, n) bool, whether two overlap."""
+    left, kept = np.ones(len(overlaps), bool), []
+    for index in range(len(overlaps)):
         if left[index]:
             kept.append(index)
             left &= ~overlaps[index]
@@ -125,6 +126,8 @@ class _Miner:
             return
         if self.weights is not None:
             candidates = candidates[self._margins(candidates) > HARD_MARGIN]
+        if not len(candidates):
+            return
         self.negatives = np.concatenate([self.negatives, candidates])
         self.new += len(candidates)
         if self.new >= NEW_NEGATIVES:

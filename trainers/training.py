@@ -12,6 +12,7 @@ import tensorflow as tf
 from trainers import cli, loop
 from trainers.checkpoints import Checkpoints
 from trainers.data.dataset import absolute
+from trainers.distribution import one_machine
 
 PUBLISHED_WEIGHTS = "imagenet"
 MINIMUM_EPOCH = 10  # steps between two evaluations, also of a tiny data set
@@ -88,19 +89,34 @@ def train(task, run, *, log_every=20, checkpoint_every=None, **settings):
     return results
 
 
-def finish(task, run, model, stages, strategy):
-    """Ends a run that was trained in stages: its detector becomes the run's checkpoint, and is measured.
+def train_in_stages(task, run, strategy, flag, stages):
+    """Trains a run in stages, or goes on with it; its last model becomes the run's checkpoint, and is measured.
 
     Args:
         task: see `trainers.loop`.
-        run: a `Run` that was begun.
-        model: the trained model.
-        stages: dict from the stages' names to their seconds.
-        strategy: a `tf.distribute.Strategy`, in whose scope the model was made.
+        run: a `Run`, new or begun with the same configuration.
+        strategy: a `tf.distribute.Strategy`, on one machine.
+        flag: what asks for the stages.
+        stages: function without arguments that trains what is not complete, and returns the model and the seconds of
+            each stage, a dict.
 
     Returns:
         The content of results.json, with `stages`.
+
+    Raises:
+        ArgumentError: for several machines, or a run that was begun with another configuration.
     """
+    one_machine(strategy, flag)
+    run.check(task.config)
+    if run.results() is not None:
+        return run.results()
+    task.build_model()  # What no model can be built with leaves no trace.
+    run.begin(task.config)
+    with run.locked():
+        return _finish(task, run, strategy, *stages())
+
+
+def _finish(task, run, strategy, model, stages):
     step = task.config["steps"]
     if run.chief:
         part = "model" if task.recipe.ema_decay is None else "average"

@@ -10,9 +10,9 @@ from staged_run import staged_task
 
 from keras_resnets.detection import boxes
 from trainers import box_regression, staged, svms
-from trainers.arrays import read_arrays, write_arrays
 from trainers.checkpoints import restore_model
 from trainers.run import Run
+from trainers.whole_files import read_arrays, write_arrays
 
 RANDOM = np.random.default_rng(0)
 
@@ -83,8 +83,9 @@ def test_mining_that_was_interrupted_gives_the_same_svms(tmp_path, monkeypatch):
 def test_negatives_that_overlap_each_other_are_left_out():
     regions = np.float32([[0, 0, 10, 10], [0, 0, 10, 11], [0, 0, 10, 14], [30, 0, 40, 10], [0, 0, 10, 10]])
     # The second, of 10/11, and the last are like the first; the third has 10/14 with it, and 11/14 with the second.
-    assert svms._apart(regions, 0.8).tolist() == [0, 2, 3]
-    assert svms._apart(regions, 0.7).tolist() == [0, 3]
+    ious = boxes.iou(regions, regions).numpy()
+    assert svms._apart(ious > 0.8).tolist() == [0, 2, 3]
+    assert svms._apart(ious > 0.7).tolist() == [0, 3]
 
 
 def test_regressors_learn_what_is_linear(tmp_path, monkeypatch):

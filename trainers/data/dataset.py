@@ -69,28 +69,26 @@ def hold_out(dataset, count):
     size = dataset.train.size
     if not 0 < count < size:
         raise ArgumentError(f"--holdout={count} must be positive and less than the {size} training images.")
-    held_out = np.zeros(size, bool)
-    held_out[np.random.default_rng(0).permutation(size)[:count]] = True
-
-    def chosen(size, value):
-        def keys(seed):
-            return dataset.train.keys(seed).filter(lambda key: tf.gather(tf.constant(held_out), key["index"]) == value)
-
-        # Without parts: a machine that reads only some of the files would not know which examples are meant.
-        return Split(size, keys, dataset.train.load)
-
-    return dataclasses.replace(dataset, train=chosen(size - count, False), test=chosen(count, True))
+    held_out, others = np.split(np.random.default_rng(0).permutation(size), [count])
+    return dataclasses.replace(dataset, train=_subset(dataset.train, others), test=_subset(dataset.train, held_out))
 
 
 def first(split, count):
     """Returns a split of the first examples only; of all where there are not more."""
-    chosen = tf.stack([key["index"] for key in split.keys(None).take(count)])
+    return _subset(split, [int(key["index"]) for key in split.keys(None).take(count)])
 
-    def keys(seed):
-        return split.keys(seed).filter(lambda key: tf.reduce_any(key["index"] == chosen))
+
+def _subset(split, indices):
+    """Returns a split of the examples of some indices only."""
+    chosen = np.zeros(max(indices) + 1, bool)
+    chosen[indices] = True
+
+    def is_chosen(key):
+        last = tf.constant(len(chosen) - 1, tf.int64)
+        return (key["index"] <= last) & tf.gather(chosen, tf.minimum(key["index"], last))
 
     # Without parts: a machine that reads only some of the files would not know which examples are meant.
-    return Split(min(count, split.size), keys, split.load)
+    return Split(len(indices), lambda seed: split.keys(seed).filter(is_chosen), split.load)
 
 
 def shuffled_indices(size, seed):

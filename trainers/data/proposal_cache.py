@@ -10,7 +10,6 @@ import json
 import os
 import pathlib
 import sys
-import threading
 import time
 import zipfile
 import zlib
@@ -23,6 +22,7 @@ from keras_resnets.errors import first_line
 from trainers.data.problems import Damage
 from trainers.data.proposals import METHODS
 from trainers.progress import Progress
+from trainers.whole_files import whole_file
 
 VERSION = 1  # of what the methods return: a larger one makes all proposals again
 # What NumPy raises when it reads what is no .npz file, or no longer one.
@@ -149,12 +149,6 @@ def _read(file):
 
 
 def _write(file, boxes, seconds):
-    """Writes a file at once; threads and processes that write the same one do not meet."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f"{file.stem}.{os.getpid()}.{threading.get_ident()}.partial")
-    try:
-        with partial.open("wb") as stream:
-            np.savez_compressed(stream, boxes=boxes, seconds=seconds)
-        os.replace(partial, file)
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole_file(file, shared=True) as stream:
+        np.savez_compressed(stream, boxes=boxes, seconds=seconds)

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from keras_resnets import Ensemble
 from trainers import plots
-from trainers.checkpoints import restore_model
+from trainers.checkpoints import trained_model
 from trainers.detection_task import Detection
 from trainers.experiments.experiment import Experiment, Report, Table, run_member
 from trainers.experiments.small_detectors import FULL, QUICK, open_scenes, train_backbone, train_detector
@@ -73,9 +73,7 @@ def _restored(setting, dataset, name, options):
     run = Run(setting.folder / name / "run")
     config = run.config()
     task = Detection({**config, "options": {**config["options"], **options}}, dataset)
-    model = task.build_model()
-    restore_model(model, run)
-    return task, model
+    return task, trained_model(task, run)
 
 
 def _measured(task, model):

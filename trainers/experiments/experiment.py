@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from keras_resnets import ArgumentError
 from trainers.data.dataset import absolute
+from trainers.whole_files import write_json, write_text
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,20 +140,13 @@ def check_setting(setting):
     file, content = setting.folder / "setting.json", setting.described()
     if not file.exists():
         setting.folder.mkdir(parents=True, exist_ok=True)
-        write_json(file, content)
+        write_json(file, content, shared=True)
     begun = json.loads(file.read_text())
     if begun != content:
         raise ArgumentError(
             f"{setting.folder} holds this experiment with --dataset={begun['dataset']} --scale={begun['scale']}: "
             "repeat these to go on with it, or choose another --output."
         )
-
-
-def write_json(file, content):
-    """Writes a JSON file at once, also where several processes write it."""
-    partial = file.with_name(f"{file.name}.{os.getpid()}.partial")
-    partial.write_text(json.dumps(content, indent=2) + "\n")
-    os.replace(partial, file)
 
 
 def write_report(setting, experiment, report, figures):
@@ -186,9 +180,9 @@ def write_report(setting, experiment, report, figures):
         },
         "members": figures,
     }
-    write_json(folder / "results.json", results)
+    write_json(folder / "results.json", results, shared=True)
     path = folder / "README.md"
-    path.write_text("\n\n".join(parts) + "\n")
+    write_text(path, "\n\n".join(parts) + "\n", shared=True)
     return path
 
 

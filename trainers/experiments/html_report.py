@@ -6,6 +6,7 @@ import json
 import pathlib
 
 from keras_resnets import ArgumentError
+from trainers.whole_files import write_text
 
 STYLE = (
     "body { font-family: sans-serif; max-width: 70em; margin: auto; padding: 1em } img { max-width: 100% } "
@@ -37,10 +38,11 @@ def write_html(output):
     )
     sections = "".join(_section(folder, results) for folder, results in experiments.items())
     path = output / "report.html"
-    path.write_text(
+    write_text(
+        path,
         '<!DOCTYPE html>\n<html lang="en">\n<head><meta charset="utf-8"><title>The papers\' experiments</title>\n'
         f"<style>{STYLE}</style></head>\n<body>\n<h1>The papers' experiments</h1>\n<ul>\n{contents}</ul>\n{sections}"
-        "</body>\n</html>\n"
+        "</body>\n</html>\n",
     )
     return path
 

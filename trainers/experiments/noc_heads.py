@@ -4,7 +4,8 @@ import functools
 
 from trainers import plots
 from trainers.experiments.experiment import Experiment, Report, Table
-from trainers.experiments.small_detectors import FULL, QUICK, parameters, train_backbone, train_detector
+from trainers.experiments.small_detectors import FULL, QUICK, train_backbone, train_detector
+from trainers.measuring import parameters
 
 UNITS = 256  # instead of the paper's 4,096
 ROWS = {

@@ -7,7 +7,7 @@ import pathlib
 import numpy as np
 
 from trainers import classification, training
-from trainers.checkpoints import restore_model
+from trainers.checkpoints import trained_model
 from trainers.classification import Classification
 from trainers.data.dataset import IMAGENET_MEAN, IMAGENET_STD, first, open_dataset
 from trainers.data.objects import open_detection_dataset
@@ -50,8 +50,7 @@ def train_backbone(scale, folder):
     config = classification.configure("resnet", "one_digit_scenes", dataset, "digits", arguments=STAGES, **steps)
     task, run = Classification(config, dataset), Run(folder / "run")
     results = training.train(task, run, jit_compile=True)
-    model = task.build_model()
-    restore_model(model, run)
+    model = trained_model(task, run)
     model.save_weights(folder / WEIGHTS)
     return {"seconds": results["seconds"], "top1_error": results["top1_error"]}
 
@@ -101,8 +100,7 @@ def train_detector(setting, scale, folder, *, system="faster_rcnn", alternating=
     )
     task, run = Detection(config, dataset), Run(folder / "run")
     results = procedure(config)(task, run)
-    model = task.build_model()
-    restore_model(model, run)
+    model = trained_model(task, run)
     return task, model, figures | _measured(task, model, run, results, scale)
 
 
@@ -128,8 +126,3 @@ def _measured(task, model, run, results, scale):
 
 def _bytes(folder):
     return sum(file.stat().st_size for file in pathlib.Path(folder).rglob("*") if file.is_file())
-
-
-def parameters(model):
-    """Returns the number of a model's weights, without moving statistics."""
-    return sum(int(np.prod(weight.shape)) for weight in model.weights if "moving" not in weight.path)
