@@ -3,6 +3,7 @@
 python -m trainers.benchmark --what=build_resnet101
 """
 
+import dataclasses
 import json
 import statistics
 import tempfile
@@ -15,12 +16,16 @@ from absl import flags
 import keras_resnets
 from trainers import cli
 from trainers.classification import Classification, configure
-from trainers.data.dataset import open_dataset
+from trainers.data.dataset import first, open_dataset
 from trainers.detection_benchmarks import faster_rcnn_resnet101, roi
+from trainers.ensembles import Member
 from trainers.measuring import in_new_process, in_turns, peak_gib, python
+from trainers.progress import Progress
 from trainers.serving_benchmarks import serving, serving_latency
 from trainers.state import State
 from trainers.training_step import training_step
+
+PROTOCOL_IMAGES = {"ten_crop": 360, "twelve_crop": 360, "144_crop": 64}  # that are evaluated
 
 
 def import_time(repeats):
@@ -116,6 +121,31 @@ def _deep_loading(path):
     return {"load_seconds": time.perf_counter() - start}
 
 
+def protocols(repeats):
+    """Seconds of an evaluation of digits by each protocol of crops, and of plain passes of as many random images."""
+    figures = {name: _protocol(name, images, repeats) for name, images in PROTOCOL_IMAGES.items()}
+    return {**figures, "target": "ratio at most 1.2"}
+
+
+def _protocol(name, images, repeats):
+    dataset = open_dataset("digits")
+    dataset = dataclasses.replace(dataset, test=first(dataset.test, images))
+    task = Classification(configure("cifar_resnet20", "digits", dataset, "digits"), dataset)
+    model = task.build_model()
+    member = Member("a run", task, model, 0, name)
+    views = dataset.test.size * member.protocol.views_of_an_image
+    plain = tf.function(lambda batch: tf.nn.softmax(model(batch, training=False)))
+    batch = tf.random.uniform((task.evaluation_batch_size(), task.preprocessing.size, task.preprocessing.size, 3))
+    functions = {
+        "evaluation": lambda: member.predict(dataset, Progress(views, name, "views", shown=False)),
+        "plain": lambda: [plain(batch).numpy() for _ in range(views // len(batch))],
+    }
+    for function in functions.values():
+        function()  # Traced before the clock starts.
+    seconds = in_turns(functions, repeats)
+    return {**seconds, "ratio": seconds["evaluation"] / seconds["plain"], "views": views}
+
+
 BENCHMARKS = {
     benchmark.__name__: benchmark
     for benchmark in (
@@ -124,6 +154,7 @@ BENCHMARKS = {
         train_cifar_resnet20,
         rematerialization,
         cifar_resnet1202,
+        protocols,
         roi,
         faster_rcnn_resnet101,
         serving,

@@ -183,6 +183,25 @@ def stacked_bars(labels, bars, xlabel, title, path):
     _save(figure, path)
 
 
+def intervals(labels, shares, xlabel, title, path):
+    """Draws shares as points, each with an interval.
+
+    Args:
+        labels: their names, the first one on top.
+        shares: a (share, low, high) for each label, fractions, which are drawn in percent.
+        xlabel: what they are.
+        title: heading.
+        path: the PNG file to write.
+    """
+    figure, axes = plt.subplots(figsize=(8, 1.2 + 0.3 * len(labels)), layout="constrained")
+    share, low, high = 100 * np.transpose(shares)
+    axes.errorbar(share, labels, xerr=[share - low, high - share], fmt="o", capsize=3)
+    axes.invert_yaxis()
+    axes.set(title=title, xlabel=xlabel)
+    axes.grid(alpha=0.3)
+    _save(figure, path)
+
+
 def _save(figure, path):
     figure.savefig(path, dpi=120)
     plt.close(figure)

@@ -28,6 +28,7 @@ EXPERIMENTS = {
     "inception_vs_residual": ("classification", "INCEPTION_VS_RESIDUAL"),
     "gradient_flow": ("classification", "GRADIENT_FLOW"),
     "deep_regularized": ("classification", "DEEP_REGULARIZED"),
+    "crops_and_ensembles": ("crops_and_ensembles", "EXPERIMENT"),
     "detection_lineage": ("detection_lineage", "EXPERIMENT"),
     "noc_heads": ("noc_heads", "EXPERIMENT"),
     "detection_improvements": ("detection_improvements", "EXPERIMENT"),

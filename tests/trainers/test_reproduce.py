@@ -13,11 +13,15 @@ from keras_resnets import ArgumentError
 from keras_resnets.models import registry
 from keras_resnets.models.cifar import units_of_depth
 from trainers import plots
-from trainers.experiments import classifiers
+from trainers.checkpoints import restore_model
+from trainers.ensembles import Member, answer
+from trainers.experiments import classifiers, crops_and_ensembles
 from trainers.experiments.classifiers import Net, Row
 from trainers.experiments.experiment import Experiment, Report, Setting, Table, write_report
 from trainers.experiments.html_report import write_html
+from trainers.protocols import PROTOCOLS
 from trainers.reproduce import EXPERIMENTS, find, reproduce
+from trainers.run import Run
 
 CLASSIFICATION = [name for name, (module, _) in EXPERIMENTS.items() if module == "classification"]
 
@@ -218,6 +222,37 @@ def test_reports_of_experiments(name, diverged, setting):
     assert re.search(r"(: as|: not as) expected from the paper\.", report.verdict[0])
     if name == "gradient_flow":
         assert "obeys the sum rule to 2.0e-07: as expected" in report.verdict[0]
+
+
+def test_crops_and_ensembles(setting, monkeypatch):
+    """What is measured is what an evaluation by these protocols, alone and together, measures."""
+    nets = {name: Net("cifar_resnet8", changes=crops_and_ensembles.SCALES) for name in crops_and_ensembles.NETS}
+    row = dataclasses.replace(crops_and_ensembles.ROW, images=64, train_images=64, nets=nets)
+    monkeypatch.setattr(crops_and_ensembles, "NETS", nets)
+    monkeypatch.setattr(crops_and_ensembles, "ROW", row)
+    monkeypatch.setattr(classifiers, "QUICK_TEST", 6)
+    text = reproduce(crops_and_ensembles.EXPERIMENT, setting).read_text()
+    figures = json.loads((setting.folder / "results.json").read_text())["members"]
+    rows = {(one["net"], one["protocol"]): one for one in figures["tests"]["rows"]}
+    assert list(rows)[: len(PROTOCOLS)] == [("first", protocol) for protocol in PROTOCOLS] and len(rows) == 16
+    for name in nets:
+        assert rows[name, "single_crop"]["top1_error"] == figures[name]["test_error"]
+    assert rows["ensemble of three", "144_crop"]["views"] == 432
+
+    members = []
+    for name, net in nets.items():
+        task, run = classifiers.make_task(row, net, setting), Run(setting.folder / name / "run")
+        model = task.build_model()
+        members.append(Member(run.path, task, model, restore_model(model, run), "ten_crop"))
+    _, expected = answer(members, task.dataset)
+    together = rows["ensemble of three", "ten_crop"]
+    assert {key: together[key] for key in ("top1_error", "top5_error")} == {
+        key: expected[key] for key in ("top1_error", "top5_error")
+    }
+    best = rows.pop(("greedy search", "of all these"))
+    assert best["top1_error"] <= min(one["top1_error"] for one in rows.values() if one["net"] in nets)
+    assert "The greedy search, on the same test images, takes cifar_resnet8 by " in text
+    assert "| cifar_resnet8 | twelve_crop | 12 | " in text and text.count("![") == 2
 
 
 @pytest.mark.parametrize(

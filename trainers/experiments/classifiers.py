@@ -15,6 +15,7 @@ from trainers.classification import Classification
 from trainers.data.dataset import first, open_dataset
 from trainers.experiments.experiment import Experiment, Report, Table
 from trainers.failures import Diverged
+from trainers.measuring import parameters
 from trainers.run import Run
 
 DATASETS = ("digits", "idx:", "tfds:", "folder:", "one_digit_scenes")
@@ -107,7 +108,7 @@ def experiment(row):
         members=lambda setting: {
             label: functools.partial(train_net, row, net, setting) for label, net in row.nets.items()
         },
-        report=functools.partial(_report, row),
+        report=functools.partial(nets_report, row),
     )
 
 
@@ -131,7 +132,7 @@ def train_net(row, net, setting, folder):
     run, model = Run(folder / "run"), task.build_model()
     figures = {
         "model": task.config["model"],
-        "parameters": sum(int(np.prod(weight.shape)) for weight in model.trainable_weights),
+        "parameters": parameters(model),
         "recipe": task.config["recipe_name"],
         "steps": task.config["steps"],
         "batch_size": task.recipe.batch_size,
@@ -174,8 +175,7 @@ def make_task(row, net, setting):
         data_dir=setting.data_dir,
         arguments=dict(net.arguments),
         image_size=row.image_size,
-        **changes,
-        **net.changes,
+        **{**net.changes, **changes},
     )
     return (Classification if net.batch_normalization else WithoutBatchNormalization)(config, dataset)
 
@@ -200,13 +200,15 @@ def _curves(run):
     }
 
 
-def _report(row, figures):
+def nets_report(row, figures):
+    """Returns the `Report` of a row's nets; the figures of other members are for its verdict only."""
     sentence, holds = row.verdict(figures)
-    tables, measurement = [_errors_table(row, figures), _training_table(figures)], row.measurement
-    if measurement:
-        tables += measurement.tables(figures)
+    nets = {label: figures[label] for label in row.nets}
+    tables = [_errors_table(row, nets), _training_table(nets)]
+    if row.measurement:
+        tables += row.measurement.tables(nets)
     verdict = f"{sentence}: {'as' if holds else 'not as'} expected from the paper."
-    return Report(tables, [verdict], lambda folder: _draw(row, figures, folder))
+    return Report(tables, [verdict], lambda folder: _draw(row, nets, folder))
 
 
 def _draw(row, figures, folder):

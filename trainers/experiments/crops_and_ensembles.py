@@ -1,0 +1,146 @@
+"""More crops and more nets (Inception-v4, arXiv 1602.07261, tables 2 to 5; GoogLeNet, arXiv 1409.4842, section 7)."""
+
+import dataclasses
+import functools
+import time
+
+import numpy as np
+
+from trainers import plots
+from trainers.checkpoints import restore_model
+from trainers.ensembles import Member, errors, greedy_search
+from trainers.experiments.classifiers import Net, Row, experiment, make_task, nets_report, percent, train_net
+from trainers.experiments.experiment import Report, Table, run_member
+from trainers.progress import Progress
+from trainers.protocols import PROTOCOLS
+from trainers.run import Run
+
+# Nets that see objects of several sizes, as those of the papers did. Of digits, see `make_task`.
+SCALES = {"augmentation": "random_resized_crop"}
+NETS = {
+    "first": Net("cifar_resnet110", quick="cifar_resnet20", recipe="cifar_warmup", changes=SCALES),
+    "second": Net("cifar_resnet56", quick="cifar_resnet14", changes=SCALES),
+    "third": Net("cifar_resnet20", quick="cifar_resnet8", changes=SCALES),
+}
+FIRST, TESTS = "first", "tests"
+ENSEMBLE, SEARCH = "ensemble of three", "greedy search"
+ENSEMBLE_PROTOCOLS = ("single_crop", "ten_crop", "144_crop")
+# Top-1 and top-5 errors on ImageNet, in %.
+PAPER = {
+    (FIRST, "single_crop"): "20.0/5.0 (Inception-v4)",
+    (FIRST, "ten_crop"): "21.43/5.71 (ResNet-152)",
+    (FIRST, "twelve_crop"): "18.7/4.2 (Inception-v4)",
+    (FIRST, "144_crop"): "17.7/3.8 (Inception-v4)",
+    (FIRST, "multi_scale"): "19.38/4.49 (ResNet-152)",
+    (ENSEMBLE, "144_crop"): "16.4/3.1 (one Inception-v4 and three Inception-ResNet-v2)",
+}
+
+
+def members(setting):
+    """Returns the members: see `trainers.experiments.experiment.Experiment`."""
+    found = {name: functools.partial(train_net, ROW, net, setting) for name, net in NETS.items()}
+    return found | {TESTS: functools.partial(_test, setting)}
+
+
+def _test(setting, folder):
+    """Measures the first net by all protocols, and all nets, alone and together, by `ENSEMBLE_PROTOCOLS`.
+
+    Returns:
+        A dict of `rows`, a list of dicts (`net`, `protocol`, `views`, `images_per_second` or None, and the figures of
+        `trainers.ensembles.errors`), and `found`, the members that the greedy search took.
+    """
+    rows, answers = [], {}
+    for name, net in NETS.items():
+        run_member(setting.folder / name, functools.partial(train_net, ROW, net, setting))
+        for protocol in PROTOCOLS if name == FIRST else ENSEMBLE_PROTOCOLS:
+            labels, answers[name, protocol], seconds = _answers(setting, name, protocol)
+            views, rate = PROTOCOLS[protocol].views_of_an_image, len(labels) / seconds
+            rows.append(_row(name, protocol, views, rate, labels, answers[name, protocol]))
+    for protocol in ENSEMBLE_PROTOCOLS:
+        together = np.mean([answers[name, protocol] for name in NETS], axis=0)
+        views = len(NETS) * PROTOCOLS[protocol].views_of_an_image
+        rows.append(_row(ENSEMBLE, protocol, views, None, labels, together))
+    chosen = [list(answers)[i] for i, _ in greedy_search(labels, list(answers.values()))]
+    views = sum(PROTOCOLS[protocol].views_of_an_image for _, protocol in chosen)
+    together = np.mean([answers[one] for one in chosen], axis=0)
+    rows.append(_row(SEARCH, "of all these", views, None, labels, together))
+    return {"rows": rows, "found": chosen}
+
+
+def _answers(setting, name, protocol):
+    """Returns labels and probabilities of a trained net, see `Member.predict`, and how many seconds they took."""
+    task, run = make_task(ROW, NETS[name], setting), Run(setting.folder / name / "run")
+    model = task.build_model()
+    member = Member(run.path, task, model, restore_model(model, run), protocol)
+    total = task.dataset.test.size * member.protocol.views_of_an_image
+    start = time.monotonic()
+    with Progress(total, f"{name}, {protocol}", "views") as progress:
+        labels, probabilities = member.predict(task.dataset, progress)
+    return labels, probabilities, time.monotonic() - start
+
+
+def _row(name, protocol, views, rate, labels, probabilities):
+    figures = errors(labels, probabilities)[1]
+    return {"net": name, "protocol": protocol, "views": views, "images_per_second": rate, **figures}
+
+
+def report(figures):
+    """Returns the `Report` of the members' figures."""
+    models = {name: figures[name]["model"] for name in NETS}
+    tests, trained = figures[TESTS]["rows"], nets_report(ROW, figures)
+    rows = [
+        [
+            models.get(one["net"], one["net"]),
+            one["protocol"],
+            str(one["views"]),
+            _interval(one, "top1"),
+            _interval(one, "top5"),
+            f"{one['images_per_second']:.1f}" if one["images_per_second"] else "-",
+            PAPER.get((one["net"], one["protocol"]), "-"),
+        ]
+        for one in tests
+    ]
+    columns = ("net", "protocol", "views", "top-1 error, % (95 %)", "top-5 error, % (95 %)", "images/s", "the papers'")
+    found = ", ".join(f"{models[name]} by {protocol}" for name, protocol in figures[TESTS]["found"])
+    return Report(
+        [Table("Tests", columns, rows), *trained.tables],
+        [*trained.verdict, f"The greedy search, on the same test images, takes {found}."],
+        lambda folder: [_draw(models, tests, folder), *trained.draw(folder)],
+    )
+
+
+def _interval(one, name):
+    low, high = one[f"{name}_interval"]
+    return f"{percent(one[f'{name}_error'])} ({percent(low)}-{percent(high)})"
+
+
+def _verdict(figures):
+    error = {(one["net"], one["protocol"]): one["top1_error"] for one in figures[TESTS]["rows"]}
+    changes = {name: error[FIRST, name] - error[FIRST, "single_crop"] for name in PROTOCOLS if name != "single_crop"}
+    gain = error[ENSEMBLE, "144_crop"] - min(error[name, "144_crop"] for name in NETS)
+    listed = ", ".join(f"{name} {100 * change:+.2f}" for name, change in changes.items())
+    sentence = (
+        f"Against a single crop, the top-1 error of the first net changes by (points) {listed}; that of the ensemble, "
+        f"against its best net by 144 crops, by {100 * gain:+.2f}"
+    )
+    return sentence, max(changes["ten_crop"], changes["144_crop"], gain) < 0
+
+
+def _draw(models, tests, folder):
+    path = folder / "crops_and_ensembles_tests.png"
+    labels = [f"{models.get(one['net'], one['net'])}, {one['protocol']}" for one in tests]
+    shares = [(one["top1_error"], *one["top1_interval"]) for one in tests]
+    plots.intervals(labels, shares, "top-1 error (%), with its 95 % interval", ROW.title, path)
+    return path
+
+
+ROW = Row(
+    name="crops_and_ensembles",
+    title="Crops and ensembles",
+    source="Inception-v4 (arXiv 1602.07261), section 5, tables 2 to 5; ResNet (arXiv 1512.03385), tables 3 to 5",
+    found="more crops lower the error, and so do more nets.",
+    nets=NETS,
+    images=19_200,
+    verdict=_verdict,
+)
+EXPERIMENT = dataclasses.replace(experiment(ROW), members=members, report=report)
