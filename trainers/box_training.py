@@ -48,6 +48,7 @@ class Kind:
         recipes: the table of its recipes.
         changed_options: the table of the options that a recipe changes, where a model has them.
         default_recipe: function from a value of --dataset to the name of a recipe.
+        without_flag: names of options that have no effect on its models, or only one value.
     """
 
     task: str
@@ -55,6 +56,7 @@ class Kind:
     recipes: dict
     changed_options: dict
     default_recipe: Callable
+    without_flag: tuple[str, ...] = ()
 
 
 def box_config(
@@ -220,7 +222,7 @@ def define_options(kind, names=None):
 def _option_fields(kind, names=None):
     """Returns the fields of all options of a kind, each name once, and the class that it is taken from."""
     fields = {field.name: (field, owner) for owner in reversed(kind.options) for field in dataclasses.fields(owner)}
-    return [fields[name] for name in names or fields]
+    return [fields[name] for name in names or fields if name not in kind.without_flag]
 
 
 def given_options(kind, names=None):

@@ -17,6 +17,7 @@ from absl import flags
 import keras_resnets
 from keras_resnets import ArgumentError
 from keras_resnets.detection import RCNNOptions, boxes
+from keras_resnets.detection.resizing import Resizing
 from trainers import box_training, cli, recipes, training
 from trainers.checkpoints import trained_model
 from trainers.data.proposed import with_proposals
@@ -29,6 +30,7 @@ KIND = box_training.Kind(
     recipes=recipes.LOCALIZATION_RECIPES,
     changed_options=recipes.LOCALIZATION_RCNNS,
     default_recipe=recipes.default_localization_recipe,
+    without_flag=("svm", "score_threshold", "detection_iou", "max_detections", "voting_iou", "box_refinement"),
 )
 
 
@@ -40,7 +42,7 @@ class LocalizationRCNN(Localization):
         dataset: a `DetectionDataset` with the configuration's labels, or None.
 
     Raises:
-        ArgumentError: if the localizer's run has other classes, or no checkpoint.
+        ArgumentError: if the localizer's run has other classes or sizes of images, or is not complete.
     """
 
     def __init__(self, config, dataset):
@@ -57,7 +59,13 @@ class LocalizationRCNN(Localization):
             raise ArgumentError(
                 f"--localizer_dir={run.path} must be a run of trainers.localization with the same classes."
             )
-        task = Localization({**config, "resizing": self.config["resizing"]}, self.dataset)
+        if Resizing(**config["resizing"]) != self.resizing:
+            raise ArgumentError(
+                f"--localizer_dir={run.path} has other image sizes: pass its --short_side, --long_side and --canvas."
+            )
+        if run.results() is None:
+            raise ArgumentError(f"--localizer_dir={run.path} is not complete: give the command that trains it again.")
+        task = Localization(config, self.dataset)
         return task, trained_model(task, run)
 
     def _proposals_of_true_classes(self):
@@ -108,7 +116,7 @@ def configure(*arguments, localizer_dir, **choices):
         ArgumentError: for choices that do not fit together.
     """
     if (choices.get("options") or {}).get("svm"):
-        raise ArgumentError("--svm is for trainers.detection: the second stage has no SVMs, leave it out.")
+        raise ArgumentError("svm=True is for trainers.detection: the second stage has no SVMs, leave it out.")
     config = box_training.box_config(KIND, RCNNOptions, *arguments, **choices)
     return {**config, "localizer_dir": os.path.abspath(localizer_dir)}
 

@@ -9,6 +9,8 @@ import subprocess
 import sys
 import time
 
+import tensorflow as tf
+
 
 def in_turns(functions, repeats):
     """Returns the median seconds of each function, called in turns so that a busy moment hits all of them."""
@@ -17,6 +19,7 @@ def in_turns(functions, repeats):
         for name, function in functions.items():
             start = time.perf_counter()
             function()
+            tf.test.experimental.sync_devices()  # A GPU may still be at work.
             seconds[name].append(time.perf_counter() - start)
     return {name: statistics.median(values) for name, values in seconds.items()}
 

@@ -95,6 +95,9 @@ def _main(arguments):
         raise ArgumentError("pass either --experiment=NAME or --report.")
     output = pathlib.Path(options.output).absolute()
     if options.report:
+        for name in ("dataset", "data_dir", "download", "scale", "shard"):
+            if options[name].present:
+                raise ArgumentError(f"--{name} has no effect with --report: leave it out.")
         print(f"report: {write_html(output)}")
         return
     shard, experiment, quick = _shard(options.shard), find(options.experiment), options.scale == "quick"

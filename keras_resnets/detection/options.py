@@ -107,6 +107,12 @@ class RegionOptions(CheckedOptions):
         for name, limits in (("head_layers", (2, 4)), ("head_convolutions", (1, 3))):
             if not limits[0] <= getattr(self, name) <= limits[1]:
                 raise ArgumentError(f"{name}={getattr(self, name)} must be from {limits[0]} to {limits[1]}.")
+        for name, heads in (("head_layers", [*HEADS]), ("head_convolutions", ["conv", "maxout"])):
+            if self.head not in heads and getattr(self, name) != getattr(RegionOptions, name):
+                raise ArgumentError(
+                    f"{name}={getattr(self, name)} has no effect with head={self.head!r}: leave it out, or pass head="
+                    f"{' or '.join(map(repr, heads))}."
+                )
         if 1 not in self.scales or list(self.scales) != sorted(set(self.scales)):
             raise ArgumentError(f"scales={self.scales} must rise, and 1 must be one of them.")
         if self.head == "maxout" and min(len(self.scales), self.scales_per_region) < 2:

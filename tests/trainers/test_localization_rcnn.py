@@ -1,6 +1,7 @@
 """The second stage of localization: an R-CNN on a localizer's regions."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -85,5 +86,12 @@ def test_the_localizer_must_be_one_with_the_same_classes(stages, tmp_path):
         LocalizationRCNN({**config, "localizer_dir": str(stages[1][1].path)}, DATASET)
     with pytest.raises(ArgumentError, match="--localizer_dir=.* with the same classes"):
         LocalizationRCNN({**config, "labels": ["a", "b"]}, DATASET)
+    other = {**config["resizing"], "short_side": 48}
+    with pytest.raises(ArgumentError, match="has other image sizes: pass its --short_side, --long_side and"):
+        LocalizationRCNN({**config, "resizing": other}, DATASET)
+    shutil.copytree(stages[0][1].path, tmp_path / "begun")
+    (tmp_path / "begun" / "results.json").unlink()
+    with pytest.raises(ArgumentError, match="--localizer_dir=.*begun is not complete: give the command that trains it"):
+        LocalizationRCNN({**config, "localizer_dir": str(tmp_path / "begun")}, DATASET)
     with pytest.raises(ArgumentError, match="holds no run"):
         LocalizationRCNN({**config, "localizer_dir": str(tmp_path)}, DATASET)

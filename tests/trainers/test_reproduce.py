@@ -268,6 +268,7 @@ def test_crops_and_ensembles(setting, monkeypatch):
             "--dataset=digits is not for this experiment: use digit_scenes.",
         ),
         ([], "pass either --experiment=NAME or --report."),
+        (["--report", "--scale=full"], "--scale has no effect with --report: leave it out."),
         (["--experiment=deep", "--report"], "pass either --experiment=NAME or --report."),
     ],
 )

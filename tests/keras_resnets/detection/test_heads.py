@@ -233,6 +233,8 @@ def test_a_head_takes_a_classification_nets_layers_of_the_same_size(options, new
         ({"head_layers": 5}, "head_layers=5 must be from 2 to 4"),
         ({"head_layers": 2.5}, r"head_layers=2\.5 must be a positive integer"),
         ({"head_convolutions": 4}, "head_convolutions=4 must be from 1 to 3"),
+        ({"head_layers": 2}, "head_layers=2 has no effect with head=None: leave it out, or pass head='mlp' or 'conv'"),
+        ({"head": "mlp", "head_convolutions": 1}, "head_convolutions=1 has no effect with head='mlp': leave it out"),
         ({"head_units": 0}, "head_units=0 must be a positive integer"),
         ({"scales": (0.5, 2.0)}, r"scales=\(0\.5, 2\.0\) must rise, and 1 must be one of them"),
         ({"scales": (2.0, 1.0)}, r"scales=\(2\.0, 1\.0\) must rise, and 1 must be one of them"),
