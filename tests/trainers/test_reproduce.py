@@ -98,10 +98,16 @@ def test_the_default_data_set_depends_on_the_scale():
     assert dataclasses.replace(experiment, full_dataset=None).choose_dataset(None, quick=False) == "digits"
 
 
-def test_the_report_of_a_folder_is_one_page_without_requests(setting):
+def test_the_report_of_a_folder_is_one_page_without_requests(setting, capsys):
     for name in ("one", "two"):
         reproduce(Small().experiment, dataclasses.replace(setting, folder=setting.folder.parent / name))
+    others = {"a_run": '{"top1_error": 0.1}', "damaged": "{"}
+    for name, text in others.items():
+        (setting.folder.parent / name).mkdir()
+        (setting.folder.parent / name / "results.json").write_text(text)
     page = write_html(setting.folder.parent).read_text()
+    said = capsys.readouterr().err
+    assert all(f"left out: {setting.folder.parent / name / 'results.json'} is damaged, of" in said for name in others)
     assert page.count("<td>second</td><td>6</td>") == 2
     assert page.count("Small &amp; quick") == 4 and page.count("2 members &lt;measured&gt;.") == 4
     assert "dataset digits, scale quick" in page and f"keras {keras.__version__}" in page

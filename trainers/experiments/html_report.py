@@ -4,10 +4,12 @@ import base64
 import html
 import json
 import pathlib
+import sys
 
 from keras_resnets import ArgumentError
 from trainers.whole_files import write_text
 
+KEYS = {"title", "source", "verdict", "tables", "pictures", "settings"}  # of results.json
 STYLE = (
     "body { font-family: sans-serif; max-width: 70em; margin: auto; padding: 1em } img { max-width: 100% } "
     "table { border-collapse: collapse } th, td { border: 1px solid #bbb; padding: 0.2em 0.6em; text-align: left }"
@@ -27,10 +29,10 @@ def write_html(output):
         ArgumentError: if no experiment in the folder is complete.
     """
     output = pathlib.Path(output)
-    files = sorted(output.glob("*/results.json"))
-    if not files:
+    experiments = {file.parent: _results(file) for file in sorted(output.glob("*/results.json"))}
+    experiments = {folder: results for folder, results in experiments.items() if results is not None}
+    if not experiments:
         raise ArgumentError(f"--output={output} holds no complete experiment: give the folder of --experiment's runs.")
-    experiments = {file.parent: json.loads(file.read_text()) for file in files}
     contents = "".join(
         f'<li><a href="#{html.escape(folder.name)}">{html.escape(results["title"])}</a>: '
         f"{html.escape(' '.join(results['verdict']))}</li>\n"
@@ -45,6 +47,18 @@ def write_html(output):
         "</body>\n</html>\n",
     )
     return path
+
+
+def _results(file):
+    """Returns the content of a results.json that `write_report` has written, or None, saying so."""
+    try:
+        results = json.loads(file.read_text())
+    except ValueError:
+        results = None
+    if isinstance(results, dict) and KEYS <= results.keys():
+        return results
+    print(f"left out: {file} is damaged, of something else, or of another version", file=sys.stderr)
+    return None
 
 
 def _section(folder, results):
