@@ -153,12 +153,10 @@ def _mean_response(one):
 
 
 def _responses_table(figures):
-    rows = [
-        [label, str(len(one["initial"])), f"{np.mean(list(one['initial'].values())):.3f}", f"{_mean_response(one):.3f}"]
-        for label, one in figures.items()
-    ]
-    columns = ("net", "3x3 convolutions", "before training", "after training")
-    return [Table("Standard deviation of the responses, mean of all layers", columns, rows)]
+    # Before training, batch normalization has no statistics yet.
+    rows = [[label, str(len(one["initial"])), f"{_mean_response(one):.3f}"] for label, one in figures.items()]
+    columns = ("net", "3x3 convolutions", "standard deviation")
+    return [Table("Responses after training, mean of all layers", columns, rows)]
 
 
 def _draw_responses(figures, path):
