@@ -112,7 +112,7 @@ SHORTCUT_OPTIONS = experiment(
             )
             for option, error in {"A": "25.03", "B": "24.52", "C": "24.19"}.items()
         },
-        images=20_000,
+        images=10_000,
         verdict=_shortcut_options,
     )
 )
@@ -138,7 +138,7 @@ DEEP = experiment(
             "ResNet-110": Net("cifar_resnet110", quick="cifar_resnet20", paper="6.43", **LATER),
             "ResNet-1202": Net("cifar_resnet1202", quick="cifar_resnet110", paper="7.93", **LATER),
         },
-        images=14_400,
+        images=7_200,
         verdict=_deep,
     )
 )
@@ -305,7 +305,7 @@ PREACTIVATION_DEPTH = experiment(
                 ("original", "original", {164: "5.93", 1001: "7.61"}),
                 ("pre-activation", PRE_ACTIVATION, {164: "5.46", 1001: "4.92"}),
             )
-            for depth, quick in ((164, 29), (1001, 110))
+            for depth, quick in ((164, 29), (1001, 56))
         },
         images=7_200,
         verdict=_preactivation_depth,
@@ -448,10 +448,10 @@ DEEP_REGULARIZED = experiment(
         source="ResNet (arXiv 1512.03385), section 4.2, last paragraph",
         found="the 1,202-layer net overfits, and stronger regularization, which it did not try, may help.",
         nets={
-            "ResNet-1202": Net("cifar_resnet1202", quick="cifar_resnet110", paper="7.93", **LATER),
+            "ResNet-1202": Net("cifar_resnet1202", quick="cifar_resnet56", paper="7.93", **LATER),
             "ResNet-1202_dropout_0.5": Net(
                 "cifar_resnet1202",
-                quick="cifar_resnet110",
+                quick="cifar_resnet56",
                 arguments={"dropout_rate": 0.5},
                 paper="not tried",
                 **LATER,
