@@ -16,7 +16,7 @@ from absl import flags
 import keras_resnets
 from trainers import cli
 from trainers.classification import Classification, configure
-from trainers.data.dataset import first, open_dataset
+from trainers.data.dataset import open_dataset, sample
 from trainers.detection_benchmarks import faster_rcnn_resnet101, roi
 from trainers.ensembles import Member
 from trainers.measuring import in_new_process, in_turns, peak_gib, python
@@ -129,7 +129,7 @@ def protocols(repeats):
 
 def _protocol(name, images, repeats):
     dataset = open_dataset("digits")
-    dataset = dataclasses.replace(dataset, test=first(dataset.test, images))
+    dataset = dataclasses.replace(dataset, test=sample(dataset.test, images))
     task = Classification(configure("cifar_resnet20", "digits", dataset, "digits"), dataset)
     model = task.build_model()
     member = Member("a run", task, model, 0, name)

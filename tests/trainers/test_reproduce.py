@@ -203,6 +203,7 @@ def test_reports_of_experiments(name, diverged, setting):
         "model": "a_net",
         "parameters": 1234,
         "recipe": "digits",
+        "augmentation": "pad_and_crop",
         "steps": 20,
         "batch_size": 32,
         "train_images": 1437,
@@ -223,7 +224,7 @@ def test_reports_of_experiments(name, diverged, setting):
     text = path.read_text()
     errors = "diverged | diverged" if diverged else "60.00 | 45.00"
     assert text.count(f"| a_net | 1,234 | {errors} |") == len(labels)
-    assert f"| {', '.join(labels)} | digits | 20 | 32 | 1437 | 360 |" in text
+    assert f"| {', '.join(labels)} | digits | pad_and_crop | 20 | 32 | 1437 | 360 |" in text
     assert text.count("![") == (2 if name in ("layer_responses", "gradient_flow") else 1)
     assert re.search(r"(: as|: not as) expected from the paper\.", report.verdict[0])
     if name == "gradient_flow":

@@ -73,9 +73,9 @@ def hold_out(dataset, count):
     return dataclasses.replace(dataset, train=_subset(dataset.train, others), test=_subset(dataset.train, held_out))
 
 
-def first(split, count):
-    """Returns a split of the first examples only; of all where there are not more."""
-    return _subset(split, [int(key["index"]) for key in split.keys(None).take(count)])
+def sample(split, count):
+    """Returns a split of `count` examples, always the same, chosen at random; of all where there are not more."""
+    return _subset(split, np.random.default_rng(0).permutation(split.size)[:count])
 
 
 def _subset(split, indices):

@@ -12,13 +12,16 @@ from keras_resnets import analysis
 from trainers import classification, plots, recipes, training
 from trainers.checkpoints import restore_model
 from trainers.classification import Classification
-from trainers.data.dataset import first, open_dataset
+from trainers.data.dataset import open_dataset, sample
 from trainers.experiments.experiment import Experiment, Report, Table
 from trainers.failures import Diverged
 from trainers.measuring import parameters
 from trainers.run import Run
 
 DATASETS = ("digits", "idx:", "tfds:", "folder:", "one_digit_scenes")
+DIGITS = ("digits", "one_digit_scenes")  # which must not be mirrored
+CIFAR_SIDE = 32  # px, of the CIFAR nets' input, at most
+QUICK_RECIPE = "digits"  # of --scale=quick, but for the augmentation: that of the papers needs many more steps
 QUICK_TEST = 1_000  # test images of --scale=quick, at most
 LOGGED = 200  # lines of a run with its training error, about
 LAST_PART = 0.1  # of the training, whose mean training error is reported
@@ -33,8 +36,8 @@ class Net:
         quick: the one that stands for it with --scale=quick; None for itself.
         arguments: of its builder.
         paper: the paper's test error in %, or what else it says.
-        recipe: of --scale=full, a row of `trainers.recipes.RECIPES`.
-        changes: of the recipe's fields.
+        recipe: of --scale=full, a row of `trainers.recipes.RECIPES`; its augmentation is for both scales.
+        changes: of the recipe's fields, for both scales.
         batch_normalization: whether it has any.
     """
 
@@ -73,7 +76,7 @@ class Row:
         images: that are trained on with --scale=quick, counting each as often as it comes.
         verdict: function of the members' figures that returns a sentence, and whether it is as the paper lets expect.
         train_images: of --scale=quick, at most.
-        image_size: side of the net's input; None for that of the data set's images.
+        image_size: side of the net's input; None for that of the data set's images, `CIFAR_SIDE` at most.
         measurement: a `Measurement`, or None.
     """
 
@@ -122,10 +125,10 @@ def train_net(row, net, setting, folder):
         folder: of the member; the training run is in `run`.
 
     Returns:
-        The member's figures: `model`, `parameters`, `recipe`, `steps`, `batch_size`, `train_images`, `test_images`;
-        `diverged`, whether the loss was no longer finite; `training` and `test`, lists of (step, error), fractions;
-        `training_error` (the mean of the last tenth of the steps) and `test_error`, None of what has diverged; and,
-        where the row has a measurement, `initial` and `trained`.
+        The member's figures: `model`, `parameters`, `recipe`, `augmentation`, `steps`, `batch_size`, `train_images`,
+        `test_images`; `diverged`, whether the loss was no longer finite; `training` and `test`, lists of (step, error),
+        fractions; `training_error` (the mean of the last tenth of the steps) and `test_error`, None of what has
+        diverged; and, where the row has a measurement, `initial` and `trained`.
     """
     keras.backend.clear_session()  # The members before would stay in memory.
     task = make_task(row, net, setting)
@@ -134,6 +137,7 @@ def train_net(row, net, setting, folder):
         "model": task.config["model"],
         "parameters": parameters(model),
         "recipe": task.config["recipe_name"],
+        "augmentation": task.recipe.augmentation,
         "steps": task.config["steps"],
         "batch_size": task.recipe.batch_size,
         "train_images": task.dataset.train.size,
@@ -159,14 +163,14 @@ def train_net(row, net, setting, folder):
 def make_task(row, net, setting):
     """Returns the task of a net, a `Classification`, with its configuration and data set: see `train_net`."""
     dataset = open_dataset(setting.dataset, setting.data_dir, setting.download)
-    # Digits must not be mirrored: their recipe's augmentation is for all scales.
-    digits = recipes.default_recipe(setting.dataset) == "digits"
-    changes = {"augmentation": recipes.RECIPES["digits"].augmentation} if digits else {}
-    recipe = "digits" if setting.quick and digits else net.recipe
+    recipe, changes = net.recipe, {"augmentation": recipes.RECIPES[net.recipe].augmentation, **net.changes}
+    if setting.dataset in DIGITS:
+        changes["augmentation"] = recipes.RECIPES["digits"].augmentation
     if setting.quick:
-        train, test = first(dataset.train, row.train_images), first(dataset.test, QUICK_TEST)
+        train, test = sample(dataset.train, row.train_images), sample(dataset.test, QUICK_TEST)
         dataset = dataclasses.replace(dataset, train=train, test=test)
-        changes["steps"] = max(1, row.images // recipes.get_recipe(recipe).batch_size)
+        recipe = QUICK_RECIPE
+        changes["steps"] = max(1, row.images // recipes.RECIPES[recipe].batch_size)
     config = classification.configure(
         net.quick or net.model if setting.quick else net.model,
         setting.dataset,
@@ -174,8 +178,8 @@ def make_task(row, net, setting):
         recipe,
         data_dir=setting.data_dir,
         arguments=dict(net.arguments),
-        image_size=row.image_size,
-        **{**net.changes, **changes},
+        image_size=row.image_size or min(CIFAR_SIDE, dataset.side or CIFAR_SIDE),
+        **changes,
     )
     return (Classification if net.batch_normalization else WithoutBatchNormalization)(config, dataset)
 
@@ -243,7 +247,7 @@ def _errors_table(row, figures):
 
 
 def _training_table(figures):
-    keys = ("recipe", "steps", "batch_size", "train_images", "test_images")
+    keys = ("recipe", "augmentation", "steps", "batch_size", "train_images", "test_images")
     same = {}
     for label, one in figures.items():
         same.setdefault(tuple(str(one[key]) for key in keys), []).append(label)
