@@ -20,8 +20,8 @@ def layer_responses(model, images):
     """Measures how strongly the 3x3 convolutions respond (arXiv 1512.03385, figure 7).
 
     A response is a convolution's output after batch normalization (with moving statistics), and before the ReLU or the
-    addition that follows. Where no batch normalization follows, as at the end of a pre-activation unit, it is the
-    convolution's own output.
+    addition that follows. Where no batch normalization follows at once, as at the end of a pre-activation unit and
+    before the first one, it is the convolution's own output.
 
     Args:
         model: a residual or plain net.
@@ -69,16 +69,16 @@ def gradient_norms(model, images, labels):
         A dict from the convolutions' names, from the input to the output, to the Euclidean norms of the gradient of the
         mean cross entropy, floats.
     """
-    trainable = [tf.convert_to_tensor(variable) for variable in model.trainable_variables]
-    others = [tf.convert_to_tensor(variable) for variable in model.non_trainable_variables]
+    groups = model.trainable_variables, model.non_trainable_variables
+    values = {id(variable): tf.convert_to_tensor(variable) for group in groups for variable in group}
+    kernels = {layer.name: values[id(layer.kernel)] for layer in _convolutions(model)}
+    labels = tf.convert_to_tensor(labels)
     with tf.GradientTape() as tape:
-        tape.watch(trainable)
-        logits, _ = model.stateless_call(trainable, others, images, training=True)
-        logits = tf.cast(logits, tf.float32)
+        tape.watch(kernels)
+        weights = [[values[id(variable)] for variable in group] for group in groups]
+        logits = tf.cast(model.stateless_call(*weights, images, training=True)[0], tf.float32)
         loss = tf.reduce_mean(keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True))
-    gradients = tape.gradient(loss, trainable)
-    norms = {id(variable): tf.norm(one) for variable, one in zip(model.trainable_variables, gradients)}
-    return {layer.name: float(norms[id(layer.kernel)]) for layer in _convolutions(model)}
+    return {name: float(tf.norm(gradient)) for name, gradient in tape.gradient(loss, kernels).items()}
 
 
 def sum_rule_deviations(model, images):
@@ -106,7 +106,7 @@ def sum_rule_deviations(model, images):
         tensors = [shortcut, *branches, model.get_layer(f"{stage}_out").output]
         start, *summands, end = keras.Model(model.input, tensors)(images, training=False)
         difference = tf.reduce_max(tf.abs(start + tf.add_n(summands) - end))
-        deviations[stage] = float(difference / tf.reduce_max(tf.abs(end)))
+        deviations[stage] = float(tf.math.divide_no_nan(difference, tf.reduce_max(tf.abs(end))))
     return deviations
 
 

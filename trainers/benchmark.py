@@ -4,7 +4,7 @@ python -m trainers.benchmark --what=build_resnet101
 """
 
 import dataclasses
-import json
+import pathlib
 import statistics
 import tempfile
 import time
@@ -24,6 +24,7 @@ from trainers.progress import Progress
 from trainers.serving_benchmarks import serving, serving_latency
 from trainers.state import State
 from trainers.training_step import training_step
+from trainers.whole_files import write_json
 
 PROTOCOL_IMAGES = {"ten_crop": 360, "twelve_crop": 360, "144_crop": 64}  # that are evaluated
 
@@ -138,7 +139,7 @@ def _protocol(name, images, repeats):
     batch = tf.random.uniform((task.evaluation_batch_size(), task.preprocessing.size, task.preprocessing.size, 3))
     functions = {
         "evaluation": lambda: member.predict(dataset, Progress(views, name, "views", shown=False)),
-        "plain": lambda: [plain(batch).numpy() for _ in range(views // len(batch))],
+        "plain": lambda: [plain(batch).numpy() for _ in range(-(-views // len(batch)))],
     }
     for function in functions.values():
         function()  # Traced before the clock starts.
@@ -214,8 +215,7 @@ def _main(arguments):
         results[name] = BENCHMARKS[name](flags.FLAGS.repeats)
         _show(name, results[name])
     if flags.FLAGS.output:
-        with open(flags.FLAGS.output, "w") as file:
-            json.dump(results, file, indent=2)
+        write_json(pathlib.Path(flags.FLAGS.output), results)
 
 
 def run():

@@ -14,7 +14,7 @@ import tensorflow as tf
 from keras_resnets import ArgumentError
 from keras_resnets.models.fully_convolutional import any_size, fully_convolutional
 from trainers.classification import check_sides, ranked
-from trainers.failures import naming
+from trainers.failures import explained, naming
 from trainers.progress import Progress
 from trainers.protocols import PROTOCOLS
 
@@ -35,7 +35,7 @@ class Member:
         short_side: length of the short side of resized images, in pixels; None for that of its training.
 
     Raises:
-        ArgumentError: for sides that cannot be, or a net that the protocol is not for.
+        ArgumentError: for sides that cannot be or have no effect, or a net that the protocol is not for.
     """
 
     def __init__(self, path, task, model, step, protocol, crop_size=None, short_side=None):
@@ -44,10 +44,17 @@ class Member:
         self.description["views"] = self.protocol.views_of_an_image
         if short_side is not None and self.protocol.short_sides:
             raise ArgumentError(f"--short_side={short_side} has no effect on {protocol}: leave it out.")
+        if crop_size is not None and self.protocol.dense and not self.protocol.short_sides:
+            raise ArgumentError(f"--crop_size={crop_size} has no effect on {protocol}: leave it out.")
         sides = {"size": crop_size, "short_side": short_side}
         given = {name: side for name, side in sides.items() if side is not None}
         with naming("--crop_size, --short_side", about="short_side"):
             preprocessing = dataclasses.replace(task.preprocessing, **given)
+        if short_side is not None and self.protocol.with_room and short_side <= preprocessing.size:
+            raise ArgumentError(
+                f"--short_side={short_side} leaves no room around {preprocessing.size} pixels for {protocol}: pass a "
+                "larger one, or leave it out."
+            )
         self.scales = self.protocol.scales(preprocessing)
         self._normalize = preprocessing.normalize
         self._net = self._adapted(model, protocol)
@@ -87,11 +94,12 @@ class Member:
         labels = np.zeros(dataset.test.size, np.int32)
         sums = np.zeros((dataset.test.size, len(self.task.config["labels"])))
 
-        for preprocessing in self.scales:
-            for views, positions, of_views in self._batches(dataset, preprocessing):
-                np.add.at(sums, positions.numpy(), self._probabilities(views).numpy())
-                labels[positions.numpy()] = of_views.numpy()
-                progress.update(len(positions))
+        with explained(several_machines=False):
+            for preprocessing in self.scales:
+                for views, positions, of_views in self._batches(dataset, preprocessing):
+                    np.add.at(sums, positions.numpy(), self._probabilities(views).numpy())
+                    labels[positions.numpy()] = of_views.numpy()
+                    progress.update(len(positions))
         return labels, sums / self.protocol.views_of_an_image
 
     def _probabilities_of_views(self, views):
@@ -183,7 +191,8 @@ def wilson_interval(count, total):
     share, weight = count / total, z**2 / total
     centre = share + weight / 2
     half = math.sqrt(share * (1 - share) * weight + weight**2 / 4)
-    return max(0.0, (centre - half) / (1 + weight)), min(1.0, (centre + half) / (1 + weight))
+    # Rounding must not leave the share outside.
+    return min(share, (centre - half) / (1 + weight)), max(share, (centre + half) / (1 + weight))
 
 
 def greedy_search(labels, probabilities):
@@ -213,8 +222,9 @@ def table(results):
     members = results["members"]
     rows = [(member["member"], member["views"], member) for member in members]
     if len(members) > 1:
+        views_of = {member["member"]: member["views"] for member in members}
         found = [one["member"] for one in results.get("search", members)]
-        views = sum(member["views"] for member in members if member["member"] in found)
+        views = sum(views_of[one] for one in found)
         rows.append((f"ensemble of {len(found)}", views, results))
     width = max(len(name) for name, _, _ in rows)
     lines = [f"{'':{width}}  views  {'top-1 error, % (95 %)':>21}  {'top-5 error, % (95 %)':>21}"]

@@ -178,7 +178,7 @@ def _check_member(text, protocol, member, run, config):
             raise ArgumentError(
                 f"--ensemble={text} and {run.path} do not resize images to the same size: leave it out."
             )
-    held_out = config.get("holdout")
+    held_out = config.get("holdout") if config["dataset"] == run.config()["dataset"] else None
     if held_out and member["dataset"] == config["dataset"] and member["holdout"] != held_out:
         raise ArgumentError(
             f"--ensemble={text} was trained on images that {run.path} is measured with: train it with "

@@ -8,6 +8,8 @@ import numpy as np
 matplotlib.use("Agg")  # No window, also where there is a display.
 from matplotlib import pyplot as plt  # noqa: E402
 
+from trainers.whole_files import whole_file  # noqa: E402
+
 LARGEST_NUMBERED = 20  # classes of a confusion matrix whose cells show their counts
 MOST_CURVES = 20  # classes whose curves of precision are drawn one by one
 LINE_STYLES = ("-", "--", ":", "-.")
@@ -203,5 +205,6 @@ def intervals(labels, shares, xlabel, title, path):
 
 
 def _save(figure, path):
-    figure.savefig(path, dpi=120)
+    with whole_file(path, shared=True) as stream:
+        figure.savefig(stream, format="png", dpi=120)
     plt.close(figure)

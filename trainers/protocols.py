@@ -29,12 +29,14 @@ class Protocol:
         dense: whether the net classifies every position of a view, and its logits are averaged over the positions (VGG,
             arXiv 1409.1556, section 3.2). Views then have h and w that differ from image to image, and are (S, S)
             otherwise.
+        with_room: whether the resized image is larger than what the net sees.
     """
 
     views: Callable
     count: int
     short_sides: tuple[int, ...] = ()
     dense: bool = False
+    with_room: bool = False
 
     def scales(self, preprocessing):
         """Returns the preprocessings, one for each scale, that `views` is called with."""
@@ -127,8 +129,8 @@ def _with_room(preprocessing):
 
 PROTOCOLS = {
     "single_crop": Protocol(single_crop, 1),
-    "ten_crop": Protocol(ten_crop, 10),
-    "twelve_crop": Protocol(twelve_crop, 12),
+    "ten_crop": Protocol(ten_crop, 10, with_room=True),
+    "twelve_crop": Protocol(twelve_crop, 12, with_room=True),
     # GoogLeNet, section 7.
     "144_crop": Protocol(three_squares, 36, short_sides=(256, 288, 320, 352)),
     "dense": Protocol(whole_image, 2, dense=True),

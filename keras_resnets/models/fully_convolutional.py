@@ -51,6 +51,8 @@ def fully_convolutional(model):
     """
     # Layers are in the order of computation.
     head = [*itertools.takewhile(lambda layer: len(layer.output.shape) == 2, reversed(model.layers))][::-1]
+    if not head:
+        raise ArgumentError(f"{model.name} has no classifier: build it with include_top=True.")
     trunk = any_size(keras.Model(model.input, head[0].input))
     x, kernel_size = trunk.output, (1, 1)
     for layer in head:

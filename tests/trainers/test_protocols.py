@@ -347,10 +347,20 @@ def test_wilson_intervals(count, total, low, high):
     np.testing.assert_allclose(wilson_interval(count, total), (low, high), atol=1e-6)
 
 
+def test_no_rounding_leaves_a_share_outside_of_its_interval():
+    for total in range(1, 500):
+        assert wilson_interval(0, total)[0] <= 0 and wilson_interval(total, total)[1] >= 1
+
+
 @pytest.mark.parametrize(
     "choices, message",
     [
         ({"protocol": "multi_scale", "short_side": 40}, "--short_side=40 has no effect on multi_scale: leave it out."),
+        ({"protocol": "dense", "crop_size": 16}, "--crop_size=16 has no effect on dense: leave it out."),
+        (
+            {"protocol": "ten_crop", "crop_size": 40, "short_side": 40},
+            "--short_side=40 leaves no room around 40 pixels for ten_crop: pass a larger one, or leave it out.",
+        ),
         ({"crop_size": 60}, "--crop_size, --short_side: short_side=37 must be at least size=60"),
     ],
 )

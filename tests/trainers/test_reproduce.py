@@ -1,23 +1,27 @@
 """The papers' experiments: what they are made of, that they go on where they stopped, and their report."""
 
 import base64
+import concurrent.futures
 import dataclasses
 import json
 import re
+import threading
+import time
 
 import keras
 import pytest
+from photos import save_photos
 
 import keras_resnets
 from keras_resnets import ArgumentError
 from keras_resnets.models import registry
 from keras_resnets.models.cifar import units_of_depth
-from trainers import plots
+from trainers import plots, recipes
 from trainers.checkpoints import restore_model
 from trainers.ensembles import Member, answer
 from trainers.experiments import classifiers, crops_and_ensembles
 from trainers.experiments.classifiers import Net, Row
-from trainers.experiments.experiment import Experiment, Report, Setting, Table, write_report
+from trainers.experiments.experiment import Experiment, Report, Setting, Table, run_member, write_report
 from trainers.experiments.html_report import write_html
 from trainers.protocols import PROTOCOLS
 from trainers.reproduce import EXPERIMENTS, find, reproduce
@@ -192,14 +196,9 @@ def test_papers_tables_are_complete(setting):
     assert errors("preactivation_depth") == ["5.93", "7.61", "5.46", "4.92"]
 
 
-@pytest.mark.parametrize("diverged", [False, True])
-@pytest.mark.parametrize("name", CLASSIFICATION)
-def test_reports_of_experiments(name, diverged, setting):
-    """With the same figures for all nets, also if no loss remained finite."""
-    measured = {"conv1_conv": 0.5, "conv2_conv": 0.25}
-    if name == "gradient_flow":
-        measured = {"gradients": measured, "sum_rule": {"conv2": 1e-7, "conv3": 2e-7, "conv4": 1e-7}}
-    figures = {
+def net_figures(test_error, training_error=0.6, measured=None, diverged=False):
+    """Returns a member's figures."""
+    return {
         "model": "a_net",
         "parameters": 1234,
         "recipe": "digits",
@@ -209,26 +208,107 @@ def test_reports_of_experiments(name, diverged, setting):
         "train_images": 1437,
         "test_images": 360,
         "diverged": diverged,
-        "training": [[10, 0.9], [20, 0.6]],
-        "test": [] if diverged else [[20, 0.45]],
-        "training_error": None if diverged else 0.6,
-        "test_error": None if diverged else 0.45,
+        "training": [[10, 0.9], [20, training_error]],
+        "test": [] if diverged else [[20, test_error]],
+        "training_error": None if diverged else training_error,
+        "test_error": None if diverged else test_error,
         "initial": measured,
         **({} if diverged else {"trained": measured}),
     }
+
+
+@pytest.mark.parametrize("diverged", [False, True])
+@pytest.mark.parametrize("name", CLASSIFICATION)
+def test_reports_of_experiments(name, diverged, setting):
+    """With the same figures for all nets, also if no loss remained finite: nothing then is as in the papers."""
+    measured = {"conv1_conv": 0.5, "conv2_conv": 0.25}
+    if name == "gradient_flow":
+        measured = {"gradients": measured, "sum_rule": {"conv2": 1e-7, "conv3": 2e-7, "conv4": 1e-7}}
     experiment = find(name)
     labels = experiment.members(setting)
     setting.folder.mkdir()
-    report = experiment.report(dict.fromkeys(labels, figures))
+    report = experiment.report(dict.fromkeys(labels, net_figures(0.45, measured=measured, diverged=diverged)))
     path = write_report(setting, experiment, report, {})
     text = path.read_text()
     errors = "diverged | diverged" if diverged else "60.00 | 45.00"
     assert text.count(f"| a_net | 1,234 | {errors} |") == len(labels)
     assert f"| {', '.join(labels)} | digits | pad_and_crop | 20 | 32 | 1437 | 360 |" in text
     assert text.count("![") == (2 if name in ("layer_responses", "gradient_flow") else 1)
-    assert re.search(r"(: as|: not as) expected from the paper\.", report.verdict[0])
-    if name == "gradient_flow":
+    if diverged:
+        assert re.fullmatch(
+            r"Nothing can be compared: .* diverged: not as expected from the paper\.", report.verdict[0]
+        )
+    elif name == "gradient_flow":
         assert "obeys the sum rule to 2.0e-07: as expected" in report.verdict[0]
+    else:
+        assert report.verdict[0].endswith(": not as expected from the paper.")
+
+
+@pytest.mark.parametrize(
+    "name, errors",
+    [
+        ("degradation", [0.1, 0.2]),
+        ("plain_vs_residual", [0.10, 0.11, 0.12, 0.13, 0.6, 0.09, 0.08, 0.07, 0.07, 0.06]),
+        ("shortcut_options", [0.25, 0.24, 0.23]),
+        ("deep", [0.06, 0.08]),
+        ("shortcut_variants", [0.06, None, None, 0.12, None, 0.08, 0.09, 0.13, 0.07, 0.12, None]),
+        ("activation_orders", [0.066, 0.08, 0.07, 0.067, 0.063, 0.059, 0.065, 0.061, 0.059, 0.054]),
+        ("preactivation_depth", [0.059, 0.076, 0.054, 0.049]),
+        ("layer_responses", [0.1, 0.2, 0.09, 0.08, 0.07]),
+        ("inception_vs_residual", [0.4, 0.3]),
+        ("deep_regularized", [0.08, 0.07]),
+    ],
+)
+def test_verdicts(name, errors, setting):
+    """As in the papers, and the opposite. The training errors are in proportion, but for the deepest net."""
+
+    def verdict(errors):
+        training = [0.0 if name == "deep" else error for error in errors]
+        figures = [
+            net_figures(error, one, {"conv1_conv": 10 * (error or 0)}, diverged=error is None)
+            for error, one in zip(errors, training)
+        ]
+        return find(name).report(dict(zip(find(name).members(setting), figures, strict=True))).verdict[0]
+
+    assert verdict(errors).endswith(": as expected from the paper.")
+    opposite = [None if error is None else 1 - error for error in errors]
+    assert verdict(opposite).endswith(": not as expected from the paper.")
+
+
+def test_a_deepest_net_that_is_not_trained_does_not_overfit(setting):
+    figures = dict(zip(find("deep").members(setting), [net_figures(0.06, 0.0), net_figures(0.08, 0.1)]))
+    assert find("deep").report(figures).verdict[0].endswith(": not as expected from the paper.")
+
+
+@pytest.mark.parametrize("name", CLASSIFICATION)
+def test_any_data_set_will_do(name, setting, tmp_path):
+    """A quick experiment on photographs samples all classes, and trains with the net's own augmentation."""
+    save_photos(tmp_path / "photos", {"train": 80, "val": 8})
+    setting = dataclasses.replace(setting, dataset=f"folder:{tmp_path / 'photos'}")
+    row, net, _ = next(iter(find(name).members(setting).values())).args
+    task = classifiers.make_task(dataclasses.replace(row, train_images=40), net, setting)
+    train = task.dataset.train
+    assert {int(train.load(key)["label"]) for key in train.keys(None)} == {0, 1} and train.size == 40
+    own = recipes.RECIPES[net.recipe].augmentation
+    assert task.recipe.augmentation == own != recipes.RECIPES["digits"].augmentation
+
+
+def test_a_member_is_run_by_one_process_at_a_time(setting, capsys):
+    begun, go_on = threading.Event(), threading.Event()
+
+    def measured(folder):
+        begun.set()
+        assert go_on.wait(60)
+        return {"value": 1}
+
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        first = pool.submit(run_member, setting.folder / "one", measured)
+        assert begun.wait(60)
+        second = pool.submit(run_member, setting.folder / "one", lambda folder: {"value": 2})
+        while "waiting for another process, which runs one" not in capsys.readouterr().err:
+            time.sleep(0.01)
+        go_on.set()
+        assert first.result() == second.result() == {"value": 1}
 
 
 def test_crops_and_ensembles(setting, monkeypatch):

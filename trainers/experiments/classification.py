@@ -11,6 +11,9 @@ from trainers import plots
 from trainers.experiments.classifiers import Measurement, Net, Row, experiment, percent, test_images, training_batch
 from trainers.experiments.experiment import Table
 
+TRAINED = 0.01  # training error of a net that can be trained, at most
+ROUNDING = 1e-5  # of sums that are equal, in float32
+VANISHED = 1e-3  # the first gradient, as a multiple of the last one, that is called so, at most
 FAIL = 0.2  # test error that arXiv 1603.05027, table 1, calls "fail"
 HALF = 0.5  # test error whose first step is reported
 CURVE = "a curve"
@@ -19,12 +22,8 @@ LATER = {"recipe": "cifar_warmup"}  # of all nets of arXiv 1603.05027
 
 
 def _test(one):
-    """Returns the test error; of what has diverged, 1."""
+    """Returns the test error; of what has diverged, where that may be, 1."""
     return 1.0 if one["test_error"] is None else one["test_error"]
-
-
-def _training(one):
-    return 1.0 if one["training_error"] is None else one["training_error"]
 
 
 def _listed(figures):
@@ -32,14 +31,21 @@ def _listed(figures):
     return ", ".join(f"{label} {percent(one['test_error'])}" for label, one in figures.items())
 
 
-def _degradation(figures):
+def _deeper(figures):
+    """Returns a shallow and a deep net's figures, and how they compare."""
     shallow, deep = figures.values()
     sentence = (
-        f"The deeper plain net has a training error of {percent(deep['training_error'])} % (the shallower one "
+        f"The deeper net has a training error of {percent(deep['training_error'])} % (the shallower one "
         f"{percent(shallow['training_error'])} %) and a test error of {percent(deep['test_error'])} % "
         f"({percent(shallow['test_error'])} %)"
     )
-    return sentence, _training(deep) > _training(shallow) and _test(deep) > _test(shallow)
+    return shallow, deep, sentence
+
+
+def _degradation(figures):
+    shallow, deep, sentence = _deeper(figures)
+    holds = deep["training_error"] > shallow["training_error"] and deep["test_error"] > shallow["test_error"]
+    return sentence, holds
 
 
 DEGRADATION = experiment(
@@ -58,7 +64,7 @@ DEGRADATION = experiment(
 def _plain_vs_residual(figures):
     changes = {}
     for kind in ("plain", "ResNet"):
-        errors = [_test(one) for label, one in figures.items() if label.startswith(kind)]
+        errors = [one["test_error"] for label, one in figures.items() if label.startswith(kind)]
         changes[kind] = errors[-1] - errors[0]
     sentence = (
         f"From the shallowest net to the deepest, the test error of plain nets changes by "
@@ -93,8 +99,8 @@ PLAIN_VS_RESIDUAL = experiment(
 
 
 def _shortcut_options(figures):
-    a, b, c = (_test(one) for one in figures.values())
-    return f"The test errors (%) are {_listed(figures)}", a >= b >= c
+    a, b, c = (one["test_error"] for one in figures.values())
+    return f"The test errors (%) are {_listed(figures)}", a > b > c
 
 
 SHORTCUT_OPTIONS = experiment(
@@ -119,13 +125,9 @@ SHORTCUT_OPTIONS = experiment(
 
 
 def _deep(figures):
-    shallow, deep = figures.values()
-    sentence = (
-        f"The deepest net has a training error of {percent(deep['training_error'])} % (the other "
-        f"{percent(shallow['training_error'])} %) and a test error of {percent(deep['test_error'])} % "
-        f"({percent(shallow['test_error'])} %)"
-    )
-    return sentence, _test(deep) > _test(shallow)
+    shallow, deep, sentence = _deeper(figures)
+    trained = deep["training_error"] <= max(TRAINED, shallow["training_error"])
+    return sentence, trained and deep["test_error"] > shallow["test_error"]
 
 
 DEEP = experiment(
@@ -149,12 +151,15 @@ def _measure_responses(task, model):
 
 
 def _mean_response(one):
-    return float(np.mean(list(one["trained"].values()))) if "trained" in one else float("nan")
+    return float(np.mean(list(one["trained"].values())))
 
 
 def _responses_table(figures):
     # Before training, batch normalization has no statistics yet.
-    rows = [[label, str(len(one["initial"])), f"{_mean_response(one):.3f}"] for label, one in figures.items()]
+    rows = [
+        [label, str(len(one["initial"])), f"{_mean_response(one):.3f}" if "trained" in one else percent(None)]
+        for label, one in figures.items()
+    ]
     columns = ("net", "3x3 convolutions", "standard deviation")
     return [Table("Responses after training, mean of all layers", columns, rows)]
 
@@ -204,7 +209,8 @@ def _shortcut_variants(figures):
         f"{percent(figures['original']['test_error'])} %); "
         f"{', '.join(failed) or 'none'} failed (test error above {FAIL:.0%})"
     )
-    return sentence, best == "original"
+    others = [_test(one) for label, one in figures.items() if label != "original"]
+    return sentence, _test(figures["original"]) < min(others)
 
 
 # Table 1 of arXiv 1603.05027, all rows: label -> (arguments of the builder, the paper's error).
@@ -238,12 +244,15 @@ SHORTCUT_VARIANTS = experiment(
 
 
 def _activation_orders(figures):
-    best = {}
+    ranked = {}
     for depth in NETS_OF_ORDERS:
-        errors = {order: _test(figures[f"{order}-{depth}"]) for order in ORDERS}
-        best[depth] = [order for order, error in errors.items() if error == min(errors.values())]
-    listed = "; ".join(f"of depth {depth} {', '.join(orders)}" for depth, orders in best.items())
-    return f"The best orders are {listed}", all(PRE_ACTIVATION in orders for orders in best.values())
+        errors = {order: figures[f"{order}-{depth}"]["test_error"] for order in ORDERS}
+        ranked[depth] = [[order for order in ORDERS if errors[order] == end(errors.values())] for end in (min, max)]
+    listed = "; ".join(
+        f"of depth {depth}, {' and '.join(best)} is the best and {' and '.join(worst)} the worst"
+        for depth, (best, worst) in ranked.items()
+    )
+    return f"Of the orders {listed}", all(ends == [[PRE_ACTIVATION], ["bn_after_addition"]] for ends in ranked.values())
 
 
 ORDERS = {  # errors of depths 110 and 164
@@ -279,7 +288,7 @@ ACTIVATION_ORDERS = experiment(
 
 
 def _preactivation_depth(figures):
-    original, original_deep, pre, pre_deep = (_test(one) for one in figures.values())
+    original, original_deep, pre, pre_deep = (one["test_error"] for one in figures.values())
     sentence = (
         f"With depth, the test error of the original unit changes by {100 * (original_deep - original):+.2f} points, "
         f"that of pre-activation by {100 * (pre_deep - pre):+.2f}"
@@ -406,7 +415,8 @@ def _gradient_flow(figures):
         f"Before training, the first convolution's gradient is this multiple of the last one's: {ratios}. The "
         f"pre-activation net obeys the sum rule to {deviation:.1e}"
     )
-    return sentence, deviation < 1e-5
+    normalized = [_flow_ratio(figures[f"{label}-56"], "initial") for label in FLOW]
+    return sentence, deviation < ROUNDING and all(ratio and ratio > VANISHED for ratio in normalized)
 
 
 FLOW = {
@@ -439,8 +449,8 @@ GRADIENT_FLOW = experiment(
 
 def _deep_regularized(figures):
     without, with_dropout = figures.values()
-    sentence = f"Dropout changes the test error by {100 * (_test(with_dropout) - _test(without)):+.2f} points"
-    return sentence, _test(with_dropout) < _test(without)
+    change = with_dropout["test_error"] - without["test_error"]
+    return f"Dropout changes the test error by {100 * change:+.2f} points", change < 0
 
 
 DEEP_REGULARIZED = experiment(

@@ -49,6 +49,10 @@ class Net:
     changes: Mapping = dataclasses.field(default_factory=dict)
     batch_normalization: bool = True
 
+    def may_diverge(self):
+        """Returns whether an experiment goes on if the net diverges: because it did in the paper, for example."""
+        return not self.batch_normalization or "fail" in self.paper
+
 
 @dataclasses.dataclass(frozen=True)
 class Measurement:
@@ -206,8 +210,9 @@ def _curves(run):
 
 def nets_report(row, figures):
     """Returns the `Report` of a row's nets; the figures of other members are for its verdict only."""
-    sentence, holds = row.verdict(figures)
     nets = {label: figures[label] for label in row.nets}
+    lost = [label for label, one in nets.items() if one["diverged"] and not row.nets[label].may_diverge()]
+    sentence, holds = (f"Nothing can be compared: {', '.join(lost)} diverged", False) if lost else row.verdict(figures)
     tables = [_errors_table(row, nets), _training_table(nets)]
     if row.measurement:
         tables += row.measurement.tables(nets)

@@ -7,7 +7,7 @@ import time
 import numpy as np
 
 from trainers import plots
-from trainers.checkpoints import restore_model
+from trainers.checkpoints import trained_model
 from trainers.ensembles import Member, errors, greedy_search
 from trainers.experiments.classifiers import Net, Row, experiment, make_task, nets_report, percent, train_net
 from trainers.experiments.experiment import Report, Table, run_member
@@ -46,14 +46,21 @@ def _test(setting, folder):
     """Measures the first net by all protocols, and all nets, alone and together, by `ENSEMBLE_PROTOCOLS`.
 
     Returns:
-        A dict of `rows`, a list of dicts (`net`, `protocol`, `views`, `images_per_second` or None, and the figures of
-        `trainers.ensembles.errors`), and `found`, the members that the greedy search took.
+        A dict, of empty lists if a net has diverged: `rows`, a list of dicts (`net`, `protocol`, `views`,
+        `images_per_second` or None, and the figures of `trainers.ensembles.errors`), and `found`, the members that the
+        greedy search took.
     """
     rows, answers = [], {}
+    trained = [
+        run_member(setting.folder / name, functools.partial(train_net, ROW, net, setting)) for name, net in NETS.items()
+    ]
+    if any(one["diverged"] for one in trained):
+        return {"rows": [], "found": []}
     for name, net in NETS.items():
-        run_member(setting.folder / name, functools.partial(train_net, ROW, net, setting))
+        task, run = make_task(ROW, net, setting), Run(setting.folder / name / "run")
+        model = trained_model(task, run)
         for protocol in PROTOCOLS if name == FIRST else ENSEMBLE_PROTOCOLS:
-            labels, answers[name, protocol], seconds = _answers(setting, name, protocol)
+            labels, answers[name, protocol], seconds = _answers(Member(run.path, task, model, 0, protocol))
             views, rate = PROTOCOLS[protocol].views_of_an_image, len(labels) / seconds
             rows.append(_row(name, protocol, views, rate, labels, answers[name, protocol]))
     for protocol in ENSEMBLE_PROTOCOLS:
@@ -67,15 +74,13 @@ def _test(setting, folder):
     return {"rows": rows, "found": chosen}
 
 
-def _answers(setting, name, protocol):
-    """Returns labels and probabilities of a trained net, see `Member.predict`, and how many seconds they took."""
-    task, run = make_task(ROW, NETS[name], setting), Run(setting.folder / name / "run")
-    model = task.build_model()
-    member = Member(run.path, task, model, restore_model(model, run), protocol)
-    total = task.dataset.test.size * member.protocol.views_of_an_image
+def _answers(member):
+    """Returns labels and probabilities, see `Member.predict`, and how many seconds they took."""
+    dataset = member.task.dataset
+    total = dataset.test.size * member.protocol.views_of_an_image
     start = time.monotonic()
-    with Progress(total, f"{name}, {protocol}", "views") as progress:
-        labels, probabilities = member.predict(task.dataset, progress)
+    with Progress(total, member.description["member"], "views") as progress:
+        labels, probabilities = member.predict(dataset, progress)
     return labels, probabilities, time.monotonic() - start
 
 
@@ -88,6 +93,8 @@ def report(figures):
     """Returns the `Report` of the members' figures."""
     models = {name: figures[name]["model"] for name in NETS}
     tests, trained = figures[TESTS]["rows"], nets_report(ROW, figures)
+    if not tests:
+        return trained
     rows = [
         [
             models.get(one["net"], one["net"]),

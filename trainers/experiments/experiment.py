@@ -117,6 +117,10 @@ def run_member(folder, function):
         _wait_for(lock, folder)
         if not file.exists():
             write_json(file, function(folder))
+    return _read(file)
+
+
+def _read(file):
     try:
         return json.loads(file.read_text())
     except ValueError as error:
@@ -141,7 +145,7 @@ def check_setting(setting):
     if not file.exists():
         setting.folder.mkdir(parents=True, exist_ok=True)
         write_json(file, content, shared=True)
-    begun = json.loads(file.read_text())
+    begun = _read(file)
     if begun != content:
         raise ArgumentError(
             f"{setting.folder} holds this experiment with --dataset={begun['dataset']} --scale={begun['scale']}: "

@@ -9,7 +9,7 @@ import numpy as np
 from trainers import classification, training
 from trainers.checkpoints import trained_model
 from trainers.classification import Classification
-from trainers.data.dataset import IMAGENET_MEAN, IMAGENET_STD, first, open_dataset
+from trainers.data.dataset import IMAGENET_MEAN, IMAGENET_STD, open_dataset, sample
 from trainers.data.objects import open_detection_dataset
 from trainers.data.proposal_cache import ProposalCache, split_proposals
 from trainers.data.proposed import propose_by
@@ -58,7 +58,7 @@ def train_backbone(scale, folder):
 def open_scenes(setting, scale):
     """Returns the data set of an experiment, as much of it as the scale says."""
     whole = open_detection_dataset(setting.dataset, setting.data_dir, setting.download)
-    return dataclasses.replace(whole, train=first(whole.train, scale.train), test=first(whole.test, scale.test))
+    return dataclasses.replace(whole, train=sample(whole.train, scale.train), test=sample(whole.test, scale.test))
 
 
 def train_detector(setting, scale, folder, *, system="faster_rcnn", alternating=False, seed=0, **options):
