@@ -1,5 +1,6 @@
 """What several tests share."""
 
+import gc
 import json
 import os
 import pathlib
@@ -15,6 +16,12 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
+def pytest_collection_finish():
+    """Spares the collection of garbage, which follows every test, what has been imported by now: it stays."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

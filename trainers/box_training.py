@@ -1,6 +1,8 @@
 """What the binaries that learn from boxes share: a run's configuration, and their flags."""
 
 import dataclasses
+import inspect
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -215,8 +217,17 @@ def define_options(kind, names=None):
     """Defines a flag for each option of a kind's models, or for those of some names."""
     for field, owner in _option_fields(kind, names):
         define = FLAG_OF_OPTION.get(field.name) or FLAG_OF_KIND[type(field.default)]
-        about = f"See keras_resnets.detection.{owner.__name__}; default: {field.default}, or the recipe's."
-        define(field.name, None, about)
+        define(field.name, None, f"{_about(field.name, owner)} Default: {field.default}, or the recipe's.")
+
+
+def _about(name, options_class):
+    """Returns what the docstring of a class of options, or of one that it is made of, says about an option."""
+    for owner in options_class.__mro__:
+        found = re.search(rf"^    {name}: (.*?)(?=^    \w+: |^\w|\Z)", inspect.getdoc(owner), re.MULTILINE | re.DOTALL)
+        if found:
+            text = " ".join(found[1].split())
+            return text[0].upper() + text[1:]
+    raise ValueError(f"{options_class.__name__} does not say what {name} is")
 
 
 def _option_fields(kind, names=None):
@@ -261,7 +272,9 @@ def choices_by_flags(kind, options_class):
             check_file(options.init_weights)
     recipe_name = options.recipe or kind.default_recipe(options.dataset)
     recipes.get_recipe(recipe_name, kind.recipes)
-    _recipe_options(kind, options_class, recipe_name, given)
+    head = getattr(_recipe_options(kind, options_class, recipe_name, given), "head", None)
+    if head is None and "head_units" in given:
+        raise ArgumentError(f"--head_units={given['head_units']} has no effect without --head: leave it out.")
     choices, canvas = cli.recipe_choices(), cli.numbers("canvas", int)
     strategy = cli.strategy()
     dataset = open_detection_dataset(options.dataset, options.data_dir, options.download, options.strict)

@@ -33,6 +33,7 @@ def run(main, define_flags):
     def guarded(argv):
         if not flags.FLAGS["verbosity"].present:
             logging.set_verbosity(logging.WARNING)  # TensorFlow tells of every checkpoint.
+        signal.signal(signal.SIGTERM, _terminate)
         try:
             main(argv[1:])
         except (ArgumentError, OSError) as error:
@@ -40,13 +41,19 @@ def run(main, define_flags):
         except Interrupted as stop:
             print(stop, file=sys.stderr)
             sys.exit(SIGNAL_STATUS + stop.signal)
-        except KeyboardInterrupt:
-            print(
-                "interrupted: the same command goes on from the last checkpoint, if this was training", file=sys.stderr
-            )
-            sys.exit(SIGNAL_STATUS + signal.SIGINT)
+        except KeyboardInterrupt as stop:
+            print("interrupted: the same command goes on from what is saved, if this was training", file=sys.stderr)
+            sys.exit(SIGNAL_STATUS + (signal.SIGTERM if isinstance(stop, _Terminated) else signal.SIGINT))
 
     app.run(guarded)
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM has come."""
+
+
+def _terminate(number, frame):
+    raise _Terminated
 
 
 def no_arguments(arguments):

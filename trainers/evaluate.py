@@ -11,12 +11,13 @@ import tensorflow as tf
 from absl import flags
 
 from keras_resnets import ArgumentError
+from keras_resnets.detection.options import make_options
 from trainers import box_training, cli
 from trainers.checkpoints import restore_model
 from trainers.classification import Classification
 from trainers.data.dataset import absolute
 from trainers.detection import KIND
-from trainers.detection_task import Detection
+from trainers.detection_task import SYSTEMS, Detection
 from trainers.ensembles import Member, answer, table
 from trainers.localization import Localization
 from trainers.loop import predictor
@@ -92,18 +93,21 @@ def evaluate(
     views = {"protocol": protocol, "crop_size": crop_size, "short_side": short_side, "search": search}
     views = {name: value for name, value in views.items() if value}
     _check_uses(kind, options, ensemble, classifier_dir, views)
+    if options:
+        make_options({**config["options"], **options}, SYSTEMS[config["system"]].model.OPTIONS)
+    config = {**config, "dataset": dataset_name}
+    given = [_run_and_protocol(text) for text in ensemble]
+    for text, (other, its_protocol) in zip(ensemble, given):
+        _check_member(text, its_protocol, other.config(), run, config)
     dataset = kind.open_dataset(config, dataset_name, data_dir or config["data_dir"], download)
     _check_labels(f"--dataset={dataset_name}", dataset.labels, run, config)
-    config = {**config, "dataset": dataset_name}
     task, model, step = _restored(kind, run, config, dataset, options, best)
     if classifier_dir is not None:
         task.use_classifier(Run(classifier_dir))
-    others = []
-    for text in ensemble:
-        other, its_protocol = _run_and_protocol(text)
-        other_config = other.config()
-        _check_member(text, its_protocol, other_config, run, config)
-        others.append((other, its_protocol, *_restored(kind, other, other_config, dataset, options, best)))
+    others = [
+        (other, its_protocol, *_restored(kind, other, other.config(), dataset, options, best))
+        for other, its_protocol in given
+    ]
     if kind is Classification:
         views["protocol"] = protocol = protocol or DEFAULT_PROTOCOL
         members = [Member(run.path, task, model, step, protocol, crop_size, short_side)]

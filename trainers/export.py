@@ -18,6 +18,7 @@ from keras_resnets.serving.server_config import write_server_config
 from trainers import cli
 from trainers.checkpoints import restore_model
 from trainers.data.dataset import title
+from trainers.failures import naming
 from trainers.run import Run
 from trainers.tasks import task_of
 
@@ -106,7 +107,10 @@ def _main(arguments):
         settings["stages"] = options.stages
     if options.svd_ranks:
         settings["svd_ranks"] = _ranks(options.svd_ranks)
-    path = export(Run(options.model_dir), options.output, options.version, options.best, options.precision, **settings)
+    with naming("--svd_ranks", about="ranks"):
+        path = export(
+            Run(options.model_dir), options.output, options.version, options.best, options.precision, **settings
+        )
     if options.write_server_config:
         write_server_config(path.parents[1], options.server_path)
     print(path)

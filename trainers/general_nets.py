@@ -24,10 +24,16 @@ def stages_by_flags(flag, name):
         name: its value.
 
     Raises:
-        ArgumentError: for values that are no numbers, or that are given for another net.
+        ArgumentError: for values that are no numbers, not equally many, or given for another net.
     """
     stages = {key: cli.numbers(key, int) if name in GENERAL else None for key in ("block_counts", "filters")}
     for key in stages:
         if name not in GENERAL and flags.FLAGS[key].present:
             raise ArgumentError(f"--{key} has no effect with --{flag}={name}: leave it out.")
+    block_counts, filters = stages.values()
+    if block_counts and filters and len(block_counts) != len(filters):
+        raise ArgumentError(
+            f"--block_counts={','.join(map(str, block_counts))} has {len(block_counts)} stages, and "
+            f"--filters={','.join(map(str, filters))} {len(filters)}: pass as many."
+        )
     return stages

@@ -4,7 +4,6 @@ python -m trainers.proposals --dataset=digit_scenes --method=selective_search --
 """
 
 import dataclasses
-import json
 import pathlib
 
 import numpy as np
@@ -17,6 +16,7 @@ from trainers.data.objects import Annotation, open_detection_dataset
 from trainers.data.proposal_cache import ProposalCache, split_proposals
 from trainers.data.proposals import METHODS
 from trainers.metrics.recall import average_recall, recall
+from trainers.whole_files import write_json
 
 COUNTS = (100, 300, 1000, 2000)  # proposals of an image
 DRAWN_IOUS = np.linspace(0.5, 1, 101)
@@ -125,7 +125,7 @@ def _main(arguments):
     print("\n".join(table(figures)))
     output.mkdir(parents=True, exist_ok=True)
     report = {"dataset": absolute(options.dataset), "images": dataset.test.size, "methods": figures}
-    (output / "recall.json").write_text(json.dumps(report, indent=2) + "\n")
+    write_json(output / "recall.json", report)
     plots.proposal_recall(
         DRAWN_IOUS, curves, counts, f"Region proposals on {title(options.dataset)}", output / "recall.png"
     )

@@ -308,5 +308,5 @@ def make_options(arguments, kind=Options):
     for name in arguments:
         if name not in names:
             close = difflib.get_close_matches(name, names) or names
-            raise ArgumentError(f"{name} is no argument of a detector: use {', '.join(close)}.")
+            raise ArgumentError(f"{name}={arguments[name]!r} is no argument of this model: use {', '.join(close)}.")
     return kind(**arguments)

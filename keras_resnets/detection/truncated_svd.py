@@ -56,7 +56,8 @@ def _check(model, name, rank):
     dense = [layer.name for layer in model.layers if type(layer) is keras.layers.Dense]
     if name not in dense:
         what = f"a {type(layers[name]).__name__}" if name in layers else "unknown"
-        raise ArgumentError(f"ranks has {name!r}, which is {what}: use dense ones, here {', '.join(dense) or 'none'}.")
+        known = f"use {', '.join(dense)}" if dense else "there are no fully connected layers here, leave it out"
+        raise ArgumentError(f"ranks has {name!r}: {rank}, which is {what}: {known}.")
     if _first_name(name) in layers:
         raise ArgumentError(f"ranks has {name!r}, which was truncated before: use the model from before.")
     largest = min(layers[name].kernel.shape)

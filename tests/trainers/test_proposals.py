@@ -1,9 +1,12 @@
 """The binary that finds region proposals and measures them."""
 
 import json
+import signal
+import time
 
 import pytest
 from PIL import Image
+from processes import start
 from rectangles import write_coco
 
 FLAGS = ["--method=selective_search", "--method=edge_boxes", "--limit=400"]
@@ -38,6 +41,20 @@ def test_proposals_are_found_measured_and_kept(dataset, tmp_path, run_command):
     again = run_command("trainers.proposals", dataset, *FLAGS, f"--output={output}")
     assert again.stdout == first.stdout
     assert kept == {path: path.stat().st_mtime_ns for path in (output / "proposals").rglob("*.npz")}
+
+
+def test_a_signal_ends_in_one_line_what_goes_on_later(tmp_path):
+    dataset = f"--dataset={write_coco(tmp_path, 60)}"
+    flags = ["--method=selective_search_quality", f"--output={tmp_path / 'found'}"]
+    process = start(["-m", "trainers.proposals", dataset, *flags])
+    while not list(tmp_path.rglob("*.npz")):
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert stderr.splitlines()[-1].startswith("interrupted: the same command goes on") and "Traceback" not in stderr
+    assert 0 < len(list(tmp_path.rglob("*.npz"))) < 60 and not list(tmp_path.rglob("*.partial"))
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ def test_parameters_of_vgg16():
 
 
 def test_what_cannot_work():
-    with pytest.raises(ArgumentError, match="anchor_sizes is no argument of a detector: use "):
+    with pytest.raises(ArgumentError, match="anchor_sizes=.* is no argument of this model: use "):
         FastRCNN(2, backbone(), anchor_sizes=(16,))
     with pytest.raises(ArgumentError, match="inputs has images, image_shapes, but no proposals: pass"):
         FastRCNN(2, backbone(), **OPTIONS)(inputs())

@@ -338,7 +338,7 @@ def model(**arguments):
             "weights='imagenet' are for a backbone",
         ),
         ({"roi_pooling": "mean"}, "roi_pooling='mean' is unknown: use 'max', 'align', or a layer such as"),
-        ({"anchor_size": (16, 32)}, "anchor_size is no argument of a detector: use anchor_sizes"),
+        ({"anchor_size": (16, 32)}, "anchor_size=.* is no argument of this model: use anchor_sizes"),
         ({"proposal_iou": 70}, r"proposal_iou=70 must be a number in \[0, 1\]"),
         ({"anchor_sizes": 16}, "anchor_sizes=16 must be a list, each a positive number"),
         ({"delta_stds": (0.1, 0.2)}, r"delta_stds=\(0\.1, 0\.2\) must be a list of 4, each a positive"),

@@ -152,7 +152,7 @@ def test_a_classification_nets_weights_but_for_fc6(randomize, tmp_path):
         ({"head": None}, "head=None cannot take a pyramid's vectors"),
         ({"pyramid": (0,)}, r"pyramid=\(0,\) must be a list, each a positive integer"),
         ({"pyramid": ()}, r"pyramid=\(\) must be a list, each a positive integer"),
-        ({"warp_size": 227}, "warp_size is no argument of a detector"),
+        ({"warp_size": 227}, "warp_size=.* is no argument of this model"),
     ],
 )
 def test_what_cannot_work(arguments, message):
