@@ -111,12 +111,16 @@ FIGURES = {
     "zfnet_spp": (77_037_672, 77_037_672, None, ZF | {"conv5_out": (13, 256)}),  # fc6 has 12,800 inputs, not 9,216.
 }
 
+DEEPEST = ("cifar_resnet1202", "cifar_resnet_v2_1001")
+
 
 def test_every_net_has_its_figures():
     assert sorted(FIGURES) == keras_resnets.list_models() == sorted(names())
 
 
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in DEEPEST else ()) for name in FIGURES]
+)
 def test_published_figures_and_the_line_of_the_readme(name, trainable_parameters):
     trainable, total, multiply_adds, shapes = FIGURES[name]
     model = keras_resnets.create_model(name)

@@ -16,6 +16,7 @@ from trainers.predict import table
 EXPORT = pathlib.Path(__file__).parents[2] / "saved_models" / "cifar_resnet20_digits" / "1"
 
 
+@pytest.mark.slow
 def test_deterministic_training_with_every_augmentation(tmp_path, run_command):
     flags = ["--model=cifar_resnet8", "--dataset=digits", f"--model_dir={tmp_path}", "--steps=2", "--batch_size=8"]
     arguments = [*flags, "--recipe=imagenet_modern", "--deterministic"]

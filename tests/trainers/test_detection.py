@@ -99,6 +99,7 @@ def test_images_without_boxes_stay_in_training(tmp_path):
     assert len(losses) == 3 and np.all(np.isfinite(losses))
 
 
+@pytest.mark.slow
 def test_a_resumed_run_ends_as_an_uninterrupted_one(tmp_path):
     dataset = rectangle_dataset(6, seed=3)
 

@@ -148,6 +148,7 @@ def test_a_localizer_has_no_export(trained):
         export(trained[0])
 
 
+@pytest.mark.slow
 def test_train_and_evaluate(tmp_path, run_command):
     model_dir = tmp_path / "run"
     command = ["trainers.localization", *FLAGS, f"--model_dir={model_dir}", "--steps=2", "--batch_size=4"]

@@ -311,6 +311,7 @@ def test_a_member_is_run_by_one_process_at_a_time(setting, capsys):
         assert first.result() == second.result() == {"value": 1}
 
 
+@pytest.mark.slow
 def test_crops_and_ensembles(setting, monkeypatch):
     """What is measured is what an evaluation by these protocols, alone and together, measures."""
     nets = {name: Net("cifar_resnet8", changes=crops_and_ensembles.SCALES) for name in crops_and_ensembles.NETS}

@@ -53,7 +53,9 @@ def test_odd_epochs_have_the_second_form():
     assert "form" not in batches(make_task(second_side=0), 0, 1)[0]
 
 
-@pytest.mark.parametrize("jit_compile, accumulation", [(False, 1), (True, 1), (False, 2)])
+@pytest.mark.parametrize(
+    "jit_compile, accumulation", [(False, 1), pytest.param(True, 1, marks=pytest.mark.slow), (False, 2)]
+)
 def test_losses_are_those_of_the_resized_images(jit_compile, accumulation, tmp_path):
     # The weights stay as they are, and batch normalization has the batch's statistics.
     task = make_task(steps=5, learning_rate=0.0, weight_decay=0.0, accumulation=accumulation)
@@ -90,7 +92,7 @@ def test_shapes_are_static_in_both_forms():
     assert shapes == [(BATCH, SIZE, SIZE, 3), (BATCH, SECOND, SECOND, 3)]
 
 
-@pytest.mark.parametrize("killed", [3, 5])
+@pytest.mark.parametrize("killed", [3, pytest.param(5, marks=pytest.mark.slow)])
 def test_a_resumed_run_equals_an_uninterrupted_one(killed, tmp_path):
     class Killed(Dropout):
         def training_batches(self, first_step, context):

@@ -191,6 +191,7 @@ def test_detections_and_losses_are_the_same_compiled(count, trained):
         np.testing.assert_allclose(losses["region_class"], expected["region_class"], rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_fit_learns_compiled_and_leaves_the_linear_functions_alone(trained):
     detector = trained()
     detector.compile(keras.optimizers.Adam(1e-2), jit_compile=True)
