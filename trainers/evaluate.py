@@ -95,18 +95,18 @@ def evaluate(
     _check_uses(kind, options, ensemble, classifier_dir, views)
     if options:
         make_options({**config["options"], **options}, SYSTEMS[config["system"]].model.OPTIONS)
-    config = {**config, "dataset": dataset_name}
-    given = [_run_and_protocol(text) for text in ensemble]
-    for text, (other, its_protocol) in zip(ensemble, given):
-        _check_member(text, its_protocol, other.config(), run, config)
+    joined = [_run_and_protocol(text) for text in ensemble]
+    for text, (other, its_protocol) in zip(ensemble, joined):
+        _check_member(text, its_protocol, other.config(), run, dataset_name)
     dataset = kind.open_dataset(config, dataset_name, data_dir or config["data_dir"], download)
-    _check_labels(f"--dataset={dataset_name}", dataset.labels, run, config)
+    _check_labels(f"--dataset={dataset_name}", dataset.labels, run)
+    config = {**config, "dataset": dataset_name}
     task, model, step = _restored(kind, run, config, dataset, options, best)
     if classifier_dir is not None:
         task.use_classifier(Run(classifier_dir))
     others = [
         (other, its_protocol, *_restored(kind, other, other.config(), dataset, options, best))
-        for other, its_protocol in given
+        for other, its_protocol in joined
     ]
     if kind is Classification:
         views["protocol"] = protocol = protocol or DEFAULT_PROTOCOL
@@ -165,8 +165,9 @@ def _check_uses(kind, options, ensemble, classifier_dir, views):
         raise ArgumentError(f"--classifier_dir={classifier_dir} is for runs of trainers.localization: leave it out.")
 
 
-def _check_member(text, protocol, member, run, config):
+def _check_member(text, protocol, member, run, dataset_name):
     """Raises ArgumentError if a member of an ensemble does not go with a run, or was trained on its test images."""
+    config = run.config()
     if member["task"] != config["task"]:
         raise ArgumentError(
             f"--ensemble={text} is a run of trainers.{member['task']}, and {run.path} of trainers.{config['task']}: "
@@ -174,7 +175,7 @@ def _check_member(text, protocol, member, run, config):
         )
     if protocol is not None and config["task"] != "classification":
         raise ArgumentError(f"--ensemble={text}: protocols are for runs of trainers.classification: leave it out.")
-    _check_labels(f"--ensemble={text}", member["labels"], run, config)
+    _check_labels(f"--ensemble={text}", member["labels"], run)
     if config["task"] == "detection":
         if {member["system"], config["system"]} != {"faster_rcnn"}:
             raise ArgumentError(f"--ensemble={text}: it and {run.path} must be of Faster R-CNN: leave it out.")
@@ -182,18 +183,19 @@ def _check_member(text, protocol, member, run, config):
             raise ArgumentError(
                 f"--ensemble={text} and {run.path} do not resize images to the same size: leave it out."
             )
-    held_out = config.get("holdout") if config["dataset"] == run.config()["dataset"] else None
-    if held_out and member["dataset"] == config["dataset"] and member["holdout"] != held_out:
+    held_out = config.get("holdout")
+    if held_out and member["dataset"] == dataset_name == config["dataset"] and member["holdout"] != held_out:
         raise ArgumentError(
             f"--ensemble={text} was trained on images that {run.path} is measured with: train it with "
             f"--holdout={held_out}, or leave it out."
         )
 
 
-def _check_labels(source, labels, run, config):
-    if list(labels) != config["labels"]:
+def _check_labels(source, labels, run):
+    trained = run.config()["labels"]
+    if list(labels) != trained:
         raise ArgumentError(
-            f"{source} has the classes {_some(labels)}, and {run.path} was trained on {_some(config['labels'])}: "
+            f"{source} has the classes {_some(labels)}, and {run.path} was trained on {_some(trained)}: "
             "choose one with the same classes."
         )
 

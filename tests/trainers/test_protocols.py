@@ -14,6 +14,7 @@ from keras_resnets.models.fully_convolutional import any_size, fully_convolution
 from keras_resnets.preprocessing import Preprocessing
 from trainers import training
 from trainers.classification import Classification, configure
+from trainers.data import digit_scenes
 from trainers.data.dataset import ImageDataset, Split, open_dataset, shuffled_indices
 from trainers.data.image_source import Pixels
 from trainers.ensembles import Member, answer, greedy_search, wilson_interval
@@ -436,6 +437,16 @@ def test_the_default_is_what_training_measured(runs):
             name: trained[name] for name in ("top1_error", "top5_error", "step")
         }
         assert results["protocol"] == "single_crop" and len(results["members"]) == 1
+
+
+def test_another_data_set_is_measured_with_all_of_its_test_images(runs, tmp_path, monkeypatch):
+    """Also by a run that held out training images of its own, and by one together with it that learned from them."""
+    monkeypatch.setattr(digit_scenes, "ONE_DIGIT_TRAIN", 60)
+    monkeypatch.setattr(digit_scenes, "ONE_DIGIT_TEST", 8)
+    held_out = train(tmp_path / "held_out", holdout=50)
+    assert evaluate(held_out)[1]["images"] == 50
+    _, results = evaluate(held_out, "one_digit_scenes", ensemble=[str(runs[1].path)])
+    assert results["images"] == 8 and len(results["members"]) == 2
 
 
 def test_runs_that_do_not_go_together(runs, tmp_path):
