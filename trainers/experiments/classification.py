@@ -339,7 +339,7 @@ def _inception_vs_residual(figures):
 
 
 # The statistics of 0.9997, for ImageNet's many steps, would still be those of an untrained net.
-INCEPTION = {"recipe": "inception", "changes": {"batch_norm_momentum": 0.9}}
+INCEPTION = {"recipe": "inception", "changes": {"batch_norm_momentum": 0.9, "clip_norm": 2.0}}
 INCEPTION_VS_RESIDUAL = experiment(
     Row(
         name="inception_vs_residual",
