@@ -10,6 +10,7 @@ regions half as long: the authors' code has 80,000 and 40,000.
 """
 
 import dataclasses
+import sys
 
 import numpy as np
 import tensorflow as tf
@@ -138,6 +139,7 @@ def train(task, run, *, strategy=None, **settings):
 def _step(name, kind, trained, start, dataset, divisor, task, run, settings):
     """Makes, or goes on with, one step; returns its task, its detector, and its seconds."""
     config = {**task.config, "steps": max(1, task.config["steps"] // divisor)}
+    print(f"{name}: {config['steps']} steps", file=sys.stderr)
     step, folder = kind(config, dataset, trained, start), Run(run.path / name, run.chief)
     results = training.train(step, folder, **settings)
     return step, trained_model(step, folder), results["seconds"]

@@ -113,4 +113,7 @@ def _restore_newest(checkpoint, paths, options, exact):
             for problem in problems:
                 print(f"{problem}: going on from {path}", file=sys.stderr)
             return _step(path)
-    raise ArgumentError(f"{'; '.join(problems)}: restore the files, or train again in another --model_dir.")
+    raise ArgumentError(
+        f"{'; '.join(problems)}: restore the files, or remove checkpoints and results.json from the run's folder, and "
+        "give the command that trains it again (stages that are complete are not repeated)."
+    )

@@ -20,6 +20,7 @@ from keras_resnets.detection import RCNNOptions, boxes
 from keras_resnets.detection.resizing import Resizing
 from trainers import box_training, cli, recipes, training
 from trainers.checkpoints import trained_model
+from trainers.data.dataset import title
 from trainers.data.proposed import with_proposals
 from trainers.localization import Localization, class_proposals, image_class
 from trainers.run import Run
@@ -84,6 +85,11 @@ class LocalizationRCNN(Localization):
     def name(self):
         """What a file is called that is made from the model."""
         return "localization_rcnn"
+
+    @property
+    def title(self):
+        """Heading of pictures and figures."""
+        return f"Second stage of localization ({self.config['backbone']}) on {title(self.config['dataset'])}"
 
     def make_model(self, *arguments, **options):
         return keras_resnets.RCNN(*arguments, **options)

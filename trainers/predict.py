@@ -169,7 +169,7 @@ def _main(arguments):
     print(json.dumps(answers, indent=2) if options.json else "\n".join(text))
     if options.output is not None:
         paths = draw(answers, options.output, options.score)
-        print(f"{len(paths)} images with boxes: {options.output}", file=sys.stderr)
+        print(f"{len(paths)} images: {options.output}", file=sys.stderr)
     failed = sum("error" in answer for answer in answers)
     if failed:
         sys.exit(f"error: {failed} of {len(answers)} files could not be decoded")
