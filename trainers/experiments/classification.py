@@ -350,8 +350,9 @@ INCEPTION_VS_RESIDUAL = experiment(
             "Inception-v4": Net("inception_v4", paper="20.0 (ImageNet)", **INCEPTION),
             "Inception-ResNet-v2": Net("inception_resnet_v2", paper="19.9 (ImageNet)", **INCEPTION),
         },
-        images=2_880,
+        images=1_920,
         train_images=480,  # so that there are several epochs
+        quick_learning_rate=0.03,
         image_size=75,
         verdict=_inception_vs_residual,
     )

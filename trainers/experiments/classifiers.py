@@ -80,6 +80,7 @@ class Row:
         images: that are trained on with --scale=quick, counting each as often as it comes.
         verdict: function of the members' figures that returns a sentence, and whether it is as the paper lets expect.
         train_images: of --scale=quick, at most.
+        quick_learning_rate: of --scale=quick; None for that of `QUICK_RECIPE`.
         image_size: side of the net's input; None for that of the data set's images, `CIFAR_SIDE` at most.
         measurement: a `Measurement`, or None.
     """
@@ -92,6 +93,7 @@ class Row:
     images: int
     verdict: Callable
     train_images: int = 5_000
+    quick_learning_rate: float | None = None
     image_size: int | None = None
     measurement: Measurement | None = None
 
@@ -167,14 +169,16 @@ def train_net(row, net, setting, folder):
 def make_task(row, net, setting):
     """Returns the task of a net, a `Classification`, with its configuration and data set: see `train_net`."""
     dataset = open_dataset(setting.dataset, setting.data_dir, setting.download)
-    recipe, changes = net.recipe, {"augmentation": recipes.RECIPES[net.recipe].augmentation, **net.changes}
-    if setting.dataset in DIGITS:
-        changes["augmentation"] = recipes.RECIPES["digits"].augmentation
+    recipe, changes = net.recipe, {"augmentation": recipes.RECIPES[net.recipe].augmentation}
     if setting.quick:
         train, test = sample(dataset.train, row.train_images), sample(dataset.test, QUICK_TEST)
         dataset = dataclasses.replace(dataset, train=train, test=test)
         recipe = QUICK_RECIPE
         changes["steps"] = max(1, row.images // recipes.RECIPES[recipe].batch_size)
+        changes["learning_rate"] = row.quick_learning_rate
+    changes |= net.changes
+    if setting.dataset in DIGITS:
+        changes["augmentation"] = recipes.RECIPES["digits"].augmentation
     config = classification.configure(
         net.quick or net.model if setting.quick else net.model,
         setting.dataset,
