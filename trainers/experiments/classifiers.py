@@ -80,7 +80,7 @@ class Row:
         images: that are trained on with --scale=quick, counting each as often as it comes.
         verdict: function of the members' figures that returns a sentence, and whether it is as the paper lets expect.
         train_images: of --scale=quick, at most.
-        quick_learning_rate: of --scale=quick; None for that of `QUICK_RECIPE`.
+        quick_changes: of the fields of `QUICK_RECIPE`.
         image_size: side of the net's input; None for that of the data set's images, `CIFAR_SIDE` at most.
         measurement: a `Measurement`, or None.
     """
@@ -93,7 +93,7 @@ class Row:
     images: int
     verdict: Callable
     train_images: int = 5_000
-    quick_learning_rate: float | None = None
+    quick_changes: Mapping = dataclasses.field(default_factory=dict)
     image_size: int | None = None
     measurement: Measurement | None = None
 
@@ -175,7 +175,7 @@ def make_task(row, net, setting):
         dataset = dataclasses.replace(dataset, train=train, test=test)
         recipe = QUICK_RECIPE
         changes["steps"] = max(1, row.images // recipes.RECIPES[recipe].batch_size)
-        changes["learning_rate"] = row.quick_learning_rate
+        changes |= row.quick_changes
     changes |= net.changes
     if setting.dataset in DIGITS:
         changes["augmentation"] = recipes.RECIPES["digits"].augmentation
