@@ -83,8 +83,8 @@ def shared_input(x):
 @pytest.mark.parametrize(
     "ranks, message",
     [
-        ({"fc8": 2}, "'fc8', which is unknown: use dense ones, here fc6, fc7, a, b"),
-        ({"fc6_dropout": 2}, "'fc6_dropout', which is a Dropout"),
+        ({"fc8": 2}, "'fc8': 2, which is unknown: use fc6, fc7, a, b"),
+        ({"fc6_dropout": 2}, "'fc6_dropout': 2, which is a Dropout"),
         ({"fc6": 0}, "0 for 'fc6': it must be an integer from 1 to 4"),
         ({"fc6": 2, "fc7": 5}, "5 for 'fc7': it must be an integer from 1 to 4"),
         ({"a": 1.5}, "1.5 for 'a': it must be an integer from 1 to 3"),
