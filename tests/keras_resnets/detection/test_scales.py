@@ -113,11 +113,9 @@ def by_hand(detector, regions, shapes, count):
 
 
 @pytest.mark.parametrize("count", [1, 2])
-@pytest.mark.parametrize("head", [None, "conv"])
+@pytest.mark.parametrize("head", [{}, {"head": "conv", "head_layers": 2, "head_convolutions": 1}])
 def test_merging_is_the_maximum_of_each_scales_features(head, count, fast):
-    detector = fast(
-        scales=SCALES, scales_per_region=count, canonical_size=30.0, head=head, head_layers=2, head_convolutions=1
-    )
+    detector = fast(scales=SCALES, scales_per_region=count, canonical_size=30.0, **head)
     features = detector.features(inputs())
     assert [part.shape for part in features] == [(2, 2, 3, 16), (2, 4, 6, 16), (2, 8, 12, 16)]
     found = detector.score(features, OF_ALL_SIZES, np.array(SHAPES))
