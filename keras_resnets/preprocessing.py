@@ -69,9 +69,7 @@ class Preprocessing:
         if images.shape[-3:-1] == (self.size, self.size) and self.short_side == self.size:
             return tf.cast(images, tf.float32)
         batch = images if images.shape.rank == 4 else images[tf.newaxis]
-        shape = resized_shape(tf.shape(batch)[1:3], self.short_side)
-        cropped = resized_window(batch, shape, tf.floor((shape - self.size) / 2), [self.size, self.size])
-        cropped = tf.ensure_shape(cropped, [batch.shape[0], self.size, self.size, 3])
+        cropped = central_crop(batch, self.size, self.short_side)
         return cropped if images.shape.rank == 4 else cropped[0]
 
     def normalize(self, images):
@@ -84,6 +82,22 @@ class Preprocessing:
         return self.normalize(self.crop(images))
 
 
+def central_crop(images, size, short_side):
+    """Resizes images and cuts out their centre.
+
+    Args:
+        images: (B, H, W, 3), any number type.
+        size: of the centre, in pixels, an integer.
+        short_side: of the resized images, in pixels.
+
+    Returns:
+        (B, size, size, 3) float32; images whose short side is `short_side` already keep their values.
+    """
+    shape = resized_shape(tf.shape(images)[1:3], short_side)
+    cropped = resized_window(images, shape, tf.floor((shape - size) / 2), [size, size])
+    return tf.ensure_shape(cropped, [images.shape[0], size, size, 3])
+
+
 def resized_shape(shape, short_side):
     """Returns the height and width, (2,) float32 and whole, of an image whose short side is made `short_side` long.
 
@@ -91,7 +105,7 @@ def resized_shape(shape, short_side):
         shape: (2,), height and width before, in pixels.
         short_side: in pixels.
     """
-    shape = tf.cast(shape, tf.float32)
+    shape, short_side = tf.cast(shape, tf.float32), tf.cast(short_side, tf.float32)
     return tf.maximum(tf.round(shape * short_side / tf.reduce_min(shape)), short_side)
 
 

@@ -55,7 +55,7 @@ class Member:
                 f"--short_side={short_side} leaves no room around {preprocessing.size} pixels for {protocol}: pass a "
                 "larger one, or leave it out."
             )
-        self.scales = self.protocol.scales(preprocessing)
+        self._size, self._short_sides = preprocessing.size, self.protocol.scales(preprocessing)
         self._normalize = preprocessing.normalize
         self._net = self._adapted(model, protocol)
         # One graph for views of all sizes.
@@ -67,18 +67,18 @@ class Member:
         if self.protocol.dense:
             with naming(f"--protocol={protocol}"):
                 net = fully_convolutional(model)
-        elif self._side(self.scales[0]) == self.task.preprocessing.size:
+        elif self._size == self.task.preprocessing.size:
             return model
         else:
             with naming("--crop_size"):
                 net = any_size(model)
-        flag = "--crop_size" if self.scales[0].size != self.task.preprocessing.size else f"--protocol={protocol}"
-        check_sides(flag, net, *map(self._side, self.scales))
+        flag = "--crop_size" if self._size != self.task.preprocessing.size else f"--protocol={protocol}"
+        check_sides(flag, net, *self._sides())
         return net
 
-    def _side(self, preprocessing):
-        """Returns the short side of a view, in pixels."""
-        return preprocessing.short_side if self.protocol.dense else preprocessing.size
+    def _sides(self):
+        """Returns the short sides of the views at each scale, in pixels."""
+        return self._short_sides if self.protocol.dense else [self._size] * len(self._short_sides)
 
     def predict(self, dataset, progress):
         """Shows the net every view of every test image.
@@ -95,11 +95,10 @@ class Member:
         sums = np.zeros((dataset.test.size, len(self.task.config["labels"])))
 
         with explained(several_machines=False):
-            for preprocessing in self.scales:
-                for views, positions, of_views in self._batches(dataset, preprocessing):
-                    np.add.at(sums, positions.numpy(), self._probabilities(views).numpy())
-                    labels[positions.numpy()] = of_views.numpy()
-                    progress.update(len(positions))
+            for views, positions, of_views in self._batches(dataset):
+                np.add.at(sums, positions.numpy(), self._probabilities(views).numpy())
+                labels[positions.numpy()] = of_views.numpy()
+                progress.update(len(positions))
         return labels, sums / self.protocol.views_of_an_image
 
     def _probabilities_of_views(self, views):
@@ -109,7 +108,7 @@ class Member:
             logits = tf.reduce_mean(logits, axis=(1, 2))
         return tf.nn.softmax(tf.cast(logits, tf.float64))
 
-    def _batches(self, dataset, preprocessing):
+    def _batches(self, dataset):
         """Returns batches of views, of the positions in the split of the images that they are of, and of their labels.
 
         Views of several images, or parts of the views of one, fill a batch. Only views of different sizes are not put
@@ -117,17 +116,22 @@ class Member:
         """
         split, protocol = dataset.test, self.protocol
 
-        def example(position, key):
-            loaded = split.load(key)
-            views = protocol.views(loaded["image"].pixels(), preprocessing)
-            return views, tf.fill([protocol.count], position), tf.fill([protocol.count], loaded["label"])
+        def at_scale(short_side, batch_size):
+            def example(position, key):
+                loaded = split.load(key)
+                views = protocol.views(loaded["image"].pixels(), self._size, short_side)
+                return views, tf.fill([protocol.count], position), tf.fill([protocol.count], loaded["label"])
 
-        batches = split.keys(None).enumerate().map(example, num_parallel_calls=tf.data.AUTOTUNE)
-        if not protocol.dense or dataset.side is not None:
-            # As many pixels as an evaluation in training has.
-            area = (self._side(preprocessing) / self.task.preprocessing.size) ** 2
-            batches = batches.unbatch().batch(max(1, int(self.task.evaluation_batch_size() / area)))
-        return batches.prefetch(tf.data.AUTOTUNE)
+            batches = split.keys(None).enumerate().map(example, num_parallel_calls=tf.data.AUTOTUNE)
+            one_size = not protocol.dense or dataset.side is not None
+            return batches.unbatch().batch(batch_size) if one_size else batches
+
+        # As many pixels as an evaluation in training has.
+        areas = [(side / self.task.preprocessing.size) ** 2 for side in self._sides()]
+        batch_sizes = [max(1, int(self.task.evaluation_batch_size() / area)) for area in areas]
+        # Scales are data: a graph for each would take a second, which is as long as hundreds of views.
+        scales = tf.data.Dataset.from_tensor_slices((self._short_sides, np.int64(batch_sizes)))
+        return scales.flat_map(at_scale).prefetch(tf.data.AUTOTUNE)
 
 
 def answer(members, dataset, search=False):

@@ -4,7 +4,8 @@ A net's answer is the mean of its probabilities for all views. Sides are in prop
 papers write 224 and 256 pixels, it is `size` and 256/224 of it, rounded. Offsets of centres are rounded up, as in
 fb.resnet.torch, but for `single_crop`, which is what training measures.
 
-Shapes: V views of an image, S side of the square that the net sees; images are RGB, 0..255, channels last.
+Shapes: V views of an image, S side of the square that the net sees, `size`; images are RGB, 0..255, channels last. The
+short side of the resized image, in pixels, may be a tensor: one graph does for all scales.
 """
 
 import dataclasses
@@ -12,7 +13,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from keras_resnets.preprocessing import resized_shape, resized_window
+from keras_resnets.preprocessing import central_crop, resized_shape, resized_window
 
 PAPERS_SIZE, PAPERS_SHORT_SIDE = 224, 256
 
@@ -22,14 +23,16 @@ class Protocol:
     """One row of `PROTOCOLS`.
 
     Attributes:
-        views: function from an image (H, W, 3), of any number type, and a `Preprocessing` to (V, h, w, 3) float32.
+        views: function from an image (H, W, 3), of any number type, the size and the short side to (V, h, w, 3)
+            float32.
         count: V.
         short_sides: of the resized images, for a net that sees 224 pixels: all views are shown at each; () for the
             preprocessing's own.
         dense: whether the net classifies every position of a view, and its logits are averaged over the positions (VGG,
             arXiv 1409.1556, section 3.2). Views then have h and w that differ from image to image, and are (S, S)
             otherwise.
-        with_room: whether the resized image is larger than what the net sees.
+        with_room: whether the resized image is larger than what the net sees: a preprocessing whose short side leaves
+            no room around S is given one of 256/224 of it.
     """
 
     views: Callable
@@ -39,9 +42,11 @@ class Protocol:
     with_room: bool = False
 
     def scales(self, preprocessing):
-        """Returns the preprocessings, one for each scale, that `views` is called with."""
-        sides = [_in_proportion(preprocessing, side) for side in self.short_sides] or [preprocessing.short_side]
-        return [dataclasses.replace(preprocessing, short_side=side) for side in sides]
+        """Returns the short sides that `views` is called with: integers, one for each scale."""
+        size, short_side = preprocessing.size, preprocessing.short_side
+        if self.with_room and short_side == size:
+            short_side = _in_proportion(size, PAPERS_SHORT_SIDE)
+        return [_in_proportion(size, side) for side in self.short_sides] or [short_side]
 
     @property
     def views_of_an_image(self):
@@ -49,47 +54,45 @@ class Protocol:
         return self.count * max(1, len(self.short_sides))
 
 
-def single_crop(image, preprocessing):
+def single_crop(image, size, short_side):
     """The centre, as in training's evaluations: (1, S, S, 3)."""
-    return preprocessing.crop(image)[tf.newaxis]
+    return central_crop(image[tf.newaxis], size, short_side)
 
 
-def ten_crop(image, preprocessing):
+def ten_crop(image, size, short_side):
     """The four corners and the centre of the image, and their mirror images (AlexNet, section 4.1): (10, S, S, 3).
 
     AlexNet's corners are those of the central square; here they are the whole image's, as in fb.resnet.torch and
-    SPPnet (arXiv 1406.4729). A preprocessing whose short side leaves no room around S is given one of 256/224 of it.
+    SPPnet (arXiv 1406.4729).
     """
-    shape = resized_shape(tf.shape(image)[:2], _with_room(preprocessing))
-    bottom, right = tf.unstack(shape - preprocessing.size)
-    size = [preprocessing.size, preprocessing.size]
-    crops = [resized_window(image[tf.newaxis], shape, offset, size) for offset in _corners_and_centre(bottom, right)]
+    shape = resized_shape(tf.shape(image)[:2], short_side)
+    offsets = _corners_and_centre(*tf.unstack(shape - size))
+    crops = [resized_window(image[tf.newaxis], shape, offset, [size, size]) for offset in offsets]
     return _with_mirrors(tf.concat(crops, axis=0))
 
 
-def twelve_crop(image, preprocessing):
+def twelve_crop(image, size, short_side):
     """The six views of the central square, see `three_squares`, and their mirror images: (12, S, S, 3).
 
-    Inception-v4 (arXiv 1602.07261) has 12 crops without saying which: this is what it seems to mean. The short side is
-    that of `ten_crop`.
+    Inception-v4 (arXiv 1602.07261) has 12 crops without saying which: this is what it seems to mean.
     """
-    _, centre, _ = _squares(image, _with_room(preprocessing))
-    return _with_mirrors(_six_views(centre, preprocessing.size))
+    _, centre, _ = _squares(image, short_side)
+    return _with_mirrors(_six_views(centre, size, short_side - size))
 
 
-def three_squares(image, preprocessing):
+def three_squares(image, size, short_side):
     """Views of three squares (left, centre and right; of a portrait, top, centre and bottom): (36, S, S, 3).
 
     Of each square six: its corners, its centre, and all of it resized to S; then the mirror images of all 18. That is
     GoogLeNet's protocol (arXiv 1409.4842, section 7) at one of its four scales.
     """
-    squares = _squares(image, preprocessing.short_side)
-    return _with_mirrors(tf.concat([_six_views(square, preprocessing.size) for square in squares], axis=0))
+    views = [_six_views(square, size, short_side - size) for square in _squares(image, short_side)]
+    return _with_mirrors(tf.concat(views, axis=0))
 
 
-def whole_image(image, preprocessing):
-    """All of the image and its mirror image, (2, h, w, 3): the short side is the preprocessing's."""
-    shape = resized_shape(tf.shape(image)[:2], preprocessing.short_side)
+def whole_image(image, _, short_side):
+    """All of the image and its mirror image: (2, h, w, 3)."""
+    shape = resized_shape(tf.shape(image)[:2], short_side)
     return _with_mirrors(resized_window(image[tf.newaxis], shape, [0, 0], tf.cast(shape, tf.int32)))
 
 
@@ -105,26 +108,20 @@ def _corners_and_centre(bottom, right):
 def _squares(image, side):
     """Returns the first, the central and the last square (side, side, 3) along the long side."""
     shape = resized_shape(tf.shape(image)[:2], side)
-    room = shape - side
+    room = shape - tf.cast(side, tf.float32)
     offsets = [(0, 0), -(-room // 2), room]
     return [resized_window(image[tf.newaxis], shape, offset, [side, side])[0] for offset in offsets]
 
 
-def _six_views(square, size):
-    room = square.shape[0] - size
+def _six_views(square, size, room):
+    """Returns the corners, the centre and all of a square that is `room` larger than a view: (6, S, S, 3)."""
     crops = [square[top : top + size, left : left + size] for top, left in _corners_and_centre(room, room)]
     whole = resized_window(square[tf.newaxis], [size, size], [0, 0], [size, size])
     return tf.concat([crops, whole], axis=0)
 
 
-def _in_proportion(preprocessing, side):
-    return round(preprocessing.size * side / PAPERS_SIZE)
-
-
-def _with_room(preprocessing):
-    if preprocessing.short_side > preprocessing.size:
-        return preprocessing.short_side
-    return _in_proportion(preprocessing, PAPERS_SHORT_SIDE)
+def _in_proportion(size, side):
+    return round(size * side / PAPERS_SIZE)
 
 
 PROTOCOLS = {
