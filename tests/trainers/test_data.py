@@ -13,7 +13,7 @@ from PIL import Image
 from sklearn import datasets
 
 from keras_resnets import ArgumentError
-from trainers.data.dataset import grayscale_split, hold_out, open_dataset
+from trainers.data.dataset import grayscale_split, hold_out, open_dataset, sample
 from trainers.data.pipeline import evaluation_batches, training_batches
 
 
@@ -225,6 +225,25 @@ def test_tensorflow_datasets_without_a_test_split(tmp_path):
         {int(example["image"][0, 0, 0]) for example in examples(split)} for split in (dataset.train, dataset.test)
     ]
     assert len(pixels[0]) == dataset.train.size == 18 and pixels[0] | pixels[1] == set(range(20))
+
+
+def test_a_sample(tmp_path):
+    """Of a stream it is the beginning, so that not all has to be read: its order is random."""
+
+    class Stones(NumberedImages):
+        count = 20
+
+    train = open_dataset("tfds:stones", str(tmp_path), download=True).train
+    images = [int(example["image"][0, 0, 0]) for example in examples(train)]
+    six = sample(train, 6)
+    seeds = [tf.constant([1, i], tf.int64) for i in range(3)]
+    orders = [[int(key["index"]) for key in six.keys(seed)] for seed in seeds]
+    assert images != sorted(images) and [int(example["image"][0, 0, 0]) for example in examples(six)] == images[:6]
+    assert six.size == 6 and all(sorted(order) == list(range(6)) for order in orders) and orders[0] != orders[1]
+    digits = open_dataset("digits").train
+    indices = [int(key["index"]) for key in sample(digits, 6).keys(None)]
+    assert len(indices) == 6 and indices == sorted(indices) and indices != list(range(6))
+    assert sample(digits, digits.size) is digits and sample(train, 21) is train
 
 
 def test_tensorflow_datasets_that_cannot_be_used(tmp_path):

@@ -4,6 +4,7 @@ import base64
 import concurrent.futures
 import dataclasses
 import json
+import platform
 import re
 import threading
 import time
@@ -80,6 +81,17 @@ def test_no_member_is_run_again(setting):
     assert "| second | 6 |" in path.read_text() and "![lengths](lengths.png)" in path.read_text()
     reproduce(small.experiment, setting)
     assert small.runs == ["first", "second", "second"]
+
+
+def test_versions_are_those_of_the_members(setting, monkeypatch):
+    """A report may be written by others."""
+    small = Small()
+    monkeypatch.setattr(platform, "python_version", lambda: "3.0")
+    reproduce(small.experiment, setting, (1, 2))
+    monkeypatch.undo()
+    reproduce(small.experiment, setting, (2, 2))
+    settings = json.loads((setting.folder / "results.json").read_text())["settings"]
+    assert settings["python"] == f"3.0, {platform.python_version()}" and settings["keras"] == keras.__version__
 
 
 def test_a_folder_has_one_setting(setting):

@@ -29,12 +29,15 @@ class Split:
             graph mode.
         part: function from a `tf.distribute.InputContext` to a `Split` of the files that one of several machines reads,
             or None where examples are found by their index, so that any machine can read any example.
+        first: function from a number to a `Split` of the first so many examples, where their order is random and they
+            are read from the first on; None elsewhere.
     """
 
     size: int
     keys: Callable
     load: Callable
     part: Callable | None = None
+    first: Callable | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +78,10 @@ def hold_out(dataset, count):
 
 def sample(split, count):
     """Returns a split of `count` examples, always the same, chosen at random; of all where there are not more."""
+    if count >= split.size:
+        return split
+    if split.first is not None:
+        return split.first(count)
     return _subset(split, np.random.default_rng(0).permutation(split.size)[:count])
 
 

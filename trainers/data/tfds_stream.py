@@ -83,10 +83,10 @@ def stream_split(name, builder, split, image, target, load_target):
         source = Encoded(key["encoded"], height, width)
         return {"image": source, **load_target(source, key["target"])}
 
-    def read(context=None):
+    def read(context=None, count=size):
         def keys(seed):
-            stream = examples(context).enumerate().map(key)
-            return stream if seed is None else _shuffled(stream, block, seed)
+            stream = examples(context).take(count).enumerate().map(key)
+            return stream if seed is None else _shuffled(stream, min(count, block), seed)
 
         return keys
 
@@ -98,7 +98,10 @@ def stream_split(name, builder, split, image, target, load_target):
         # One with more than others would see its examples less often: each reads all, and takes every n-th.
         return Split(size // machines, lambda seed: read()(seed).shard(machines, machine), load)
 
-    return Split(size, read(), load, part)
+    def first(count):
+        return Split(count, read(count=count), load)
+
+    return Split(size, read(), load, part, None if builder.info.disable_shuffling else first)
 
 
 def _examples(builder, split, image, context=None):

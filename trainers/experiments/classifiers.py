@@ -168,7 +168,7 @@ def train_net(row, net, setting, folder):
 
 def make_task(row, net, setting):
     """Returns the task of a net, a `Classification`, with its configuration and data set: see `train_net`."""
-    dataset = open_dataset(setting.dataset, setting.data_dir, setting.download)
+    dataset = _open_dataset(setting.dataset, setting.data_dir, setting.download)
     recipe, changes = net.recipe, {"augmentation": recipes.RECIPES[net.recipe].augmentation}
     if setting.quick:
         train, test = sample(dataset.train, row.train_images), sample(dataset.test, QUICK_TEST)
@@ -190,6 +190,10 @@ def make_task(row, net, setting):
         **changes,
     )
     return (Classification if net.batch_normalization else WithoutBatchNormalization)(config, dataset)
+
+
+# A folder's files are looked at once, not for each member.
+_open_dataset = functools.lru_cache(1)(open_dataset)
 
 
 def training_batch(task):

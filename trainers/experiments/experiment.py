@@ -109,15 +109,21 @@ class Setting:
 def run_member(folder, function):
     """Returns a member's figures: those of figures.json in its folder or, where there is none, those that it finds.
 
-    Of several processes that ask for the same member, one finds them, and the others wait.
+    Of several processes that ask for the same member, one finds them, and the others wait. The file also has the
+    versions of what they were found with.
     """
     file = folder / "figures.json"
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / "member.lock", "a") as lock:
         _wait_for(lock, folder)
         if not file.exists():
-            write_json(file, function(folder))
-    return _read(file)
+            write_json(file, {"figures": function(folder), "versions": _versions()})
+    return _read(file)["figures"]
+
+
+def _versions():
+    packages = {name: importlib.metadata.version(name) for name in ("tensorflow", "keras", "numpy")}
+    return {"python": platform.python_version(), **packages}
 
 
 def _read(file):
@@ -177,17 +183,19 @@ def write_report(setting, experiment, report, figures):
         "verdict": report.verdict,
         "tables": [dataclasses.asdict(table) for table in report.tables],
         "pictures": [picture.name for picture in pictures],
-        "settings": {
-            **setting.described(),
-            "python": platform.python_version(),
-            **{name: importlib.metadata.version(name) for name in ("tensorflow", "keras", "numpy")},
-        },
+        "settings": {**setting.described(), **_versions_of([folder / name for name in figures])},
         "members": figures,
     }
     write_json(folder / "results.json", results, shared=True)
     path = folder / "README.md"
     write_text(path, "\n\n".join(parts) + "\n", shared=True)
     return path
+
+
+def _versions_of(members):
+    """Returns all versions that members, given by their folders, were run with."""
+    found = [_read(member / "figures.json")["versions"] for member in members]
+    return {name: ", ".join(sorted({one[name] for one in found})) for name in _versions()}
 
 
 def markdown(columns, rows):
