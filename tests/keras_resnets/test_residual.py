@@ -170,8 +170,8 @@ def test_depths_that_fit_both_kinds():
 
     assert not bottlenecks(keras_resnets.CifarResNetV2(110)) and bottlenecks(keras_resnets.CifarResNetV2(164))
     assert not bottlenecks(keras_resnets.CifarResNet(164))
-    assert bottlenecks(keras_resnets.CifarResNetV2(110, bottleneck=True))
-    assert not bottlenecks(keras_resnets.CifarResNetV2(164, bottleneck=False))
+    assert bottlenecks(keras_resnets.CifarResNetV2(20, bottleneck=True))
+    assert not bottlenecks(keras_resnets.CifarResNetV2(20, bottleneck=False))
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,14 @@ def projecting_units(model):
 
 
 @pytest.mark.parametrize(
-    "name, depth", [("PlainNet18", 18), ("ResNet34", 34), ("ResNet50", 50), ("ResNet101V1_5", 101), ("ResNet152", 152)]
+    "name, depth",
+    [
+        ("PlainNet18", 18),
+        ("ResNet34", 34),
+        ("ResNet50", 50),
+        pytest.param("ResNet101V1_5", 101, marks=pytest.mark.slow),
+        pytest.param("ResNet152", 152, marks=pytest.mark.slow),
+    ],
 )
 def test_depth_is_the_number_of_weight_layers_without_projections(name, depth):
     model = getattr(keras_resnets, name)(input_shape=(32, 32, 3))

@@ -60,7 +60,7 @@ def brute_force(features, rois, levels, stride):
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])
-@pytest.mark.parametrize("levels", [(1, 2, 3, 6), (4, 1, 3)])
+@pytest.mark.parametrize("levels", [(1, 2, 3, 6), pytest.param((4, 1, 3), marks=pytest.mark.slow)])
 def test_windows_and_their_gradient_equal_loops(levels, jit_compile):
     features, rois = maps(2, HEIGHT, WIDTH, 3), windows(2, 40)
     layer = SpatialPyramidPooling(levels, STRIDE)

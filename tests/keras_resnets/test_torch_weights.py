@@ -55,12 +55,27 @@ def test_a_net_without_classifier_or_with_another_one(resnet18_file):
             "state_dict does not fit resnet50: left over: conv3_block1_2_pad, conv4_block1_2_pad, conv5_block1_2_pad. "
             "The file holds weights of torchvision's ResNet: use ResNet50V1_5",
         ),
-        ("torchvision_resnet50", keras_resnets.ResNet34, "torchvision's ResNet: use ResNet50V1_5"),
+        pytest.param(
+            "torchvision_resnet50",
+            keras_resnets.ResNet34,
+            "torchvision's ResNet: use ResNet50V1_5",
+            marks=pytest.mark.slow,
+        ),
         ("torchvision_resnet18", keras_resnets.PlainNet18, "left over: conv3_block1_0_bn, .*: use ResNet18"),
-        ("torchvision_resnet18", keras_resnets.ResNet18V2, "missing: .*torchvision's ResNet: use ResNet18"),
+        pytest.param(
+            "torchvision_resnet18",
+            keras_resnets.ResNet18V2,
+            "missing: .*torchvision's ResNet: use ResNet18",
+            marks=pytest.mark.slow,
+        ),
         ("timm_resnetv2_50", keras_resnets.ResNet101V2, "timm's ResNetV2: use ResNet50V2"),
         ("torchvision_googlenet", keras_resnets.BNInception, "torchvision's GoogLeNet: use GoogLeNet"),
-        ("timm_inception_v4", keras_resnets.InceptionV3, "timm's Inception-v4: use InceptionV4"),
+        pytest.param(
+            "timm_inception_v4",
+            keras_resnets.InceptionV3,
+            "timm's Inception-v4: use InceptionV4",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_weights_of_another_net_name_the_right_builder(reference, build, message):

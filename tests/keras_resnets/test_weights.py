@@ -58,7 +58,7 @@ def assert_same_outputs(ours, theirs, size=64):
     "name, form",
     [
         *(("ResNet50", form) for form in FORMS),
-        ("ResNet101", legacy_weights),
+        pytest.param("ResNet101", legacy_weights, marks=pytest.mark.slow),
         pytest.param("ResNet152", keras3_weights, marks=pytest.mark.slow),
     ],
 )
@@ -74,11 +74,11 @@ def test_keras_applications_outputs(name, form, tmp_path, randomize):
 @pytest.mark.parametrize(
     "name, form, size, include_top",
     [
-        ("VGG16", legacy_weights, 64, True),
         ("VGG16", legacy_weights, 64, False),
         ("VGG19", keras3_weights, 64, True),
         ("InceptionV3", legacy_weights, 75, True),
-        ("InceptionV3", keras3_weights, 75, False),
+        pytest.param("VGG16", legacy_weights, 64, True, marks=pytest.mark.slow),
+        pytest.param("InceptionV3", keras3_weights, 75, False, marks=pytest.mark.slow),
         pytest.param("InceptionResNetV2", legacy_weights, 75, True, marks=pytest.mark.slow),
         pytest.param("InceptionResNetV2", legacy_weights, 75, False, marks=pytest.mark.slow),
         pytest.param("InceptionResNetV2", keras3_weights, 75, True, marks=pytest.mark.slow),
@@ -98,7 +98,12 @@ def test_keras_applications_vgg_and_inception(name, form, size, include_top, tmp
 @pytest.mark.parametrize(
     "name, build, message",
     [
-        ("InceptionV3", keras_resnets.InceptionV4, "keras.applications' Inception: use InceptionV3"),
+        pytest.param(
+            "InceptionV3",
+            keras_resnets.InceptionV4,
+            "keras.applications' Inception: use InceptionV3",
+            marks=pytest.mark.slow,
+        ),
         ("VGG16", keras_resnets.VGG19, "keras.applications' VGG: use VGG16"),
         ("ResNet50V2", keras_resnets.ResNet50V2, "keras.applications' ResNetV2, which has its strides elsewhere"),
     ],
@@ -190,7 +195,7 @@ def test_damaged_files(tmp_path, randomize):
         keras_resnets.CifarResNet(8, weights=tmp_path / "other.h5")
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", [keras3_weights, *(pytest.param(form, marks=pytest.mark.slow) for form in FORMS[:2])])
 @pytest.mark.parametrize(
     "saved, asked, message",
     [

@@ -38,18 +38,20 @@ def test_crops_are_windows_of_the_padded_image_and_all_occur():
     padded = np.broadcast_to(np.float32(fill), (16, 16, 3)).copy()
     padded[4:12, 4:12] = image
     windows = {(y, x): padded[y : y + 8, x : x + 8] for y in range(9) for x in range(9)}
+    random_crop = tf.function(lambda seed: pad_and_crop(Pixels(tf.constant(image)), preprocessing(8, fill), seed))
     seen = collections.Counter()
     for i in range(1200):
-        crop = pad_and_crop(Pixels(tf.constant(image)), preprocessing(8, fill), tf.constant([0, i])).numpy()
+        crop = random_crop(tf.constant([0, i])).numpy()
         seen[next(place for place, window in windows.items() if np.allclose(window, crop, atol=1e-4))] += 1
     assert len(seen) == 81 and max(seen.values()) < 40
 
 
 def test_half_of_the_images_are_mirrored_whatever_the_crop():
     image = np.broadcast_to(np.arange(1, 9, dtype="uint8")[None, :, None], (8, 8, 3))
+    random_crop = tf.function(lambda seed: pad_crop_and_flip(Pixels(tf.constant(image)), preprocessing(8), seed))
     falling, left = [], []
     for i in range(400):
-        crop = pad_crop_and_flip(Pixels(tf.constant(image)), preprocessing(8), tf.constant([7, i]))
+        crop = random_crop(tf.constant([7, i]))
         row = crop.numpy()[..., 0].max(axis=0)
         falling.append(row[row > 0][0] > row[row > 0][-1])
         left.append(row[0] == 0)
@@ -85,7 +87,8 @@ def test_scale_jitter_cuts_squares_of_the_papers_scales():
 
 
 def test_colors_shift_along_the_principal_components():
-    shifts = np.array([shift_colors(tf.fill((1, 1, 3), 128.0), tf.constant([0, i]))[0, 0] - 128 for i in range(3000)])
+    shift = tf.function(lambda seed: shift_colors(tf.fill((1, 1, 3), 128.0), seed)[0, 0] - 128)
+    shifts = np.array([shift(tf.constant([0, i])) for i in range(3000)])
     vectors = np.array([[-0.5675, -0.5808, -0.5836], [0.7192, -0.0045, -0.6948], [0.4009, -0.8140, 0.4203]])
     deviations = (shifts @ vectors.T).std(axis=0)
     np.testing.assert_allclose(deviations, 255 * 0.1 * np.array([0.2175, 0.0188, 0.0045]), rtol=0.08)
@@ -93,9 +96,10 @@ def test_colors_shift_along_the_principal_components():
 
 def test_random_resized_crops_have_the_published_areas_and_shapes():
     source = Pixels(tf.constant(ramp(200, 200)))
+    random_crop = tf.function(lambda seed: random_resized_crop(source, preprocessing(20), seed))
     areas, ratios = [], []
     for i in range(300):
-        image = random_resized_crop(source, preprocessing(20), tf.constant([0, i])).numpy()
+        image = random_crop(tf.constant([0, i])).numpy()
         height = (image[-1, :, 0].mean() - image[0, :, 0].mean()) * 20 / 19
         width = abs(image[:, -1, 1].mean() - image[:, 0, 1].mean()) * 20 / 19
         areas.append(height * width / 200**2)

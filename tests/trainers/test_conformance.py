@@ -22,8 +22,10 @@ from trainers.conformance import (
 )
 
 slow = pytest.mark.slow
-QUICK_NETS = ["cifar_resnet20", "resnet18", "resnet18_v2", "googlenet"]  # the others take longer
+QUICK_NETS = ["cifar_resnet20", "resnet18_v2"]  # the others take longer
 SLOW_NETS = [
+    "resnet18",
+    "googlenet",
     "cifar_resnet_v2_164",
     "bn_inception",
     "inception_v3",

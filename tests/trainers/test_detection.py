@@ -45,6 +45,7 @@ def trained(tmp_path_factory):
     return run, task, model, task.export(model, folder / "export", None), results
 
 
+@pytest.mark.slow
 def test_four_images_are_learned_by_heart(trained):
     run, task, _, _, results = trained
     assert results["map_50"] == 1.0 and results["coco_map_50"] == pytest.approx(1)
@@ -89,6 +90,7 @@ def test_the_export_in_saved_models_finds_digits_that_were_not_trained_on():
     assert voc.mean_average_precision(voc.curves(predictions, 10))["map_50"] >= 0.95
 
 
+@pytest.mark.slow
 def test_images_without_boxes_stay_in_training(tmp_path):
     images, annotations = rectangles(4, seed=2)
     annotations[1] = annotations[2] = Annotation.of([], [])

@@ -46,6 +46,7 @@ def trained(tmp_path_factory):
     return run, task, model, results
 
 
+@pytest.mark.slow
 def test_four_images_are_learned_by_heart(trained):
     run, task, _, results = trained
     assert results["localization_error"] == 0 and task.criterion(results) == 0
@@ -112,6 +113,7 @@ def few_scenes(monkeypatch):
     monkeypatch.setattr(digit_scenes, "ONE_DIGIT_TEST", 8)
 
 
+@pytest.mark.slow
 def test_the_classes_may_be_a_classification_nets(few_scenes, tmp_path):
     def scenes(run, kind, configured, name, opened):
         config = configured(name, "one_digit_scenes", opened, recipe, steps=1, batch_size=8, **stages)

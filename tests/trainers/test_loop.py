@@ -234,7 +234,9 @@ def test_the_moving_average_is_evaluated_exported_and_resumed(tmp_path):
     assert metrics["top1_error"] == whole.metrics()[-1]["top1_error"]
 
 
-@pytest.mark.parametrize("damage", ["missing", "empty", "of another kind"])
+@pytest.mark.parametrize(
+    "damage", ["missing", *(pytest.param(damage, marks=pytest.mark.slow) for damage in ("empty", "of another kind"))]
+)
 def test_checkpoints_are_found_without_tensorflows_list_of_them(damage, tmp_path):
     run = train(Dropout, tmp_path, steps=8, checkpoint_every=4)
     listed, before = run.checkpoints / "checkpoint", run.metrics()
@@ -258,6 +260,7 @@ def test_data_that_cannot_be_read_end_the_run_in_one_line(tmp_path):
         train(Damaged, tmp_path, steps=1, checkpoint_every=1)
 
 
+@pytest.mark.slow
 def test_an_evaluation_that_was_killed_is_made_again(tmp_path):
     class Killed(Dropout):
         def metrics(self, predictions):
@@ -362,7 +365,7 @@ def test_a_step_whose_loss_is_not_finite_can_be_left_out(tmp_path):
             np.testing.assert_array_equal(reader[0].get_tensor(name), reader[1].get_tensor(name), err_msg=name)
 
 
-@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.slow)])
 def test_mixed_precision_starts_with_the_loss_of_float32(precision, tmp_path):
     plain, mixed = (train(Classification, tmp_path / name, 2, 2, precision=name) for name in ("float32", precision))
     losses = [[line["loss"] for line in run.metrics() if "loss" in line] for run in (plain, mixed)]

@@ -74,14 +74,19 @@ def test_smooth_l1():
     np.testing.assert_allclose(smooth_l1([1 / 18, 1.0], beta=1 / 9), [1 / 72, 1 - 1 / 18], rtol=1e-6)
 
 
+@tf.function(jit_compile=True)
+def draw(kinds, seeds):
+    """Returns a sample of 64, a quarter of which is foreground; background is 1, foreground is 2."""
+    return sample(kinds == 2, kinds == 1, 64, 0.25, seeds)
+
+
 @pytest.mark.parametrize("foreground, background", [(40, 200), (3, 200), (0, 200), (40, 10), (0, 0)])
 def test_samples_are_balanced_random_and_of_static_size(foreground, background):
     kinds = np.random.default_rng(0).permutation(
         [2] * foreground + [1] * background + [0] * (300 - foreground - background)
     )
     kinds = np.tile(kinds, (2, 1))
-    draw = tf.function(lambda seeds: sample(kinds == 2, kinds == 1, 64, 0.25, seeds), jit_compile=True)
-    indices, counts = (tensor.numpy() for tensor in draw(tf.constant([[1, 2], [1, 3]])))
+    indices, counts = (tensor.numpy() for tensor in draw(tf.constant(kinds), tf.constant([[1, 2], [1, 3]])))
     assert indices.shape == counts.shape == (2, 64)
     for row in range(2):
         counted = indices[row][counts[row]]

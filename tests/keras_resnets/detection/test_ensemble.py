@@ -98,6 +98,7 @@ def test_a_saved_ensemble_says_the_same_and_shares_its_members(detector, tmp_pat
     assert loaded.name == "both" and len(loaded.weights) == len(ensemble.weights)
 
 
+@pytest.mark.slow
 def test_predict_and_xla_say_the_same(detector):
     ensemble = Ensemble([detector()], [detector(1)])
     expected = ensemble(inputs())

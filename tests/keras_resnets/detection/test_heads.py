@@ -184,10 +184,8 @@ def test_a_training_step_reaches_every_weight(head, options):
     assert_learns(detector, *steps(detector)())
 
 
-# XLA takes long for sampling and for the net, and "maxout" with global context has all operations of the others.
-@pytest.mark.parametrize(
-    "head", ["maxout", *(pytest.param(head, marks=pytest.mark.slow) for head in (None, *HEADS[:2]))]
-)
+@slow
+@pytest.mark.parametrize("head", [None, *HEADS])
 def test_a_training_step_compiles(head):
     net = keras_resnets.ResNet((1, 1), (8, 16), include_top=False)
     options = {"scales": (0.5, 1.0), "global_context": True, "pool_size": 2}
@@ -257,6 +255,7 @@ def test_options_that_cannot_work(options, message):
 
 
 @pytest.mark.parametrize("options", [{"head": "mlp"}, {"head": "maxout", "scales": (1.0, 2.0)}])
+@slow
 def test_fully_connected_layers_are_compressed_wherever_they_are(options):
     net = keras_resnets.ResNet((1, 1, 1), (8, 8, 8), include_top=False)
     detector = FastRCNN(3, net, pool_size=4, head_units=12, **options)

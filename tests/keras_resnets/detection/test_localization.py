@@ -195,6 +195,7 @@ def test_an_image_does_not_depend_on_its_batch_or_on_what_is_outside_of_it(train
         np.testing.assert_allclose(value, np.mean([one[name] for one in losses_alone]), rtol=1e-4, err_msg=name)
 
 
+@pytest.mark.slow
 def test_everything_is_the_same_compiled(trained):
     localizer = trained(rpn_batch_size=500)  # Everything is sampled: XLA's random numbers are others.
 

@@ -89,7 +89,7 @@ def test_a_pyramid_of_one_level_is_roi_pooling_where_windows_have_the_same_cells
     assert np.std(found[0]) > 0.05
 
 
-@pytest.mark.parametrize("svm", [True, False])
+@pytest.mark.parametrize("svm", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_fit_learns_and_leaves_the_trunk_alone(svm, trained, tmp_path):
     detector = trained(svm=svm, train_batch_norm=True, **OPTIONS)
     before = detector.trunk.get_weights()
@@ -110,6 +110,7 @@ def test_fit_learns_and_leaves_the_trunk_alone(svm, trained, tmp_path):
         np.testing.assert_allclose(value, detector(batch())[name], rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_detections_and_losses_are_the_same_compiled(trained):
     detector = trained(svm=False, scales=(0.5, 1), canonical_size=20, dropout_rate=0.0, score_threshold=0.0, **OPTIONS)
     given, targets, seeds = (keras.tree.map_structure(tf.constant, nest) for nest in (batch(), TARGETS, SEEDS))
