@@ -44,6 +44,7 @@ def test_images_of_other_sizes():
         keras_resnets.CifarResNet(8, input_shape=(3, 32, 3))
 
 
+@pytest.mark.slow
 def test_a_saved_net_answers_the_same_in_a_process_that_only_imports_keras_resnets(tmp_path, in_new_process, randomize):
     model = randomize(keras_resnets.CifarResNet(14))
     model.save(tmp_path / "net.keras")

@@ -31,6 +31,7 @@ def test_the_papers_zf5_takes_images_of_any_size(randomize):
         np.testing.assert_allclose(net(images(side)), expected, rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_vgg_takes_a_pyramid_too(tmp_path, randomize):
     net = randomize(narrow(input_shape=(None, None, 3)))
     assert net.get_layer("fc6").count_params() == 5 * 512 * 4_096 + 4_096

@@ -16,11 +16,11 @@ import keras_resnets
     [
         ("torchvision_resnet18", keras_resnets.ResNet18),
         ("torchvision_resnet50", keras_resnets.ResNet50V1_5),
-        ("torchvision_resnet101", keras_resnets.ResNet101V1_5),
+        pytest.param("torchvision_resnet101", keras_resnets.ResNet101V1_5, marks=pytest.mark.slow),
         pytest.param("torchvision_vgg16", keras_resnets.VGG16, marks=pytest.mark.slow),
         ("torchvision_googlenet", keras_resnets.GoogLeNet),
         ("timm_resnetv2_50", keras_resnets.ResNet50V2),
-        ("timm_inception_v4", keras_resnets.InceptionV4),
+        pytest.param("timm_inception_v4", keras_resnets.InceptionV4, marks=pytest.mark.slow),
     ],
 )
 def test_logits_equal_pytorchs(reference, build):

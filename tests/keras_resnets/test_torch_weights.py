@@ -244,6 +244,7 @@ def test_published_weights_without_a_network_say_what_to_do(monkeypatch, tmp_pat
         keras_resnets.ResNet50(weights="imagenet", classes=5)
 
 
+@pytest.mark.slow
 def test_published_weights_come_from_the_caches_and_are_checked(tmp_path, in_new_process):
     commit, repository = "0" * 40, tmp_path / "hub" / "models--timm--resnet18.tv_in1k"
     (repository / "refs").mkdir(parents=True)

@@ -75,7 +75,7 @@ def test_keras_applications_outputs(name, form, tmp_path, randomize):
     "name, form, size, include_top",
     [
         ("VGG16", legacy_weights, 64, False),
-        ("VGG19", keras3_weights, 64, True),
+        pytest.param("VGG19", keras3_weights, 64, True, marks=pytest.mark.slow),
         ("InceptionV3", legacy_weights, 75, True),
         pytest.param("VGG16", legacy_weights, 64, True, marks=pytest.mark.slow),
         pytest.param("InceptionV3", keras3_weights, 75, False, marks=pytest.mark.slow),
@@ -131,6 +131,7 @@ def test_the_published_files_call_their_classifier_probs(tmp_path, randomize):
     )
 
 
+@pytest.mark.slow
 def test_weights_with_and_without_a_classifier(tmp_path, randomize):
     with_top, without_top = theirs("ResNet50", randomize), theirs("ResNet50", randomize, include_top=False)
     path = keras3_weights(with_top, tmp_path / "top")
@@ -223,7 +224,7 @@ def test_nets_whose_tensors_all_fit_are_told_apart(form, saved, asked, message, 
     "build",
     [
         lambda **a: keras_resnets.ResNetV2((1, 1), (8, 16), **a),
-        keras_resnets.ZFNet,
+        pytest.param(keras_resnets.ZFNet, marks=pytest.mark.slow),
         pytest.param(keras_resnets.InceptionResNetV1, marks=pytest.mark.slow),
         pytest.param(
             lambda **a: keras_resnets.InceptionResNetV2(auxiliary_head=True, **(a | {"input_shape": (139, 139, 3)})),

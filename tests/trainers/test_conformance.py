@@ -44,7 +44,8 @@ def test_a_net_of_every_family(name, tmp_path):
     assert max(differences.values()) < TOLERANCE
 
 
-@pytest.mark.parametrize("name", ["faster_rcnn_resnet18", pytest.param("faster_rcnn_resnet50_v2", marks=slow)])
+@slow
+@pytest.mark.parametrize("name", ["faster_rcnn_resnet18", "faster_rcnn_resnet50_v2"])
 def test_a_detector(name, tmp_path):
     differences, _ = detector_differences(name, tmp_path)
     assert len(differences) == 4 and max(differences.values()) < TOLERANCE

@@ -21,7 +21,7 @@ PROGRAM = SUPPORT / "replicas.py"
 # What one process trains for the quick tests; slow ones train the rest one by one.
 QUICK = {
     "one_device": ["fast", "parts_average_and_l2"],
-    "mirrored": ["fast", "parts_average_and_l2"],
+    "mirrored": ["parts_average_and_l2"],
     "multi_worker": ["fast"],
 }
 
@@ -160,6 +160,7 @@ def train_command(model_dir, *flags):
     ]
 
 
+@pytest.mark.slow
 def test_a_machine_that_dies_ends_the_others_with_one_line(tmp_path):
     processes = start_machines(train_command(tmp_path / "run", "--steps=5000", "--checkpoint_every=5"))
     deadline = time.monotonic() + 120

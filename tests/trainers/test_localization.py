@@ -90,6 +90,7 @@ def test_the_class_of_an_image_is_that_of_its_first_object_that_counts():
     assert [int(image_class(split.load(key))) for key in split.keys(None)] == [0, 1, -1]
 
 
+@pytest.mark.slow
 def test_images_of_several_classes_and_none_train_and_evaluate(tmp_path):
     images, annotations = rectangles(4, seed=2)
     annotations[1] = type(annotations[1]).of([], [])

@@ -216,6 +216,7 @@ def test_label_smoothing_and_mixing_are_in_the_loss():
     np.testing.assert_allclose(losses["cross_entropy"], expected, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_calls_of_several_steps_make_the_same_run(tmp_path):
     single = train(Classification, tmp_path / "single", steps=7, checkpoint_every=7)
     several = train(Classification, tmp_path / "several", 7, 7, log_every=3, settings={"steps_per_call": 3})
@@ -224,6 +225,7 @@ def test_calls_of_several_steps_make_the_same_run(tmp_path):
     assert all(np.array_equal(expected[name], got[name]) for name in expected)
 
 
+@pytest.mark.slow
 def test_the_moving_average_is_evaluated_exported_and_resumed(tmp_path):
     whole, _ = whole_and_resumed(tmp_path, killed=6, checkpoint_every=4, ema_decay=0.9)
     config, dataset = digits(8, ema_decay=0.9)

@@ -43,6 +43,7 @@ def test_proposals_are_found_measured_and_kept(dataset, tmp_path, run_command):
     assert kept == {path: path.stat().st_mtime_ns for path in (output / "proposals").rglob("*.npz")}
 
 
+@pytest.mark.slow
 def test_a_signal_ends_in_one_line_what_goes_on_later(tmp_path):
     dataset = f"--dataset={write_coco(tmp_path, 60)}"
     flags = ["--method=selective_search_quality", f"--output={tmp_path / 'found'}"]

@@ -22,7 +22,7 @@ def one_step(call, model, images, jit_compile):
 
 
 @pytest.mark.parametrize("jit_compile", [False, pytest.param(True, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("freeze", [False, True])
+@pytest.mark.parametrize("freeze", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_gradients_are_the_same_and_statistics_and_generators_move_once(jit_compile, freeze):
     images = tf.random.normal((4, 32, 32, 3), seed=0)
     results = []

@@ -94,6 +94,7 @@ def test_a_run_is_locked_while_it_is_trained(tmp_path):
         pass
 
 
+@pytest.mark.slow
 def test_a_corrupt_newest_checkpoint_falls_back_to_the_one_before(tmp_path):
     finish(start_run(tmp_path / "run", 6))
     whole = saved_variables(tmp_path / "run")

@@ -47,6 +47,7 @@ def test_frozen_stages_keep_weights_and_statistics_and_use_them(tmp_path):
     np.testing.assert_allclose(trunk(images, training=True)[:1], trunk(images[:1], training=True), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_stages_learn_at_their_own_pace(tmp_path):
     steps = {}
     for name, rates in [("all", {}), ("slow", {"conv3": 0.1, "predictions": 0.0})]:
@@ -114,6 +115,7 @@ def test_training_starts_from_published_weights_with_their_preprocessing(tmp_pat
     np.testing.assert_allclose(features, expected, rtol=1e-3, atol=1e-3 * np.abs(expected).max())
 
 
+@pytest.mark.slow
 def test_transfer_from_torchvisions_format_with_frozen_stages(tmp_path):
     save_file(state_dict("torchvision_resnet18"), tmp_path / "resnet18.safetensors")
     save_photos(tmp_path / "photos", {"train": 80, "val": 20})  # about 40 a class

@@ -54,7 +54,8 @@ def test_odd_epochs_have_the_second_form():
 
 
 @pytest.mark.parametrize(
-    "jit_compile, accumulation", [(False, 1), pytest.param(True, 1, marks=pytest.mark.slow), (False, 2)]
+    "jit_compile, accumulation",
+    [(False, 1), *(pytest.param(*values, marks=pytest.mark.slow) for values in ((True, 1), (False, 2)))],
 )
 def test_losses_are_those_of_the_resized_images(jit_compile, accumulation, tmp_path):
     # The weights stay as they are, and batch normalization has the batch's statistics.
@@ -92,7 +93,8 @@ def test_shapes_are_static_in_both_forms():
     assert shapes == [(BATCH, SIZE, SIZE, 3), (BATCH, SECOND, SECOND, 3)]
 
 
-@pytest.mark.parametrize("killed", [3, pytest.param(5, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("killed", [3, 5])
 def test_a_resumed_run_equals_an_uninterrupted_one(killed, tmp_path):
     class Killed(Dropout):
         def training_batches(self, first_step, context):

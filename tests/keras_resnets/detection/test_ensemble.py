@@ -88,6 +88,7 @@ def test_features_are_computed_once(detector):
     assert trunks(Ensemble([first, second], [second, first])) == 2
 
 
+@pytest.mark.slow
 def test_a_saved_ensemble_says_the_same_and_shares_its_members(detector, tmp_path):
     first, second = detector(), detector(1)
     ensemble = Ensemble([first], [second, first], name="both")

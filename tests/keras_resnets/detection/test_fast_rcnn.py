@@ -65,6 +65,7 @@ def test_losses_are_those_of_the_sampled_regions_and_compile(twins):
     assert fast.training_losses(without, TARGETS, tf.constant(SEEDS))["region_class"] < eager["region_class"]
 
 
+@pytest.mark.slow
 def test_fit_learns_and_a_saved_detector_says_the_same(tmp_path):
     fast = FastRCNN(3, backbone(), train_batch_norm=True, **OPTIONS)
     fast.compile(keras.optimizers.Adam(1e-2))

@@ -175,7 +175,8 @@ def box_deltas(detector):
     return detector.head.get_layer("box_deltas")
 
 
-@pytest.mark.parametrize("count", [pytest.param(12, marks=pytest.mark.slow), 53])
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [12, 53])
 def test_detections_and_losses_are_the_same_compiled(count, trained):
     detector, given = trained(), tensors(batch(count=count))
 

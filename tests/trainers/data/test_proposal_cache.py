@@ -147,6 +147,7 @@ def test_errors_of_an_image_are_raised(tmp_path):
         ProposalCache(tmp_path, "search")
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on(tmp_path):
     process = start(["-c", PROGRAM, tmp_path, SUPPORT])
     while len(list(tmp_path.rglob("*.npz"))) < 5:
