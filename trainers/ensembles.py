@@ -124,7 +124,7 @@ class Member:
 
             batches = split.keys(None).enumerate().map(example, num_parallel_calls=tf.data.AUTOTUNE)
             one_size = not protocol.dense or dataset.side is not None
-            return batches.unbatch().batch(batch_size) if one_size else batches
+            return batches.rebatch(batch_size) if one_size else batches
 
         # As many pixels as an evaluation in training has.
         areas = [(side / self.task.preprocessing.size) ** 2 for side in self._sides()]
