@@ -4,7 +4,8 @@
 Mappings in Deep Residual Networks" (He et al., 2016; arXiv 1603.05027, section 2).
 
 Shapes: B batch, H and W map size; images are (B, H, W, 3) as the net takes them, normalized, float32. Models are
-functional, without models inside of them, as the builders of `keras_resnets` make them.
+functional, without models inside of them, as the builders of `keras_resnets` make them; others, and images that do not
+fit them, are an ArgumentError (a ValueError).
 """
 
 import keras
@@ -12,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_resnets.errors import ArgumentError
+from keras_resnets.models.functional import check_functional
 
 LARGEST_BATCH = 50  # images that are computed at once: of each, the maps of all layers are in memory
 
@@ -34,9 +36,13 @@ def layer_responses(model, images):
     Raises:
         ArgumentError: (a ValueError) for a model without 3x3 convolutions.
     """
+    _check(model, images)
     convolutions = [layer for layer in _convolutions(model) if layer.kernel_size == (3, 3)]
     if not convolutions:
-        raise ArgumentError(f"model {model.name} has no 3x3 convolution, whose response could be measured.")
+        raise ArgumentError(
+            f"model {model.name} has no 3x3 convolution, whose response could be measured; models inside of it are not "
+            "looked into."
+        )
     normalized = {
         id(layer.input): layer.output for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)
     }
@@ -69,6 +75,7 @@ def gradient_norms(model, images, labels):
         A dict from the convolutions' names, from the input to the output, to the Euclidean norms of the gradient of the
         mean cross entropy, floats.
     """
+    _check(model, images)
     groups = model.trainable_variables, model.non_trainable_variables
     values = {id(variable): tf.convert_to_tensor(variable) for group in groups for variable in group}
     kernels = {layer.name: values[id(layer.kernel)] for layer in _convolutions(model)}
@@ -95,6 +102,7 @@ def sum_rule_deviations(model, images):
         A dict from the stages' names to the largest absolute difference of the two sides, divided by the largest
         absolute value of x_L, floats; empty for a net without shortcuts.
     """
+    _check(model, images)
     stages = {}
     for layer in model.layers:
         if isinstance(layer, keras.layers.Add):
@@ -113,6 +121,8 @@ def sum_rule_deviations(model, images):
 def without_batch_normalization(model):
     """Returns a new net like a model, with new weights, whose layers of batch normalization change nothing."""
 
+    check_functional(model)
+
     def copied(layer):
         if isinstance(layer, keras.layers.BatchNormalization):
             return keras.layers.Identity(name=layer.name)
@@ -123,6 +133,15 @@ def without_batch_normalization(model):
         return layer(inputs) if isinstance(layer, keras.layers.Identity) else layer(inputs, **arguments)
 
     return keras.models.clone_model(model, clone_function=copied, call_function=called)
+
+
+def _check(model, images):
+    """Raises ArgumentError if a model is not functional, or images are not what it takes."""
+    check_functional(model)
+    shape, taken = np.shape(images), model.input_shape
+    sides = zip(shape[1:], taken[1:])
+    if len(shape) != len(taken) or shape[0] == 0 or any(side not in (None, given) for given, side in sides):
+        raise ArgumentError(f"images of shape {shape} are not for model {model.name}: pass one or more of {taken[1:]}.")
 
 
 def _convolutions(model):

@@ -5,6 +5,7 @@ import math
 import keras
 
 from keras_resnets.errors import ArgumentError
+from keras_resnets.models.functional import check_functional
 
 
 def multiply_adds(model):
@@ -19,8 +20,9 @@ def multiply_adds(model):
         An integer.
 
     Raises:
-        ArgumentError: (a ValueError) if the input's height or width is None.
+        ArgumentError: (a ValueError) if the input's height or width is None, or the model is not functional.
     """
+    check_functional(model)
     if None in model.input_shape[1:]:
         raise ArgumentError(f"model {model.name} has the input {model.input_shape}: build it with an input_shape.")
     return sum(_of_layer(layer) for layer in model.layers)

@@ -46,10 +46,16 @@ class Member:
             raise ArgumentError(f"--short_side={short_side} has no effect on {protocol}: leave it out.")
         if crop_size is not None and self.protocol.dense and not self.protocol.short_sides:
             raise ArgumentError(f"--crop_size={crop_size} has no effect on {protocol}: leave it out.")
-        sides = {"size": crop_size, "short_side": short_side}
-        given = {name: side for name, side in sides.items() if side is not None}
-        with naming("--crop_size, --short_side", about="short_side"):
-            preprocessing = dataclasses.replace(task.preprocessing, **given)
+        size = crop_size or task.preprocessing.size
+        given = short_side or task.preprocessing.short_side
+        if self.protocol.short_sides:
+            given = max(given, size)  # It has no effect.
+        elif given < size:
+            raise ArgumentError(
+                f"--crop_size, --short_side: {size} pixels do not fit into images whose short side is {given}: pass "
+                "both."
+            )
+        preprocessing = dataclasses.replace(task.preprocessing, size=size, short_side=given)
         if short_side is not None and self.protocol.with_room and short_side <= preprocessing.size:
             raise ArgumentError(
                 f"--short_side={short_side} leaves no room around {preprocessing.size} pixels for {protocol}: pass a "

@@ -133,9 +133,11 @@ def _run_and_protocol(text):
     """Returns the `Run` and the protocol, or None, of "DIR" or "DIR:PROTOCOL"."""
     path, separator, protocol = text.rpartition(":")
     if not separator or pathlib.Path(text).is_dir():
-        return Run(text), None
-    if protocol not in PROTOCOLS:
+        path, protocol = text, None
+    elif protocol not in PROTOCOLS:
         raise ArgumentError(f"--ensemble={text}: protocol {protocol!r} is unknown: use {', '.join(PROTOCOLS)}.")
+    if not path or not Run(path).exists():
+        raise ArgumentError(f"--ensemble={text} is no run: give folders of runs, DIR or DIR:PROTOCOL, with commas.")
     return Run(path), protocol
 
 
@@ -212,8 +214,8 @@ def _define_flags():
     flags.DEFINE_string("classifier_dir", None, "Of a localization: run of the net that predicts the classes, too.")
     flags.DEFINE_list("ensemble", [], "Other runs, which answer together with it; to classify, DIR[:PROTOCOL].")
     flags.DEFINE_enum("protocol", None, list(PROTOCOLS), f"To classify: which views; default: {DEFAULT_PROTOCOL}.")
-    flags.DEFINE_integer("crop_size", None, "To classify: side of a view, if not training's.", lower_bound=1)
-    flags.DEFINE_integer("short_side", None, "To classify: of a resized image, if not training's.", lower_bound=1)
+    flags.DEFINE_integer("crop_size", None, "To classify: side of views of --model_dir's net.", lower_bound=1)
+    flags.DEFINE_integer("short_side", None, "To classify: of resized images for --model_dir's net.", lower_bound=1)
     flags.DEFINE_boolean("search", False, "To classify: whether to add members while the top-1 error gets lower.")
     box_training.define_options(KIND, TEST_OPTIONS)
 

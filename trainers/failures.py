@@ -52,10 +52,13 @@ def _explanation(error, several_machines):
     reason = _without_node(error)
     if TOO_MANY_BOXES in str(error):
         return f"{reason}: pass a larger one, and train in another --model_dir if this was training."
+    if isinstance(error, tf.errors.ResourceExhaustedError) and not any(text in str(error) for text in NOT_MEMORY):
+        return (
+            f"out of memory ({reason}): use smaller images; in training, also a smaller --batch_size, more "
+            "--accumulation or, to classify, --remat."
+        )
     if READING in str(error):
         return f"the data cannot be read ({reason}): restore them, and give the same command to go on."
-    if isinstance(error, tf.errors.ResourceExhaustedError) and not any(text in str(error) for text in NOT_MEMORY):
-        return f"out of memory ({reason}): use a smaller --batch_size, more --accumulation or, to classify, --remat."
     if several_machines and isinstance(error, LOST_MACHINE):
         return (
             f"another machine has stopped or cannot be reached ({reason}): "

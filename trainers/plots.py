@@ -78,7 +78,7 @@ def by_depth(panels, xlabel, ylabel, title, path, log=False):
         axes.set(title=heading, xlabel=xlabel, ylabel=ylabel, yscale="log" if log else "linear")
         axes.grid(alpha=0.3)
         if curves:
-            axes.legend(fontsize=8)
+            axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))  # beside the curves, not over them
     figure.suptitle(title)
     _save(figure, path)
 

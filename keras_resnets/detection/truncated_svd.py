@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from keras_resnets.errors import ArgumentError
-from keras_resnets.models.functional_config import references
+from keras_resnets.models.functional import check_functional, references
 
 
 def truncated_svd(model, ranks):
@@ -30,9 +30,8 @@ def truncated_svd(model, ranks):
         ArgumentError: (a ValueError) for a model that is not functional, for a layer that is unknown, not dense or
             truncated before, and for a rank that cannot be.
     """
+    check_functional(model)
     config = model.get_config()
-    if "input_layers" not in config:
-        raise ArgumentError(f"model={model.name} is not functional: use keras.Model(model.inputs, model.outputs).")
     for name, rank in ranks.items():
         _check(model, name, rank)
     entries = []

@@ -5,6 +5,7 @@ import itertools
 import keras
 
 from keras_resnets.errors import ArgumentError
+from keras_resnets.models.functional import check_functional
 
 WITHOUT_EFFECT = (keras.layers.Dropout, keras.layers.GlobalAveragePooling2D)  # on one position, in inference
 
@@ -19,8 +20,10 @@ def any_size(model):
         A `keras.Model` with the same layers and weights; its input is (B, any, any, C).
 
     Raises:
-        ArgumentError: (a ValueError) if the classifier is for maps of one size, as VGG's is.
+        ArgumentError: (a ValueError) if the classifier is for maps of one size, as VGG's is, or the model is not
+            functional.
     """
+    check_functional(model)
     if any(isinstance(layer, keras.layers.Flatten) and len(layer.input.shape) == 4 for layer in model.layers):
         raise ArgumentError(f"{model.name} takes images of {model.input_shape[1]} pixels only.")
     config = model.get_config()
@@ -47,8 +50,10 @@ def fully_convolutional(model):
         A `keras.Model` from images (B, any, any, C) to a map of logits (B, h, w, classes), for inference.
 
     Raises:
-        ArgumentError: (a ValueError) if the net has something else between its last map and the logits.
+        ArgumentError: (a ValueError) if the net has something else between its last map and the logits, or is not
+            functional.
     """
+    check_functional(model)
     # Layers are in the order of computation.
     head = [*itertools.takewhile(lambda layer: len(layer.output.shape) == 2, reversed(model.layers))][::-1]
     if not head:

@@ -5,7 +5,7 @@ import collections
 import keras
 import numpy as np
 
-from keras_resnets.models.functional_config import references
+from keras_resnets.models.functional import references
 
 FOLDABLE = ("Conv2D", "Dense")
 

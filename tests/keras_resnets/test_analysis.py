@@ -57,6 +57,41 @@ def test_responses_of_more_images_than_are_computed_at_once(images, randomize):
     assert layer_responses(model, many)["conv4_block1_1_conv"] == pytest.approx(np.std(direct), rel=1e-5)
 
 
+def sequential():
+    return keras.Sequential([keras.Input((16, 16, 3)), keras.layers.Conv2D(2, 3)], name="line")
+
+
+@pytest.mark.parametrize(
+    "measure",
+    [
+        layer_responses,
+        lambda model, images: gradient_norms(model, images, np.zeros(len(images), int)),
+        sum_rule_deviations,
+        lambda model, images: without_batch_normalization(model),
+    ],
+)
+def test_models_that_are_not_functional(measure, images):
+    with pytest.raises(ArgumentError, match="model=line is not functional: use a builder, or keras.Model.model.inputs"):
+        measure(sequential(), images)
+    with pytest.raises(ArgumentError, match="model='resnet50' is no keras.Model: pass one"):
+        measure("resnet50", images)
+
+
+@pytest.mark.parametrize("shape", [(0, 16, 16, 3), (2, 15, 16, 3), (16, 16, 3)])
+@pytest.mark.parametrize("measure", [layer_responses, sum_rule_deviations])
+def test_images_that_are_not_for_the_model(measure, shape):
+    with pytest.raises(ArgumentError) as error:
+        measure(small(keras_resnets.CifarResNet, 8), np.zeros(shape))
+    assert (
+        str(error.value) == f"images of shape {shape} are not for model cifar_resnet8: pass one or more of (16, 16, 3)."
+    )
+
+
+def test_a_sequential_model_can_be_made_functional(images):
+    model = sequential()
+    assert list(layer_responses(keras.Model(model.inputs, model.outputs), images)) == [model.layers[0].name]
+
+
 def test_a_net_without_3x3_convolutions_has_no_responses(images):
     image = keras.Input((16, 16, 3))
     with pytest.raises(ArgumentError, match="model flat has no 3x3 convolution"):

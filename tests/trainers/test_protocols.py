@@ -293,6 +293,21 @@ def test_a_larger_crop_of_a_larger_image(make_member):
     np.testing.assert_allclose(predicted(member, dataset), tf.nn.softmax(any_size(model)(images)), atol=1e-5)
 
 
+@pytest.mark.parametrize("protocol, views", [("144_crop", 144), ("multi_scale", 10)])
+def test_sides_of_several_scales_are_in_proportion_to_a_larger_crop(protocol, views, make_member):
+    """What training had as the short side does not matter."""
+    dataset = photo_dataset()
+    member, task, model = make_member(dataset, protocol, crop_size=48)
+    preprocessing, net = dataclasses.replace(task.preprocessing, size=48, short_side=55), any_size(model)
+    expected = []
+    for image in images_of(dataset):
+        answers = [
+            tf.nn.softmax(net(task.preprocessing.normalize(view))) for view in views_of(protocol, image, preprocessing)
+        ]
+        expected.append(np.sum(np.concatenate(answers), axis=0) / views)
+    np.testing.assert_allclose(predicted(member, dataset), expected, atol=1e-5)
+
+
 def test_an_ensemble_is_the_mean_of_probabilities(make_member):
     dataset = photo_dataset()
     first, second = (make_member(dataset, protocol, seed)[0] for seed, protocol in enumerate(["ten_crop", "dense"]))
@@ -362,7 +377,14 @@ def test_no_rounding_leaves_a_share_outside_of_its_interval():
             {"protocol": "ten_crop", "crop_size": 40, "short_side": 40},
             "--short_side=40 leaves no room around 40 pixels for ten_crop: pass a larger one, or leave it out.",
         ),
-        ({"crop_size": 60}, "--crop_size, --short_side: short_side=37 must be at least size=60"),
+        (
+            {"crop_size": 60},
+            "--crop_size, --short_side: 60 pixels do not fit into images whose short side is 37: pass both.",
+        ),
+        (
+            {"short_side": 30},
+            "--crop_size, --short_side: 32 pixels do not fit into images whose short side is 30: pass both.",
+        ),
     ],
 )
 def test_sides_that_cannot_work(choices, message, make_member):
@@ -453,6 +475,9 @@ def test_runs_that_do_not_go_together(runs, tmp_path):
     first, second = runs
     with pytest.raises(ArgumentError, match="protocol 'all' is unknown: use single_crop, ten_crop, twelve_crop, 144_"):
         evaluate(first, ensemble=[f"{second.path}:all"])
+    for text in ("", ":dense", "/nowhere", f"{tmp_path}:dense"):
+        with pytest.raises(ArgumentError, match=f"--ensemble={text} is no run: give folders of runs, DIR or DIR:PROT"):
+            evaluate(first, ensemble=[text])
     with pytest.raises(ArgumentError, match="--search chooses among several runs: give others with --ensemble"):
         evaluate(first, search=True)
     held_out = train(tmp_path / "held_out", holdout=50)

@@ -94,6 +94,30 @@ def test_versions_are_those_of_the_members(setting, monkeypatch):
     assert settings["python"] == f"3.0, {platform.python_version()}" and settings["keras"] == keras.__version__
 
 
+def test_a_data_set_that_could_not_be_opened_does_not_stay(setting):
+    """Also where a member's folder was made before: nothing of it was trained."""
+    row = Row("tiny", "Tiny nets", "A paper", "it is.", {"one": Net("cifar_resnet8")}, 32, lambda one: ("One", True))
+    tiny = classifiers.experiment(row)
+    with pytest.raises(ArgumentError, match="there is no folder /nowhere/train"):
+        reproduce(tiny, dataclasses.replace(setting, dataset="folder:/nowhere"))
+    assert reproduce(tiny, setting).exists()
+    with pytest.raises(ArgumentError, match="holds this experiment with --dataset=digits"):
+        reproduce(tiny, dataclasses.replace(setting, dataset="folder:/nowhere"))
+
+
+@pytest.mark.parametrize("content", ["{", "{}", '{"value": 5}', "[]"])
+def test_damaged_figures_are_named(content, setting):
+    small = Small()
+    reproduce(small.experiment, setting)
+    file = setting.folder / "first" / "figures.json"
+    file.write_text(content)
+    with pytest.raises(ArgumentError, match=f"{file} .*remove it, and give the same command again"):
+        reproduce(small.experiment, setting)
+    file.unlink()
+    reproduce(small.experiment, setting)
+    assert small.runs == ["first", "second", "first"]
+
+
 def test_a_folder_has_one_setting(setting):
     reproduce(Small().experiment, setting)
     with pytest.raises(ArgumentError, match="holds this experiment with --dataset=digits --scale=quick: repeat these"):
@@ -155,7 +179,8 @@ def test_nets_are_trained_and_reported(setting):
     assert residual["training"][-1][1] == residual["training_error"]
     assert wild["diverged"] and wild["test_error"] is None
     assert f"| residual | cifar_resnet8 | 75,290 | {100 * residual['training_error']:.2f} |" in text
-    assert "| wild | cifar_plainnet8 | 74,810 | diverged | diverged | - |" in text
+    assert "| wild | cifar_plainnet8, without batch normalization | 74,810 | diverged | diverged | - |" in text
+    assert "| wild | digits | learning_rate 1e+30 |" in text and "Settings: dataset digits, scale quick, python" in text
     assert "There are 2: as expected from the paper." in text and results["pictures"] == ["tiny.png"]
     # The same command, with the figures of a finished run lost: the run is read, not made again.
     (setting.folder / "residual" / "figures.json").unlink()
@@ -212,8 +237,10 @@ def net_figures(test_error, training_error=0.6, measured=None, diverged=False):
     """Returns a member's figures."""
     return {
         "model": "a_net",
+        "arguments": {"shortcut": "A"},
         "parameters": 1234,
         "recipe": "digits",
+        "changes": {"learning_rate": 0.5, "clip_norm": 1.0},
         "augmentation": "pad_and_crop",
         "steps": 20,
         "batch_size": 32,
@@ -243,8 +270,11 @@ def test_reports_of_experiments(name, diverged, setting):
     path = write_report(setting, experiment, report, {})
     text = path.read_text()
     errors = "diverged | diverged" if diverged else "60.00 | 45.00"
-    assert text.count(f"| a_net | 1,234 | {errors} |") == len(labels)
-    assert f"| {', '.join(labels)} | digits | pad_and_crop | 20 | 32 | 1437 | 360 |" in text
+    without = sum(label.endswith("_without_bn") for label in labels)
+    assert text.count(f"| a_net (shortcut A) | 1,234 | {errors} |") == len(labels) - without
+    assert text.count(f"| a_net (shortcut A), without batch normalization | 1,234 | {errors} |") == without
+    recipe = "digits | learning_rate 0.5, clip_norm 1.0 | pad_and_crop"
+    assert f"| {', '.join(labels)} | {recipe} | 20 | 32 | 1437 | 360 |" in text
     assert text.count("![") == (2 if name in ("layer_responses", "gradient_flow") else 1)
     if diverged:
         assert re.fullmatch(

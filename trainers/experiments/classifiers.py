@@ -13,7 +13,7 @@ from trainers import classification, plots, recipes, training
 from trainers.checkpoints import restore_model
 from trainers.classification import Classification
 from trainers.data.dataset import open_dataset, sample
-from trainers.experiments.experiment import Experiment, Report, Table
+from trainers.experiments.experiment import Experiment, Report, Table, listed
 from trainers.failures import Diverged
 from trainers.measuring import parameters
 from trainers.run import Run
@@ -131,18 +131,20 @@ def train_net(row, net, setting, folder):
         folder: of the member; the training run is in `run`.
 
     Returns:
-        The member's figures: `model`, `parameters`, `recipe`, `augmentation`, `steps`, `batch_size`, `train_images`,
-        `test_images`; `diverged`, whether the loss was no longer finite; `training` and `test`, lists of (step, error),
-        fractions; `training_error` (the mean of the last tenth of the steps) and `test_error`, None of what has
-        diverged; and, where the row has a measurement, `initial` and `trained`.
+        The member's figures: `model`, `arguments`, `parameters`, `recipe`, `changes`, `augmentation`, `steps`,
+        `batch_size`, `train_images`, `test_images`; `diverged`, whether the loss was no longer finite; `training` and
+        `test`, lists of (step, error), fractions; `training_error` (the mean of the last tenth of the steps) and
+        `test_error`, None of what has diverged; and, where the row has a measurement, `initial` and `trained`.
     """
     keras.backend.clear_session()  # The members before would stay in memory.
     task = make_task(row, net, setting)
     run, model = Run(folder / "run"), task.build_model()
     figures = {
         "model": task.config["model"],
+        "arguments": dict(net.arguments),
         "parameters": parameters(model),
         "recipe": task.config["recipe_name"],
+        "changes": {**(row.quick_changes if setting.quick else {}), **net.changes},
         "augmentation": task.recipe.augmentation,
         "steps": task.config["steps"],
         "batch_size": task.recipe.batch_size,
@@ -243,11 +245,17 @@ def _trained(label, figures):
     return f"{label} ({figures['model']})"
 
 
+def _net(figures, net):
+    """Returns what was trained, as a text."""
+    arguments = f" ({listed(figures['arguments'])})" if figures["arguments"] else ""
+    return f"{figures['model']}{arguments}{'' if net.batch_normalization else ', without batch normalization'}"
+
+
 def _errors_table(row, figures):
     rows = [
         [
             label,
-            one["model"],
+            _net(one, row.nets[label]),
             f"{one['parameters']:,}",
             percent(one["training_error"]),
             percent(one["test_error"]),
@@ -260,10 +268,11 @@ def _errors_table(row, figures):
 
 
 def _training_table(figures):
-    keys = ("recipe", "augmentation", "steps", "batch_size", "train_images", "test_images")
+    keys = ("recipe", "changes", "augmentation", "steps", "batch_size", "train_images", "test_images")
     same = {}
     for label, one in figures.items():
-        same.setdefault(tuple(str(one[key]) for key in keys), []).append(label)
+        texts = {**one, "changes": listed(one["changes"]) or "none"}
+        same.setdefault(tuple(str(texts[key]) for key in keys), []).append(label)
     rows = [[", ".join(labels), *values] for values, labels in same.items()]
     return Table("Training", ("nets", *(key.replace("_", " ") for key in keys)), rows)
 

@@ -141,7 +141,7 @@ def _detectors_table(detectors):
                 _milliseconds(sum(seconds.values())),
             ]
         )
-    headings = ("detector", "mAP@.5", "stages", "training s", "disk MB", "proposals")
+    headings = ("detector", "mAP@.5", "stages", "training s", "disk MB", "regions of an image")
     return Table("One backbone, one data set (test times in ms an image)", (*headings, *PARTS, "total"), rows)
 
 
@@ -151,7 +151,7 @@ def _nets_table(figures):
         for count in SECOND_TABLE[1]:
             rows.append([title, "Faster R-CNN", str(count), *_columns(figures[f"{net}_{count}"])])
     title = f"The papers' nets on an image of {HEIGHT}x{WIDTH}, untrained (ms; arXiv 1506.01497, table 5)"
-    return Table(title, ("net", "system", "proposals", *PARTS, "total"), rows)
+    return Table(title, ("net", "system", "regions of an image", *PARTS, "total"), rows)
 
 
 def _shared_table(figures):

@@ -13,6 +13,9 @@ from keras_resnets import ArgumentError
 from trainers.data.dataset import absolute
 from trainers.whole_files import write_json, write_text
 
+LOCK = "member.lock"  # in a member's folder
+MEMBER = ("figures", "versions")  # what figures.json has
+
 
 @dataclasses.dataclass(frozen=True)
 class Table:
@@ -114,11 +117,11 @@ def run_member(folder, function):
     """
     file = folder / "figures.json"
     folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / "member.lock", "a") as lock:
+    with open(folder / LOCK, "a") as lock:
         _wait_for(lock, folder)
         if not file.exists():
             write_json(file, {"figures": function(folder), "versions": _versions()})
-    return _read(file)["figures"]
+    return _read(file, *MEMBER)["figures"]
 
 
 def _versions():
@@ -126,11 +129,18 @@ def _versions():
     return {"python": platform.python_version(), **packages}
 
 
-def _read(file):
+def _read(file, *keys):
+    """Returns the content of a file, a dict of `keys`."""
     try:
-        return json.loads(file.read_text())
+        content = json.loads(file.read_text())
     except ValueError as error:
         raise ArgumentError(f"{file} is damaged ({error}): remove it, and give the same command again.") from error
+    if not isinstance(content, dict) or content.keys() != {*keys}:
+        raise ArgumentError(
+            f"{file} has not {' and '.join(keys)}, and is damaged or of another version: remove it, and give the same "
+            "command again."
+        )
+    return content
 
 
 def _wait_for(lock, folder):
@@ -144,14 +154,16 @@ def _wait_for(lock, folder):
 def check_setting(setting):
     """Checks that the experiment's folder was begun with the same setting, or begins it.
 
+    A folder without anything of a member, whose data set could not be opened, for example, may be begun again.
+
     Raises:
         ArgumentError: if it was begun with another one.
     """
     file, content = setting.folder / "setting.json", setting.described()
-    if not file.exists():
+    if not file.exists() or all(member.name == LOCK for member in setting.folder.glob("*/*")):
         setting.folder.mkdir(parents=True, exist_ok=True)
         write_json(file, content, shared=True)
-    begun = _read(file)
+    begun = _read(file, *content)
     if begun != content:
         raise ArgumentError(
             f"{setting.folder} holds this experiment with --dataset={begun['dataset']} --scale={begun['scale']}: "
@@ -173,7 +185,8 @@ def write_report(setting, experiment, report, figures):
     """
     folder, pictures = setting.folder, report.draw(setting.folder)
     source = f"{experiment.source}. The paper: {experiment.found}"
-    parts = [f"# {experiment.title}", source, " ".join(report.verdict)]
+    settings = {**setting.described(), **_versions_of([folder / name for name in figures])}
+    parts = [f"# {experiment.title}", source, " ".join(report.verdict), f"Settings: {listed(settings)}."]
     for table in report.tables:
         parts += [f"## {table.title}", markdown(table.columns, table.rows)]
     parts += [f"![{picture.stem}]({picture.name})" for picture in pictures]
@@ -183,7 +196,7 @@ def write_report(setting, experiment, report, figures):
         "verdict": report.verdict,
         "tables": [dataclasses.asdict(table) for table in report.tables],
         "pictures": [picture.name for picture in pictures],
-        "settings": {**setting.described(), **_versions_of([folder / name for name in figures])},
+        "settings": settings,
         "members": figures,
     }
     write_json(folder / "results.json", results, shared=True)
@@ -194,8 +207,13 @@ def write_report(setting, experiment, report, figures):
 
 def _versions_of(members):
     """Returns all versions that members, given by their folders, were run with."""
-    found = [_read(member / "figures.json")["versions"] for member in members]
+    found = [_read(member / "figures.json", *MEMBER)["versions"] for member in members]
     return {name: ", ".join(sorted({one[name] for one in found})) for name in _versions()}
+
+
+def listed(values):
+    """Returns a dict as a text."""
+    return ", ".join(f"{name} {value}" for name, value in values.items())
 
 
 def markdown(columns, rows):

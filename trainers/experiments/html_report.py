@@ -7,6 +7,7 @@ import pathlib
 import sys
 
 from keras_resnets import ArgumentError
+from trainers.experiments.experiment import listed
 from trainers.whole_files import write_text
 
 KEYS = {"title", "source", "verdict", "tables", "pictures", "settings"}  # of results.json
@@ -62,12 +63,11 @@ def _results(file):
 
 
 def _section(folder, results):
-    settings = ", ".join(f"{name} {value}" for name, value in results["settings"].items())
     parts = [
         f'<h2 id="{html.escape(folder.name)}">{html.escape(results["title"])}</h2>',
         f"<p>{html.escape(results['source'])}</p>",
         f"<p><b>{html.escape(' '.join(results['verdict']))}</b></p>",
-        f"<p>{html.escape(settings)}</p>",
+        f"<p>{html.escape(listed(results['settings']))}</p>",
         *map(_table, results["tables"]),
         *(_picture(folder / name) for name in results["pictures"]),
     ]
