@@ -271,7 +271,8 @@ def _training_table(figures):
     keys = ("recipe", "changes", "augmentation", "steps", "batch_size", "train_images", "test_images")
     same = {}
     for label, one in figures.items():
-        texts = {**one, "changes": listed(one["changes"]) or "none"}
+        changes = {name: value for name, value in one["changes"].items() if name not in keys}
+        texts = {**one, "changes": listed(changes) or "none"}
         same.setdefault(tuple(str(texts[key]) for key in keys), []).append(label)
     rows = [[", ".join(labels), *values] for values, labels in same.items()]
     return Table("Training", ("nets", *(key.replace("_", " ") for key in keys)), rows)
