@@ -39,10 +39,7 @@ def layer_responses(model, images):
     _check(model, images)
     convolutions = [layer for layer in _convolutions(model) if layer.kernel_size == (3, 3)]
     if not convolutions:
-        raise ArgumentError(
-            f"model {model.name} has no 3x3 convolution, whose response could be measured; models inside of it are not "
-            "looked into."
-        )
+        raise ArgumentError(f"model {model.name} has no 3x3 convolution, whose response could be measured.")
     normalized = {
         id(layer.input): layer.output for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)
     }
@@ -121,7 +118,7 @@ def sum_rule_deviations(model, images):
 def without_batch_normalization(model):
     """Returns a new net like a model, with new weights, whose layers of batch normalization change nothing."""
 
-    check_functional(model)
+    _check_flat(model)
 
     def copied(layer):
         if isinstance(layer, keras.layers.BatchNormalization):
@@ -136,12 +133,20 @@ def without_batch_normalization(model):
 
 
 def _check(model, images):
-    """Raises ArgumentError if a model is not functional, or images are not what it takes."""
-    check_functional(model)
+    """Raises ArgumentError if a model is not functional and flat, or images are not what it takes."""
+    _check_flat(model)
     shape, taken = np.shape(images), model.input_shape
     sides = zip(shape[1:], taken[1:])
     if len(shape) != len(taken) or shape[0] == 0 or any(side not in (None, given) for given, side in sides):
         raise ArgumentError(f"images of shape {shape} are not for model {model.name}: pass one or more of {taken[1:]}.")
+
+
+def _check_flat(model):
+    check_functional(model)
+    inside = [layer.name for layer in model.layers if isinstance(layer, keras.Model)]
+    if inside or len(model.inputs) > 1:
+        what = f"the model {inside[0]} inside of it" if inside else f"{len(model.inputs)} inputs"
+        raise ArgumentError(f"model={model.name} has {what}: pass a net of layers only, with one input.")
 
 
 def _convolutions(model):

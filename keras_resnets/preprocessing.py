@@ -69,7 +69,7 @@ class Preprocessing:
         if images.shape[-3:-1] == (self.size, self.size) and self.short_side == self.size:
             return tf.cast(images, tf.float32)
         batch = images if images.shape.rank == 4 else images[tf.newaxis]
-        cropped = central_crop(batch, self.size, self.short_side)
+        cropped = resize_and_crop(batch, self.size, self.short_side)
         return cropped if images.shape.rank == 4 else cropped[0]
 
     def normalize(self, images):
@@ -82,13 +82,13 @@ class Preprocessing:
         return self.normalize(self.crop(images))
 
 
-def central_crop(images, size, short_side):
+def resize_and_crop(images, size, short_side):
     """Resizes images and cuts out their centre.
 
     Args:
         images: (B, H, W, 3), any number type.
         size: of the centre, in pixels, an integer.
-        short_side: of the resized images, in pixels.
+        short_side: of the resized images, in pixels; at least `size`; it may be a tensor.
 
     Returns:
         (B, size, size, 3) float32; images whose short side is `short_side` already keep their values.

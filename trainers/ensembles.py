@@ -3,7 +3,6 @@
 Shapes: N images, V views of an image.
 """
 
-import dataclasses
 import math
 import statistics
 import time
@@ -46,27 +45,38 @@ class Member:
             raise ArgumentError(f"--short_side={short_side} has no effect on {protocol}: leave it out.")
         if crop_size is not None and self.protocol.dense and not self.protocol.short_sides:
             raise ArgumentError(f"--crop_size={crop_size} has no effect on {protocol}: leave it out.")
-        size = crop_size or task.preprocessing.size
-        given = short_side or task.preprocessing.short_side
-        if self.protocol.short_sides:
-            given = max(given, size)  # It has no effect.
-        elif given < size:
-            raise ArgumentError(
-                f"--crop_size, --short_side: {size} pixels do not fit into images whose short side is {given}: pass "
-                "both."
-            )
-        preprocessing = dataclasses.replace(task.preprocessing, size=size, short_side=given)
-        if short_side is not None and self.protocol.with_room and short_side <= preprocessing.size:
-            raise ArgumentError(
-                f"--short_side={short_side} leaves no room around {preprocessing.size} pixels for {protocol}: pass a "
-                "larger one, or leave it out."
-            )
-        self._size, self._short_sides = preprocessing.size, self.protocol.scales(preprocessing)
-        self._normalize = preprocessing.normalize
+        self._size = task.preprocessing.size if crop_size is None else crop_size
+        self._check_sides(protocol, crop_size, short_side)
+        self._short_sides = self.protocol.scales(
+            self._size, task.preprocessing.short_side if short_side is None else short_side
+        )
         self._net = self._adapted(model, protocol)
         # One graph for views of all sizes.
         views = tf.TensorSpec((None, None, None, 3), tf.float32)
         self._probabilities = tf.function(self._probabilities_of_views, input_signature=[views])
+
+    def _check_sides(self, protocol, crop_size, short_side):
+        """Raises ArgumentError for sides that cannot be."""
+        size, trained = self._size, self.task.preprocessing.short_side
+        for name, side in (("crop_size", crop_size), ("short_side", short_side)):
+            if side is not None and side < 1:
+                raise ArgumentError(f"--{name}={side} must be positive.")
+        if short_side is not None and self.protocol.with_room and short_side <= size:
+            raise ArgumentError(
+                f"--short_side={short_side} leaves no room around {size} pixels for {protocol}: pass a larger one, or "
+                "leave it out."
+            )
+        if self.protocol.dense or self.protocol.short_sides:
+            return
+        if short_side is not None and short_side < size:
+            raise ArgumentError(
+                f"--short_side={short_side} is less than the {size} pixels that the net sees: pass a larger one."
+            )
+        if short_side is None and trained < size:
+            raise ArgumentError(
+                f"--crop_size={crop_size} is more than the short side of resized images, {trained}: pass --short_side, "
+                f"too, of {crop_size} at least."
+            )
 
     def _adapted(self, model, protocol):
         """Returns the net for the sides of the views."""
@@ -108,7 +118,7 @@ class Member:
         return labels, sums / self.protocol.views_of_an_image
 
     def _probabilities_of_views(self, views):
-        logits = tf.cast(self._net(self._normalize(views), training=False), tf.float32)
+        logits = tf.cast(self._net(self.task.preprocessing.normalize(views), training=False), tf.float32)
         if self.protocol.dense:
             # VGG averages the map of scores, and then the mirror images' probabilities.
             logits = tf.reduce_mean(logits, axis=(1, 2))

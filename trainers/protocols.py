@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from keras_resnets.preprocessing import central_crop, resized_shape, resized_window
+from keras_resnets.preprocessing import resize_and_crop, resized_shape, resized_window
 
 PAPERS_SIZE, PAPERS_SHORT_SIDE = 224, 256
 
@@ -31,8 +31,8 @@ class Protocol:
         dense: whether the net classifies every position of a view, and its logits are averaged over the positions (VGG,
             arXiv 1409.1556, section 3.2). Views then have h and w that differ from image to image, and are (S, S)
             otherwise.
-        with_room: whether the resized image is larger than what the net sees: a preprocessing whose short side leaves
-            no room around S is given one of 256/224 of it.
+        with_room: whether the resized image is larger than what the net sees: a short side that leaves no room around S
+            becomes 256/224 of it.
     """
 
     views: Callable
@@ -41,9 +41,13 @@ class Protocol:
     dense: bool = False
     with_room: bool = False
 
-    def scales(self, preprocessing):
-        """Returns the short sides that `views` is called with: integers, one for each scale."""
-        size, short_side = preprocessing.size, preprocessing.short_side
+    def scales(self, size, short_side):
+        """Returns the short sides that `views` is called with: integers, one for each scale.
+
+        Args:
+            size: S.
+            short_side: the preprocessing's.
+        """
         if self.with_room and short_side == size:
             short_side = _in_proportion(size, PAPERS_SHORT_SIDE)
         return [_in_proportion(size, side) for side in self.short_sides] or [short_side]
@@ -56,7 +60,7 @@ class Protocol:
 
 def single_crop(image, size, short_side):
     """The centre, as in training's evaluations: (1, S, S, 3)."""
-    return central_crop(image[tf.newaxis], size, short_side)
+    return resize_and_crop(image[tf.newaxis], size, short_side)
 
 
 def ten_crop(image, size, short_side):

@@ -12,7 +12,7 @@ from absl import flags
 
 from keras_resnets import ArgumentError
 from trainers import cli
-from trainers.experiments.experiment import Setting, check_setting, run_member, write_report
+from trainers.experiments.experiment import Setting, check_setting, read_member, run_member, write_report
 from trainers.experiments.html_report import write_html
 
 # The module of trainers.experiments, and the name of the `Experiment` there, which is imported when it is run.
@@ -53,18 +53,19 @@ def reproduce(experiment, setting, shard=(1, 1)):
         The path of the report, README.md, or None while members of other processes are missing.
 
     Raises:
-        ArgumentError: if the folder was begun with another setting.
+        ArgumentError: if the folder was begun with another setting, or something in it is damaged.
     """
     check_setting(setting)
     members = experiment.members(setting)
+    folders = {name: setting.folder / name for name in members}
+    for folder in folders.values():
+        read_member(folder)  # A damaged one is named before hours of training.
     for number, (name, function) in enumerate(members.items()):
         if number % shard[1] == shard[0] - 1:
             print(f"member {number + 1} of {len(members)}: {name}", file=sys.stderr)
-            run_member(setting.folder / name, function)
-    if not all((setting.folder / name / "figures.json").exists() for name in members):
-        return None
-    figures = {name: run_member(setting.folder / name, function) for name, function in members.items()}
-    return write_report(setting, experiment, experiment.report(figures), figures)
+            run_member(folders[name], function)
+    complete = {name: read_member(folder) for name, folder in folders.items()}
+    return None if None in complete.values() else write_report(setting, experiment, complete)
 
 
 def _define_flags():

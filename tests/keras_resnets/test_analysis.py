@@ -77,6 +77,20 @@ def test_models_that_are_not_functional(measure, images):
         measure("resnet50", images)
 
 
+def test_models_that_are_not_flat(images):
+    inner, image = small(keras_resnets.CifarResNet, 8), keras.Input((16, 16, 3))
+    outer = keras.Model(image, inner(keras.layers.Conv2D(3, 3, padding="same")(image)), name="outer")
+    with pytest.raises(
+        ArgumentError, match="model=outer has the model cifar_resnet8 inside of it: pass a net of layers"
+    ):
+        layer_responses(outer, images)
+    with pytest.raises(ArgumentError, match="model=outer has the model cifar_resnet8 inside of it"):
+        without_batch_normalization(outer)
+    both = keras.Model([image, inner.input], [inner(image), inner.output], name="both")
+    with pytest.raises(ArgumentError, match="model=both has "):
+        layer_responses(both, images)
+
+
 @pytest.mark.parametrize("shape", [(0, 16, 16, 3), (2, 15, 16, 3), (16, 16, 3)])
 @pytest.mark.parametrize("measure", [layer_responses, sum_rule_deviations])
 def test_images_that_are_not_for_the_model(measure, shape):

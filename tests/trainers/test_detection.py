@@ -45,7 +45,6 @@ def trained(tmp_path_factory):
     return run, task, model, task.export(model, folder / "export", None), results
 
 
-@pytest.mark.slow
 def test_four_images_are_learned_by_heart(trained):
     run, task, _, _, results = trained
     assert results["map_50"] == 1.0 and results["coco_map_50"] == pytest.approx(1)

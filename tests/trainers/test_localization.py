@@ -46,7 +46,6 @@ def trained(tmp_path_factory):
     return run, task, model, results
 
 
-@pytest.mark.slow
 def test_four_images_are_learned_by_heart(trained):
     run, task, _, results = trained
     assert results["localization_error"] == 0 and task.criterion(results) == 0

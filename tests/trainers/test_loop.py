@@ -16,6 +16,7 @@ from trainers import loop, training
 from trainers.checkpoints import restore_model
 from trainers.classification import Classification, configure
 from trainers.data.dataset import open_dataset
+from trainers.failures import explained
 from trainers.recipes import Recipe
 from trainers.run import Run
 
@@ -260,6 +261,16 @@ def test_data_that_cannot_be_read_end_the_run_in_one_line(tmp_path):
 
     with pytest.raises(ArgumentError, match="the data cannot be read .*: restore them, and give the same command"):
         train(Damaged, tmp_path, steps=1, checkpoint_every=1)
+
+
+def test_data_that_need_too_much_memory_are_not_called_damaged():
+    def large(_):
+        return tf.raw_ops.ScaleAndTranslate(
+            images=tf.zeros((1, 1, 1, 3)), size=[10**6, 10**6], scale=[1e6, 1e6], translation=[0.0, 0.0]
+        )
+
+    with pytest.raises(ArgumentError, match="out of memory .*: use smaller images"), explained(several_machines=False):
+        next(iter(tf.data.Dataset.range(1).map(large)))
 
 
 @pytest.mark.slow

@@ -37,7 +37,8 @@ def numbered(height, width):
 def views_of(name, image, preprocessing):
     """Returns the views at each scale, a list."""
     protocol = PROTOCOLS[name]
-    image, size, short_sides = tf.constant(image), preprocessing.size, protocol.scales(preprocessing)
+    image, size = tf.constant(image), preprocessing.size
+    short_sides = protocol.scales(size, preprocessing.short_side)
     return [protocol.views(image, size, short_side).numpy() for short_side in short_sides]
 
 
@@ -135,8 +136,7 @@ def test_the_single_crop_is_that_of_training():
     ],
 )
 def test_scales_are_in_proportion_to_what_a_net_sees(name, size, short_sides):
-    scales = PROTOCOLS[name].scales(Preprocessing(size, round(size * 256 / 224), **NORMALIZATION))
-    assert scales == short_sides
+    assert PROTOCOLS[name].scales(size, round(size * 256 / 224)) == short_sides
 
 
 def test_images_that_leave_no_room_for_crops_are_enlarged():
@@ -379,12 +379,15 @@ def test_no_rounding_leaves_a_share_outside_of_its_interval():
         ),
         (
             {"crop_size": 60},
-            "--crop_size, --short_side: 60 pixels do not fit into images whose short side is 37: pass both.",
+            "--crop_size=60 is more than the short side of resized images, 37: pass --short_side, too, of 60 at least.",
         ),
         (
-            {"short_side": 30},
-            "--crop_size, --short_side: 32 pixels do not fit into images whose short side is 30: pass both.",
+            {"crop_size": 60, "short_side": 50},
+            "--short_side=50 is less than the 60 pixels that the net sees: pass a larger one.",
         ),
+        ({"protocol": "ten_crop", "short_side": 20}, "--short_side=20 leaves no room around 32 pixels for ten_crop"),
+        ({"crop_size": 0}, "--crop_size=0 must be positive."),
+        ({"protocol": "dense", "short_side": -1}, "--short_side=-1 must be positive."),
     ],
 )
 def test_sides_that_cannot_work(choices, message, make_member):

@@ -22,7 +22,7 @@ from trainers.checkpoints import restore_model
 from trainers.ensembles import Member, answer
 from trainers.experiments import classifiers, crops_and_ensembles
 from trainers.experiments.classifiers import Net, Row
-from trainers.experiments.experiment import Experiment, Report, Setting, Table, run_member, write_report
+from trainers.experiments.experiment import Experiment, Report, Setting, Table, check_setting, run_member, write_report
 from trainers.experiments.html_report import write_html
 from trainers.protocols import PROTOCOLS
 from trainers.reproduce import EXPERIMENTS, find, reproduce
@@ -157,6 +157,15 @@ def test_the_report_of_a_folder_is_one_page_without_requests(setting, capsys):
     assert len(pictures) == 2 and base64.b64decode(pictures[0]) == original
 
 
+def test_a_folder_of_images_is_looked_at_once_for_all_nets(tmp_path, capsys):
+    save_photos(tmp_path, {"train": 40, "val": 2})
+    next((tmp_path / "train").rglob("*.jpg")).write_bytes(b"no JPEG")
+    row = Row("tiny", "Tiny nets", "A paper", "it is.", {}, 32, lambda one: ("One", True))
+    setting = Setting(tmp_path / "out", f"folder:{tmp_path}", quick=True)
+    sizes = [classifiers.make_task(row, Net(f"cifar_resnet{depth}"), setting).dataset.train.size for depth in (8, 14)]
+    assert sizes[0] == sizes[1] and capsys.readouterr().err.count("it cannot be decoded") == 1
+
+
 def test_nets_are_trained_and_reported(setting):
     """Also one whose loss ends in infinity, and what was trained is not trained again."""
     row = Row(
@@ -266,9 +275,10 @@ def test_reports_of_experiments(name, diverged, setting):
     experiment = find(name)
     labels = experiment.members(setting)
     setting.folder.mkdir()
-    report = experiment.report(dict.fromkeys(labels, net_figures(0.45, measured=measured, diverged=diverged)))
-    path = write_report(setting, experiment, report, {})
-    text = path.read_text()
+    figures = net_figures(0.45, measured=measured, diverged=diverged)
+    members = dict.fromkeys(labels, {"figures": figures, "versions": {"keras": "3.15"}})
+    text = write_report(setting, experiment, members).read_text()
+    (verdict,) = json.loads((setting.folder / "results.json").read_text())["verdict"]
     errors = "diverged | diverged" if diverged else "60.00 | 45.00"
     without = sum(label.endswith("_without_bn") for label in labels)
     assert text.count(f"| a_net (shortcut A) | 1,234 | {errors} |") == len(labels) - without
@@ -277,13 +287,11 @@ def test_reports_of_experiments(name, diverged, setting):
     assert f"| {', '.join(labels)} | {recipe} | 20 | 32 | 1437 | 360 |" in text
     assert text.count("![") == (2 if name in ("layer_responses", "gradient_flow") else 1)
     if diverged:
-        assert re.fullmatch(
-            r"Nothing can be compared: .* diverged: not as expected from the paper\.", report.verdict[0]
-        )
+        assert re.fullmatch(r"Nothing can be compared: .* diverged: not as expected from the paper\.", verdict)
     elif name == "gradient_flow":
-        assert "obeys the sum rule to 2.0e-07: as expected" in report.verdict[0]
+        assert "obeys the sum rule to 2.0e-07: as expected" in verdict
     else:
-        assert report.verdict[0].endswith(": not as expected from the paper.")
+        assert verdict.endswith(": not as expected from the paper.")
 
 
 @pytest.mark.parametrize(
@@ -335,7 +343,16 @@ def test_any_data_set_will_do(name, setting, tmp_path):
     assert task.recipe.augmentation == own != recipes.RECIPES["digits"].augmentation
 
 
+def test_orders_of_activations_must_be_the_papers_at_both_depths():
+    experiment, right = find("activation_orders"), [0.06, 0.09, 0.08, 0.07, 0.05]
+    for first, second in ((right, right[::-1]), (right[::-1], right)):
+        labels = experiment.members(Setting("folder", "digits", quick=True))
+        figures = dict(zip(labels, map(net_figures, first + second), strict=True))
+        assert experiment.report(figures).verdict[0].endswith(": not as expected from the paper.")
+
+
 def test_a_member_is_run_by_one_process_at_a_time(setting, capsys):
+    check_setting(setting)
     begun, go_on = threading.Event(), threading.Event()
 
     def measured(folder):
@@ -349,6 +366,9 @@ def test_a_member_is_run_by_one_process_at_a_time(setting, capsys):
         second = pool.submit(run_member, setting.folder / "one", lambda folder: {"value": 2})
         while "waiting for another process, which runs one" not in capsys.readouterr().err:
             time.sleep(0.01)
+        # Nothing but a lock is there, and yet the folder is in use.
+        with pytest.raises(ArgumentError, match="holds this experiment with --dataset=digits --scale=quick"):
+            check_setting(dataclasses.replace(setting, quick=False))
         go_on.set()
         assert first.result() == second.result() == {"value": 1}
 

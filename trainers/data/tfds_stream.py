@@ -101,7 +101,8 @@ def stream_split(name, builder, split, image, target, load_target):
     def first(count):
         return Split(count, read(count=count), load)
 
-    return Split(size, read(), load, part, None if builder.info.disable_shuffling else first)
+    in_random_order = not builder.info.disable_shuffling and "+" not in split  # Joined ones follow each other.
+    return Split(size, read(), load, part, first if in_random_order else None)
 
 
 def _examples(builder, split, image, context=None):

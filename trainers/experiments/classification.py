@@ -247,11 +247,11 @@ def _activation_orders(figures):
     ranked = {}
     for depth in NETS_OF_ORDERS:
         errors = {order: figures[f"{order}-{depth}"]["test_error"] for order in ORDERS}
-        net = figures[f"{PRE_ACTIVATION}-{depth}"]["model"]
-        ranked[net] = [[order for order in ORDERS if errors[order] == end(errors.values())] for end in (min, max)]
+        ranked[depth] = [[order for order in ORDERS if errors[order] == end(errors.values())] for end in (min, max)]
+    here = {depth: figures[f"{PRE_ACTIVATION}-{depth}"]["model"] for depth in NETS_OF_ORDERS}
     listed = "; ".join(
-        f"of {net}, {' and '.join(best)} is the best and {' and '.join(worst)} the worst"
-        for net, (best, worst) in ranked.items()
+        f"of depth {depth} (here {here[depth]}), {' and '.join(best)} is the best and {' and '.join(worst)} the worst"
+        for depth, (best, worst) in ranked.items()
     )
     return f"Of the orders {listed}", all(ends == [[PRE_ACTIVATION], ["bn_after_addition"]] for ends in ranked.values())
 

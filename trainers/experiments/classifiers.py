@@ -144,7 +144,7 @@ def train_net(row, net, setting, folder):
         "arguments": dict(net.arguments),
         "parameters": parameters(model),
         "recipe": task.config["recipe_name"],
-        "changes": {**(row.quick_changes if setting.quick else {}), **net.changes},
+        "changes": _changes(row, net, setting),
         "augmentation": task.recipe.augmentation,
         "steps": task.config["steps"],
         "batch_size": task.recipe.batch_size,
@@ -177,8 +177,7 @@ def make_task(row, net, setting):
         dataset = dataclasses.replace(dataset, train=train, test=test)
         recipe = QUICK_RECIPE
         changes["steps"] = max(1, row.images // recipes.RECIPES[recipe].batch_size)
-        changes |= row.quick_changes
-    changes |= net.changes
+    changes |= _changes(row, net, setting)
     if setting.dataset in DIGITS:
         changes["augmentation"] = recipes.RECIPES["digits"].augmentation
     config = classification.configure(
@@ -192,6 +191,11 @@ def make_task(row, net, setting):
         **changes,
     )
     return (Classification if net.batch_normalization else WithoutBatchNormalization)(config, dataset)
+
+
+def _changes(row, net, setting):
+    """Returns the changes of the recipe's fields that are said of a net and its row."""
+    return {**(row.quick_changes if setting.quick else {}), **net.changes}
 
 
 # A folder's files are looked at once, not for each member.

@@ -14,7 +14,7 @@ from trainers.data.dataset import absolute
 from trainers.whole_files import write_json, write_text
 
 LOCK = "member.lock"  # in a member's folder
-MEMBER = ("figures", "versions")  # what figures.json has
+FIGURES = "figures.json"  # likewise, of a complete member
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,13 +115,23 @@ def run_member(folder, function):
     Of several processes that ask for the same member, one finds them, and the others wait. The file also has the
     versions of what they were found with.
     """
-    file = folder / "figures.json"
+    file = folder / FIGURES
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / LOCK, "a") as lock:
         _wait_for(lock, folder)
         if not file.exists():
             write_json(file, {"figures": function(folder), "versions": _versions()})
-    return _read(file, *MEMBER)["figures"]
+    return read_member(folder)["figures"]
+
+
+def read_member(folder):
+    """Returns the content of a complete member's figures.json: `figures` and `versions`, or None if it is incomplete.
+
+    Raises:
+        ArgumentError: if the file is damaged.
+    """
+    file = folder / FIGURES
+    return _read(file, "figures", "versions") if file.exists() else None
 
 
 def _versions():
@@ -154,13 +164,13 @@ def _wait_for(lock, folder):
 def check_setting(setting):
     """Checks that the experiment's folder was begun with the same setting, or begins it.
 
-    A folder without anything of a member, whose data set could not be opened, for example, may be begun again.
+    A folder where no member has anything, whose data set could not be opened, for example, may be begun again.
 
     Raises:
         ArgumentError: if it was begun with another one.
     """
     file, content = setting.folder / "setting.json", setting.described()
-    if not file.exists() or all(member.name == LOCK for member in setting.folder.glob("*/*")):
+    if not file.exists() or all(map(_is_free_lock, setting.folder.glob("*/*"))):
         setting.folder.mkdir(parents=True, exist_ok=True)
         write_json(file, content, shared=True)
     begun = _read(file, *content)
@@ -171,21 +181,34 @@ def check_setting(setting):
         )
 
 
-def write_report(setting, experiment, report, figures):
+def _is_free_lock(path):
+    """Whether a file is a member's lock, of a process that has ended."""
+    if path.name != LOCK:
+        return False
+    with open(path) as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True
+
+
+def write_report(setting, experiment, members):
     """Writes README.md, results.json and the pictures of an experiment into its folder.
 
     Args:
         setting: a `Setting`.
         experiment: an `Experiment`.
-        report: its `Report`.
-        figures: of its members.
+        members: a dict by its members' names of what `read_member` returns.
 
     Returns:
         The path of README.md.
     """
-    folder, pictures = setting.folder, report.draw(setting.folder)
+    figures = {name: member["figures"] for name, member in members.items()}
+    report, folder = experiment.report(figures), setting.folder
+    pictures = report.draw(folder)
     source = f"{experiment.source}. The paper: {experiment.found}"
-    settings = {**setting.described(), **_versions_of([folder / name for name in figures])}
+    settings = {**setting.described(), **_all_versions([member["versions"] for member in members.values()])}
     parts = [f"# {experiment.title}", source, " ".join(report.verdict), f"Settings: {listed(settings)}."]
     for table in report.tables:
         parts += [f"## {table.title}", markdown(table.columns, table.rows)]
@@ -205,10 +228,9 @@ def write_report(setting, experiment, report, figures):
     return path
 
 
-def _versions_of(members):
-    """Returns all versions that members, given by their folders, were run with."""
-    found = [_read(member / "figures.json", *MEMBER)["versions"] for member in members]
-    return {name: ", ".join(sorted({one[name] for one in found})) for name in _versions()}
+def _all_versions(found):
+    """Returns, of dicts of versions, one of all versions of each name."""
+    return {name: ", ".join(sorted({one[name] for one in found})) for name in found[0]}
 
 
 def listed(values):
