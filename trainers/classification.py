@@ -25,6 +25,7 @@ from trainers.data.augmentation import AUGMENTATIONS
 from trainers.data.dataset import hold_out, open_dataset, title
 from trainers.data.mixing import mix
 from trainers.data.pipeline import evaluation_batches, training_batches
+from trainers.data.tuning import AHEAD, CORES
 from trainers.distribution import is_chief
 from trainers.failures import naming
 from trainers.general_nets import GENERAL, SIZE, define_stages, stages_by_flags
@@ -132,10 +133,10 @@ class Classification:
             seed=self.config["seed"],
             context=context,
         )
-        batches = batches.map(finish, num_parallel_calls=tf.data.AUTOTUNE)
+        batches = batches.map(finish, num_parallel_calls=CORES)
         if recipe.second_side is not None:
             batches = batches.enumerate().map(functools.partial(self._with_form, first_step, context))
-        return batches.prefetch(tf.data.AUTOTUNE)
+        return batches.prefetch(AHEAD)
 
     def _with_form(self, first_step, context, i, batch):
         """Returns the i-th batch of a machine with its `form`: that of the epoch in which the step begins."""

@@ -13,6 +13,7 @@ import tensorflow as tf
 from keras_resnets import ArgumentError
 from keras_resnets.models.fully_convolutional import any_size, fully_convolutional
 from trainers.classification import check_sides, ranked
+from trainers.data.tuning import AHEAD, CORES, untuned
 from trainers.failures import explained, naming
 from trainers.progress import Progress
 from trainers.protocols import PROTOCOLS
@@ -138,7 +139,7 @@ class Member:
                 views = protocol.views(loaded["image"].pixels(), self._size, short_side)
                 return views, tf.fill([protocol.count], position), tf.fill([protocol.count], loaded["label"])
 
-            batches = split.keys(None).enumerate().map(example, num_parallel_calls=tf.data.AUTOTUNE)
+            batches = split.keys(None).enumerate().map(example, num_parallel_calls=CORES)
             one_size = not protocol.dense or dataset.side is not None
             return batches.rebatch(batch_size) if one_size else batches
 
@@ -147,7 +148,7 @@ class Member:
         batch_sizes = [max(1, int(self.task.evaluation_batch_size() / area)) for area in areas]
         # Scales are data: a graph for each would take a second, which is as long as hundreds of views.
         scales = tf.data.Dataset.from_tensor_slices((self._short_sides, np.int64(batch_sizes)))
-        return scales.flat_map(at_scale).prefetch(tf.data.AUTOTUNE)
+        return untuned(scales.flat_map(at_scale).prefetch(AHEAD))
 
 
 def answer(members, dataset, search=False):

@@ -227,6 +227,14 @@ def test_tensorflow_datasets_without_a_test_split(tmp_path):
     assert len(pixels[0]) == dataset.train.size == 18 and pixels[0] | pixels[1] == set(range(20))
 
 
+def test_pipelines_are_not_tuned_by_tensorflow():
+    """Its tuner can keep an iterator that has ended for as long again."""
+    split = open_dataset("digits").test
+    training = training_batches(split, as_is, batch_size=4, first_step=0, seed=0)
+    evaluation = evaluation_batches(split, lambda example: {"label": example["label"]}, batch_size=4)
+    assert not training.options().autotune.enabled and not evaluation.batch(2).options().autotune.enabled
+
+
 def test_a_sample(tmp_path):
     """Of a stream it is the beginning, so that not all has to be read: its order is random."""
 

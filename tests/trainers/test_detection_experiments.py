@@ -86,8 +86,8 @@ def test_the_lineages_report_says_what_was_measured(tmp_path):
     rows = {row[0]: row[1:] for row in report.tables[0].rows}
     assert rows["R-CNN"] == ["10.0%", "fine_tuning 60 s, svms 40 s", "100", "5", "500", "400", "20", "80", "500"]
     assert rows["Faster R-CNN, joint"][-4:] == ["10", "20", "80", "110"]
-    path = write_report(setting, detection_lineage.EXPERIMENT, report, figures)
-    text = path.read_text()
+    members = {name: {"figures": one, "versions": {"keras": "3.15"}} for name, one in figures.items()}
+    text = write_report(setting, detection_lineage.EXPERIMENT, members).read_text()
     assert verdict in text and "| R-CNN | 10.0% | fine_tuning 60 s, svms 40 s |" in text
     with Image.open(tmp_path / "detection_lineage.png") as picture:
         assert picture.width > 400 and "(detection_lineage.png)" in text

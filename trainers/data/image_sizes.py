@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_resnets.preprocessing import decode
+from trainers.data.tuning import CORES, untuned
 from trainers.progress import Progress
 
 
@@ -21,7 +22,7 @@ def image_sizes(files, title):
     if not files:
         return sizes
     paths = tf.data.Dataset.from_tensor_slices([str(file) for file in files])
-    decodable = paths.enumerate().map(_size, num_parallel_calls=tf.data.AUTOTUNE).ignore_errors()
+    decodable = untuned(paths.enumerate().map(_size, num_parallel_calls=CORES).ignore_errors())
     with Progress(len(files), title, unit="images") as progress:
         for index, size, _ in decodable:
             sizes[int(index)] = size

@@ -4,6 +4,8 @@ import math
 
 import tensorflow as tf
 
+from trainers.data.tuning import AHEAD, CORES, untuned
+
 MAX_EPOCHS = 2**31  # more than any run has
 
 
@@ -48,8 +50,8 @@ def training_batches(split, transform, *, batch_size, first_step, seed, context=
     if machines > 1:
         shares = keys.batch(batch_size // machines, drop_remainder=True)
         keys = shares.shard(machines, context.input_pipeline_id).unbatch()
-    examples = keys.map(example, num_parallel_calls=tf.data.AUTOTUNE)
-    batches = examples.batch(replica_batch, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+    examples = untuned(keys.map(example, num_parallel_calls=CORES))
+    batches = examples.batch(replica_batch, drop_remainder=True).prefetch(AHEAD)
     # Machines that may run out of data ask each other before every step, and have no static shapes.
     return batches.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
 
@@ -77,7 +79,7 @@ def evaluation_batches(split, transform, *, batch_size, context=None):
         return {**transform(split.load(key)), "index": key["index"], "weight": tf.constant(1.0)}
 
     keys = split.keys(None).shard(context.num_input_pipelines, context.input_pipeline_id)
-    examples = keys.map(example, num_parallel_calls=tf.data.AUTOTUNE)
+    examples = untuned(keys.map(example, num_parallel_calls=CORES))
     nothing = tf.nest.map_structure(lambda spec: tf.zeros(spec.shape, spec.dtype), examples.element_spec)
     padded = examples.concatenate(tf.data.Dataset.from_tensors(nothing).repeat()).take(batches * batch_size)
-    return padded.batch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+    return padded.batch(batch_size, drop_remainder=True).prefetch(AHEAD)

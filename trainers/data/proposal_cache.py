@@ -7,7 +7,6 @@ import hashlib
 import inspect
 import io
 import json
-import os
 import pathlib
 import sys
 import time
@@ -15,12 +14,12 @@ import zipfile
 import zlib
 
 import numpy as np
-import tensorflow as tf
 
 from keras_resnets import ArgumentError
 from keras_resnets.errors import first_line
 from trainers.data.problems import Damage
 from trainers.data.proposals import METHODS
+from trainers.data.tuning import CORES, untuned
 from trainers.progress import Progress
 from trainers.whole_files import whole_file
 
@@ -102,9 +101,9 @@ def split_proposals(cache, split, title, workers=None):
     Raises:
         ArgumentError: see the methods.
     """
-    workers = workers or len(os.sched_getaffinity(0))
-    images = split.keys(None).map(
-        lambda key: (key["index"], split.load(key)["image"].pixels()), num_parallel_calls=tf.data.AUTOTUNE
+    workers = workers or CORES
+    images = untuned(
+        split.keys(None).map(lambda key: (key["index"], split.load(key)["image"].pixels()), num_parallel_calls=CORES)
     )
     boxes, seconds, waiting = [None] * split.size, np.zeros(split.size), collections.deque()
     # Threads will do: OpenCV lets other threads of Python work.
