@@ -250,6 +250,20 @@ def test_checkpoints_are_found_without_tensorflows_list_of_them(damage, tmp_path
     assert restore_model(Dropout(config, dataset).build_model(), run) == 8
 
 
+def test_a_corrupt_newest_checkpoint_falls_back_to_the_one_before(tmp_path, capsys):
+    run = train(Dropout, tmp_path, steps=8, checkpoint_every=4)
+    whole = saved_variables(run.path)
+    newest = next(run.checkpoints.glob("ckpt-8.data*"))
+    content = bytearray(newest.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    newest.write_bytes(content)
+    train(Dropout, tmp_path, steps=8, checkpoint_every=4)
+    stderr = capsys.readouterr().err
+    assert "ckpt-8 cannot be read" in stderr and f"going on from {run.checkpoints}/ckpt-4" in stderr
+    for name, value in saved_variables(run.path).items():
+        np.testing.assert_array_equal(whole[name], value, err_msg=name)
+
+
 def test_data_that_cannot_be_read_end_the_run_in_one_line(tmp_path):
     class Damaged(Classification):
         def training_batches(self, first_step, context):

@@ -94,20 +94,6 @@ def test_a_run_is_locked_while_it_is_trained(tmp_path):
         pass
 
 
-@pytest.mark.slow
-def test_a_corrupt_newest_checkpoint_falls_back_to_the_one_before(tmp_path):
-    finish(start_run(tmp_path / "run", 6))
-    whole = saved_variables(tmp_path / "run")
-    newest = next((tmp_path / "run" / "checkpoints").glob("ckpt-6.data*"))
-    content = bytearray(newest.read_bytes())
-    content[len(content) // 2] ^= 0xFF
-    newest.write_bytes(content)
-    stderr = finish(start_run(tmp_path / "run", 6))
-    assert "ckpt-6 cannot be read" in stderr and f"going on from {tmp_path}/run/checkpoints/ckpt-4" in stderr
-    for name, value in saved_variables(tmp_path / "run").items():
-        np.testing.assert_array_equal(whole[name], value, err_msg=name)
-
-
 def train_command(model_dir):
     return [
         "-m",
