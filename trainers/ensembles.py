@@ -148,7 +148,7 @@ class Member:
         batch_sizes = [max(1, int(self.task.evaluation_batch_size() / area)) for area in areas]
         # Scales are data: a graph for each would take a second, which is as long as hundreds of views.
         scales = tf.data.Dataset.from_tensor_slices((self._short_sides, np.int64(batch_sizes)))
-        return untuned(scales.flat_map(at_scale).prefetch(AHEAD))
+        return untuned(scales).flat_map(at_scale).prefetch(AHEAD)
 
 
 def answer(members, dataset, search=False):

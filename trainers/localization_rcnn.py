@@ -22,7 +22,6 @@ from trainers import box_training, cli, recipes, training
 from trainers.checkpoints import trained_model
 from trainers.data.dataset import title
 from trainers.data.proposed import with_proposals
-from trainers.data.tuning import untuned
 from trainers.localization import Localization, class_proposals, image_class
 from trainers.run import Run
 
@@ -76,7 +75,7 @@ class LocalizationRCNN(Localization):
         split, found = task.dataset.train, {}
         keys = split.keys(None).map(lambda key: (key["index"], image_class(split.load(key))))
         classes = np.full((split.size, 1), -1, np.int32)
-        for index, label in untuned(keys).as_numpy_iterator():
+        for index, label in keys.as_numpy_iterator():
             classes[index] = label
         for index, regions, exist in class_proposals(task, model, split, classes):
             found[index] = regions[0][exist[0]]

@@ -15,7 +15,6 @@ from trainers.data.dataset import absolute, title
 from trainers.data.objects import Annotation, open_detection_dataset
 from trainers.data.proposal_cache import ProposalCache, split_proposals
 from trainers.data.proposals import METHODS
-from trainers.data.tuning import untuned
 from trainers.metrics.recall import average_recall, recall
 from trainers.whole_files import write_json
 
@@ -69,7 +68,7 @@ def _annotations(split):
         return key["index"], {name: example[name] for name in fields}
 
     annotations = [None] * split.size
-    for index, arrays in untuned(split.keys(None).map(objects)).as_numpy_iterator():
+    for index, arrays in split.keys(None).map(objects).as_numpy_iterator():
         annotations[index] = Annotation(**arrays)
     return annotations
 

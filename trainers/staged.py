@@ -19,7 +19,7 @@ from keras_resnets.detection.fast_rcnn import given_proposals
 from keras_resnets.detection.resizing import from_original
 from trainers import box_regression, svms, training
 from trainers.checkpoints import trained_model
-from trainers.data.tuning import AHEAD, untuned
+from trainers.data.tuning import AHEAD
 from trainers.detection_task import Detection
 from trainers.progress import Progress
 from trainers.run import Run
@@ -114,7 +114,7 @@ def write_features(task, model, folder, regressed_iou):
     examples = keys.map(lambda key: {**task.evaluation_example(split.load(key)), "index": key["index"]})
     describe = tf.function(lambda example: _describe(model, task, example))
     with Progress(split.size, "features", "images", done=int(np.sum(~missing))) as progress:
-        for example in untuned(examples.prefetch(AHEAD)):
+        for example in examples.prefetch(AHEAD):
             write_arrays(files[int(example["index"])], **_described(describe(example), regressed_iou))
             progress.update(1)
     return files

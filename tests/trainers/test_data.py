@@ -230,6 +230,7 @@ def test_tensorflow_datasets_without_a_test_split(tmp_path):
 def test_pipelines_are_not_tuned_by_tensorflow():
     """Its tuner can keep an iterator that has ended for as long again."""
     split = open_dataset("digits").test
+    assert not split.keys(None).options().autotune.enabled
     training = training_batches(split, as_is, batch_size=4, first_step=0, seed=0)
     evaluation = evaluation_batches(split, lambda example: {"label": example["label"]}, batch_size=4)
     assert not training.options().autotune.enabled and not evaluation.batch(2).options().autotune.enabled
@@ -244,6 +245,7 @@ def test_a_sample(tmp_path):
     train = open_dataset("tfds:stones", str(tmp_path), download=True).train
     images = [int(example["image"][0, 0, 0]) for example in examples(train)]
     six = sample(train, 6)
+    assert not train.keys(None).options().autotune.enabled
     seeds = [tf.constant([1, i], tf.int64) for i in range(3)]
     orders = [[int(key["index"]) for key in six.keys(seed)] for seed in seeds]
     assert images != sorted(images) and [int(example["image"][0, 0, 0]) for example in examples(six)] == images[:6]

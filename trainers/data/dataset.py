@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from keras_resnets import ArgumentError
 from trainers.data.image_source import Pixels
+from trainers.data.tuning import untuned
 
 # Of ImageNet's training images, in 0..255 (arXiv 1512.03385's Torch code); for data sets too large to measure.
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
@@ -24,7 +25,8 @@ class Split:
     Attributes:
         size: number of examples.
         keys: function from a seed (two int64 in a tensor) or None to a `tf.data.Dataset` of dicts with `index` (int64,
-            0 .. size - 1) and whatever `load` needs; in an order that the seed determines, or that of the data set.
+            0 .. size - 1) and whatever `load` needs; in an order that the seed determines, or that of the data set. It
+            is `trainers.data.tuning.untuned`.
         load: function from a key to `image`, a source of `trainers.data.image_source`, and what is known of it; in
             graph mode.
         part: function from a `tf.distribute.InputContext` to a `Split` of the files that one of several machines reads,
@@ -103,7 +105,7 @@ def shuffled_indices(size, seed):
     indices = tf.range(tf.constant(size, tf.int64))
     if seed is not None:
         indices = tf.random.experimental.stateless_shuffle(indices, seed)
-    return tf.data.Dataset.from_tensor_slices(indices)
+    return untuned(tf.data.Dataset.from_tensor_slices(indices))
 
 
 def grayscale_split(images, labels):

@@ -21,8 +21,8 @@ def image_sizes(files, title):
     sizes = np.zeros((len(files), 2), np.int32)
     if not files:
         return sizes
-    paths = tf.data.Dataset.from_tensor_slices([str(file) for file in files])
-    decodable = untuned(paths.enumerate().map(_size, num_parallel_calls=CORES).ignore_errors())
+    paths = untuned(tf.data.Dataset.from_tensor_slices([str(file) for file in files]))
+    decodable = paths.enumerate().map(_size, num_parallel_calls=CORES).ignore_errors()
     with Progress(len(files), title, unit="images") as progress:
         for index, size, _ in decodable:
             sizes[int(index)] = size

@@ -46,11 +46,11 @@ def training_batches(split, transform, *, batch_size, first_step, seed, context=
     def example(epoch_seed, key):
         return transform(split.load(key), tf.random.fold_in(epoch_seed, key["index"]))
 
-    keys = tf.data.Dataset.range(first_epoch, MAX_EPOCHS).flat_map(epoch_keys).skip(offset)
+    keys = untuned(tf.data.Dataset.range(first_epoch, MAX_EPOCHS)).flat_map(epoch_keys).skip(offset)
     if machines > 1:
         shares = keys.batch(batch_size // machines, drop_remainder=True)
         keys = shares.shard(machines, context.input_pipeline_id).unbatch()
-    examples = untuned(keys.map(example, num_parallel_calls=CORES))
+    examples = keys.map(example, num_parallel_calls=CORES)
     batches = examples.batch(replica_batch, drop_remainder=True).prefetch(AHEAD)
     # Machines that may run out of data ask each other before every step, and have no static shapes.
     return batches.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
@@ -79,7 +79,7 @@ def evaluation_batches(split, transform, *, batch_size, context=None):
         return {**transform(split.load(key)), "index": key["index"], "weight": tf.constant(1.0)}
 
     keys = split.keys(None).shard(context.num_input_pipelines, context.input_pipeline_id)
-    examples = untuned(keys.map(example, num_parallel_calls=CORES))
+    examples = keys.map(example, num_parallel_calls=CORES)
     nothing = tf.nest.map_structure(lambda spec: tf.zeros(spec.shape, spec.dtype), examples.element_spec)
     padded = examples.concatenate(tf.data.Dataset.from_tensors(nothing).repeat()).take(batches * batch_size)
     return padded.batch(batch_size, drop_remainder=True).prefetch(AHEAD)

@@ -19,7 +19,7 @@ from keras_resnets import ArgumentError
 from keras_resnets.errors import first_line
 from trainers.data.problems import Damage
 from trainers.data.proposals import METHODS
-from trainers.data.tuning import CORES, untuned
+from trainers.data.tuning import CORES
 from trainers.progress import Progress
 from trainers.whole_files import whole_file
 
@@ -102,8 +102,8 @@ def split_proposals(cache, split, title, workers=None):
         ArgumentError: see the methods.
     """
     workers = workers or CORES
-    images = untuned(
-        split.keys(None).map(lambda key: (key["index"], split.load(key)["image"].pixels()), num_parallel_calls=CORES)
+    images = split.keys(None).map(
+        lambda key: (key["index"], split.load(key)["image"].pixels()), num_parallel_calls=CORES
     )
     boxes, seconds, waiting = [None] * split.size, np.zeros(split.size), collections.deque()
     # Threads will do: OpenCV lets other threads of Python work.

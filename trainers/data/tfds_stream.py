@@ -7,6 +7,7 @@ import tensorflow as tf
 from keras_resnets import ArgumentError
 from trainers.data.dataset import Split
 from trainers.data.image_source import Encoded
+from trainers.data.tuning import untuned
 
 # Examples that are shuffled together are so many that they have this many pixels: 10,000 of ImageNet, all of CIFAR.
 SHUFFLED_PIXELS = 10_000 * 224 * 224
@@ -111,7 +112,8 @@ def _examples(builder, split, image, context=None):
 
     # A cache would be filled anew in every epoch: each is a data set of its own.
     config = tfds.ReadConfig(input_context=context, try_autocache=False)
-    return builder.as_dataset(split=split, decoders={image: tfds.decode.SkipDecoding()}, read_config=config)
+    decoders = {image: tfds.decode.SkipDecoding()}
+    return untuned(builder.as_dataset(split=split, decoders=decoders, read_config=config))
 
 
 def _count(file):
