@@ -42,12 +42,8 @@ class Member:
         self.task, self.protocol = task, PROTOCOLS[protocol]
         self.description = {"member": f"{path}:{protocol}", "model": task.name, "step": step}
         self.description["views"] = self.protocol.views_of_an_image
-        if short_side is not None and self.protocol.short_sides:
-            raise ArgumentError(f"--short_side={short_side} has no effect on {protocol}: leave it out.")
-        if crop_size is not None and self.protocol.dense and not self.protocol.short_sides:
-            raise ArgumentError(f"--crop_size={crop_size} has no effect on {protocol}: leave it out.")
         self._size = task.preprocessing.size if crop_size is None else crop_size
-        self._check_sides(protocol, crop_size, short_side)
+        self._check_flags(protocol, crop_size, short_side)
         self._short_sides = self.protocol.scales(
             self._size, task.preprocessing.short_side if short_side is None else short_side
         )
@@ -56,9 +52,13 @@ class Member:
         views = tf.TensorSpec((None, None, None, 3), tf.float32)
         self._probabilities = tf.function(self._probabilities_of_views, input_signature=[views])
 
-    def _check_sides(self, protocol, crop_size, short_side):
-        """Raises ArgumentError for sides that cannot be."""
+    def _check_flags(self, protocol, crop_size, short_side):
+        """Raises ArgumentError for sides that cannot be or have no effect."""
         size, trained = self._size, self.task.preprocessing.short_side
+        if short_side is not None and self.protocol.short_sides:
+            raise ArgumentError(f"--short_side={short_side} has no effect on {protocol}: leave it out.")
+        if crop_size is not None and self.protocol.dense and not self.protocol.short_sides:
+            raise ArgumentError(f"--crop_size={crop_size} has no effect on {protocol}: leave it out.")
         for name, side in (("crop_size", crop_size), ("short_side", short_side)):
             if side is not None and side < 1:
                 raise ArgumentError(f"--{name}={side} must be positive.")

@@ -168,6 +168,7 @@ def test_depths_that_fit_both_kinds():
     def bottlenecks(model):
         return any(layer.name.endswith("_3_conv") for layer in model.layers)
 
+    assert not bottlenecks(keras_resnets.CifarResNetV2(110)) and bottlenecks(keras_resnets.CifarResNetV2(164))
     assert not bottlenecks(keras_resnets.CifarResNet(164))
     assert bottlenecks(keras_resnets.CifarResNetV2(20, bottleneck=True))
     assert not bottlenecks(keras_resnets.CifarResNetV2(20, bottleneck=False))

@@ -153,10 +153,17 @@ def _read(file, *keys):
     return content
 
 
-def _wait_for(lock, folder):
+def _take(lock):
+    """Takes the lock of an open file and returns True, unless another process has it."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
+        return False
+    return True
+
+
+def _wait_for(lock, folder):
+    if not _take(lock):
         print(f"waiting for another process, which runs {folder.name}", file=sys.stderr)
         fcntl.flock(lock, fcntl.LOCK_EX)
 
@@ -186,11 +193,7 @@ def _is_free_lock(path):
     if path.name != LOCK:
         return False
     with open(path) as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-    return True
+        return _take(lock)
 
 
 def write_report(setting, experiment, members):
