@@ -146,7 +146,7 @@ class Member:
         # As many pixels as an evaluation in training has.
         areas = [(side / self.task.preprocessing.size) ** 2 for side in self._sides()]
         batch_sizes = [max(1, int(self.task.evaluation_batch_size() / area)) for area in areas]
-        # Scales are data: a graph for each would take a second, which is as long as hundreds of views.
+        # Scales are data, so that one graph does for all: tracing it takes as long as hundreds of views.
         scales = tf.data.Dataset.from_tensor_slices((self._short_sides, np.int64(batch_sizes)))
         return untuned(scales).flat_map(at_scale).prefetch(AHEAD)
 
