@@ -4,6 +4,7 @@ import pathlib
 
 import keras
 import pytest
+from strides import skipping_convolutions
 
 import keras_resnets
 from keras_resnets import ArgumentError
@@ -131,6 +132,7 @@ def test_published_figures_and_the_line_of_the_readme(name, trainable_parameters
     assert {layer: model.get_layer(layer).output.shape[1:] for layer in shapes} == {
         layer: (side, side, channels) for layer, (side, channels) in shapes.items()
     }
+    assert skipping_convolutions(model) == []
     assert table(README.read_text())[name] == row(name, model)
 
 
