@@ -114,7 +114,7 @@ def CifarResNet(
         x = apply(unit.order.stem, x, "conv1", "conv1_out")
         if "relu" not in unit.order.stem:
             x = named(x, "conv1_out")
-        return stages(x, 3 * (2 * units // layers_per_unit,), filters, unit, share_first=True)
+        return stages(x, 3 * (2 * units // layers_per_unit,), filters, unit, first_preactivation="unit")
 
     return image_model(
         trunk,
