@@ -35,6 +35,7 @@ from keras_resnets.models.resnet import ResNet101 as ResNet101
 from keras_resnets.models.resnet import ResNet101V1_5 as ResNet101V1_5
 from keras_resnets.models.resnet import ResNet152 as ResNet152
 from keras_resnets.models.resnet import ResNet152V1_5 as ResNet152V1_5
+from keras_resnets.models.resnet import ResNet200 as ResNet200
 from keras_resnets.models.resnet_v2 import ResNet18V2 as ResNet18V2
 from keras_resnets.models.resnet_v2 import ResNet34V2 as ResNet34V2
 from keras_resnets.models.resnet_v2 import ResNet50V2 as ResNet50V2

@@ -19,7 +19,7 @@ from trainers import cli, recipes, training
 from trainers.data.objects import open_detection_dataset
 from trainers.distribution import is_chief
 from trainers.failures import naming
-from trainers.general_nets import GENERAL, define_stages, stages_by_flags
+from trainers.general_nets import GENERAL, define_sizes, sizes_by_flags
 from trainers.run import Run
 
 SHORT_SIDE, LONG_SIDE = 600, 1000  # px (Fast R-CNN, arXiv 1504.08083, section 5.2)
@@ -71,6 +71,7 @@ def box_config(
     *,
     block_counts=None,
     filters=None,
+    width=None,
     options=None,
     resizing=None,
     max_boxes=None,
@@ -93,6 +94,7 @@ def box_config(
         dataset: the `DetectionDataset` of that name.
         recipe_name: a row of `kind.recipes`.
         block_counts, filters: the stages of a general form.
+        width: of VGG or ZF, None for 1.
         options: dict of fields of `options_class`, which change the recipe's.
         resizing: a `Resizing`; None for the data set's default.
         max_boxes: boxes that an image may have, None for the most that one has.
@@ -118,6 +120,7 @@ def box_config(
         "backbone": backbone,
         "block_counts": block_counts,
         "filters": filters,
+        "width": width,
         "options": dataclasses.asdict(options),
         "normalization": _normalization(backbone, init_weights, begun),
         "resizing": dataclasses.asdict(resizing),
@@ -196,7 +199,7 @@ def define_flags(kind):
     cli.define_distribution()
     names = [*GENERAL, *backbone_names()]
     flags.DEFINE_string("backbone", "resnet101", f"One of {', '.join(names)}.")
-    define_stages()
+    define_sizes()
     flags.DEFINE_string(
         "dataset",
         None,
@@ -266,7 +269,7 @@ def choices_by_flags(kind, options_class):
         raise ArgumentError(f"--backbone={backbone} is unknown: use {', '.join([*GENERAL, *backbone_names()])}.")
     if options.remat:
         raise ArgumentError("--remat is for classification: use a smaller --batch_size, or a higher --accumulation.")
-    stages = stages_by_flags("backbone", backbone)
+    sizes = sizes_by_flags("backbone", backbone)
     if options.init_weights not in (None, training.PUBLISHED_WEIGHTS):
         with naming("--init_weights"):
             check_file(options.init_weights)
@@ -290,7 +293,7 @@ def choices_by_flags(kind, options_class):
             "max_boxes": options.max_boxes,
             "data_dir": options.data_dir,
             "begun": run.config() if run.exists() else None,
-            **stages,
+            **sizes,
             **choices,
         },
         run,

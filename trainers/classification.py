@@ -28,7 +28,7 @@ from trainers.data.pipeline import evaluation_batches, training_batches
 from trainers.data.tuning import AHEAD, CORES
 from trainers.distribution import is_chief
 from trainers.failures import naming
-from trainers.general_nets import GENERAL, SIZE, define_stages, stages_by_flags
+from trainers.general_nets import GENERAL, SIZE, define_sizes, sizes_by_flags
 from trainers.run import Run
 
 LARGEST_EVALUATION_BATCH = 250  # images on one replica
@@ -65,6 +65,11 @@ class Classification:
         """Heading of pictures and figures."""
         return f"{self.config['model']} on {title(self.config['dataset'])}"
 
+    @property
+    def _arguments(self):
+        """Other arguments of the net's builder; older runs have none."""
+        return self.config.get("arguments", {})
+
     def build_model(self, classifier_activation=None):
         """Returns a new model; its output is logits (B, classes), unless an activation is given."""
         keras.utils.set_random_seed(self.config["seed"])
@@ -75,7 +80,7 @@ class Classification:
                 input_shape=(side, side, 3),
                 classes=len(self.config["labels"]),
                 classifier_activation=classifier_activation,
-                **self.config.get("arguments", {}),  # Older runs have none.
+                **self._arguments,
             )
         if second_side is not None:
             check_sides("--second_side", model, size, second_side)
@@ -95,7 +100,8 @@ class Classification:
         if weights is None:
             return None
         with naming("--init_weights"):
-            left = load_weights(model, resolve(weights, self.config["model"]), new_classifier=True)
+            width = self._arguments.get("width", 1.0)
+            left = load_weights(model, resolve(weights, self.config["model"], width=width), new_classifier=True)
         return f"--init_weights: {', '.join(left)} starts anew: the file has none for these classes" if left else None
 
     def learning_rate_factors(self, model):
@@ -352,8 +358,8 @@ def _define_flags():
     cli.define_model_dir()
     cli.define_data()
     cli.define_distribution()
-    flags.DEFINE_string("model", None, "See keras_resnets.list_models(); or resnet, resnet_v2.", required=True)
-    define_stages()
+    flags.DEFINE_string("model", None, f"See keras_resnets.list_models(); or {', '.join(GENERAL)}.", required=True)
+    define_sizes()
     flags.DEFINE_string("dataset", None, "digits, one_digit_scenes, idx:PATH, folder:PATH or tfds:NAME.", required=True)
     flags.DEFINE_integer("image_size", None, "Side of the net's square input, in pixels.", lower_bound=1)
     flags.DEFINE_integer(
@@ -371,9 +377,7 @@ def _main(arguments):
     cli.no_arguments(arguments)
     options = flags.FLAGS
     # Unknown names are said before the data are read.
-    stages = stages_by_flags("model", options.model)
-    if options.model not in GENERAL:
-        registry.find(options.model)
+    sizes = sizes_by_flags("model", options.model)
     recipe_name = options.recipe or recipes.default_recipe(options.dataset)
     recipes.get_recipe(recipe_name)
     choices = cli.recipe_choices()
@@ -390,7 +394,7 @@ def _main(arguments):
         data_dir=options.data_dir,
         image_size=options.image_size,
         holdout=options.holdout,
-        arguments={name: list(value) for name, value in stages.items() if value},
+        arguments={name: value for name, value in sizes.items() if value is not None},
         begun=run.config() if run.exists() else None,
         second_side=options.second_side,
         **choices,

@@ -9,7 +9,7 @@ from PIL import Image
 
 import keras_resnets
 from keras_resnets import ArgumentError
-from keras_resnets.detection.backbones import classification_net, load_backbone
+from keras_resnets.detection.backbones import backbone_net, classification_net, load_backbone
 from keras_resnets.detection.resizing import Resizing, from_original, to_original
 from keras_resnets.models.nesting import batch_normalizations
 from keras_resnets.serving import export_detector
@@ -100,9 +100,15 @@ class Detection:
 
     def _backbone(self):
         name = self.config["backbone"]
-        if name not in GENERAL:
-            return name
-        return GENERAL[name](self.config["block_counts"], self.config["filters"], include_top=False)
+        if name in GENERAL:
+            return GENERAL[name](self.config["block_counts"], self.config["filters"], include_top=False)
+        return backbone_net(name, **self._width) if self._width else name
+
+    @property
+    def _width(self):
+        """The argument `width` of the backbone's builder, where there is one; older runs have none."""
+        width = self.config.get("width")
+        return {} if width is None else {"width": width}
 
     def initialize(self, model):
         """Loads the weights of --init_weights into the backbone; what the classification net does not have starts anew.
@@ -113,8 +119,8 @@ class Detection:
         if self.config["init_weights"] is not None:
             with naming("--init_weights"):
                 name, weights = self.config["backbone"], self.config["init_weights"]
-                net = self._backbone() if name in GENERAL else classification_net(name)
-                load_backbone(model, net, resolve(weights, name))
+                net = self._backbone() if name in GENERAL else classification_net(name, **self._width)
+                load_backbone(model, net, resolve(weights, name, **self._width))
 
     def ensemble(self, models):
         """Returns detectors of these tasks as one: see `keras_resnets.Ensemble`."""

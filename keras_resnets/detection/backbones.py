@@ -7,20 +7,42 @@ import re
 import keras
 
 from keras_resnets.errors import ArgumentError
-from keras_resnets.models import registry
+from keras_resnets.models import registry, vgg, zfnet
 from keras_resnets.models.fully_connected import fully_connected
 from keras_resnets.models.image_model import global_average
 from keras_resnets.models.nesting import leaf_layers
 from keras_resnets.weights import load_weights
 
 CONV5_POOL_SIZE = 14  # conv5_1 has stride 2: its output has 7x7 cells
-FC_POOL_SIZES = {"vgg16": 7, "vgg19": 7, "zfnet": 6}
+LAST_POOLING = "pool5"  # of nets that go on with fc6 and fc7
 PROBE = 512  # px, the side of an image that tells a trunk's stride
+
+
+@dataclasses.dataclass(frozen=True)
+class FullyConnected:
+    """What fc6 is made for.
+
+    Attributes:
+        pool_size: bins on each side.
+        units_per_filter: units of fc6 and of fc7 for each channel of the last map.
+    """
+
+    pool_size: int
+    units_per_filter: int
+
+
+# By the window of the last pooling, whose place the pooling of regions takes: VGG's and ZF's.
+FULLY_CONNECTED = {
+    (2, 2): FullyConnected(7, vgg.UNITS_PER_FILTER),
+    (3, 3): FullyConnected(6, zfnet.UNITS_PER_FILTER),
+}
+WITH_FULLY_CONNECTED = ("vgg16", "vgg19", "zfnet")
 
 
 def backbone_names():
     """Returns the names that a detector's `backbone` can be."""
-    return [*(name for name in registry.names() if name.startswith("resnet")), *FC_POOL_SIZES]
+    stages = [name for name in registry.names() if name.startswith(("plainnet", "resnet"))]
+    return [*stages, *WITH_FULLY_CONNECTED]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,8 +77,8 @@ def make_backbone(backbone, dropout_rate=0.5):
     """Cuts a net in two.
 
     Args:
-        backbone: one of `backbone_names()`, or a net of this package without its classifier, whose last stage becomes
-            the network of regions.
+        backbone: one of `backbone_names()`, or a net of this package without its classifier. Of VGG and ZF, fc6 and fc7
+            become the network of regions, of others the last stage.
         dropout_rate: after fc6 and fc7.
 
     Returns:
@@ -65,46 +87,52 @@ def make_backbone(backbone, dropout_rate=0.5):
     Raises:
         ArgumentError: (a ValueError) if there is no such net, or it cannot be cut.
     """
-    if isinstance(backbone, keras.Model):
-        return _cut_before_last_stage(backbone)
-    if backbone not in backbone_names():
+    if not isinstance(backbone, keras.Model) and backbone not in backbone_names():
         raise ArgumentError(
             f"backbone={backbone!r} is unknown: use {', '.join(backbone_names())}, or a keras.Model of this package."
         )
-    if backbone in FC_POOL_SIZES:
-        return _cut_before_last_pooling(backbone, dropout_rate)
-    return _cut_before_last_stage(registry.create_model(backbone, include_top=False))
-
-
-def _cut_before_last_stage(net):
-    """conv1 to conv4 for the image, conv5 for its regions (arXiv 1512.03385, appendix A)."""
+    net = backbone if isinstance(backbone, keras.Model) else backbone_net(backbone)
     stages = [layer.name for layer in net.layers if re.fullmatch(r"conv\d+_out", layer.name)]
     if len(stages) < 2 or len(net.output.shape) != 4:
         raise ArgumentError(
             f"backbone={net.name}, with the stages {', '.join(stages) or 'none'} and the output {net.output.shape}, "
-            "cannot be cut before its last stage: pass a residual net with include_top=False."
+            "cannot be cut before its last stage: pass a residual net, a plain net, VGG or ZF with include_top=False."
         )
+    if any(layer.name == LAST_POOLING for layer in net.layers):
+        return _cut_before_last_pooling(net, dropout_rate)
+    return _cut_before_last_stage(net, stages)
+
+
+def _cut_before_last_stage(net, stages):
+    """conv1 to conv4 for the image, conv5 for its regions (arXiv 1512.03385, appendix A)."""
     features = net.get_layer(stages[-2]).output
     return Backbone(
         keras.Model(net.input, features, name="trunk"), features, global_average(net.output), CONV5_POOL_SIZE
     )
 
 
-def _cut_before_last_pooling(name, dropout_rate):
+def _cut_before_last_pooling(net, dropout_rate):
     """All convolutions for the image, fc6 and fc7 for its regions, whose pooling takes the place of the last one."""
+    features, row = net.get_layer("conv5_out").output, FULLY_CONNECTED[net.get_layer(LAST_POOLING).pool_size]
+    pooled = keras.Input((row.pool_size, row.pool_size, features.shape[-1]))
+    head = fully_connected(dropout_rate, row.units_per_filter * features.shape[-1])
+    return Backbone(keras.Model(net.input, features, name="trunk"), pooled, head(pooled), row.pool_size)
+
+
+def backbone_net(name, **arguments):
+    """Returns a net of the registry without its classifier, as a detector takes it.
+
+    Args:
+        name: one of `backbone_names()`.
+        **arguments: others of its builder.
+    """
     padding = {"padding": "faster_rcnn"} if name == "zfnet" else {}
-    net = registry.create_model(name, include_top=False, **padding)
-    features = net.get_layer("conv5_out").output
-    pool_size = FC_POOL_SIZES[name]
-    pooled = keras.Input((pool_size, pool_size, features.shape[-1]))
-    return Backbone(
-        keras.Model(net.input, features, name="trunk"), pooled, fully_connected(dropout_rate)(pooled), pool_size
-    )
+    return registry.create_model(name, include_top=False, **padding, **arguments)
 
 
-def classification_net(name):
-    """Returns a net of the registry with all layers that a detector takes from it."""
-    return registry.create_model(name, include_top=name in FC_POOL_SIZES)
+def classification_net(name, **arguments):
+    """Returns a net of the registry with all layers that a detector takes from it: see `backbone_net`."""
+    return registry.create_model(name, include_top=name in WITH_FULLY_CONNECTED, **arguments)
 
 
 def load_backbone(detector, net, weights):

@@ -39,8 +39,9 @@ class FasterRCNN(RegionDetector):
 
     Args:
         num_classes: K, without the background.
-        backbone: "resnet18" ... "resnet200_v2", "vgg16", "vgg19", "zfnet", or a residual net of this package, with
-            `include_top=False`, such as `ResNet((2, 2, 2, 2), (32, 64, 128, 256), include_top=False)`.
+        backbone: "plainnet18", "resnet18" ... "resnet200_v2", "vgg16", "vgg19", "zfnet", or a plain net, residual net,
+            VGG or ZF of this package, with `include_top=False`, such as `VGG16(include_top=False, width=1/8)` or
+            `ResNet((2, 2, 2, 2), (32, 64, 128, 256), include_top=False)`; ZF with `padding="faster_rcnn"`.
         weights: of a named backbone: "imagenet", or the path of a file of any classes (see
             `keras_resnets.weights.load_weights`); None for random ones.
         roi_pooling: "max" (RoIPooling), "align" (RoIAlign), or one of these layers with other arguments.

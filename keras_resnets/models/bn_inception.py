@@ -46,6 +46,7 @@ def BNInception(
     name="bn_inception",
     *,
     dropout_rate=0.2,
+    width=1.0,
 ):
     """BN-Inception, also called Inception-v2; all padding is TensorFlow's "same".
 
@@ -55,6 +56,7 @@ def BNInception(
     Args:
         include_top ... name: as in `keras_resnets.ResNet`; at least 32x32.
         dropout_rate: share of the pooled features that is dropped in training.
+        width: factor of all filters, see `keras_resnets.models.width.scaled`; published weights are for 1.
 
     Returns:
         A `keras.Model` with output (B, classes), or as `pooling` says.
@@ -63,7 +65,7 @@ def BNInception(
         ArgumentError: (a ValueError) for an argument that cannot work.
     """
     check_dropout(dropout_rate, include_top, default=0.2)
-    net = Inception()
+    net = Inception(width=width)
 
     def trunk(x):
         x = pool(net.stem(x, ["7x7,64/2"], "conv1"), "max/2", "conv1")
@@ -75,7 +77,7 @@ def BNInception(
     return image_model(
         trunk,
         include_top=include_top,
-        weights=resolve(weights, "bn_inception", include_top, classes),
+        weights=resolve(weights, "bn_inception", include_top, classes, width),
         input_tensor=input_tensor,
         input_shape=input_shape,
         pooling=pooling,

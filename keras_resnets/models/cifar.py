@@ -55,6 +55,7 @@ def CifarResNet(
     gate_bias=-6.0,
     shortcut_dropout=0.5,
     dropout_rate=0.0,
+    filters=FILTERS,
 ):
     """A CIFAR residual net: a 3x3 convolution, then three stages of n units with 16, 32 and 64 filters.
 
@@ -83,6 +84,7 @@ def CifarResNet(
         gate_bias: initial bias of both gatings; the paper tries 0 to -10.
         shortcut_dropout: share of the shortcut's values that "dropout" drops in training, in [0, 1).
         dropout_rate: share of the pooled features that is dropped in training, in [0, 1); the papers drop none.
+        filters: of the 3x3 convolutions of each stage, three positive integers; the first convolution has `filters[0]`.
 
     Returns:
         A `keras.Model` with output (B, classes), or as `pooling` says.
@@ -92,6 +94,7 @@ def CifarResNet(
     """
     check_dropout(dropout_rate, include_top, default=0.0)
     units, bottleneck = units_of_depth(depth, bottleneck, activation_order)
+    filters = _check_filters(filters)
     if shortcut == "default":
         shortcut = "B" if bottleneck else "A"
     unit = Unit(
@@ -107,11 +110,11 @@ def CifarResNet(
     )
 
     def trunk(x):
-        x = convolution(x, FILTERS[0], 3, "conv1_conv")
+        x = convolution(x, filters[0], 3, "conv1_conv")
         x = apply(unit.order.stem, x, "conv1", "conv1_out")
         if "relu" not in unit.order.stem:
             x = named(x, "conv1_out")
-        return stages(x, 3 * (2 * units // layers_per_unit,), FILTERS, unit, share_first=True)
+        return stages(x, 3 * (2 * units // layers_per_unit,), filters, unit, first_preactivation="unit")
 
     return image_model(
         trunk,
@@ -144,6 +147,16 @@ def units_of_depth(depth, bottleneck, activation_order="original"):
             return (depth - 2) // layers[kind], kind
     forms = " or ".join(f"{layers[kind]}n+2" for kind in sorted(kinds))
     raise ArgumentError(f"depth={depth!r} must be {forms} with n >= 1, for example 20, 56 or 110.")
+
+
+def _check_filters(filters):
+    try:
+        filters = tuple(filters)
+        if len(filters) != 3 or not all(isinstance(count, numbers.Integral) and count > 0 for count in filters):
+            raise TypeError
+    except TypeError:
+        raise ArgumentError(f"filters={filters!r} must be three positive integers, one a stage.") from None
+    return filters
 
 
 def _kind(unit):

@@ -5,11 +5,10 @@ import keras
 from keras_resnets.errors import ArgumentError
 from keras_resnets.layers.spatial_pyramid_pooling import SpatialPyramidPooling
 
-UNITS = 4096
 NAMES = ("fc6", "fc7")
 
 
-def fully_connected(dropout_rate, units=UNITS, names=NAMES):
+def fully_connected(dropout_rate, units, names=NAMES):
     """Returns the function from a map (B, H, W, C), of fixed size, or a vector to the classifier's input (B, units).
 
     Args:

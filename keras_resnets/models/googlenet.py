@@ -40,6 +40,7 @@ def GoogLeNet(
     name="googlenet",
     *,
     dropout_rate=0.2,
+    width=1.0,
 ):
     """GoogLeNet with batch normalization, without auxiliary heads: torchvision's, whose weights fit.
 
@@ -50,6 +51,7 @@ def GoogLeNet(
     Args:
         include_top ... name: as in `keras_resnets.ResNet`; at least 32x32.
         dropout_rate: share of the pooled features that is dropped in training.
+        width: factor of all filters, see `keras_resnets.models.width.scaled`; published weights are for 1.
 
     Returns:
         A `keras.Model` with output (B, classes), or as `pooling` says.
@@ -58,7 +60,7 @@ def GoogLeNet(
         ArgumentError: (a ValueError) for an argument that cannot work.
     """
     check_dropout(dropout_rate, include_top, default=0.2)
-    net = Inception()
+    net = Inception(width=width)
 
     def trunk(x):
         x = keras.layers.ZeroPadding2D(3, name="conv1_pad")(x)
@@ -72,7 +74,7 @@ def GoogLeNet(
     return image_model(
         trunk,
         include_top=include_top,
-        weights=resolve(weights, "googlenet", include_top, classes),
+        weights=resolve(weights, "googlenet", include_top, classes, width),
         input_tensor=input_tensor,
         input_shape=input_shape,
         pooling=pooling,

@@ -22,6 +22,7 @@ import keras
 
 from keras_resnets.models.initializer import FanOutNormal
 from keras_resnets.models.naming import named
+from keras_resnets.models.width import scaled
 
 CONVOLUTION = re.compile(r"(\d+)x(\d+),(\d+)(/2)?( V)?")
 POOLING = re.compile(r"(max|avg)(/2)?( V)?")
@@ -35,15 +36,17 @@ class Inception:
 
     Attributes:
         gamma: whether batch normalization has a scale; TF-slim's and keras.applications' Inceptions have none.
+        width: factor of all filters: see `keras_resnets.models.width.scaled`.
     """
 
     gamma: bool = True
+    width: float = 1.0
 
     def convolution(self, x, step, name):
         """One convolution with batch normalization and ReLU, e.g. "3x3,96/2 V"."""
         height, width, filters, strides, valid = CONVOLUTION.fullmatch(step).groups()
         x = keras.layers.Conv2D(
-            int(filters),
+            scaled(int(filters), self.width),
             (int(height), int(width)),
             2 if strides else 1,
             "valid" if valid else "same",

@@ -127,9 +127,7 @@ def _blocks_of_stages(layout, scales):
     return stages
 
 
-def _trunk(layout, scales):
-    net = Inception()
-
+def _trunk(net, layout, scales):
     def trunk(x):
         x = layout.stem(net, x)
         for stage, blocks in _blocks_of_stages(layout, scales).items():
@@ -160,6 +158,7 @@ def InceptionResNetV1(
     *,
     dropout_rate=0.2,
     residual_scales=SCALES,
+    width=1.0,
 ):
     """Inception-ResNet-v1: the short stem, 5 A, reduction A, 10 B, reduction B, 5 C.
 
@@ -170,6 +169,7 @@ def InceptionResNetV1(
         include_top ... name: as in `keras_resnets.ResNet`; 299x299x3 by default, and at least 75x75.
         dropout_rate: share of the pooled features that is dropped in training; the paper keeps 0.8.
         residual_scales: factors of the residuals in A, B and C blocks.
+        width: factor of all filters, see `keras_resnets.models.width.scaled`; published weights are for 1.
 
     Returns:
         A `keras.Model` with output (B, classes), or as `pooling` says.
@@ -179,9 +179,9 @@ def InceptionResNetV1(
     """
     check_dropout(dropout_rate, include_top, default=0.2)
     return image_model(
-        _trunk(LAYOUTS["v1"], _check_scales(residual_scales)),
+        _trunk(Inception(width=width), LAYOUTS["v1"], _check_scales(residual_scales)),
         include_top=include_top,
-        weights=resolve(weights, "inception_resnet_v1", include_top, classes),
+        weights=resolve(weights, "inception_resnet_v1", include_top, classes, width),
         input_tensor=input_tensor,
         input_shape=input_shape,
         pooling=pooling,
@@ -208,6 +208,7 @@ def InceptionResNetV2(
     dropout_rate=0.2,
     residual_scales=SCALES,
     auxiliary_head=False,
+    width=1.0,
 ):
     """Inception-ResNet-v2, as the paper draws it, or as TF-slim, keras.applications and timm publish weights for it.
 
@@ -223,6 +224,7 @@ def InceptionResNetV2(
         dropout_rate: share of the pooled features that is dropped in training; the paper keeps 0.8.
         residual_scales: factors of the residuals in A, B and C blocks.
         auxiliary_head: whether to add TF-slim's second classifier on `conv4_out`; the model then has two outputs.
+        width: factor of all filters, see `keras_resnets.models.width.scaled`; published weights are for 1.
 
     Returns:
         A `keras.Model` with output (B, classes), or as `pooling` says.
@@ -234,10 +236,11 @@ def InceptionResNetV2(
     if layout not in names:
         raise ArgumentError(f"layout={layout!r} is unknown: use 'paper' or 'slim'.")
     check_dropout(dropout_rate, include_top, default=0.2)
+    net = Inception(width=width)
     return image_model(
-        _trunk(LAYOUTS[layout], _check_scales(residual_scales)),
+        _trunk(net, LAYOUTS[layout], _check_scales(residual_scales)),
         include_top=include_top,
-        weights=resolve(weights, names[layout], include_top, classes),
+        weights=resolve(weights, names[layout], include_top, classes, width),
         input_tensor=input_tensor,
         input_shape=input_shape,
         pooling=pooling,
@@ -247,7 +250,7 @@ def InceptionResNetV2(
         default_size=299,
         minimum_size=75,
         head=pooled_with_dropout(dropout_rate),
-        extend=auxiliary_classifier(include_top, classes, classifier_activation) if auxiliary_head else None,
+        extend=auxiliary_classifier(net, include_top, classes, classifier_activation) if auxiliary_head else None,
     )
 
 

@@ -52,6 +52,8 @@ def InceptionV3(
     classes=1000,
     classifier_activation="softmax",
     name="inception_v3",
+    *,
+    width=1.0,
 ):
     """Inception-v3, without dropout, without auxiliary head, and without gammas in batch normalization.
 
@@ -60,6 +62,7 @@ def InceptionV3(
 
     Args:
         include_top ... name: as in `keras_resnets.ResNet`; 299x299x3 by default, and at least 75x75.
+        width: factor of all filters, see `keras_resnets.models.width.scaled`; published weights are for 1.
 
     Returns:
         A `keras.Model` with output (B, classes), or as `pooling` says.
@@ -67,7 +70,7 @@ def InceptionV3(
     Raises:
         ArgumentError: (a ValueError) for an argument that cannot work.
     """
-    net = Inception(gamma=False)
+    net = Inception(gamma=False, width=width)
 
     def trunk(x):
         x = pool(net.stem(x, ["3x3,32/2 V", "3x3,32 V", "3x3,64"], "conv1"), "max/2 V", "conv1")
@@ -79,7 +82,7 @@ def InceptionV3(
     return image_model(
         trunk,
         include_top=include_top,
-        weights=resolve(weights, "inception_v3", include_top, classes),
+        weights=resolve(weights, "inception_v3", include_top, classes, width),
         input_tensor=input_tensor,
         input_shape=input_shape,
         pooling=pooling,

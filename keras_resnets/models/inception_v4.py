@@ -62,6 +62,7 @@ def InceptionV4(
     *,
     dropout_rate=0.2,
     auxiliary_head=False,
+    width=1.0,
 ):
     """Inception-v4: the stem, 4 A, reduction A, 7 B, reduction B, 3 C.
 
@@ -73,6 +74,7 @@ def InceptionV4(
         include_top ... name: as in `keras_resnets.ResNet`; 299x299x3 by default, and at least 75x75.
         dropout_rate: share of the pooled features that is dropped in training; the paper keeps 0.8.
         auxiliary_head: whether to add TF-slim's second classifier on `conv4_out`; the model then has two outputs.
+        width: factor of all filters, see `keras_resnets.models.width.scaled`; published weights are for 1.
 
     Returns:
         A `keras.Model` with output (B, classes), or as `pooling` says.
@@ -81,7 +83,7 @@ def InceptionV4(
         ArgumentError: (a ValueError) for an argument that cannot work.
     """
     check_dropout(dropout_rate, include_top, default=0.2)
-    net = Inception()
+    net = Inception(width=width)
 
     def trunk(x):
         x = stem(net, x)
@@ -92,7 +94,7 @@ def InceptionV4(
     return image_model(
         trunk,
         include_top=include_top,
-        weights=resolve(weights, "inception_v4", include_top, classes),
+        weights=resolve(weights, "inception_v4", include_top, classes, width),
         input_tensor=input_tensor,
         input_shape=input_shape,
         pooling=pooling,
@@ -102,15 +104,19 @@ def InceptionV4(
         default_size=299,
         minimum_size=75,
         head=pooled_with_dropout(dropout_rate),
-        extend=auxiliary_classifier(include_top, classes, classifier_activation) if auxiliary_head else None,
+        extend=auxiliary_classifier(net, include_top, classes, classifier_activation) if auxiliary_head else None,
     )
 
 
-def auxiliary_classifier(include_top, classes, classifier_activation):
+def auxiliary_classifier(net, include_top, classes, classifier_activation):
     """Returns the function that adds TF-slim's auxiliary classifier on `conv4_out` to a model.
 
     5x5 average pooling with stride 3, 1x1 to 128, a convolution as large as the map to 768, and the classifier
     `auxiliary_predictions`.
+
+    Args:
+        net: the `Inception` of the model.
+        include_top, classes, classifier_activation: the builder's arguments.
 
     Raises:
         ArgumentError: without a classifier, or (from the function) for a model without a fixed size.
@@ -125,7 +131,6 @@ def auxiliary_classifier(include_top, classes, classifier_activation):
                 f"auxiliary_head=True needs an input_shape whose stride-16 map is at least 5x5, and "
                 f"{model.input_shape} is too small or open: leave it out, or pass a larger one."
             )
-        net = Inception()
         x = keras.layers.AveragePooling2D(5, strides=3, name="auxiliary_pool")(x)
         x = net.convolution(x, "1x1,128", "auxiliary_1")
         height, width = x.shape[1:3]

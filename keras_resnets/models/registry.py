@@ -47,6 +47,7 @@ NETS = {
     "resnet50": Net(resnet.ResNet50, 224, "22.85 / 6.71 (10 crops)"),
     "resnet101": Net(resnet.ResNet101, 224, "21.75 / 6.05 (10 crops)"),
     "resnet152": Net(resnet.ResNet152, 224, "21.43 / 5.71 (10 crops)"),
+    "resnet200": Net(resnet.ResNet200, 224, "21.8 / 6.0 (1 crop of 320)"),
     "resnet50_v1_5": Net(resnet.ResNet50V1_5, 224),
     "resnet101_v1_5": Net(resnet.ResNet101V1_5, 224),
     "resnet152_v1_5": Net(resnet.ResNet152V1_5, 224),

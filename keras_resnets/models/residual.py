@@ -343,7 +343,7 @@ SHORTCUT_ARGUMENTS = {
 }
 
 
-def residual_unit(x, filters, strides, unit, name, output, share_preactivation=False):
+def residual_unit(x, filters, strides, unit, name, output, preactivation="branch"):
     """One unit.
 
     Args:
@@ -353,15 +353,16 @@ def residual_unit(x, filters, strides, unit, name, output, share_preactivation=F
         unit: the `Unit`.
         name: prefix of the layers.
         output: name of the last layer.
-        share_preactivation: whether what comes before the branch comes before the identity, too.
+        preactivation: where `unit.order.before` is: before the "branch" only; before the "unit", so that its identity
+            sees it, too; or "earlier", in `x` already.
 
     Returns:
         (B, ceil(H / strides), ceil(W / strides), filters), four times the filters for bottlenecks.
     """
     order = unit.order
-    activated = apply(order.before, x, f"{name}_preact")
+    activated = x if preactivation == "earlier" else apply(order.before, x, f"{name}_preact")
     width = BOTTLENECK_EXPANSION * filters if unit.bottleneck else filters
-    junction = Junction(activated if share_preactivation else x, activated, width, strides, unit, name)
+    junction = Junction(activated if preactivation == "unit" else x, activated, width, strides, unit, name)
     y = junction.branch(filters)
     if unit.shortcut is not None:
         add = keras.layers.Add(name=f"{name}_add" if order.after else output)
@@ -369,7 +370,7 @@ def residual_unit(x, filters, strides, unit, name, output, share_preactivation=F
     return apply(order.after, y, name, output)
 
 
-def stages(x, block_counts, filters, unit, share_first=False):
+def stages(x, block_counts, filters, unit, first_preactivation="branch"):
     """Stacks of residual units, called conv2, conv3, ...: each on maps of one size, half the size of the one before.
 
     The last layer of a stack is called `conv2_out`, `conv3_out`, ...
@@ -379,7 +380,7 @@ def stages(x, block_counts, filters, unit, share_first=False):
         block_counts: units of each stack.
         filters: filters of the 3x3 convolutions of each stack.
         unit: the `Unit`.
-        share_first: whether the very first unit's pre-activation comes before its identity, too.
+        first_preactivation: the very first unit's `preactivation`: see `residual_unit`.
 
     Returns:
         (B, h, w, filters[-1]), four times the filters for bottlenecks; h is H halved, rounding up, at every stack but
@@ -391,7 +392,8 @@ def stages(x, block_counts, filters, unit, share_first=False):
             name = f"{stage}_block{j}"
             strides = 2 if i > 0 and j == 1 else 1
             output = f"{stage}_out" if j == units else f"{name}_out"
-            x = residual_unit(x, width, strides, unit, name, output, share_first and i == 0 and j == 1)
+            preactivation = first_preactivation if i == 0 and j == 1 else "branch"
+            x = residual_unit(x, width, strides, unit, name, output, preactivation)
     return apply(unit.order.before, x, "post")
 
 

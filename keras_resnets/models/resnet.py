@@ -9,10 +9,11 @@
 | ResNet50 | 3 4 6 3 | 25,557,032 | 3.86e9 (v1.5: 4.09e9) | 22.85 / 6.71 |
 | ResNet101 | 3 4 23 3 | 44,549,160 | 7.57e9 (v1.5: 7.80e9) | 21.75 / 6.05 |
 | ResNet152 | 3 8 36 3 | 60,192,808 | 11.28e9 (v1.5: 11.51e9) | 21.43 / 5.71 |
+| ResNet200 | 3 24 36 3 | 64,673,832 | 14.78e9 | 21.8 / 6.0 (one crop of 320) |
 
 Version 1 has the stride of a bottleneck in its first 1x1 convolution, as the paper's released nets and
 keras.applications; version 1.5 in the 3x3, as the authors' Torch code and torchvision. Weights of one do not serve
-the other, although every tensor fits.
+the other, although every tensor fits. ResNet-200 is from He et al., 2016 (arXiv 1603.05027, table 5).
 """
 
 import keras
@@ -105,6 +106,7 @@ _34 = {"block_counts": (3, 4, 6, 3), "filters": _FILTERS, "bottleneck": False, "
 _50 = {"block_counts": (3, 4, 6, 3), "filters": _FILTERS, "bottleneck": True}
 _101 = {"block_counts": (3, 4, 23, 3), "filters": _FILTERS, "bottleneck": True}
 _152 = {"block_counts": (3, 8, 36, 3), "filters": _FILTERS, "bottleneck": True}
+_200 = {"block_counts": (3, 24, 36, 3), "filters": _FILTERS, "bottleneck": True}
 _PLAIN = {"shortcut": None, "zero_gamma": False}
 
 PlainNet18 = variant(ResNet, "PlainNet18", "The 18-layer plain net (table 2).", name="plainnet18", **_18, **_PLAIN)
@@ -116,6 +118,7 @@ ResNet34 = variant(ResNet, "ResNet34", "ResNet-34 (figure 3, right).", name="res
 ResNet50 = variant(ResNet, "ResNet50", "ResNet-50, version 1.", name="resnet50", **_50, stride_in="1x1")
 ResNet101 = variant(ResNet, "ResNet101", "ResNet-101, version 1.", name="resnet101", **_101, stride_in="1x1")
 ResNet152 = variant(ResNet, "ResNet152", "ResNet-152, version 1.", name="resnet152", **_152, stride_in="1x1")
+ResNet200 = variant(ResNet, "ResNet200", "ResNet-200, version 1.", name="resnet200", **_200, stride_in="1x1")
 ResNet50V1_5 = variant(ResNet, "ResNet50V1_5", "ResNet-50, version 1.5.", name="resnet50_v1_5", **_50, stride_in="3x3")
 ResNet101V1_5 = variant(
     ResNet, "ResNet101V1_5", "ResNet-101, version 1.5.", name="resnet101_v1_5", **_101, stride_in="3x3"

@@ -15,7 +15,7 @@ keras.applications' nets of these names are others: they have their strides in t
 from keras_resnets.layers.padded_max_pooling import PaddedMaxPooling2D
 from keras_resnets.models.image_model import image_model
 from keras_resnets.models.naming import named
-from keras_resnets.models.residual import Unit, check_choice, check_stages, convolution, stages
+from keras_resnets.models.residual import Unit, apply, check_choice, check_stages, convolution, stages
 from keras_resnets.models.variant import variant
 
 
@@ -34,6 +34,7 @@ def ResNetV2(
     bottleneck=False,
     shortcut="B",
     stride_in="3x3",
+    stem="timm",
 ):
     """A pre-activation residual net with the ImageNet stem (7x7 convolution and max pooling, stride 4).
 
@@ -42,14 +43,18 @@ def ResNetV2(
     `conv2_out`, ... are the stages' sums, before batch normalization and ReLU: strides 2 (before the max pooling), 4,
     8, ... `post_relu` is the last map.
 
-    Choices that the paper leaves open, as in timm, whose published weights fit: the stem has no batch normalization,
-    every unit has its own pre-activation, the first one's before its branch only, the max pooling is padded with minus
-    infinity, and bottlenecks have their stride in the 3x3 (`stride_in="1x1"` is the authors' Torch code).
+    The default differs from the paper in its first unit, as timm does, whose published weights fit. The paper's
+    appendix has the first activation right after conv1, where both paths of that unit see it: that is `stem="paper"`.
+    Choices that the paper leaves open, as in timm: the max pooling is padded with minus infinity, and bottlenecks have
+    their stride in the 3x3 (`stride_in="1x1"` is the authors' Torch code).
 
     Args:
         block_counts ... bottleneck: as in `keras_resnets.ResNet`.
         shortcut: "A", "B" or "C": see `keras_resnets.ResNet`.
         stride_in: "3x3" or "1x1", the convolution of a bottleneck that has the stride.
+        stem: "timm": convolution, then max pooling; every unit has its own pre-activation, the first one's before its
+            branch only. "paper": convolution, batch normalization, ReLU (then `conv1_out`), and max pooling; the first
+            unit of conv2_x has no pre-activation of its own. Both have the same number of parameters.
 
     Returns:
         A `keras.Model` with output (B, classes), or as `pooling` says.
@@ -59,12 +64,14 @@ def ResNetV2(
     """
     block_counts, filters = check_stages(block_counts, filters)
     check_choice("shortcut", shortcut, ["A", "B", "C"])
+    check_choice("stem", stem, ["timm", "paper"])
     unit = Unit(shortcut, "full_pre_activation", bottleneck=bottleneck, stride_in=stride_in)
 
     def trunk(x):
-        x = named(convolution(x, filters[0], 7, "conv1_conv", strides=2), "conv1_out")
+        x = convolution(x, filters[0], 7, "conv1_conv", strides=2)
+        x = apply(("bn", "relu"), x, "conv1", "conv1_out") if stem == "paper" else named(x, "conv1_out")
         x = PaddedMaxPooling2D(3, strides=2, padding=1, name="pool1_pool")(x)
-        return stages(x, block_counts, filters, unit)
+        return stages(x, block_counts, filters, unit, "earlier" if stem == "paper" else "branch")
 
     return image_model(
         trunk,

@@ -4,6 +4,8 @@ import inspect
 
 from keras_resnets.weights.published import resolve
 
+RESOLVING = ("include_top", "classes", "width")  # arguments that say whether published weights fit
+
 
 def variant(general, function_name, summary, *, name, **fixed):
     """Binds arguments of a general builder, as `functools.partial` does, and gives the result a name and a docstring.
@@ -31,8 +33,8 @@ def variant(general, function_name, summary, *, name, **fixed):
         given.apply_defaults()
         if name is not None:
             arguments = given.arguments
-            weights = resolve(arguments["weights"], name, arguments["include_top"], arguments["classes"])
-            arguments["weights"] = weights
+            choices = {choice: arguments[choice] for choice in RESOLVING if choice in arguments}
+            arguments["weights"] = resolve(arguments["weights"], name, **choices)
         return general(**fixed, **given.arguments)
 
     row = ", ".join(f"{argument}={value!r}" for argument, value in fixed.items())

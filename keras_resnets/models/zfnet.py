@@ -18,7 +18,11 @@ from keras_resnets.models.initializer import FanOutNormal
 from keras_resnets.models.naming import named
 from keras_resnets.models.residual import check_choice
 from keras_resnets.models.variant import variant
+from keras_resnets.models.width import scaled
 from keras_resnets.weights.published import resolve
+
+FILTERS = (96, 256, 384, 384, 256)
+UNITS_PER_FILTER = 16  # units of fc6 and of fc7 for each filter of conv5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +49,7 @@ def ZFNet(
     dropout_rate=0.5,
     padding="sppnet",
     pyramid=None,
+    width=1.0,
 ):
     """ZF-5: five convolutions with biases and ReLUs, normalization within channels after the first two, fc6, fc7.
 
@@ -62,6 +67,8 @@ def ZFNet(
         pyramid: levels of the `SpatialPyramidPooling` that takes the place of the last pooling, so that images may have
             any size: (1, 2, 3, 6) makes the paper's vector of 50 bins, 12,800 values. Without the classifier, this
             vector is the output. None for none.
+        width: factor of all filters, see `keras_resnets.models.width.scaled`; `fc6` and `fc7` have 16 times as many
+            units as conv5 has filters.
 
     Returns:
         A `keras.Model` with output (B, classes), or as `pooling` says.
@@ -72,28 +79,29 @@ def ZFNet(
     check_dropout(dropout_rate, include_top, default=0.5)
     check_choice("padding", padding, [*PADDINGS])
     paddings = PADDINGS[padding]
+    filters = [scaled(count, width) for count in FILTERS]
 
-    def convolution(x, filters, kernel_size, name, strides=1, padding="same"):
+    def convolution(x, i, kernel_size, strides=1, padding="same"):
         layer = keras.layers.Conv2D(
-            filters, kernel_size, strides, padding, kernel_initializer=FanOutNormal(), name=f"{name}_conv"
+            filters[i - 1], kernel_size, strides, padding, kernel_initializer=FanOutNormal(), name=f"conv{i}_conv"
         )
-        return keras.layers.Activation("relu", name=f"{name}_relu")(layer(x))
+        return keras.layers.Activation("relu", name=f"conv{i}_relu")(layer(x))
 
     def trunk(x):
-        for i, (filters, kernel_size) in enumerate([(96, 7), (256, 5)], 1):
+        for i, kernel_size in [(1, 7), (2, 5)]:
             if paddings.convolutions[i - 1]:
                 x = keras.layers.ZeroPadding2D(paddings.convolutions[i - 1], name=f"conv{i}_pad")(x)
-            x = convolution(x, filters, kernel_size, f"conv{i}", 2, "valid")
+            x = convolution(x, i, kernel_size, 2, "valid")
             x = WithinChannelNormalization(name=f"conv{i}_out")(x)
             x = caffe_max_pooling(x, 3, f"pool{i}", paddings.pooling)
-        for i, filters in [(3, 384), (4, 384), (5, 256)]:
-            x = named(convolution(x, filters, 3, f"conv{i}"), f"conv{i}_out")
+        for i in (3, 4, 5):
+            x = named(convolution(x, i, 3), f"conv{i}_out")
         return last_pooling(x, lambda x: caffe_max_pooling(x, 3, "pool5"), pyramid, pooling)
 
     return image_model(
         trunk,
         include_top=include_top,
-        weights=resolve(weights, "zfnet", include_top, classes),
+        weights=resolve(weights, "zfnet", include_top, classes, width),
         input_tensor=input_tensor,
         input_shape=input_shape,
         pooling=pooling,
@@ -102,7 +110,7 @@ def ZFNet(
         name=name,
         default_size=224,
         minimum_size=47,
-        head=fully_connected(dropout_rate),
+        head=fully_connected(dropout_rate, UNITS_PER_FILTER * filters[-1]),
         fixed_size=pyramid is None,
     )
 

@@ -109,17 +109,17 @@ PUBLISHED = {
 }
 
 
-def resolve(weights, net, include_top=True, classes=CLASSES):
+def resolve(weights, net, include_top=True, classes=CLASSES, width=1.0):
     """Returns the path of a builder's weights: "imagenet" is downloaded, once; anything else stays as it is.
 
     Args:
         weights: the builder's argument.
         net: the net's name in the registry.
-        include_top, classes: the builder's arguments.
+        include_top, classes, width: the builder's arguments.
 
     Raises:
-        ArgumentError: (a ValueError) if nobody publishes weights for the net, with so many classes, or they cannot be
-            downloaded.
+        ArgumentError: (a ValueError) if nobody publishes weights for the net, with so many classes, of this width, or
+            they cannot be downloaded.
     """
     if weights != "imagenet":
         return weights
@@ -128,6 +128,8 @@ def resolve(weights, net, include_top=True, classes=CLASSES):
         raise ArgumentError(
             f'weights="imagenet" has {CLASSES} classes, not {classes}: pass classes={CLASSES}, or include_top=False.'
         )
+    if width != 1:
+        raise ArgumentError(f'weights="imagenet" is for width=1, not {width}: leave one of them out.')
     try:
         return _download(row, include_top)
     except Exception as error:  # Every library has its own for a network that is not there.

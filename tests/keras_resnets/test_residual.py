@@ -163,6 +163,31 @@ def test_the_first_pre_activation_is_shared():
     assert model.get_layer("conv2_out").input[0] is model.get_layer("conv2_block1_preact_relu").output
 
 
+@KINDS
+def test_the_papers_first_activation_is_right_after_conv1(bottleneck, randomize, trainable_parameters):
+    arguments = {"input_shape": (64, 64, 3), "bottleneck": bottleneck}
+    timm, paper = (keras_resnets.ResNetV2((2, 1), (8, 16), stem=stem, **arguments) for stem in ("timm", "paper"))
+    assert trainable_parameters(timm) == trainable_parameters(paper)
+    # Both paths of the first unit see conv1's activated map.
+    randomize(paper)
+    last = paper.get_layer(f"conv2_block1_{3 if bottleneck else 2}_conv")
+    last.kernel.assign(np.zeros(last.kernel.shape))
+    names = ("conv1_bn", "pool1_pool", "conv2_block1_0_conv" if bottleneck else "pool1_pool", "conv2_block1_out")
+    layers = keras.Model(paper.input, [paper.get_layer(name).output for name in names])
+    normalized, pooled, shortcut, unit = layers(np.random.default_rng(0).normal(size=(2, 64, 64, 3)))
+    assert np.min(normalized) < 0
+    activated = np.pad(np.maximum(normalized, 0), [[0, 0], [1, 1], [1, 1], [0, 0]])
+    np.testing.assert_array_equal(pooled, keras.ops.max_pool(activated, 3, 2))
+    np.testing.assert_array_equal(unit, shortcut)
+    first = paper.get_layer("conv2_block1_1_conv")
+    assert first.input is paper.get_layer("pool1_pool").output
+    assert not bottleneck or paper.get_layer("conv2_block1_0_conv").input is first.input
+    names = {layer.name for layer in paper.layers}
+    assert "conv2_block1_preact_bn" not in names and "conv2_block2_preact_bn" in names
+    with pytest.raises(ArgumentError, match="stem='torch' is unknown: use one of 'timm', 'paper'"):
+        keras_resnets.ResNetV2((1,), (8,), stem="torch")
+
+
 def test_depths_that_fit_both_kinds():
     assert keras_resnets.CifarResNet(np.int64(8)).name == "cifar_resnet8"
 

@@ -36,10 +36,12 @@ def test_train_evaluate_export_predict(tmp_path, run_command):
 
     model_dir, export = tmp_path / "run", tmp_path / "export"
     flags = ["--model=cifar_resnet8", "--dataset=digits", f"--model_dir={model_dir}", "--steps=60", "--batch_size=16"]
+    flags += ["--filters=8,16,32"]
     first = run("trainers.classification", *flags)
     results = json.loads((model_dir / "results.json").read_text())
     assert {"top1_error", "top5_error", "seconds", "step"} <= results.keys()
     assert f"top-1 error {results['top1_error']:.2%}" in first.stdout
+    assert json.loads((model_dir / "config.json").read_text())["arguments"] == {"filters": [8, 16, 32]}
     assert "training: 100%" in first.stderr and "images/s" in first.stderr
     assert is_png(model_dir / "learning_curve.png")
     # Again: nothing is left to train.

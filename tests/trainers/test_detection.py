@@ -5,15 +5,17 @@ import dataclasses
 import json
 import pathlib
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
 from processes import SUPPORT, start
-from rectangles import LABELS, STAGES, dataset_of, make_task, rectangle_dataset, rectangles
+from rectangles import LABELS, STAGES, dataset_of, make_task, rectangle_dataset, rectangles, write_coco
 
 import keras_resnets
 from keras_resnets import ArgumentError
+from keras_resnets.detection.backbones import classification_net
 from keras_resnets.detection.boxes import iou
 from keras_resnets.detection.resizing import Resizing
 from keras_resnets.models.nesting import leaf_layers
@@ -71,6 +73,55 @@ def test_four_digit_scenes_are_learned_by_heart(tmp_path, monkeypatch):
     task = Detection(configure("resnet", "digit_scenes", scenes, "digit_scenes", **stages, steps=250), scenes)
     settings = loop.Settings(task.recipe, steps=250, log_every=50, evaluate_every=250, checkpoint_every=250)
     assert loop.train(task, Run(tmp_path / "run"), settings)["map_50"] == 1.0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "flags, channels",
+    [
+        (["--backbone=vgg16", "--width=0.03125"], 16),
+        (["--backbone=plainnet", *FLAGS[1:]], 16),
+    ],
+    ids=["vgg16", "plainnet"],
+)
+def test_narrow_nets_without_shortcuts_from_the_command_line(flags, channels, tmp_path, run_command):
+    dataset = f"--dataset={write_coco(tmp_path, 2)}"
+    run = Run(tmp_path / "run")
+    flags = [
+        *flags,
+        dataset,
+        "--recipe=digit_scenes",
+        "--short_side=96",
+        "--long_side=96",
+        "--steps=1",
+        "--batch_size=2",
+        f"--model_dir={run.path}",
+    ]
+    process = run_command("trainers.detection", *flags)
+    assert process.returncode == 0, process.stderr
+    model = Detection(run.config(), None).build_model()
+    restore_model(model, run)
+    assert model.trunk.output.shape[-1] == channels
+    assert not any(isinstance(layer, keras.layers.Add) for layer in leaf_layers(model))
+
+
+def test_a_narrow_net_starts_from_its_own_weights_and_older_runs_go_on(tmp_path):
+    dataset = rectangle_dataset(2, seed=9)
+    classification_net("vgg16", width=1 / 32).save_weights(tmp_path / "net.weights.h5")
+    arguments = "vgg16", "rectangles", dataset, "digit_scenes"
+    config = configure(*arguments, width=1 / 32, batch_size=2, init_weights=str(tmp_path / "net.weights.h5"))
+    task = Detection(config, dataset)
+    model = task.build_model()
+    task.initialize(model)
+    assert model.region_network.get_layer("fc6").units == 4096 // 32
+    with pytest.raises(ArgumentError, match='weights="imagenet" is for width=1, not 0.5: leave one of them out'):
+        Detection({**config, "width": 0.5, "init_weights": "imagenet"}, dataset).initialize(model)
+    # Runs from before there was a width.
+    config = make_task(dataset, batch_size=2).config
+    older = {name: value for name, value in config.items() if name != "width"}
+    Run(tmp_path / "run").begin(older)
+    Run(tmp_path / "run").check(config)
+    assert Detection(older, dataset).build_model().trunk.output.shape[-1] == 16
 
 
 @pytest.mark.slow
@@ -301,7 +352,7 @@ def write_voc(root, images, annotations):
 @pytest.mark.parametrize(
     "flags, error",
     [
-        (["--backbone=resnet1"], "--backbone=resnet1 is unknown: use resnet, resnet_v2, resnet18"),
+        (["--backbone=resnet1"], "--backbone=resnet1 is unknown: use resnet, resnet_v2, plainnet, plainnet18"),
     ],
 )
 def test_wrong_flags_end_in_one_line(flags, error, tmp_path, run_command):

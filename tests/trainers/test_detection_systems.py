@@ -72,6 +72,7 @@ def test_fast_rcnn_from_the_command_line_to_its_export(tmp_path, run_command):
         (["--system=fast_rcnn", "--rpn_filters=8"], "error: rpn_filters=8 is no argument of this model"),
         (["--system=rcnn", "--warp_context=200"], "error: warp_context=200 must be less than half of warp_size=64"),
         (["--head=maxout"], r"error: head='maxout' merges two scales"),
+        (["--width=0.5"], "error: --width has no effect with --backbone=resnet: leave it out."),
         (["--head_units=64"], "error: --head_units=64 has no effect without --head: leave it out."),
         (
             ["--block_counts=1,1", "--filters=8"],

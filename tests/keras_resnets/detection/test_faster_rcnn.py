@@ -231,7 +231,7 @@ def test_evaluate_returns_the_mean_of_all_batches():
 
 def test_fc6_takes_regions_of_one_size():
     with pytest.raises(ArgumentError, match="pool_size=14 must be 6 for fc6"):
-        FasterRCNN(2, "zfnet", pool_size=14)
+        FasterRCNN(2, keras_resnets.ZFNet(include_top=False, width=1 / 32), pool_size=14)
 
 
 def test_predict_pads_to_the_same_size():
@@ -329,10 +329,13 @@ def model(**arguments):
     [
         ({"num_classes": 0}, "num_classes=0 must be a positive integer"),
         ({"num_classes": 2.5}, r"num_classes=2\.5 must be a positive integer"),
-        ({"backbone": "resnet19"}, "backbone='resnet19' is unknown: use resnet18, .*, vgg16, vgg19, zfnet, or a keras"),
+        ({"backbone": "resnet19"}, "backbone='resnet19' is unknown: use plainnet18, .*, resnet18, .*, zfnet, or a"),
         ({"backbone": "cifar_resnet20"}, "backbone='cifar_resnet20' is unknown"),
-        ({"backbone": model}, "backbone=resnet, .*pass a residual net with include_top=False"),
-        ({"backbone": lambda: model(include_top=False, pooling="avg")}, "pass a residual net with include_top=False"),
+        ({"backbone": model}, "backbone=resnet, .*pass a residual net, .* with include_top=False"),
+        (
+            {"backbone": lambda: model(include_top=False, pooling="avg")},
+            "pass a residual net, .* with include_top=False",
+        ),
         (
             {"backbone": lambda: model(include_top=False), "weights": "imagenet"},
             "weights='imagenet' are for a backbone",

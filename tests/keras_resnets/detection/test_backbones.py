@@ -1,0 +1,56 @@
+"""Narrow nets without shortcuts as the two parts of a detector."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from narrow_detectors import SEEDS, TARGETS, assert_same, inputs
+
+import keras_resnets
+from keras_resnets import FasterRCNN
+from keras_resnets.detection.backbones import backbone_net, classification_net, load_backbone, make_backbone
+
+NARROW = {"anchor_sizes": (16, 32), "test_after_nms": 20, "train_after_nms": 40, "roi_batch_size": 16}
+NARROW |= {"max_detections": 10, "score_threshold": 0.0}
+NETS = {
+    "vgg": lambda: keras_resnets.VGG((1, 1, 1, 1, 1), include_top=False, width=1 / 32),
+    "zf": lambda: keras_resnets.ZFNet(include_top=False, padding="faster_rcnn", width=1 / 16),
+    "plain": lambda: keras_resnets.ResNet((1, 1, 1, 1), (8, 8, 16, 16), include_top=False, shortcut=None),
+    "cifar_plain": lambda: keras_resnets.CifarPlainNet(8, include_top=False, filters=(4, 8, 16)),
+}
+
+
+@pytest.mark.parametrize("net, stride, bins, features", [("vgg", 16, 7, 128), ("zf", 16, 6, 256)])
+def test_fully_connected_layers_are_as_narrow_as_their_net(net, stride, bins, features):
+    parts = make_backbone(NETS[net]())
+    assert (parts.stride, parts.pool_size, parts.region_features.shape[1:]) == (stride, bins, (features,))
+    assert [layer.name for layer in parts.trunk.layers][-1] == "conv5_out"
+
+
+@pytest.mark.parametrize("net, stride, features", [("plain", 16, 16), ("cifar_plain", 2, 16)])
+def test_the_last_stage_of_a_plain_net_is_for_regions(net, stride, features):
+    parts = make_backbone(NETS[net]())
+    assert (parts.stride, parts.pool_size, parts.region_features.shape[1:]) == (stride, 14, (features,))
+
+
+@pytest.mark.parametrize("net", ["vgg", "plain"])
+def test_they_learn_and_are_saved(net, tmp_path):
+    detector = FasterRCNN(3, NETS[net](), train_batch_norm=True, **NARROW)
+    with tf.GradientTape() as tape:
+        losses = detector.training_losses(inputs(), TARGETS, tf.constant(SEEDS))
+        loss = sum(losses.values())
+    gradients = tape.gradient(loss, [variable.value for variable in detector.trainable_variables])
+    assert np.isfinite(loss) and all(np.all(np.isfinite(gradient)) for gradient in gradients)
+    assert all(np.any(gradient) for gradient, v in zip(gradients, detector.trainable_variables) if "kernel" in v.path)
+    detector.save(tmp_path / "detector.keras")
+    assert_same(keras.models.load_model(tmp_path / "detector.keras")(inputs()), detector(inputs()), 1e-6)
+
+
+def test_a_narrow_vgg_takes_all_of_a_classification_nets_weights(tmp_path, randomize):
+    width = 0.07  # 35.84 filters in conv5
+    randomize(classification_net("vgg16", width=width)).save_weights(tmp_path / "net.weights.h5")
+    net, detector = classification_net("vgg16", width=width), FasterRCNN(3, backbone_net("vgg16", width=width))
+    load_backbone(detector, net, tmp_path / "net.weights.h5")
+    for part, names in [(detector.trunk, ["conv1_1_conv", "conv5_3_conv"]), (detector.region_network, ["fc6", "fc7"])]:
+        for name in names:
+            np.testing.assert_array_equal(part.get_layer(name).kernel, net.get_layer(name).kernel)
