@@ -9,6 +9,8 @@ import pytest
 from strides import skipping_convolutions
 
 import keras_resnets
+from keras_resnets import ArgumentError
+from keras_resnets.detection.backbones import backbone_names, backbone_net
 from keras_resnets.models.residual import ACTIVATION_ORDERS, SHORTCUTS, subsample
 
 SAVED = pathlib.Path(__file__).parent / "saved"
@@ -38,6 +40,60 @@ def test_no_unit_has_such_a_convolution(bottleneck):
             11 if bottleneck else 8, shortcut=shortcut, activation_order=order, bottleneck=bottleneck
         )
         assert skipping_convolutions(net) == []
+
+
+@pytest.mark.parametrize("bottleneck, stride_in", [(False, "3x3"), (True, "1x1"), (True, "3x3")])
+def test_no_net_for_imagenet_has_one_at_an_eighth_of_its_width(bottleneck, stride_in):
+    units, filters = (1, 1, 1, 1), (8, 16, 32, 64)
+    for shortcut in ("A", "B", "C", None):
+        if shortcut != "A" or not bottleneck:
+            net = keras_resnets.ResNet(units, filters, bottleneck=bottleneck, stride_in=stride_in, shortcut=shortcut)
+            assert skipping_convolutions(net) == []
+    for stem in ("timm", "paper"):
+        net = keras_resnets.ResNetV2(units, filters, bottleneck=bottleneck, stride_in=stride_in, stem=stem)
+        assert skipping_convolutions(net) == []
+
+
+def backbones():
+    """Returns small nets as detectors take them, by the family that they are of."""
+    units, filters = (1, 1, 1, 1), (8, 16, 32, 64)
+    return {
+        "resnet": keras_resnets.ResNet(units, filters, include_top=False),
+        "resnet50": keras_resnets.ResNet(units, filters, include_top=False, bottleneck=True),
+        "resnet50_v1_5": keras_resnets.ResNet(units, filters, include_top=False, bottleneck=True, stride_in="3x3"),
+        "resnet_v2": keras_resnets.ResNetV2(units, filters, include_top=False),
+        "plainnet": keras_resnets.ResNet(units, filters, include_top=False, shortcut=None),
+        "vgg16": backbone_net("vgg16", width=1 / 8),
+        "zfnet": backbone_net("zfnet", width=1 / 8),
+    }
+
+
+DETECTORS = (keras_resnets.FasterRCNN, keras_resnets.FastRCNN, keras_resnets.SPPNet, keras_resnets.RCNN)
+
+
+@pytest.mark.parametrize("build", [*DETECTORS, keras_resnets.Localizer], ids=lambda build: build.__name__)
+def test_no_detector_has_one_at_an_eighth_of_its_width(build):
+    options = {"head_units": 8} if build is keras_resnets.SPPNet else {}
+    for net in backbones().values():
+        assert skipping_convolutions(build(2, net, **options)) == []
+
+
+def test_no_head_has_one():
+    for head in ("mlp", "conv", "maxout"):
+        options = {"head_units": 8, "pool_size": 4, "scales": (0.5, 1.0), "global_context": True}
+        assert skipping_convolutions(keras_resnets.FastRCNN(2, backbones()["resnet50"], head=head, **options)) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", backbone_names())
+def test_no_detector_has_one_at_full_size(name):
+    for build in (*DETECTORS, keras_resnets.Localizer):
+        try:
+            detector = build(20, name)
+        except ArgumentError:
+            assert build in (keras_resnets.SPPNet, keras_resnets.RCNN)  # Some are for some backbones only.
+            continue
+        assert skipping_convolutions(detector) == []
 
 
 def test_both_convolutions_of_a_unit_share_what_they_see():

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from strides import skipping_convolutions
 
 import keras_resnets
 from keras_resnets import ArgumentError
@@ -30,6 +31,7 @@ def test_every_net_at_an_eighth_of_its_width(name):
     channels, units = CHANNELS[name]
     assert model.get_layer("conv5_out").output.shape[-1] == channels // 8
     assert units is None or [model.get_layer(layer).units for layer in ("fc6", "fc7")] == [units // 8] * 2
+    assert skipping_convolutions(model) == []
     np.testing.assert_allclose(np.sum(model(np.ones((1, 75, 75, 3)))), 1, rtol=1e-5)
 
 
@@ -76,7 +78,7 @@ def test_published_weights_are_for_width_1(build):
 def test_cifar_nets_with_other_filters(name, channels):
     model = keras_resnets.create_model(name, filters=[4, 8, 24])
     assert [model.get_layer(f"conv{i}_out").output.shape[-1] for i in range(1, 5)] == channels
-    assert model.output_shape == (None, 10)
+    assert model.output_shape == (None, 10) and skipping_convolutions(model) == []
 
 
 @pytest.mark.parametrize("filters", [(16, 32), (16, 32, 0), (16, 32, 6.4), 16, None])
