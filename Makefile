@@ -7,7 +7,6 @@
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO := out/demo
-export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .PHONY: demo test test-all
 

@@ -17,7 +17,8 @@ SIGNAL_STATUS = 128  # plus the signal's number: the status of a process that a 
 def run(main, define_flags):
     """Defines the flags, parses them and calls `main(arguments)`.
 
-    An argument that cannot work and a file that cannot be read or written end in one line on stderr and status 1.
+    An argument that cannot work and a file that cannot be read or written end in one line on stderr and status 1;
+    --help and its relatives write to stdout and end with status 0.
 
     Args:
         main: function of the list of positional arguments.
@@ -45,7 +46,17 @@ def run(main, define_flags):
             print("interrupted: the same command goes on from what is saved, if this was training", file=sys.stderr)
             sys.exit(SIGNAL_STATUS + (signal.SIGTERM if isinstance(stop, _Terminated) else signal.SIGINT))
 
-    app.run(guarded)
+    app.run(guarded, flags_parser=_parse)
+
+
+def _parse(argv):
+    """Parses the flags; returns the other arguments."""
+    try:
+        return flags.FLAGS(argv)
+    except flags.Error as error:
+        sys.exit(f"error: {'; '.join(str(error).splitlines())} (--help explains the flags)")
+    except SystemExit:  # --help has been printed: absl calls that status 1.
+        sys.exit()
 
 
 class _Terminated(KeyboardInterrupt):

@@ -5,6 +5,7 @@ import functools
 import importlib.util
 import itertools
 import json
+import pathlib
 import subprocess
 import sys
 import tempfile
@@ -48,7 +49,7 @@ def roi(repeats):
 
 
 ROI_STRIDE = 16  # px
-ROI_THREADS = 2  # as trainers.torchvision_roi
+ROI_THREADS = 2  # as torchvision_roi.py
 
 
 def _roi(repeats):
@@ -116,12 +117,13 @@ def _torchvision(features, rois):
     with tempfile.NamedTemporaryFile(suffix=".npz") as file:
         np.savez(file, features=features, rois=rois)
         file.flush()
-        command = [sys.executable, "-m", "trainers.torchvision_roi", file.name]
+        # Not with -m: then the package imports TensorFlow first.
+        command = [sys.executable, pathlib.Path(__file__).with_name("torchvision_roi.py"), file.name]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
 
             def ask(**request):
                 print(json.dumps(request), file=process.stdin, flush=True)
                 if process.stdout.readline() != "done\n":
-                    raise RuntimeError("trainers.torchvision_roi failed: its error is above.")
+                    raise RuntimeError("torchvision_roi.py failed: its error is above.")
 
             yield ask

@@ -46,8 +46,10 @@ def in_new_process(function, *arguments, **environment):
 def python(program, **environment):
     """Returns what a program prints in a new Python, with these environment variables beside those of this one."""
     command = [sys.executable, "-c", program]
-    environment = {**os.environ, **environment}
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment).stdout
+    process = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment})
+    if process.returncode:
+        raise RuntimeError(f"a measurement failed:\n{process.stderr}")
+    return process.stdout
 
 
 def parameters(model):

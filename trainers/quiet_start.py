@@ -1,0 +1,86 @@
+"""The start of a command, without TensorFlow's messages of every start.
+
+TensorFlow tells of oneDNN and of CUDA while its libraries are loaded, before it reads TF_CPP_MIN_LOG_LEVEL, and of a
+missing CUDA at its first look at the GPUs, as an error. Both are written to file descriptor 2, behind Python's back.
+"""
+
+import contextlib
+import glob
+import os
+import re
+import sys
+
+ALL_IS_WELL, FAILED = b"\0", b"\1"  # The end of what was held back; if the process has died, there is none.
+# Lines of severity I or W, as TensorFlow 2.20 and 2.21 write them, and an error that only says that CUDA is missing.
+NOISE = re.compile(
+    rb"WARNING: All log messages before absl::InitializeLog|([\d.: -]+: [IW]|[IW]\d{4}) |.*call to cuInit: .*\(303\)"
+)
+
+
+def is_command():
+    """Whether Python is about to run a module of this package, or one of its console scripts.
+
+    It can be asked while the package is imported.
+    """
+    program = sys.argv[0] if sys.argv else ""
+    if program == "-m":  # So it is until the module is found. -mMODULE is one argument.
+        return sys.orig_argv[-len(sys.argv)].removeprefix("-m").startswith("trainers.")
+    return os.path.basename(program).startswith("keras-resnets-")
+
+
+def import_tensorflow():
+    """Imports TensorFlow and looks for devices.
+
+    Messages come with -v=0 or more, or if that fails or ends the process; and those that are not of every start.
+    """
+    if sys.stderr is None or re.search(r" --?(v|verbosity)[= ]\d", " ".join(sys.argv)):
+        return
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # Of all that comes later, errors are shown.
+    with _held_back():
+        import tensorflow as tf
+
+        gpus = tf.config.list_physical_devices("GPU")
+    if not gpus and glob.glob("/dev/nvidia[0-9]*"):
+        print("TensorFlow cannot use the GPUs of this machine: -v=1 shows why", file=sys.stderr)
+
+
+@contextlib.contextmanager
+def _held_back():
+    """Shows what is written to stderr in its block afterwards, without noise; all of it if the block fails.
+
+    A process of its own has it meanwhile, so that nothing is lost if this one crashes or is killed.
+    """
+    reader, writer = os.pipe()
+    keeper = os.fork()
+    if keeper == 0:
+        try:
+            os.setsid()  # Ctrl-C is for the command.
+            os.close(writer)
+            _keep(reader)
+        finally:
+            os._exit(0)
+    os.close(reader)
+    stderr = os.dup(2)
+    os.dup2(writer, 2)
+    end = FAILED
+    try:
+        yield
+        end = ALL_IS_WELL
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.write(writer, end)
+        os.close(writer)
+        os.waitpid(keeper, 0)
+
+
+def _keep(reader):
+    """Reads a pipe to its end, and shows what is to be shown."""
+    text = b""
+    while not text.endswith((ALL_IS_WELL, FAILED)) and (chunk := os.read(reader, 2**16)):
+        text += chunk
+    lines = text.rstrip(ALL_IS_WELL + FAILED).splitlines(keepends=True)
+    if text.endswith(ALL_IS_WELL):
+        lines = [line for line in lines if not NOISE.match(line)]
+    with open(2, "wb", closefd=False) as stderr:
+        stderr.writelines(lines)
