@@ -8,6 +8,7 @@ import functools
 
 import tensorflow as tf
 
+from trainers.failures import cause
 from trainers.measuring import in_turns
 
 AUTO = "auto"
@@ -25,18 +26,22 @@ def timed_batches(batches):
     return batches.take(BATCHES).cache().repeat()
 
 
-def images_per_second(functions, iterator, batch_size):
+def choose(steps, iterator, batch_size):
     """Measures training steps, in turns, after they have been traced and compiled.
 
     Args:
-        functions: dict of functions of an iterator and a number of steps, an int32 tensor.
+        steps: dict of functions of an iterator and a number of steps, an int32 tensor, by whether XLA compiles.
         iterator: of `timed_batches`.
         batch_size: images of a step.
 
     Returns:
-        A dict of the images per second of each, floats.
+        Whether XLA is to compile, and why, in words.
     """
-    calls = {name: functools.partial(steps, iterator, tf.constant(BATCHES)) for name, steps in functions.items()}
-    for call in calls.values():
-        call()
-    return {name: BATCHES * batch_size / seconds for name, seconds in in_turns(calls, TURNS).items()}
+    calls = {compiles: functools.partial(call, iterator, tf.constant(BATCHES)) for compiles, call in steps.items()}
+    calls[False]()
+    try:
+        calls[True]()
+    except tf.errors.OpError as error:  # With --deterministic, XLA has no gradient of maximum pooling.
+        return False, f"XLA cannot compile the step ({cause(error)})"
+    rates = {compiles: BATCHES * batch_size / seconds for compiles, seconds in in_turns(calls, TURNS).items()}
+    return rates[True] > rates[False], f"{rates[False]:.4g} images/s without XLA, {rates[True]:.4g} with"

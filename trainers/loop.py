@@ -33,7 +33,7 @@ import tensorflow as tf
 from keras_resnets import ArgumentError
 from keras_resnets.models.nesting import batch_normalizations
 from trainers.checkpoints import Checkpoints, saved
-from trainers.compilation import AUTO, can_compile, images_per_second, timed_batches
+from trainers.compilation import AUTO, can_compile, choose, timed_batches
 from trainers.distribution import replica_batch, several_machines, total_over_replicas
 from trainers.failures import explained
 from trainers.interruption import Interrupted, Interruption
@@ -201,23 +201,21 @@ class _Training:
         if not can_compile(self._strategy):
             chosen, reason = False, "of --distribution=one_device only"
         elif before is not None:
-            chosen, reason = before["jit_compile"], "as measured when the run began"
+            chosen, reason = before["jit_compile"], f"when the run began, {before['reason']}"
         else:
-            rates = self._measured(steps)
-            chosen = rates[True] > rates[False]
-            reason = f"{rates[False]:.4g} images/s without XLA, {rates[True]:.4g} with"
-            self._run.write_compilation(chosen, rates)
+            chosen, reason = self._measured(steps)
+            self._run.write_compilation({"jit_compile": chosen, "reason": reason})
         if self._run.chief:
             print(f"--jit_compile={AUTO}: {reason}: {'compiled' if chosen else 'not compiled'}", file=sys.stderr)
         return steps[chosen]
 
     def _measured(self, steps):
-        """Returns the images per second of functions of `_compiled_steps`; the state is the same afterwards."""
+        """Returns what `choose` says of functions of `_compiled_steps`; the state is the same afterwards."""
         batches = self._strategy.distribute_datasets_from_function(
             lambda context: timed_batches(self._task.training_batches(self._step, context))
         )
         with self._state.unchanged():
-            return images_per_second(steps, iter(batches), self._settings.recipe.batch_size)
+            return choose(steps, iter(batches), self._settings.recipe.batch_size)
 
     def _compiled_steps(self, jit_compile):
         """Returns the function of an iterator and a number of steps that makes them, compiled by XLA or not.

@@ -13,7 +13,7 @@ class Run:
     """The files under `--model_dir`.
 
     - `config.json`: all that is needed to repeat the run;
-    - `compilation.json`: what `--jit_compile=auto` measured, and whether XLA compiles the run's steps;
+    - `compilation.json`: whether XLA compiles the run's steps, which `--jit_compile=auto` has measured;
     - `checkpoints/`: written by `tf.train.CheckpointManager`; the one with the lowest error is in `best/`;
     - `lock`: held by the process that trains the run;
     - `metrics.jsonl`: a line for every logged step and every evaluation;
@@ -101,20 +101,12 @@ class Run:
         except ValueError as error:
             raise ArgumentError(f"{self._config} is damaged ({error}): train again in another folder.") from error
 
-    def write_compilation(self, jit_compile, rates):
-        """Writes compilation.json.
-
-        Args:
-            jit_compile: whether XLA compiles the run's steps.
-            rates: images per second, by whether XLA compiles.
-        """
-        write_json(
-            self._compilation,
-            {"jit_compile": jit_compile, "images_per_second": {"without": rates[False], "with": rates[True]}},
-        )
+    def write_compilation(self, choice):
+        """Writes compilation.json: a dict of `jit_compile`, whether XLA compiles, and the `reason` in words."""
+        write_json(self._compilation, choice)
 
     def compilation(self):
-        """Returns the content of compilation.json, or None where nothing was measured."""
+        """Returns the content of compilation.json, or None while nothing has been measured."""
         return json.loads(self._compilation.read_text()) if self._compilation.exists() else None
 
     def drop_metrics_after(self, step):

@@ -1,6 +1,7 @@
 """--jit_compile: the choice that `auto` makes, and that it changes nothing else."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -39,21 +40,34 @@ def train(path, jit_compile, task_class=Dropout, strategy=None):
 def test_a_run_with_auto_equals_one_with_its_choice_also_when_it_is_resumed(tmp_path, capsys):
     with pytest.raises(ArgumentError, match="the data cannot be read"):
         train(tmp_path / "auto", "auto", Killed)
-    measured = (tmp_path / "auto" / "compilation.json").read_text()
-    choice, rates = json.loads(measured).values()
-    assert choice == (rates["with"] > rates["without"] > 0)
-    figures = f"{rates['without']:.4g} images/s without XLA, {rates['with']:.4g} with"
-    said = "compiled" if choice else "not compiled"
-    assert f"--jit_compile=auto: {figures}: {said}\n" in capsys.readouterr().err
+    chosen = (tmp_path / "auto" / "compilation.json").read_text()
+    jit_compile, reason = json.loads(chosen).values()
+    plain, compiled = map(float, re.fullmatch(r"([\d.e+]+) images/s without XLA, ([\d.e+]+) with", reason).groups())
+    assert jit_compile == (compiled > plain)
+    said = f"{reason}: {'compiled' if jit_compile else 'not compiled'}\n"
+    assert f"--jit_compile=auto: {said}" in capsys.readouterr().err
 
-    resumed, whole = train(tmp_path / "auto", "auto"), train(tmp_path / "whole", choice)
-    assert f"--jit_compile=auto: as measured when the run began: {said}\n" in capsys.readouterr().err
-    assert (resumed.path / "compilation.json").read_text() == measured
+    resumed, whole = train(tmp_path / "auto", "auto"), train(tmp_path / "whole", jit_compile)
+    assert f"--jit_compile=auto: when the run began, {said}" in capsys.readouterr().err
+    assert (resumed.path / "compilation.json").read_text() == chosen
     expected, got = saved_variables(whole.path), saved_variables(resumed.path)
     assert expected.keys() == got.keys()
     assert {"model", "average", "optimizer", "generators", "loss_scale"} <= {name.split("/")[0] for name in expected}
     for name, value in expected.items():
         np.testing.assert_array_equal(got[name], value, err_msg=name)
+
+
+def test_what_xla_cannot_compile_is_not_compiled(tmp_path, capsys):
+    class Uncompilable(Classification):
+        def losses(self, model, batch, training):
+            tf.numpy_function(lambda: None, [], [])
+            return super().losses(model, batch, training)
+
+    with pytest.raises(ArgumentError, match="XLA cannot compile .*'PyFunc'.*: leave out --jit_compile"):
+        train(tmp_path / "run", True, Uncompilable)
+    run = train(tmp_path / "run", "auto", Uncompilable)
+    line = r"--jit_compile=auto: XLA cannot compile the step \(.*'PyFunc'.*\): not compiled\n"
+    assert re.search(line, capsys.readouterr().err) and not run.compilation()["jit_compile"]
 
 
 def test_replicas_that_meet_in_a_step_are_not_compiled(tmp_path, capsys):
