@@ -199,7 +199,7 @@ class _Training:
         steps = {jit_compile: self._compiled_steps(jit_compile) for jit_compile in (False, True)}
         before = self._run.compilation()
         if not can_compile(self._strategy):
-            chosen, reason = False, "of --distribution=one_device only"
+            chosen, reason = False, "XLA is for --distribution=one_device only"
         elif before is not None:
             chosen, reason = before["jit_compile"], f"when the run began, {before['reason']}"
         else:

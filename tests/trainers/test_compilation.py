@@ -76,7 +76,7 @@ def test_replicas_that_meet_in_a_step_are_not_compiled(tmp_path, capsys):
         train(tmp_path / "run", True, Classification, strategy)
     assert not (tmp_path / "run").exists()
     run = train(tmp_path / "run", "auto", Classification, strategy)
-    assert "--jit_compile=auto: of --distribution=one_device only: not compiled\n" in capsys.readouterr().err
+    assert "--jit_compile=auto: XLA is for --distribution=one_device only: not compiled\n" in capsys.readouterr().err
     assert run.compilation() is None
 
 
