@@ -1,9 +1,10 @@
-"""Measures speed and memory on this machine, against a peer in the same run, one after the other in turns.
+"""Measures speed and memory on this machine, which it names, against a peer in the same run, in turns.
 
 python -m trainers.benchmark --what=build_resnet101
 """
 
 import dataclasses
+import functools
 import pathlib
 import statistics
 import tempfile
@@ -17,9 +18,9 @@ import keras_resnets
 from trainers import cli
 from trainers.classification import Classification, configure
 from trainers.data.dataset import open_dataset, sample
-from trainers.detection_benchmarks import faster_rcnn_resnet101, roi
+from trainers.detection_benchmarks import faster_rcnn_resnet101, inference_rates, roi
 from trainers.ensembles import Member
-from trainers.measuring import in_new_process, in_turns, peak_gib, python
+from trainers.measuring import by_computation, in_new_process, in_turns, peak_gib, processor, python
 from trainers.progress import Progress
 from trainers.serving_benchmarks import serving, serving_latency
 from trainers.state import State
@@ -61,6 +62,24 @@ def train_cifar_resnet20(repeats):
     )
     rates = {name: len(batch["label"]) / value for name, value in seconds.items()}
     return {**rates, "ratio": rates["loop"] / rates["plain Keras"], "unit": "images/s"}
+
+
+def jit_compile(repeats):
+    """Images/s of training ResNet-20 and ResNet-50, and of Faster R-CNN's inference: see `by_computation`."""
+    return {
+        "cifar_resnet20": in_new_process(_training_rates, "cifar_resnet20", 128, 32, 5 * repeats),
+        "resnet50": in_new_process(_training_rates, "resnet50", 16, 224, repeats),
+        "faster_rcnn_resnet101": in_new_process(inference_rates, "resnet101", repeats),
+    }
+
+
+def _training_rates(model, batch_size, image_size, repeats):
+    def make(precision, jit_compile):
+        changes = {"precision": precision, "jit_compile": jit_compile, "image_size": image_size}
+        task, step = _loop_step(model, batch_size, **changes)
+        return functools.partial(step, next(iter(task.training_batches(0, tf.distribute.InputContext()))))
+
+    return by_computation(make, batch_size, repeats)
 
 
 def rematerialization(repeats):
@@ -153,6 +172,7 @@ BENCHMARKS = {
         import_time,
         build_resnet101,
         train_cifar_resnet20,
+        jit_compile,
         rematerialization,
         cifar_resnet1202,
         protocols,
@@ -164,13 +184,13 @@ BENCHMARKS = {
 }
 
 
-def _loop_step(model, batch_size, remat=False):
-    """Returns the task of training a net on digits, and the compiled function of a batch that makes the loop's step."""
+def _loop_step(model, batch_size, remat=False, jit_compile=False, **choices):
+    """Returns the task of training a net on digits, and the function of a batch that makes the loop's step."""
     dataset = open_dataset("digits")
-    config = configure(model, "digits", dataset, "cifar", steps=100, batch_size=batch_size)
+    config = configure(model, "digits", dataset, "cifar", steps=100, batch_size=batch_size, **choices)
     task = Classification(config, dataset)
-    state = State(task, task.recipe, config["steps"], "float32")
-    return task, tf.function(training_step(task, state, task.recipe, remat=remat))
+    state = State(task, task.recipe, config["steps"], config["precision"])
+    return task, tf.function(training_step(task, state, task.recipe, remat=remat), jit_compile=jit_compile)
 
 
 def _plain_step(model):
@@ -212,7 +232,7 @@ def _main(arguments):
     cli.no_arguments(arguments)
     results = {}
     for name in flags.FLAGS.what:
-        results[name] = BENCHMARKS[name](flags.FLAGS.repeats)
+        results[name] = {"processor": processor(), **BENCHMARKS[name](flags.FLAGS.repeats)}
         _show(name, results[name])
     if flags.FLAGS.output:
         write_json(pathlib.Path(flags.FLAGS.output), results)

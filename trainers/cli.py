@@ -7,6 +7,7 @@ import tensorflow as tf
 from absl import app, flags, logging
 
 from keras_resnets import ArgumentError
+from trainers.compilation import AUTO
 from trainers.distribution import DISTRIBUTIONS, make_strategy
 from trainers.interruption import Interrupted
 from trainers.transfer import parse_rates
@@ -164,11 +165,25 @@ def define_training():
     flags.DEFINE_boolean("deterministic", False, "Whether to use deterministic operations only (slower on GPUs).")
     flags.DEFINE_integer("log_every", 20, "Steps between two lines of metrics.jsonl.", lower_bound=1)
     flags.DEFINE_integer("checkpoint_every", None, "Steps between two checkpoints; default: an epoch.", lower_bound=1)
-    flags.DEFINE_boolean("jit_compile", False, "Whether XLA compiles the training step.")
+    about = "Whether XLA compiles the training step; auto: if that is faster, which is measured."
+    # A flag like a boolean one, --jit_compile and --nojit_compile, with a third value.
+    flags.DEFINE_flag(flags.Flag(_AutoOrBoolean(), None, "jit_compile", False, about, boolean=True))
     flags.DEFINE_boolean("sync_batch_norm", True, "Whether replicas share their batch statistics.")
     flags.DEFINE_boolean("remat", False, "Whether to compute activations again, to need less memory.")
     flags.DEFINE_integer("steps_per_call", 1, "Steps that one call of TensorFlow makes.", lower_bound=1)
     flags.DEFINE_enum("on_nan", "stop", ["stop", "skip_step"], "What to do when a loss is not finite.")
+
+
+class _AutoOrBoolean(flags.BooleanParser):
+    """The parser of a flag that is "auto", True or False."""
+
+    def parse(self, argument):
+        if argument == AUTO:
+            return argument
+        try:
+            return super().parse(argument)
+        except ValueError as error:
+            raise ValueError(f"use {AUTO}, true or false") from error
 
 
 def training_settings():

@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from keras_resnets import FasterRCNN
 from keras_resnets.layers import RoIAlign, RoIPooling
-from trainers.measuring import in_new_process, in_turns, parameters, peak_gib
+from trainers.measuring import by_computation, in_new_process, in_turns, parameters, peak_gib
 
 
 def faster_rcnn_resnet101(repeats):
@@ -29,8 +29,7 @@ def faster_rcnn_resnet101(repeats):
 
 
 def _faster_rcnn(what, repeats):
-    detector = FasterRCNN(20, backbone="resnet101")
-    inputs = {"images": tf.random.uniform((1, 600, 1000, 3), 0, 255), "image_shapes": tf.constant([[600, 1000]])}
+    detector, inputs = FasterRCNN(20, backbone="resnet101"), _image()
     targets = {"boxes": tf.constant([[[100.0, 100, 400, 300], [500, 50, 900, 550]]]), "classes": tf.constant([[3, 14]])}
     detector.compile(keras.optimizers.SGD(1e-3, momentum=0.9))
     step = tf.function(detector.train_step if what == "training" else detector)
@@ -41,6 +40,21 @@ def _faster_rcnn(what, repeats):
         step(argument)
     seconds = (time.perf_counter() - start) / repeats
     return {"seconds": seconds, "peak_gib": peak_gib(), "parameters": parameters(detector)}
+
+
+def inference_rates(backbone, repeats):
+    """Returns images/s of a Faster R-CNN's inference on one image of 600x1000: see `by_computation`."""
+
+    def make(precision, jit_compile):
+        keras.utils.set_random_seed(0)  # The same weights have as many proposals.
+        keras.config.set_dtype_policy(precision)
+        return functools.partial(tf.function(FasterRCNN(20, backbone=backbone), jit_compile=jit_compile), _image())
+
+    return by_computation(make, 1, repeats)
+
+
+def _image():
+    return {"images": tf.random.uniform((1, 600, 1000, 3), 0, 255), "image_shapes": tf.constant([[600, 1000]])}
 
 
 def roi(repeats):

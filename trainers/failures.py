@@ -9,6 +9,8 @@ from keras_resnets import ArgumentError
 from keras_resnets.errors import first_line
 
 READING = "IteratorGetNext"  # the operation that takes a batch from a tf.data.Dataset
+COMPILING = "tf2xla conversion failed"  # of XLA
+UNSUPPORTED = "Detected unsupported operations"  # by XLA
 TOO_MANY_BOXES = "an image has more boxes than --max_boxes"
 NOT_MEMORY = ("No space left", "Too many open files")  # that TensorFlow gives the same class as a lack of memory
 LOST_MACHINE = (
@@ -49,9 +51,11 @@ def explained(several_machines):
 
 def _explanation(error, several_machines):
     """Returns what to do about an error, or None where that is not known."""
-    reason = _without_node(error)
+    reason = cause(error)
     if TOO_MANY_BOXES in str(error):
         return f"{reason}: pass a larger one, and train in another --model_dir if this was training."
+    if COMPILING in str(error):
+        return f"XLA cannot compile the training step ({reason}): leave out --jit_compile."
     if isinstance(error, tf.errors.ResourceExhaustedError) and not any(text in str(error) for text in NOT_MEMORY):
         return (
             f"out of memory ({reason}): use smaller images; in training, also a smaller --batch_size, more "
@@ -67,8 +71,8 @@ def _explanation(error, several_machines):
     return None
 
 
-def _without_node(error):
-    """Returns the line that says what went wrong: in a graph, the one before the node's name."""
-    found = re.search(r"([^\n]+)\n\s*\[\[{{node", error.message)
-    line = found[1] if found else first_line(error.message)
+def cause(error):
+    """Returns the line of a `tf.errors.OpError` that says what went wrong: of a graph, that before the node's name."""
+    found = re.search(rf"{UNSUPPORTED}[^\n]+|[^\n]+(?=\n\s*\[\[{{{{node)", error.message)
+    line = found[0] if found else first_line(error.message)
     return re.sub(r"{{.*?}} ?", "", line).strip()[:200]

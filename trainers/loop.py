@@ -33,6 +33,7 @@ import tensorflow as tf
 from keras_resnets import ArgumentError
 from keras_resnets.models.nesting import batch_normalizations
 from trainers.checkpoints import Checkpoints, saved
+from trainers.compilation import AUTO, can_compile, choose, timed_batches
 from trainers.distribution import replica_batch, several_machines, total_over_replicas
 from trainers.failures import explained
 from trainers.interruption import Interrupted, Interruption
@@ -56,7 +57,9 @@ class Settings:
         strategy: a `tf.distribute.Strategy`; None for the default one, on one device.
         precision: "float32", "mixed_bfloat16" or "mixed_float16".
         sync_batch_norm: whether batch normalization has the statistics of the whole batch, not of a replica's share.
-        jit_compile: whether XLA compiles the training step.
+        jit_compile: whether XLA compiles the training step: True, False, or "auto", which measures a few steps of each
+            and takes the faster; the run keeps what it took. With a strategy other than the default one, True raises
+            ArgumentError, and "auto" is False.
         remat: see `trainers.rematerialization`.
         steps_per_call: steps that one call of TensorFlow makes; logs and checkpoints come between calls.
         on_nan: what to do when a loss is not finite: "stop" the run, or "skip_step", which leaves everything as it was.
@@ -70,7 +73,7 @@ class Settings:
     strategy: tf.distribute.Strategy | None = None
     precision: str = "float32"
     sync_batch_norm: bool = True
-    jit_compile: bool = False
+    jit_compile: bool | str = False
     remat: bool = False
     steps_per_call: int = 1
     on_nan: str = "stop"
@@ -93,10 +96,10 @@ def train(task, run, settings):
     """
     strategy = settings.strategy or tf.distribute.get_strategy()
     replica_batch(settings.recipe.batch_size, settings.recipe.accumulation, strategy)
-    if settings.jit_compile and strategy.num_replicas_in_sync > 1:
+    if settings.jit_compile is True and not can_compile(strategy):
         raise ArgumentError(
-            f"--jit_compile works with one replica in a process, and there are {strategy.num_replicas_in_sync}: "
-            "leave it out (on a TPU, XLA compiles every step in any case)."
+            "--jit_compile works with --distribution=one_device only: leave it out (on a TPU, XLA compiles every step "
+            "in any case)."
         )
     with explained(several_machines(strategy)):
         with strategy.scope():
@@ -126,7 +129,7 @@ class _Training:
         self._check_same_run_everywhere()
         run.drop_metrics_after(self._step)
         self._log = RunLog(run, settings.recipe.batch_size)
-        self._steps = self._compiled_steps()
+        self._steps = self._chosen_steps()
         self._predict = predictor(task, state.measured(), strategy)
 
     def until_the_end(self, interruption):
@@ -189,8 +192,33 @@ class _Training:
         # Last: an evaluation that is in the log is not made again.
         progress.report(self._log.evaluation(self._step, metrics, pictures))
 
-    def _compiled_steps(self):
-        """Returns the function of an iterator and a number of steps that makes them.
+    def _chosen_steps(self):
+        """Returns the function of `_compiled_steps` that `settings.jit_compile` says."""
+        if self._settings.jit_compile != AUTO:
+            return self._compiled_steps(self._settings.jit_compile)
+        steps = {jit_compile: self._compiled_steps(jit_compile) for jit_compile in (False, True)}
+        before = self._run.compilation()
+        if not can_compile(self._strategy):
+            chosen, reason = False, "XLA is for --distribution=one_device only"
+        elif before is not None:
+            chosen, reason = before["jit_compile"], f"when the run began, {before['reason']}"
+        else:
+            chosen, reason = self._measured(steps)
+            self._run.write_compilation({"jit_compile": chosen, "reason": reason})
+        if self._run.chief:
+            print(f"--jit_compile={AUTO}: {reason}: {'compiled' if chosen else 'not compiled'}", file=sys.stderr)
+        return steps[chosen]
+
+    def _measured(self, steps):
+        """Returns what `choose` says of functions of `_compiled_steps`; the state is the same afterwards."""
+        batches = self._strategy.distribute_datasets_from_function(
+            lambda context: timed_batches(self._task.training_batches(self._step, context))
+        )
+        with self._state.unchanged():
+            return choose(steps, iter(batches), self._settings.recipe.batch_size)
+
+    def _compiled_steps(self, jit_compile):
+        """Returns the function of an iterator and a number of steps that makes them, compiled by XLA or not.
 
         It returns the figures of each step, a dict of (steps,), and the seconds that were spent waiting for data.
         """
@@ -202,7 +230,7 @@ class _Training:
             remat=settings.remat,
             skip_nonfinite=settings.on_nan == "skip_step" or settings.precision == "mixed_float16",
         )
-        one_step = tf.function(one_step, jit_compile=True) if settings.jit_compile else one_step
+        one_step = tf.function(one_step, jit_compile=True) if jit_compile else one_step
         forms = self._task.forms()
         # A TPU's host is another machine, which has no Python.
         now = tf.timestamp if isinstance(strategy, tf.distribute.TPUStrategy) else _python_time

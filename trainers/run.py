@@ -13,6 +13,7 @@ class Run:
     """The files under `--model_dir`.
 
     - `config.json`: all that is needed to repeat the run;
+    - `compilation.json`: whether XLA compiles the run's steps, which `--jit_compile=auto` has measured;
     - `checkpoints/`: written by `tf.train.CheckpointManager`; the one with the lowest error is in `best/`;
     - `lock`: held by the process that trains the run;
     - `metrics.jsonl`: a line for every logged step and every evaluation;
@@ -42,6 +43,7 @@ class Run:
         self.per_class = self.path / "per_class.csv"
         self.precision_recall = self.path / "precision_recall.png"
         self._config = self.path / "config.json"
+        self._compilation = self.path / "compilation.json"
         self._metrics = self.path / "metrics.jsonl"
         self._results = self.path / "results.json"
         self._evaluation = self.path / "evaluation.json"
@@ -98,6 +100,14 @@ class Run:
             return json.loads(self._config.read_text())
         except ValueError as error:
             raise ArgumentError(f"{self._config} is damaged ({error}): train again in another folder.") from error
+
+    def write_compilation(self, choice):
+        """Writes compilation.json: a dict of `jit_compile`, whether XLA compiles, and the `reason` in words."""
+        write_json(self._compilation, choice)
+
+    def compilation(self):
+        """Returns the content of compilation.json, or None while nothing has been measured."""
+        return json.loads(self._compilation.read_text()) if self._compilation.exists() else None
 
     def drop_metrics_after(self, step):
         """Removes the lines that a run will write again when it goes on from `step`."""

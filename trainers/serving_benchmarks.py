@@ -17,7 +17,7 @@ import keras_resnets
 from keras_resnets.preprocessing import Preprocessing
 from keras_resnets.serving import GrpcClient, SavedModelSession, export_classifier
 from trainers.conformance import randomize
-from trainers.measuring import in_new_process, in_turns
+from trainers.measuring import in_new_process, in_turns, processor
 from trainers.model_server import model_server
 
 NET, SIZE, THREADS = "resnet50", 224, 2
@@ -50,7 +50,7 @@ def _serving(repeats):
     tf.config.threading.set_intra_op_parallelism_threads(THREADS)
     with tempfile.TemporaryDirectory() as folder:
         ours, peers = _ours(folder), _keras_applications(folder) | _other_runtimes(folder)
-        figures = {"gflops_of_a_matrix_product": _ceiling()}
+        figures = {"processor": processor(), "gflops_of_a_matrix_product": _ceiling()}
         for batch in BATCHES:
             images = np.random.default_rng(0).integers(0, 256, (batch, SIZE, SIZE, 3), dtype=np.uint8)
             functions = {name: functools.partial(run, images) for name, run in (ours | peers).items()}

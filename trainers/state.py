@@ -1,5 +1,7 @@
 """What a training run changes from step to step: all of it, and nothing else, is in its checkpoints."""
 
+import contextlib
+
 import keras
 import tensorflow as tf
 
@@ -65,6 +67,15 @@ class State:
         """Returns the `tf.Variable`s that a step that is left out must not have changed."""
         models = [variable.value for model in self.models() for variable in model.variables]
         return models + [variable.value for variable in self.optimizer.variables]
+
+    @contextlib.contextmanager
+    def unchanged(self):
+        """Gives everything that a step changes its value back, bit for bit; for a `with` statement."""
+        scale = [] if self.loss_scale is None else [self.loss_scale, self.finite_steps]
+        before = [(variable, variable.numpy()) for variable in self.changed_by_a_step() + scale]
+        yield
+        for variable, value in before:
+            variable.assign(value)
 
     def update_loss_scale(self, finite):
         """Halves the loss scale after gradients that are not finite; doubles it after many that are."""

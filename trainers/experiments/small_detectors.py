@@ -49,7 +49,7 @@ def train_backbone(scale, folder):
     steps = {"steps": scale.backbone_steps, "batch_size": 32}
     config = classification.configure("resnet", "one_digit_scenes", dataset, "digits", arguments=STAGES, **steps)
     task, run = Classification(config, dataset), Run(folder / "run")
-    results = training.train(task, run, jit_compile=True)
+    results = training.train(task, run, jit_compile="auto")
     model = trained_model(task, run)
     model.save_weights(folder / WEIGHTS)
     return {"seconds": results["seconds"], "top1_error": results["top1_error"]}
