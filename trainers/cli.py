@@ -130,7 +130,7 @@ def define_recipe(recipes):
     flags.DEFINE_string(
         "init_weights", None, "Weights to start from, as for a builder's weights=: a file, or imagenet."
     )
-    flags.DEFINE_list("freeze", [], "Stages that stay as they are, e.g. stem,conv2.")
+    flags.DEFINE_list("freeze", None, "Stages that stay as they are, e.g. stem,conv2; default: none, or the recipe's.")
     flags.DEFINE_list("stage_learning_rates", [], "Factors of the learning rate, e.g. conv2=0.1,predictions=10.")
     flags.DEFINE_integer(
         "seed", 0, "Of the initial weights, the order of the images and their augmentation.", 0, 2**32 - 1
