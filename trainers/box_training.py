@@ -223,7 +223,7 @@ def define_options(kind, names=None):
     """Defines a flag for each option of a kind's models, or for those of some names."""
     for field, owner in _option_fields(kind, names):
         define = FLAG_OF_OPTION.get(field.name) or FLAG_OF_KIND[type(field.default)]
-        define(field.name, None, f"{_about(field.name, owner)} Default: {field.default}, or the recipe's.")
+        define(field.name, None, f"{_about(field.name, owner)} Default: {field.default}, or the system's or recipe's.")
 
 
 def _about(name, options_class):

@@ -116,7 +116,9 @@ def strategy():
 
 def define_recipe(recipes):
     """Defines the flags of `recipe_choices`, and --recipe, which names a row of the table `recipes`."""
-    flags.DEFINE_string("recipe", None, f"One of {', '.join(recipes)}; by default what suits the data set.")
+    flags.DEFINE_string(
+        "recipe", None, f"One of {', '.join(recipes)}; by default what suits the data set and the system."
+    )
     flags.DEFINE_float("epochs", None, "Passes over the training images, instead of the recipe's.", lower_bound=0)
     flags.DEFINE_integer("steps", None, "Training steps, instead of the recipe's.", lower_bound=1)
     flags.DEFINE_integer(

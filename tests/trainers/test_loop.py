@@ -230,8 +230,8 @@ def test_calls_of_several_steps_make_the_same_run(tmp_path):
 
 @pytest.mark.slow
 def test_the_moving_average_is_evaluated_exported_and_resumed(tmp_path):
-    whole, _ = whole_and_resumed(tmp_path, killed=6, checkpoint_every=4, ema_decay=0.9)
-    config, dataset = digits(8, ema_decay=0.9)
+    whole, _ = whole_and_resumed(tmp_path, killed=6, checkpoint_every=4, ema_decay=0.9, optimizer="rmsprop")
+    config, dataset = digits(8, ema_decay=0.9, optimizer="rmsprop")
     task = Dropout(config, dataset)
     model = task.build_model()
     assert restore_model(model, whole) == 8
