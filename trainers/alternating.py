@@ -5,8 +5,9 @@
 3. A new proposal network learns on the trunk of step 2, which stays as it is.
 4. The network of regions of step 2 goes on, on that trunk and the proposals of step 3.
 
-A step is a run of its own in a folder of the run's. The steps for proposals are as long as the recipe says, those for
-regions half as long: the authors' code has 80,000 and 40,000.
+A step is a run of its own in a folder of the run's. Those for proposals are as the recipe says; those for regions have
+multiples of its steps and images (`trainers.recipes.REGION_STEPS`): the authors' code has 80,000 steps of one image,
+and 40,000 of two.
 """
 
 import dataclasses
@@ -17,7 +18,7 @@ import tensorflow as tf
 
 from keras_resnets.detection.fast_rcnn import given_proposals
 from keras_resnets.detection.resizing import to_original
-from trainers import plots, training
+from trainers import plots, recipes, training
 from trainers.checkpoints import trained_model
 from trainers.data.objects import Annotation
 from trainers.data.proposed import with_proposals
@@ -119,16 +120,21 @@ def train(task, run, *, strategy=None, **settings):
     """Trains a Faster R-CNN in four steps, or goes on with it: see `trainers.training.train`."""
     strategy = strategy or tf.distribute.get_strategy()
     shares = task, run, {"strategy": strategy, **settings}
+    length, images = recipes.REGION_STEPS.get(task.config["recipe_name"], recipes.OTHER_REGION_STEPS)
+    batch_size = images * task.recipe.batch_size
+    recipes.change(task.recipe, task.dataset.train.size, batch_size=batch_size)  # It may be too large.
+    regions = max(1, int(length * task.config["steps"])), batch_size
+    proposals = task.config["steps"], task.recipe.batch_size
 
     def steps():
-        first = _step("step1_rpn", ProposalStep, ("trunk", "rpn"), {}, task.dataset, 1, *shares)
+        first = _step("step1_rpn", ProposalStep, ("trunk", "rpn"), {}, task.dataset, proposals, *shares)
         dataset = _proposed(task.dataset, *first[:2], strategy)
         parts = ("trunk", "region_network", "head")
-        second = _step("step2_regions", RegionStep, parts, {}, dataset, 2, *shares)
-        third = _step("step3_rpn", ProposalStep, ("rpn",), {"trunk": second[1]}, task.dataset, 1, *shares)
+        second = _step("step2_regions", RegionStep, parts, {}, dataset, regions, *shares)
+        third = _step("step3_rpn", ProposalStep, ("rpn",), {"trunk": second[1]}, task.dataset, proposals, *shares)
         start = {**dict.fromkeys(parts, second[1]), "rpn": third[1]}
         dataset = _proposed(task.dataset, *third[:2], strategy)
-        fourth = _step("step4_regions", RegionStep, parts[1:], start, dataset, 2, *shares)
+        fourth = _step("step4_regions", RegionStep, parts[1:], start, dataset, regions, *shares)
         names = ("step1_rpn", "step2_regions", "step3_rpn", "step4_regions")
         stages = dict(zip(names, (seconds for _, _, seconds in (first, second, third, fourth))))
         return fourth[1], stages
@@ -136,10 +142,11 @@ def train(task, run, *, strategy=None, **settings):
     return training.train_in_stages(task, run, strategy, "--alternating", steps)
 
 
-def _step(name, kind, trained, start, dataset, divisor, task, run, settings):
-    """Makes, or goes on with, one step; returns its task, its detector, and its seconds."""
-    config = {**task.config, "steps": max(1, task.config["steps"] // divisor)}
-    print(f"{name}: {config['steps']} steps", file=sys.stderr)
+def _step(name, kind, trained, start, dataset, length, task, run, settings):
+    """Makes, or goes on with, one step of so many steps and images; returns its task, its detector, and its seconds."""
+    steps, batch_size = length
+    config = {**task.config, "steps": steps, "recipe": {**task.config["recipe"], "batch_size": batch_size}}
+    print(f"{name}: {steps} steps", file=sys.stderr)
     step, folder = kind(config, dataset, trained, start), Run(run.path / name, run.chief)
     results = training.train(step, folder, **settings)
     return step, trained_model(step, folder), results["seconds"]

@@ -50,6 +50,7 @@ class Kind:
         recipes: the table of its recipes.
         changed_options: the table of the options that a recipe changes, where a model has them.
         default_recipe: function from a value of --dataset to the name of a recipe.
+        frozen: dict of recipes to dicts of backbones to the stages that stay as they are.
         without_flag: names of options that have no effect on its models, or only one value.
     """
 
@@ -58,6 +59,7 @@ class Kind:
     recipes: dict
     changed_options: dict
     default_recipe: Callable
+    frozen: dict = dataclasses.field(default_factory=dict)
     without_flag: tuple[str, ...] = ()
 
 
@@ -78,7 +80,7 @@ def box_config(
     data_dir=None,
     precision="float32",
     init_weights=None,
-    freeze=(),
+    freeze=None,
     stage_learning_rates=None,
     seed=0,
     begun=None,
@@ -98,6 +100,7 @@ def box_config(
         options: dict of fields of `options_class`, which change the recipe's.
         resizing: a `Resizing`; None for the data set's default.
         max_boxes: boxes that an image may have, None for the most that one has.
+        freeze: names of stages; None for the recipe's, where there are weights to start from.
         data_dir ... seed: see `trainers.training.common_config`.
         begun: the configuration of the run where it exists already: it goes on without the file of `init_weights`.
         **changes: fields of the recipe to change; None leaves the recipe's value.
@@ -112,6 +115,8 @@ def box_config(
     # Batch normalization that starts from nothing has to learn.
     options = {"train_batch_norm": init_weights is None, **(options or {})}
     options = _recipe_options(kind, options_class, recipe_name, options)
+    if freeze is None and init_weights is not None:
+        freeze = kind.frozen.get(recipe_name, {}).get(backbone)
     resizing = resizing or default_resizing(dataset)
     if hasattr(options, "anchor_sizes"):
         _check_anchors(options, resizing)
@@ -144,8 +149,9 @@ def box_config(
 def _recipe_options(kind, options_class, recipe_name, given):
     """Returns the options of a recipe, as far as the class has them, changed by those that are given."""
     names = {field.name for field in dataclasses.fields(options_class)}
-    row = {name: value for name, value in kind.changed_options[recipe_name].items() if name in names}
-    return make_options({**row, **given}, options_class)
+    row = kind.changed_options[recipe_name]
+    common = {name: value for name, value in row.items() if name in names}
+    return make_options({**common, **row.get(options_class, {}), **given}, options_class)
 
 
 def _normalization(backbone, init_weights, begun):
@@ -220,7 +226,7 @@ def define_options(kind, names=None):
     """Defines a flag for each option of a kind's models, or for those of some names."""
     for field, owner in _option_fields(kind, names):
         define = FLAG_OF_OPTION.get(field.name) or FLAG_OF_KIND[type(field.default)]
-        define(field.name, None, f"{_about(field.name, owner)} Default: {field.default}, or the recipe's.")
+        define(field.name, None, f"{_about(field.name, owner)} Default: {field.default}, or the system's or recipe's.")
 
 
 def _about(name, options_class):

@@ -105,8 +105,9 @@ class Classification:
         return f"--init_weights: {', '.join(left)} starts anew: the file has none for these classes" if left else None
 
     def learning_rate_factors(self, model):
-        """Returns the factors of --stage_learning_rates for each trainable variable, or None."""
-        return transfer.learning_rate_factors(model, self.config["stage_learning_rates"])
+        """Returns the factors of --stage_learning_rates and of biases for each trainable variable, or None."""
+        rates = self.config["stage_learning_rates"]
+        return transfer.learning_rate_factors(model, rates, self.recipe.bias_learning_rate)
 
     def training_batches(self, first_step, context):
         """Returns batches of `image` (B, size, size, 3) uint8, augmented, and `label` (B,) int32.
@@ -290,7 +291,7 @@ def configure(
     holdout=None,
     precision="float32",
     init_weights=None,
-    freeze=(),
+    freeze=None,
     stage_learning_rates=None,
     seed=0,
     begun=None,
@@ -309,7 +310,7 @@ def configure(
         holdout: the value of --holdout.
         precision: the value of --precision.
         init_weights: the value of --init_weights.
-        freeze: names of stages.
+        freeze: names of stages; None for none.
         stage_learning_rates: dict of stages to factors.
         seed: integer.
         begun: the configuration of the run where it exists already: it goes on without the file of `init_weights`.

@@ -128,7 +128,9 @@ def strategy():
 
 def define_recipe(recipes):
     """Defines the flags of `recipe_choices`, and --recipe, which names a row of the table `recipes`."""
-    flags.DEFINE_string("recipe", None, f"One of {', '.join(recipes)}; by default what suits the data set.")
+    flags.DEFINE_string(
+        "recipe", None, f"One of {', '.join(recipes)}; by default what suits the data set and the system."
+    )
     flags.DEFINE_float("epochs", None, "Passes over the training images, instead of the recipe's.", lower_bound=0)
     flags.DEFINE_integer("steps", None, "Training steps, instead of the recipe's.", lower_bound=1)
     flags.DEFINE_integer(
@@ -142,7 +144,7 @@ def define_recipe(recipes):
     flags.DEFINE_string(
         "init_weights", None, "Weights to start from, as for a builder's weights=: a file, or imagenet."
     )
-    flags.DEFINE_list("freeze", [], "Stages that stay as they are, e.g. stem,conv2.")
+    flags.DEFINE_list("freeze", None, "Stages that stay as they are, e.g. stem,conv2; default: none, or the recipe's.")
     flags.DEFINE_list("stage_learning_rates", [], "Factors of the learning rate, e.g. conv2=0.1,predictions=10.")
     flags.DEFINE_integer(
         "seed", 0, "Of the initial weights, the order of the images and their augmentation.", 0, 2**32 - 1

@@ -3,12 +3,14 @@
 python -m trainers.detection --backbone=resnet --filters=32,64,128,256 --dataset=digit_scenes --model_dir=/tmp/scenes
 """
 
+import dataclasses
+import functools
 import os
 
 from absl import flags
 
 from keras_resnets import ArgumentError
-from keras_resnets.detection import Options, RCNNOptions, RegionOptions, SPPNetOptions
+from keras_resnets.detection import FastRCNNOptions, Options, RCNNOptions, SPPNetOptions
 from keras_resnets.detection.region_detector import ROI_POOLING
 from trainers import alternating, box_training, cli, recipes, staged, training
 from trainers.data.proposals import METHODS
@@ -19,10 +21,11 @@ MOST_PROPOSALS = 2000  # of an image: what selective search finds in R-CNN (arXi
 WITH_ROI_POOLING = ("faster_rcnn", "fast_rcnn")
 KIND = box_training.Kind(
     task="detection",
-    options=(Options, RCNNOptions, SPPNetOptions, RegionOptions),
+    options=(Options, RCNNOptions, SPPNetOptions, FastRCNNOptions),
     recipes=recipes.DETECTION_RECIPES,
     changed_options=recipes.DETECTORS,
     default_recipe=recipes.default_detection_recipe,
+    frozen=recipes.FROZEN,
 )
 
 
@@ -75,7 +78,11 @@ def _main(arguments):
     cli.no_arguments(arguments)
     options = flags.FLAGS
     _check_system(options)
-    choices, run, strategy = box_training.choices_by_flags(KIND, SYSTEMS[options.system].model.OPTIONS)
+    default_recipe = functools.partial(
+        recipes.default_detection_recipe, system=options.system, alternating=options.alternating
+    )
+    kind = dataclasses.replace(KIND, default_recipe=default_recipe)
+    choices, run, strategy = box_training.choices_by_flags(kind, SYSTEMS[options.system].model.OPTIONS)
     proposals = None
     if options.system != "faster_rcnn":
         folder = os.path.abspath(options.proposal_dir or run.path / "proposals")

@@ -127,8 +127,9 @@ class Detection:
         return keras_resnets.Ensemble(models, models)
 
     def learning_rate_factors(self, model):
-        """Returns the factors of --stage_learning_rates for each trainable variable, or None."""
-        return transfer.learning_rate_factors(model, self.config["stage_learning_rates"])
+        """Returns the factors of --stage_learning_rates and of biases for each trainable variable, or None."""
+        rates = self.config["stage_learning_rates"]
+        return transfer.learning_rate_factors(model, rates, self.recipe.bias_learning_rate)
 
     def training_batches(self, first_step, context):
         """Returns batches of what the model takes, of its targets, and of seeds.

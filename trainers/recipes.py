@@ -6,16 +6,28 @@ import math
 import keras
 
 from keras_resnets import ArgumentError
+from keras_resnets.detection import FastRCNNOptions
 
 DECAY = 0.94
+DECAYED = ("all", "kernels")
+
+
+class RMSprop(keras.optimizers.RMSprop):
+    """RMSProp as in TensorFlow 1, with which the Inception nets were trained: the mean square starts at 1, not at 0.
+
+    (Epsilon is inside the root in Keras, too.)
+    """
+
+    def add_optimizer_variables(self, trainable_variables, name, initializer="zeros"):
+        initializer = "ones" if name == "velocity" else initializer
+        return super().add_optimizer_variables(trainable_variables, name, initializer)
+
+
 OPTIMIZERS = {
     "sgd": lambda learning_rate, momentum: keras.optimizers.SGD(learning_rate, momentum=momentum),
     "nesterov": lambda learning_rate, momentum: keras.optimizers.SGD(learning_rate, momentum=momentum, nesterov=True),
     "adam": lambda learning_rate, momentum: keras.optimizers.Adam(learning_rate, beta_1=momentum),
-    # Epsilon is inside the root, as in the authors' TensorFlow code.
-    "rmsprop": lambda learning_rate, momentum: keras.optimizers.RMSprop(
-        learning_rate, rho=0.9, momentum=momentum, epsilon=1.0
-    ),
+    "rmsprop": lambda learning_rate, momentum: RMSprop(learning_rate, rho=0.9, momentum=momentum, epsilon=1.0),
 }
 
 
@@ -37,8 +49,10 @@ class Recipe:
         warmup_learning_rate: see `warmup_steps`.
         optimizer: a name in `OPTIMIZERS`.
         momentum: of the optimizer, in Caffe's form (the learning rate inside the velocity), which is Keras's.
-        weight_decay: w in the term w / 2 * sum(weight ** 2) of the loss, over the kernels of convolutions and dense
-            layers.
+        weight_decay: w in the term w / 2 * sum(weight ** 2) of the loss.
+        decay: what that sum is over: "all" that is trained, biases and batch normalization's gammas and betas included,
+            or the "kernels" of convolutions and dense layers.
+        bias_learning_rate: factor of the learning rate of biases (Caffe's lr_mult).
         clip_norm: largest norm of all gradients together; None for no limit.
         accumulation: parts into which a replica's share of a batch is cut, to need less memory; batch normalization
             sees one part at a time.
@@ -68,6 +82,8 @@ class Recipe:
     optimizer: str = "sgd"
     momentum: float = 0.9
     weight_decay: float = 1e-4
+    decay: str = "kernels"
+    bias_learning_rate: float = 1.0
     clip_norm: float | None = None
     accumulation: int = 1
     label_smoothing: float = 0.0
@@ -83,6 +99,8 @@ class Recipe:
             value = getattr(self, field.name)
             if isinstance(value, float) and not math.isfinite(value):
                 raise ArgumentError(f"--{field.name}={value} must be a number.")
+        if self.decay not in DECAYED:
+            raise ArgumentError(f"decay={self.decay!r} is unknown: use {' or '.join(map(repr, DECAYED))}.")
         if self.ema_decay is not None and self.ema_decay >= 1:
             raise ArgumentError(f"--ema_decay={self.ema_decay} must be less than 1, which would average nothing.")
 
@@ -133,7 +151,8 @@ def _scale_learning_rates(optimizer, factors):
 
 
 # arXiv 1512.03385, section 4.2: 64,000 steps of 128 images, a tenth of the learning rate after 32,000 and 48,000. The
-# paper subtracts each pixel's mean; here it is each channel's, divided by its deviation, as in the authors' Torch code.
+# paper subtracts each pixel's mean; here it is each channel's, divided by its deviation, as in the authors' Torch code,
+# which decays all weights.
 _CIFAR = Recipe(
     batch_size=128,
     epochs=None,
@@ -142,6 +161,7 @@ _CIFAR = Recipe(
     schedule="steps",
     drops=(1 / 2, 3 / 4),
     weight_decay=1e-4,
+    decay="all",
     augmentation="pad_crop_and_flip",
 )
 
@@ -151,6 +171,7 @@ RECIPES = {
     "cifar_warmup": dataclasses.replace(_CIFAR, warmup_steps=400, warmup_learning_rate=0.01),
     # arXiv 1512.03385, section 3.4: 600,000 steps of 256 images, 120 epochs. The paper divides the learning rate "when
     # the error plateaus": here at epochs 30, 60 and 90, the first two of which are its successor's (arXiv 1603.05027).
+    # All weights decay, as in the authors' Torch code.
     "imagenet": Recipe(
         batch_size=256,
         epochs=120,
@@ -159,6 +180,7 @@ RECIPES = {
         schedule="steps",
         drops=(1 / 4, 1 / 2, 3 / 4),
         weight_decay=1e-4,
+        decay="all",
         augmentation="scale_jitter_and_color",
     ),
     # What has been found since, most of it in "ResNet strikes back" (arXiv 2110.00476): our choice of the figures.
@@ -177,8 +199,8 @@ RECIPES = {
         cutmix_alpha=1.0,
     ),
     # arXiv 1602.07261, section 4, and 1512.00567, sections 7 and 8 (100 epochs, smoothing, clipping): RMSProp, and 0.94
-    # every two epochs. Momentum 0.9 and the weight decay are the authors' code's. Their 20 replicas of 32 images worked
-    # asynchronously: here one step has all of their images.
+    # every two epochs. Momentum 0.9, the weight decay, of kernels only, and the distortion of colours are the authors'
+    # code's. Their 20 replicas of 32 images worked asynchronously: here one step has all of their images.
     "inception": Recipe(
         batch_size=640,
         epochs=100,
@@ -192,7 +214,7 @@ RECIPES = {
         label_smoothing=0.1,
         ema_decay=0.9999,
         batch_norm_momentum=0.9997,
-        augmentation="random_resized_crop",
+        augmentation="random_resized_crop_and_color",
     ),
     # Fashion-MNIST within an hour on two cores: without AVX-512 and with --jit_compile, 32 images a step were quicker
     # than 64.
@@ -221,31 +243,44 @@ RECIPES = {
 }
 
 
+# Fast R-CNN (arXiv 1504.08083, section 2.3, and its author's code): 30,000 steps of two images, and 10,000 with a tenth
+# of the learning rate. Biases learn twice as fast, and do not decay.
+_FAST_RCNN = Recipe(
+    batch_size=2,
+    epochs=None,
+    steps=40_000,
+    learning_rate=1e-3,
+    schedule="steps",
+    drops=(3 / 4,),
+    weight_decay=5e-4,
+    bias_learning_rate=2.0,
+    augmentation="flip",
+)
+# py-faster-rcnn's end-to-end configuration for PASCAL VOC: 70,000 steps of two images, a tenth of the learning rate
+# after 50,000. Biases decay, too.
+_FASTER_RCNN = dataclasses.replace(_FAST_RCNN, steps=70_000, drops=(5 / 7,), decay="all")
+# ResNet (arXiv 1512.03385, appendix A) for COCO: 240,000 steps, and 80,000 with a tenth of the learning rate. There the
+# two networks had batches of 8 and 16 images; joint training has one of 8. The appendix names no weight decay: it is
+# Faster R-CNN's, and not the 1e-4 that the paper's nets have for classification.
+_FASTER_RCNN_COCO = dataclasses.replace(_FASTER_RCNN, batch_size=8, steps=320_000, drops=(3 / 4,))
+
 DETECTION_RECIPES = {
-    # py-faster-rcnn's end-to-end configuration for PASCAL VOC: 70,000 steps of two images, a tenth of the learning rate
-    # after 50,000.
-    "faster_rcnn": Recipe(
-        batch_size=2,
-        epochs=None,
-        steps=70_000,
-        learning_rate=1e-3,
-        schedule="steps",
-        drops=(5 / 7,),
-        weight_decay=5e-4,
-        augmentation="flip",
-    ),
-    # arXiv 1512.03385, appendix A, for COCO: 240,000 steps, and 80,000 with a tenth of the learning rate. There the two
-    # networks had batches of 8 and 16 images; joint training has one of 8.
-    "faster_rcnn_coco": Recipe(
-        batch_size=8,
-        epochs=None,
-        steps=320_000,
-        learning_rate=1e-3,
-        schedule="steps",
-        drops=(3 / 4,),
-        weight_decay=1e-4,
-        augmentation="flip",
-    ),
+    # R-CNN (arXiv 1311.2524, section 2.3, and the authors' code): a tenth of the learning rate every 20,000 steps. Its
+    # 128 regions were drawn from all images; here they are 64 of each of two. (In the code, the learning rate of the
+    # new classifier is ten times as high: --stage_learning_rates=class=10.)
+    "rcnn": dataclasses.replace(_FAST_RCNN, steps=70_000, drops=(2 / 7, 4 / 7, 6 / 7)),
+    # SPPnet (arXiv 1406.4729, section 4.1): 250,000 steps, and 50,000 with a tenth of the learning rate. The 128
+    # regions are of two images here, too. In the authors' code, the biases of fc6 and fc7 decay.
+    "spp_net": dataclasses.replace(_FAST_RCNN, steps=300_000, learning_rate=1e-4, drops=(5 / 6,), decay="all"),
+    "fast_rcnn": _FAST_RCNN,
+    # The authors' code has 240,000 steps for COCO, a tenth of the learning rate after 160,000.
+    "fast_rcnn_coco": dataclasses.replace(_FAST_RCNN, steps=240_000, drops=(2 / 3,)),
+    "faster_rcnn": _FASTER_RCNN,
+    "faster_rcnn_coco": _FASTER_RCNN_COCO,
+    # The steps for proposals of alternating training (arXiv 1506.01497, sections 3.1.3 and 3.2): 60,000 steps of one
+    # image, and 20,000 with a tenth of the learning rate. `REGION_STEPS` has those for regions.
+    "faster_rcnn_alternating": dataclasses.replace(_FASTER_RCNN, batch_size=1, steps=80_000, drops=(3 / 4,)),
+    "faster_rcnn_alternating_coco": _FASTER_RCNN_COCO,
     # Small scenes, from scratch, on two cores within half an hour. Digits must not be mirrored.
     "digit_scenes": Recipe(
         batch_size=4,
@@ -260,10 +295,21 @@ DETECTION_RECIPES = {
     ),
 }
 
-# Fields of detectors' options that a recipe changes, where a system has them.
+_COCO_ANCHORS = {"anchor_sizes": (64, 128, 256, 512)}
+_TWO_IMAGES = {"roi_batch_size": 64}  # of each of two images
+
+# Fields of detectors' options that a recipe changes, where a system has them; a class's are for its system only.
 DETECTORS = {
+    "rcnn": _TWO_IMAGES,
+    "spp_net": _TWO_IMAGES,
+    "fast_rcnn": {},
+    "fast_rcnn_coco": {},
     "faster_rcnn": {},
-    "faster_rcnn_coco": {"anchor_sizes": (64, 128, 256, 512)},
+    "faster_rcnn_coco": _COCO_ANCHORS,
+    # The steps for regions are Fast R-CNN's.
+    "faster_rcnn_alternating": {**_TWO_IMAGES, "roi_background_iou": (0.1, 0.5)},
+    # Of COCO, background is less than 0.5 in any case (arXiv 1506.01497, section 4.2).
+    "faster_rcnn_alternating_coco": {**_TWO_IMAGES, **_COCO_ANCHORS},
     "digit_scenes": {
         "anchor_sizes": (24, 40, 64, 96),
         "anchor_ratios": (1, 1.6, 2.4),
@@ -279,8 +325,20 @@ DETECTORS = {
         "train_after_nms": 200,
         "test_before_nms": 1_000,
         "test_after_nms": 100,
+        FastRCNNOptions: {"roi_background_iou": (0.0, 0.5)},  # From scratch, it has to learn what is no object at all.
     },
 }
+
+# Steps and images of alternating training's steps for regions, as multiples of those for proposals, which a recipe has.
+REGION_STEPS = {
+    "faster_rcnn_alternating": (1 / 2, 2),  # 40,000 of two images
+    "faster_rcnn_alternating_coco": (1, 2),  # 320,000 of 16 images
+}
+OTHER_REGION_STEPS = (1 / 2, 1)
+
+# Stages of a backbone that a recipe leaves as they are, where they start trained (arXiv 1504.08083, section 4.5).
+_FIRST_OF_VGG = dict.fromkeys(("vgg16", "vgg19"), ("conv1", "conv2"))
+FROZEN = {name: _FIRST_OF_VGG for name in DETECTION_RECIPES if name.startswith(("fast_rcnn", "faster_rcnn"))}
 
 
 LOCALIZATION_RECIPES = {
@@ -362,11 +420,13 @@ def default_recipe(dataset):
     return "cifar" if kind == "tfds" and name.startswith("cifar") else "imagenet"
 
 
-def default_detection_recipe(dataset):
-    """Returns the name of a detector's recipe for a value of `--dataset` when none is given."""
+def default_detection_recipe(dataset, system="faster_rcnn", alternating=False):
+    """Returns the name of a detector's recipe for values of `--dataset`, `--system` and `--alternating`."""
     if dataset in ("digit_scenes", "one_digit_scenes"):
         return "digit_scenes"
-    return "faster_rcnn_coco" if dataset.startswith(("coco:", "tfds:coco")) else "faster_rcnn"
+    name = f"{system}_alternating" if alternating else system
+    of_coco = f"{name}_coco"
+    return of_coco if dataset.startswith(("coco:", "tfds:coco")) and of_coco in DETECTION_RECIPES else name
 
 
 def default_localization_recipe(dataset):

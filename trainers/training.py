@@ -9,7 +9,7 @@ import sys
 import keras
 import tensorflow as tf
 
-from trainers import cli, loop
+from trainers import cli, loop, recipes
 from trainers.checkpoints import Checkpoints
 from trainers.data.dataset import absolute
 from trainers.distribution import one_machine
@@ -27,7 +27,7 @@ def common_config(
     data_dir=None,
     precision="float32",
     init_weights=None,
-    freeze=(),
+    freeze=None,
     stage_learning_rates=None,
     seed=0,
 ):
@@ -49,7 +49,7 @@ def common_config(
         "steps": recipe.total_steps(dataset.train.size),
         "precision": precision,
         "init_weights": init_weights if init_weights in (None, PUBLISHED_WEIGHTS) else os.path.abspath(init_weights),
-        "freeze": list(freeze),
+        "freeze": list(freeze or ()),
         "stage_learning_rates": stage_learning_rates or {},
         "seed": seed,
         "versions": {"tensorflow": tf.__version__, "keras": keras.__version__},
@@ -69,7 +69,7 @@ def train(task, run, *, log_every=20, checkpoint_every=None, **settings):
     Returns:
         The content of results.json.
     """
-    run.check(task.config)
+    _take_up(task, run)
     if run.results() is not None:
         return run.results()
     epoch = max(MINIMUM_EPOCH, math.ceil(task.dataset.train.size / task.recipe.batch_size))
@@ -107,13 +107,22 @@ def train_in_stages(task, run, strategy, flag, stages):
         ArgumentError: for several machines, or a run that was begun with another configuration.
     """
     one_machine(strategy, flag)
-    run.check(task.config)
+    _take_up(task, run)
     if run.results() is not None:
         return run.results()
     task.build_model()  # What no model can be built with leaves no trace.
     run.begin(task.config)
     with run.locked():
         return _finish(task, run, strategy, *stages())
+
+
+def _take_up(task, run):
+    """Checks that the run is new or the task's; fields that are newer than it are as the recipes were without them."""
+    if run.exists():
+        known = run.config()["recipe"]
+        task.config["recipe"] = {name: value for name, value in task.config["recipe"].items() if name in known}
+        task.recipe = recipes.Recipe(**task.config["recipe"])
+    run.check(task.config)
 
 
 def _finish(task, run, strategy, model, stages):

@@ -31,12 +31,12 @@ def training_step(task, state, recipe, *, remat=False, skip_nonfinite=False):
     """
     model, optimizer = state.model, state.optimizer
     forward = rematerialized(model) if remat else model
-    kernels = [variable for variable in model.trainable_variables if variable.path.endswith("/kernel")]
+    decayed = [v for v in model.trainable_variables if recipe.decay == "all" or v.path.endswith("/kernel")]
 
     def gradients_of(batch):
         with tf.GradientTape() as tape:
             losses, figures = task.losses(forward, batch, training=True)
-            l2 = sum(tf.reduce_sum(tf.square(kernel.value)) for kernel in kernels)
+            l2 = sum(tf.reduce_sum(tf.square(variable.value)) for variable in decayed)
             loss = sum(losses.values()) + recipe.weight_decay / 2 * l2
             scaled = loss if state.loss_scale is None else loss * tf.cast(state.loss_scale, loss.dtype)
         return tape.gradient(scaled, [variable.value for variable in model.trainable_variables]), {

@@ -27,17 +27,18 @@ def freeze(model, stages):
         raise ArgumentError(f"--freeze={','.join(stages)} leaves nothing to train: leave out some stages.")
 
 
-def learning_rate_factors(model, rates):
+def learning_rate_factors(model, rates, of_biases=1.0):
     """Returns a factor of the learning rate for each trainable variable, or None where all are 1.
 
     Args:
         model: a net of this package.
         rates: dict of stages to factors.
+        of_biases: factor of biases, beside that of their stage.
 
     Raises:
         ArgumentError: if the net has no such stage.
     """
-    if not rates:
+    if not rates and of_biases == 1:
         return None
     factors = {}
     for stage, factor in rates.items():
@@ -45,7 +46,10 @@ def learning_rate_factors(model, rates):
         if not variables:
             raise ArgumentError(f"--stage_learning_rates={stage}={factor:g} has no effect, as --freeze has {stage}.")
         factors |= {id(variable): factor for variable in variables}
-    return [factors.get(id(variable), 1.0) for variable in model.trainable_variables]
+    return [
+        factors.get(id(variable), 1.0) * (of_biases if variable.path.endswith("/bias") else 1.0)
+        for variable in model.trainable_variables
+    ]
 
 
 def parse_rates(pairs):

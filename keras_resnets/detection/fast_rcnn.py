@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from keras_resnets.detection.boxes import areas
-from keras_resnets.detection.options import RegionOptions
+from keras_resnets.detection.options import FastRCNNOptions
 from keras_resnets.detection.region_detector import RegionDetector
 from keras_resnets.errors import ArgumentError
 
@@ -16,9 +16,10 @@ from keras_resnets.errors import ArgumentError
 class FastRCNN(RegionDetector):
     """A detector that classifies given regions and corrects their boxes, trained in a single stage.
 
-    It is `keras_resnets.FasterRCNN` without the region proposal network: the same trunk, region pooling, head,
-    sampling, losses and final detections. An image may have as many regions as one likes, in training too, where
-    `roi_batch_size` of them and of the objects are sampled: the paper's mini-batch of 2 images has 64 of each.
+    It is `keras_resnets.FasterRCNN` without the region proposal network: the same trunk, region pooling, head, losses
+    and final detections. An image may have as many regions as one likes, in training too, where `roi_batch_size` of
+    them and of the objects are sampled: the paper's mini-batch of 2 images has 64 of each, and its background has an
+    IoU in [0.1, 0.5) with an object (end to end, Faster R-CNN has 128 of an image, and [0, 0.5)).
 
     Input: a dict of `images` and `image_shapes` as of `FasterRCNN`, and `proposals` (B, R, 4) float32 in pixels of the
     canvas, padded with zeros; R must be known.
@@ -26,14 +27,14 @@ class FastRCNN(RegionDetector):
 
     Args:
         num_classes, backbone, weights, roi_pooling, normalization, name: as of `FasterRCNN`.
-        **options: the fields of `keras_resnets.detection.RegionOptions`.
+        **options: the fields of `keras_resnets.detection.FastRCNNOptions`.
 
     Raises:
         ArgumentError: (a ValueError) for an argument that cannot work.
     """
 
     loss_names = ("region_class", "region_box")
-    OPTIONS = RegionOptions
+    OPTIONS = FastRCNNOptions
 
     def __init__(
         self,

@@ -31,7 +31,9 @@ class CheckedOptions:
 
 @dataclasses.dataclass(frozen=True)
 class RegionOptions(CheckedOptions):
-    """The keyword arguments of a detector that is given regions; the defaults are the papers', where they say one.
+    """The keyword arguments that all detectors have; the defaults are the papers', where they say one.
+
+    Those of the sample of regions are of Faster R-CNN that is trained end to end.
 
     Attributes:
         head: the network of a region, from its pooled features (NoC, arXiv 1504.06066): None for the backbone's own,
@@ -120,6 +122,18 @@ class RegionOptions(CheckedOptions):
                 f"head='maxout' merges two scales, with scales={self.scales} and "
                 f"scales_per_region={self.scales_per_region} there is one: pass scales=(1.0, 2.0), for example."
             )
+
+
+@dataclasses.dataclass(frozen=True)
+class FastRCNNOptions(RegionOptions):
+    """The keyword arguments of `keras_resnets.FastRCNN`: those of `RegionOptions`, with its paper's sample of regions.
+
+    That is 64 regions of each of two images, of which background overlaps an object by an IoU from 0.1 on (arXiv
+    1504.08083, section 2.3).
+    """
+
+    roi_background_iou: tuple[float, float] = (0.1, 0.5)
+    roi_batch_size: int = 64
 
 
 @dataclasses.dataclass(frozen=True)

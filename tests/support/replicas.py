@@ -20,7 +20,13 @@ BATCH = 16
 VARIANTS = {
     "fast": {"learning_rate": 0.1},
     "clipping": {"clip_norm": 0.5, "learning_rate": 1e-2},
-    "parts_average_and_l2": {"accumulation": 2, "ema_decay": 0.9, "weight_decay": 1e-2},
+    "parts_average_and_l2": {
+        "accumulation": 2,
+        "ema_decay": 0.9,
+        "weight_decay": 1e-2,
+        "decay": "all",
+        "optimizer": "rmsprop",  # Its state does not start at 0.
+    },
     "rematerialized": {"remat": True},
     "separate": {"sync_batch_norm": False},
     "infinity": {"precision": "mixed_float16", "on_nan": "skip_step", "steps": 4},

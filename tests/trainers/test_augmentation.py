@@ -12,6 +12,7 @@ from sklearn import datasets
 from keras_resnets.preprocessing import Preprocessing
 from trainers.data.augmentation import (
     AUGMENTATIONS,
+    distort_colors,
     pad_and_crop,
     pad_crop_and_flip,
     random_resized_crop,
@@ -92,6 +93,27 @@ def test_colors_shift_along_the_principal_components():
     vectors = np.array([[-0.5675, -0.5808, -0.5836], [0.7192, -0.0045, -0.6948], [0.4009, -0.8140, 0.4203]])
     deviations = (shifts @ vectors.T).std(axis=0)
     np.testing.assert_allclose(deviations, 255 * 0.1 * np.array([0.2175, 0.0188, 0.0045]), rtol=0.08)
+
+
+def test_colors_are_distorted_as_far_as_published():
+    distort = tf.function(distort_colors)
+
+    def distorted(pixels):
+        return np.array([distort(tf.constant([pixels]), tf.constant([0, i]))[0] for i in range(300)])
+
+    gray = distorted([[100.0, 100, 100]])
+    np.testing.assert_allclose(gray - gray[..., :1], 0, atol=1e-2)  # It stays gray: only its brightness has changed.
+    assert 68 <= gray.min() < 72 and 128 < gray.max() <= 132
+    edges = distorted([[60.0, 60, 60], [140, 140, 140]])
+    contrasts = (edges[:, 1, 0] - edges[:, 0, 0]) / 80
+    assert 0.5 <= contrasts.min() < 0.53 and 1.47 < contrasts.max() <= 1.5
+    colors = distorted([[150.0, 100, 100]])[:, 0]
+    saturations = np.ptp(colors, axis=1) / 50
+    assert 0.49 < saturations.min() < 0.53 and 1.47 < saturations.max() < 1.51
+    hues = (tf.image.rgb_to_hsv(colors / 255)[:, 0] + 0.5) % 1 - 0.5
+    assert -0.2 <= min(hues) < -0.19 and 0.19 < max(hues) <= 0.2
+    extremes = distorted([[0.0, 0, 0], [255, 255, 255], [255, 0, 0], [0, 0, 255]])
+    assert np.all((extremes >= 0) & (extremes <= 255))  # False for what is no number.
 
 
 def test_random_resized_crops_have_the_published_areas_and_shapes():

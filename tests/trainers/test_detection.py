@@ -293,6 +293,7 @@ def test_train_evaluate_export_predict(tmp_path, run_command):
     sizes = ["--short_side=96", "--long_side=128", "--canvas=96,128"]
     printed = run("trainers.detection", *flags, *sizes, "--steps=4", "--batch_size=2", "--roi_batch_size=16").stdout
     config = json.loads((model_dir / "config.json").read_text())
+    assert config["recipe_name"] == "faster_rcnn" and config["recipe"]["bias_learning_rate"] == 2.0
     assert config["options"]["anchor_sizes"] == [16, 32] and config["options"]["train_batch_norm"] is True
     assert config["resizing"] == {"short_side": 96, "long_side": 128, "canvas": [96, 128]}
     assert "Faster R-CNN (resnet) on voc: mAP@.5 " in printed

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
-from rectangles import STAGES, dataset_of, rectangle_dataset, rectangles, write_coco
+from rectangles import STAGES, dataset_of, make_task, rectangle_dataset, rectangles, write_coco
 
+from keras_resnets import VGG, ArgumentError
+from keras_resnets.detection.resizing import Resizing
 from keras_resnets.serving import SavedModelSession
 from trainers import alternating
 from trainers.checkpoints import restore_model
@@ -15,6 +17,7 @@ from trainers.data.proposed import with_proposals
 from trainers.detection import configure
 from trainers.detection_task import Detection
 from trainers.run import Run
+from trainers.transfer import freeze
 
 FLAGS = ["--backbone=resnet", "--block_counts=1,1,1", "--filters=8,16,32", "--recipe=digit_scenes", "--batch_size=4"]
 
@@ -87,6 +90,52 @@ def test_wrong_flags_end_in_one_line(flags, message, tmp_path, run_command):
     assert not (tmp_path / "new" / "config.json").exists()
 
 
+@pytest.mark.parametrize(
+    "recipe, system, regions, background",
+    [
+        ("rcnn", "rcnn", 64, (0.0, 0.5)),
+        ("spp_net", "spp_net", 64, (0.1, 0.5)),
+        ("fast_rcnn", "fast_rcnn", 64, (0.1, 0.5)),
+        ("fast_rcnn_coco", "fast_rcnn", 64, (0.1, 0.5)),
+        ("faster_rcnn", "faster_rcnn", 128, (0.0, 0.5)),
+        ("faster_rcnn_coco", "faster_rcnn", 128, (0.0, 0.5)),
+        ("faster_rcnn_alternating", "faster_rcnn", 64, (0.1, 0.5)),
+        ("faster_rcnn_alternating_coco", "faster_rcnn", 64, (0.0, 0.5)),
+        ("digit_scenes", "spp_net", 32, (0.1, 0.5)),
+        ("digit_scenes", "fast_rcnn", 32, (0.0, 0.5)),
+        ("digit_scenes", "faster_rcnn", 32, (0.0, 0.5)),
+    ],
+)
+def test_each_system_samples_regions_as_its_paper(recipe, system, regions, background):
+    photos = {"resizing": Resizing(600, 1000, (1024, 1024)), "batch_size": 1}
+    options = configure("resnet101", "photos", rectangle_dataset(2, seed=1), recipe, system=system, **photos)["options"]
+    assert (options["roi_batch_size"], options["roi_background_iou"]) == (regions, background)
+    assert (options["roi_foreground_share"], options["roi_foreground_iou"]) == (0.5 if regions == 32 else 0.25, 0.5)
+
+
+def test_the_papers_freeze_the_first_stages_of_vgg_where_its_weights_are_trained():
+    def frozen(backbone="vgg16", recipe="fast_rcnn", init_weights="imagenet", **changes):
+        photos = {"resizing": Resizing(600, 1000, (1024, 1024)), "batch_size": 1, **changes}
+        dataset = rectangle_dataset(2, seed=1)
+        return configure(backbone, "photos", dataset, recipe, init_weights=init_weights, **photos)["freeze"]
+
+    assert frozen() == frozen(recipe="faster_rcnn") == frozen(recipe="faster_rcnn_alternating") == ["conv1", "conv2"]
+    assert frozen(recipe="rcnn") == frozen(backbone="resnet101") == frozen(init_weights=None) == frozen(freeze=[]) == []
+    assert frozen(freeze=["conv1"]) == ["conv1"]
+    net = VGG((1, 1, 1, 1, 1), include_top=False)
+    freeze(net, frozen())
+    assert [v.path.split("_")[0] for v in net.trainable_variables] == 2 * ["conv3"] + 2 * ["conv4"] + 2 * ["conv5"]
+
+
+def test_biases_learn_twice_as_fast():
+    changes = {"batch_size": 2, "bias_learning_rate": 2.0, "stage_learning_rates": {"rpn": 0.1}}
+    task = make_task(rectangle_dataset(2, seed=1), **changes)
+    model = task.build_model()
+    names = [variable.path.split("/") for variable in model.trainable_variables]
+    expected = [(2 if name == "bias" else 1) * (0.1 if "rpn" in layer else 1) for *_, layer, name in names]
+    assert task.learning_rate_factors(model) == pytest.approx(expected) and {0.2, 0.1, 2, 1} == set(expected)
+
+
 def test_proposals_move_with_the_image():
     images, annotations = rectangles(4, seed=3)
     split = dataset_of(images, annotations).train
@@ -105,6 +154,25 @@ def test_proposals_move_with_the_image():
             last = proposals[count].numpy().tolist()
             assert last in ([0, 0, 9, 7], [87, 0, 96, 7])  # mirrored
             assert not np.any(np.diff(proposals[count + 1 :].numpy().reshape(-1, 2, 2), axis=1))  # without area
+
+
+@pytest.mark.slow
+def test_the_steps_for_regions_are_half_as_long_and_have_two_images(tmp_path):
+    def task_of(images):
+        options = {"anchor_sizes": (16, 32), "train_after_nms": 60}
+        recipe = "faster_rcnn_alternating"
+        dataset = rectangle_dataset(images, seed=1)
+        config = configure(
+            "resnet", "rectangles", dataset, recipe, alternating=True, options=options, steps=2, **STAGES
+        )
+        return Detection(config, dataset)
+
+    with pytest.raises(ArgumentError, match="--batch_size=2 is more than the 1 training images"):
+        alternating.train(task_of(1), Run(tmp_path / "small"))
+    alternating.train(task_of(2), Run(tmp_path / "run"))
+    configs = [Run(folder).config() for folder in sorted((tmp_path / "run").glob("step*"))]
+    lengths = [(config["steps"], config["recipe"]["batch_size"]) for config in configs]
+    assert lengths == [(2, 1), (1, 2), (2, 1), (1, 2)]
 
 
 @pytest.mark.slow

@@ -108,18 +108,20 @@ def test_what_a_run_logs(tmp_path):
     assert {"loss", "learning_rate", "training_error", "top1_error", "top5_error"} <= tags
 
 
-def test_weight_decay_is_half_the_squared_kernels_and_nothing_else(tmp_path):
-    losses = [
-        train(Classification, tmp_path / str(decay), 1, 1, weight_decay=decay).metrics()[0]["loss"]
-        for decay in (0, 0.1)
-    ]
+def test_weight_decay_is_half_the_squared_kernels_or_weights_and_nothing_else(tmp_path):
+    none, of_kernels, of_all = (
+        train(Classification, tmp_path / f"{decay}{w}", 1, 1, weight_decay=w, decay=decay).metrics()[0]["loss"]
+        for decay, w in (("kernels", 0), ("kernels", 0.1), ("all", 0.1))
+    )
     config, dataset = digits(1)
     model = Classification(config, dataset).build_model()
-    kernels = [
-        layer.kernel.numpy() for layer in model.layers if isinstance(layer, keras.layers.Conv2D | keras.layers.Dense)
-    ]
-    expected = 0.1 / 2 * sum(np.sum(kernel**2) for kernel in kernels)
-    np.testing.assert_allclose(losses[1] - losses[0], expected, rtol=1e-4)
+    layers = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D | keras.layers.Dense)]
+    others = [v for v in model.trainable_variables if all(v is not layer.kernel for layer in layers)]
+    assert {v.name for v in others} == {"gamma", "beta", "bias"}
+    kernels, others = (
+        0.1 / 2 * sum(np.sum(v.numpy() ** 2) for v in some) for some in ([layer.kernel for layer in layers], others)
+    )
+    np.testing.assert_allclose([of_kernels - none, of_all - none], [kernels, kernels + others], rtol=1e-4)
 
 
 def test_the_step_compiles_under_xla_to_the_same_loss(tmp_path):
@@ -228,8 +230,8 @@ def test_calls_of_several_steps_make_the_same_run(tmp_path):
 
 @pytest.mark.slow
 def test_the_moving_average_is_evaluated_exported_and_resumed(tmp_path):
-    whole, _ = whole_and_resumed(tmp_path, killed=6, checkpoint_every=4, ema_decay=0.9)
-    config, dataset = digits(8, ema_decay=0.9)
+    whole, _ = whole_and_resumed(tmp_path, killed=6, checkpoint_every=4, ema_decay=0.9, optimizer="rmsprop")
+    config, dataset = digits(8, ema_decay=0.9, optimizer="rmsprop")
     task = Dropout(config, dataset)
     model = task.build_model()
     assert restore_model(model, whole) == 8
@@ -418,6 +420,18 @@ def test_a_line_that_was_cut_off_is_left_out(tmp_path):
     with (tmp_path / "metrics.jsonl").open("a") as file:
         file.write('{"step": 2, "lo')
     assert run.metrics() == [{"step": 1, "loss": 2.0}]
+
+
+def test_a_run_of_an_older_version_goes_on_as_it_began(tmp_path):
+    config, dataset = digits(4, decay="all", bias_learning_rate=2.0)
+    older = {name: v for name, v in config["recipe"].items() if name not in ("decay", "bias_learning_rate")}
+    Run(tmp_path).begin({**config, "recipe": older})
+    task = Classification(config, dataset)
+    training.train(task, Run(tmp_path), log_every=4)
+    assert (task.recipe.decay, task.recipe.bias_learning_rate) == ("kernels", 1.0)
+    assert Run(tmp_path).config()["recipe"].keys() == older.keys()
+    with pytest.raises(ArgumentError, match="holds a run with recipe.learning_rate=0.1, not 0.2: repeat its flags"):
+        training.train(Classification(digits(4, decay="all", learning_rate=0.2)[0], dataset), Run(tmp_path))
 
 
 def test_configuration_keeps_what_the_flags_say():

@@ -8,7 +8,14 @@ import pytest
 
 from keras_resnets import ArgumentError
 from trainers.data.augmentation import AUGMENTATIONS
-from trainers.recipes import RECIPES, Recipe, default_detection_recipe, default_recipe, get_recipe
+from trainers.recipes import (
+    DETECTION_RECIPES,
+    RECIPES,
+    Recipe,
+    default_detection_recipe,
+    default_recipe,
+    get_recipe,
+)
 
 
 def learning_rates(recipe, total, steps):
@@ -73,12 +80,48 @@ def test_inceptions_schedule_and_optimizer():
     total = recipe.total_steps(1_281_167)
     rates = learning_rates(recipe, total, [0, total / 50 - 1, total / 50 + 1, total - 1])
     np.testing.assert_allclose(rates, [0.045, 0.045, 0.045 * 0.94, 0.045 * 0.94**49], rtol=1e-5)
-    optimizer = recipe.make_optimizer(total)
-    assert (optimizer.rho, optimizer.epsilon, recipe.clip_norm, recipe.label_smoothing) == (0.9, 1.0, 2.0, 0.1)
-    weight = keras.Variable(0.0)
-    optimizer.apply([np.float32(2)], [weight])
-    # 0.045 * g / sqrt(0.1 * g ** 2 + epsilon): epsilon inside the root.
-    np.testing.assert_allclose(weight.numpy(), -0.045 * 2 / np.sqrt(0.1 * 4 + 1), rtol=1e-5)
+    assert (recipe.clip_norm, recipe.label_smoothing, recipe.decay) == (2.0, 0.1, "kernels")
+    assert recipe.augmentation == "random_resized_crop_and_color"
+
+
+def test_rmsprop_is_that_of_tensorflow_1():
+    optimizer, weight = RECIPES["inception"].make_optimizer(1_000), keras.Variable(0.0)
+    expected, mean_square, velocity = 0.0, 1.0, 0.0  # The mean square starts at 1.
+    for gradient in (2.0, -0.5):
+        optimizer.apply([np.float32(gradient)], [weight])
+        mean_square = 0.9 * mean_square + 0.1 * gradient**2
+        velocity = 0.9 * velocity + 0.045 * gradient / np.sqrt(mean_square + 1.0)  # Epsilon is inside the root.
+        expected -= velocity
+        np.testing.assert_allclose(weight.numpy(), expected, rtol=1e-5)
+
+
+def test_all_weights_decay_in_the_resnet_papers_only():
+    decaying = {name for name, recipe in RECIPES.items() if recipe.decay == "all"}
+    assert decaying == {"cifar", "cifar_warmup", "imagenet"}
+    with pytest.raises(ArgumentError, match="decay='biases' is unknown: use 'all' or 'kernels'."):
+        dataclasses.replace(RECIPES["cifar"], decay="biases")
+
+
+@pytest.mark.parametrize(
+    "name, steps, batch_size, drops, rate, decay",
+    [
+        ("rcnn", 70_000, 2, (20_000, 40_000, 60_000), 1e-3, "kernels"),
+        ("spp_net", 300_000, 2, (250_000,), 1e-4, "all"),
+        ("fast_rcnn", 40_000, 2, (30_000,), 1e-3, "kernels"),
+        ("fast_rcnn_coco", 240_000, 2, (160_000,), 1e-3, "kernels"),
+        ("faster_rcnn", 70_000, 2, (50_000,), 1e-3, "all"),
+        ("faster_rcnn_coco", 320_000, 8, (240_000,), 1e-3, "all"),
+        ("faster_rcnn_alternating", 80_000, 1, (60_000,), 1e-3, "all"),
+        ("faster_rcnn_alternating_coco", 320_000, 8, (240_000,), 1e-3, "all"),
+    ],
+)
+def test_each_detection_systems_schedule(name, steps, batch_size, drops, rate, decay):
+    recipe = DETECTION_RECIPES[name]
+    assert (recipe.total_steps(5_011), recipe.batch_size) == (steps, batch_size)
+    assert (recipe.momentum, recipe.weight_decay, recipe.decay, recipe.bias_learning_rate) == (0.9, 5e-4, decay, 2.0)
+    around = [step for drop in drops for step in (drop - 1, drop)]
+    expected = [rate * 0.1 ** (i + change) for i in range(len(drops)) for change in (0, 1)]
+    np.testing.assert_allclose(learning_rates(recipe, steps, around), expected, rtol=1e-5)
 
 
 def test_digits_are_not_mirrored():
@@ -90,6 +133,17 @@ def test_digits_are_not_mirrored():
 def test_defaults_and_unknown_names():
     assert default_recipe("digits") == default_recipe("idx:/data") == default_recipe("one_digit_scenes") == "digits"
     assert default_detection_recipe("digit_scenes") == default_detection_recipe("one_digit_scenes") == "digit_scenes"
+    for system, alternating, name in [
+        ("rcnn", False, "rcnn"),
+        ("spp_net", False, "spp_net"),
+        ("fast_rcnn", False, "fast_rcnn"),
+        ("faster_rcnn", False, "faster_rcnn"),
+        ("faster_rcnn", True, "faster_rcnn_alternating"),
+    ]:
+        assert default_detection_recipe("voc:/data", system, alternating) == name
+        assert default_detection_recipe("digit_scenes", system, alternating) == "digit_scenes"
+        of_coco = f"{name}_coco" if system.startswith("fast") else name
+        assert default_detection_recipe("coco:/a,/b", system, alternating) == of_coco
     assert default_recipe("tfds:cifar10") == default_recipe("tfds:cifar100") == "cifar"
     assert default_recipe("folder:/pets") == default_recipe("tfds:imagenet2012") == "imagenet"
     with pytest.raises(ArgumentError, match="--recipe=fast is unknown: use cifar, cifar_warmup, imagenet, imagenet_mo"):

@@ -4,6 +4,8 @@ Each takes an image source (see `trainers.data.image_source`), the net's `Prepro
 tensor), and returns (size, size, 3) float32, 0..255.
 """
 
+import functools
+
 import numpy as np
 import tensorflow as tf
 
@@ -19,6 +21,15 @@ COLOR_EIGENVECTORS = np.array(
     [[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]], np.float32
 )
 COLOR_STDDEV = 0.1
+# Of the Inception nets' training code, for colours in 0..1.
+LARGEST_BRIGHTNESS, LARGEST_HUE = 32 / 255, 0.2
+SATURATIONS = CONTRASTS = (0.5, 1.5)
+COLOR_ORDERS = (
+    ("brightness", "saturation", "hue", "contrast"),
+    ("saturation", "brightness", "contrast", "hue"),
+    ("contrast", "hue", "brightness", "saturation"),
+    ("hue", "saturation", "contrast", "brightness"),
+)
 
 
 def central_crop(source, preprocessing, seed):
@@ -84,6 +95,37 @@ def random_resized_crop(source, preprocessing, seed):
     return tf.image.stateless_random_flip_left_right(image, flip_seed)
 
 
+def random_resized_crop_and_color(source, preprocessing, seed):
+    """`random_resized_crop`, then distorted colours."""
+    crop_seed, color_seed = tf.unstack(tf.random.split(seed, 2))
+    return distort_colors(random_resized_crop(source, preprocessing, crop_seed), color_seed)
+
+
+def distort_colors(image, seed):
+    """Adds to the brightness, turns the hue, and multiplies saturation and contrast, in one of four orders.
+
+    These are the photometric distortions of A. Howard (arXiv 1312.5402), as the training code of the Inception nets has
+    them. They are computed in 0..1, without a limit until the last.
+    """
+    order_seed, *seeds = tf.unstack(tf.random.split(seed, 5))
+    changes = {
+        "brightness": lambda image: tf.image.stateless_random_brightness(image, LARGEST_BRIGHTNESS, seeds[0]),
+        "saturation": lambda image: tf.image.stateless_random_saturation(image, *SATURATIONS, seeds[1]),
+        "hue": lambda image: tf.image.stateless_random_hue(image, LARGEST_HUE, seeds[2]),
+        "contrast": lambda image: tf.image.stateless_random_contrast(image, *CONTRASTS, seeds[3]),
+    }
+
+    def distorted(order):
+        changed = image / 255
+        for name in order:
+            changed = changes[name](changed)
+        return changed
+
+    number = tf.random.stateless_uniform([], order_seed, 0, len(COLOR_ORDERS), tf.int32)
+    changed = tf.switch_case(number, [functools.partial(distorted, order) for order in COLOR_ORDERS])
+    return tf.clip_by_value(255 * changed, 0, 255)
+
+
 def random_resized_crop_and_rand_augment(source, preprocessing, seed):
     """`random_resized_crop`, then RandAugment."""
     # Imported here: keras-cv takes seconds, and only this needs it.
@@ -114,6 +156,7 @@ AUGMENTATIONS = {
         shift_and_flip,
         scale_jitter_and_color,
         random_resized_crop,
+        random_resized_crop_and_color,
         random_resized_crop_and_rand_augment,
     )
 }

@@ -67,7 +67,8 @@ def test_losses_are_those_of_the_sampled_regions_and_compile(twins):
 
 @pytest.mark.slow
 def test_fit_learns_and_a_saved_detector_says_the_same(tmp_path):
-    fast = FastRCNN(3, backbone(), train_batch_norm=True, **OPTIONS)
+    # Few of the boxes anywhere overlap an object.
+    fast = FastRCNN(3, backbone(), train_batch_norm=True, roi_background_iou=(0.0, 0.5), **OPTIONS)
     fast.compile(keras.optimizers.Adam(1e-2))
     batch = with_proposals(around_the_objects())
     history = fast.fit(tf.data.Dataset.from_tensors((batch, TARGETS)).repeat(30), epochs=3, verbose=0).history
@@ -81,6 +82,16 @@ def test_fit_learns_and_a_saved_detector_says_the_same(tmp_path):
 @pytest.mark.slow
 def test_parameters_of_vgg16():
     assert parameters(FastRCNN(20, "vgg16")) == 134_690_729
+
+
+def test_the_sample_of_regions_is_the_papers_by_default():
+    net = backbone()
+    fast, faster = (kind(3, net, pool_size=4).options for kind in (FastRCNN, FasterRCNN))
+    assert (fast.roi_batch_size, fast.roi_background_iou, fast.roi_foreground_share) == (64, (0.1, 0.5), 0.25)
+    assert (faster.roi_batch_size, faster.roi_background_iou, faster.roi_foreground_share) == (128, (0.0, 0.5), 0.25)
+    # A file of an older version has the sample that was the default.
+    older = {**FastRCNN(3, net, pool_size=4).get_config(), "roi_batch_size": 128, "roi_background_iou": [0.0, 0.5]}
+    assert FastRCNN.from_config(older).options.roi_background_iou == (0.0, 0.5)
 
 
 def test_what_cannot_work():
