@@ -3,10 +3,8 @@
 42,679,816 parameters, 12.25e9 multiply-adds at 299x299; top-1 / top-5 error of the paper, one crop: 20.0 / 5.0.
 """
 
-import keras
-
-from keras_resnets.errors import ArgumentError
-from keras_resnets.models.image_model import check_dropout, classifier, image_model
+from keras_resnets.models.auxiliary_head import auxiliary_classifier
+from keras_resnets.models.image_model import check_dropout, image_model
 from keras_resnets.models.inception import Inception, pooled_with_dropout
 from keras_resnets.weights.published import resolve
 
@@ -106,37 +104,3 @@ def InceptionV4(
         head=pooled_with_dropout(dropout_rate),
         extend=auxiliary_classifier(net, include_top, classes, classifier_activation) if auxiliary_head else None,
     )
-
-
-def auxiliary_classifier(net, include_top, classes, classifier_activation):
-    """Returns the function that adds TF-slim's auxiliary classifier on `conv4_out` to a model.
-
-    5x5 average pooling with stride 3, 1x1 to 128, a convolution as large as the map to 768, and the classifier
-    `auxiliary_predictions`.
-
-    Args:
-        net: the `Inception` of the model.
-        include_top, classes, classifier_activation: the builder's arguments.
-
-    Raises:
-        ArgumentError: without a classifier, or (from the function) for a model without a fixed size.
-    """
-    if not include_top:
-        raise ArgumentError("auxiliary_head=True has no effect with include_top=False: leave it out.")
-
-    def extend(model):
-        x = model.get_layer("conv4_out").output
-        if None in x.shape[1:3] or min(x.shape[1:3]) < 5:
-            raise ArgumentError(
-                f"auxiliary_head=True needs an input_shape whose stride-16 map is at least 5x5, and "
-                f"{model.input_shape} is too small or open: leave it out, or pass a larger one."
-            )
-        x = keras.layers.AveragePooling2D(5, strides=3, name="auxiliary_pool")(x)
-        x = net.convolution(x, "1x1,128", "auxiliary_1")
-        height, width = x.shape[1:3]
-        x = net.convolution(x, f"{height}x{width},768 V", "auxiliary_2")
-        x = keras.layers.Flatten(name="auxiliary_flatten")(x)
-        x = classifier(x, classes, classifier_activation, "auxiliary_predictions")
-        return keras.Model(model.input, [model.output, x], name=model.name)
-
-    return extend

@@ -7,6 +7,7 @@ import pytest
 
 import keras_resnets
 from keras_resnets import ArgumentError
+from keras_resnets.models.nesting import batch_normalizations
 from keras_resnets.models.registry import names
 from trainers.models import HEAD, row, table
 
@@ -172,6 +173,16 @@ def test_the_table_of_the_readme_is_whole():
 )
 def test_published_parameters_of_variants(build, parameters, trainable_parameters):
     assert trainable_parameters(build()) == parameters
+
+
+# papers.md 4.8: torchvision's, whose batch normalization has gammas.
+def test_inception_v3_as_its_paper_has_it(trainable_parameters):
+    model = keras_resnets.InceptionV3(dropout_rate=0.2, auxiliary_head=True)
+    gammas = sum(layer.beta.shape[0] for layer in batch_normalizations(model))
+    assert trainable_parameters(model) + gammas == 27_161_264
+    assert model.get_layer("auxiliary_pool").input is model.get_layer("conv4_out").output
+    assert [layer.rate for layer in model.layers if isinstance(layer, keras.layers.Dropout)] == [0.2]
+    assert [output.shape for output in model.outputs] == [(None, 1000)] * 2
 
 
 def test_strides_in_the_first_1x1_of_pre_activation_nets():
