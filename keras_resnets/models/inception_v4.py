@@ -65,8 +65,11 @@ def InceptionV4(
     """Inception-v4: the stem, 4 A, reduction A, 7 B, reduction B, 3 C.
 
     The layers `conv1_out` ... `conv5_out` are the last maps of each size: at 299x299, 147x147x64, 71x71x192,
-    35x35x384, 17x17x1024 and 8x8x1536. Where drawings and code differ, it is as in TF-slim and timm, whose weights fit:
-    1x7 before 7x1 in the stem, and 3x1 before 1x3 in C. Batch normalization has gammas, as in timm.
+    35x35x384, 17x17x1024 and 8x8x1536. Batch normalization has gammas, as in timm.
+
+    Where drawings and code differ in the order of convolutions, it is as in TF-slim and timm, whose weights fit: 1x7
+    before 7x1 in the stem (figure 3 has 7x1 first), 7x1, 1x7, 7x1, 1x7 in the longest branch of B (figure 5 has 1x7
+    first), and 3x1 before 1x3 in that of C (figure 6 has 1x3 first). The other order has the same parameters.
 
     Args:
         include_top ... name: as in `keras_resnets.ResNet`; 299x299x3 by default, and at least 75x75.
