@@ -15,6 +15,7 @@ import keras_resnets
 from keras_resnets import ArgumentError
 from keras_resnets.detection.scales import scaled
 from keras_resnets.models import registry
+from keras_resnets.models.auxiliary_head import without_auxiliary_head
 from keras_resnets.models.nesting import batch_normalizations
 from keras_resnets.preprocessing import Preprocessing
 from keras_resnets.serving import export_classifier, export_portable
@@ -28,7 +29,7 @@ from trainers.data.pipeline import evaluation_batches, training_batches
 from trainers.data.tuning import AHEAD, CORES
 from trainers.distribution import is_chief
 from trainers.failures import naming
-from trainers.general_nets import GENERAL, SIZE, define_sizes, sizes_by_flags
+from trainers.general_nets import GENERAL, SIZE, builder_arguments, define_sizes, sizes_by_flags
 from trainers.run import Run
 
 LARGEST_EVALUATION_BATCH = 250  # images on one replica
@@ -71,11 +72,14 @@ class Classification:
         return self.config.get("arguments", {})
 
     def build_model(self, classifier_activation=None):
-        """Returns a new model; its output is logits (B, classes), unless an activation is given."""
+        """Returns a new model; its output is logits (B, classes), unless an activation is given.
+
+        With an auxiliary head, there are two outputs.
+        """
         keras.utils.set_random_seed(self.config["seed"])
         size, second_side = self.preprocessing.size, self.recipe.second_side
         side, flag = (size, "--image_size") if second_side is None else (None, "--second_side")
-        with naming(flag, about="input_shape"):
+        with naming(flag, about="input_shape"), naming("--auxiliary_weight", about="auxiliary_head"):
             model = _builder(self.config["model"])(
                 input_shape=(side, side, 3),
                 classes=len(self.config["labels"]),
@@ -178,14 +182,16 @@ class Classification:
         return min(LARGEST_EVALUATION_BATCH, 4 * (self.recipe.batch_size // replicas))
 
     def losses(self, model, batch, training):
-        """Returns the mean cross entropy, and the share of wrong answers as `training_error`."""
-        labels, share = batch["label"], batch.get("share", 1.0)
-        logits = self._logits(model, batch["image"], training)
-        cross_entropy = share * self._cross_entropy(labels, logits)
-        if "share" in batch:
-            cross_entropy += (1 - share) * self._cross_entropy(batch["other_label"], logits)
-        right = keras.metrics.sparse_categorical_accuracy(labels, logits)
-        return {"cross_entropy": tf.reduce_mean(cross_entropy)}, {"training_error": 1 - tf.reduce_mean(right)}
+        """Returns the mean cross entropy, and the share of wrong answers as `training_error`.
+
+        With an auxiliary head, also its cross entropy times `auxiliary_weight`, as `auxiliary`.
+        """
+        logits, *auxiliary = self._outputs(model, batch["image"], training)
+        losses = {"cross_entropy": self._cross_entropy(batch, logits)}
+        if auxiliary:
+            losses["auxiliary"] = self.config["auxiliary_weight"] * self._cross_entropy(batch, *auxiliary)
+        right = keras.metrics.sparse_categorical_accuracy(batch["label"], logits)
+        return losses, {"training_error": 1 - tf.reduce_mean(right)}
 
     def predictions(self, model, batch):
         """Returns `label`, `predicted` and `rank`: see `ranked`."""
@@ -235,21 +241,35 @@ class Classification:
         return self.build_model(classifier_activation="softmax")
 
     def export(self, model, base, version, format="saved_model", svd_ranks=None, **settings):
-        """Writes a model of `build_for_export`: see `export_classifier`, and `export_portable` for other formats."""
+        """Writes a model of `build_for_export`: see `export_classifier`, and `export_portable` for other formats.
+
+        An auxiliary head is left out.
+        """
         if svd_ranks:
             raise ArgumentError("--svd_ranks is for detectors: leave it out.")
-        arguments = model, self.preprocessing, self.config["labels"], base, version
+        arguments = without_auxiliary_head(model), self.preprocessing, self.config["labels"], base, version
         if format != "saved_model":
             return export_portable(*arguments, format=format)
         return export_classifier(*arguments, **settings)
 
-    def _cross_entropy(self, labels, logits):
-        targets = tf.one_hot(labels, logits.shape[-1])
-        smoothing = self.recipe.label_smoothing
-        return keras.losses.categorical_crossentropy(targets, logits, from_logits=True, label_smoothing=smoothing)
+    def _cross_entropy(self, batch, logits):
+        """Returns the mean of a batch; of mixed images, with both labels."""
+
+        def of(labels):
+            targets, smoothing = tf.one_hot(labels, logits.shape[-1]), self.recipe.label_smoothing
+            return keras.losses.categorical_crossentropy(targets, logits, from_logits=True, label_smoothing=smoothing)
+
+        if "share" not in batch:
+            return tf.reduce_mean(of(batch["label"]))
+        return tf.reduce_mean(batch["share"] * of(batch["label"]) + (1 - batch["share"]) * of(batch["other_label"]))
 
     def _logits(self, model, images, training):
-        return tf.cast(model(self.preprocessing.normalize(images), training=training), tf.float32)
+        return self._outputs(model, images, training)[0]
+
+    def _outputs(self, model, images, training):
+        """Returns a list of logits, of the classifier and, if the model has one, of the auxiliary classifier."""
+        outputs = tf.nest.flatten(model(self.preprocessing.normalize(images), training=training))
+        return [tf.cast(logits, tf.float32) for logits in outputs]
 
 
 def ranked(labels, scores):
@@ -287,6 +307,7 @@ def configure(
     *,
     data_dir=None,
     arguments=None,
+    auxiliary_weight=None,
     image_size=None,
     holdout=None,
     precision="float32",
@@ -306,6 +327,7 @@ def configure(
         recipe_name: a row of `trainers.recipes.RECIPES`.
         data_dir: the value of --data_dir.
         arguments: a dict of other arguments of the net's builder, which JSON can hold; None for none.
+        auxiliary_weight: of an auxiliary classifier's cross entropy in the loss; None or 0 for a net without one.
         image_size: side of the square that the net sees; by default that of the data set's images, or the net's own.
         holdout: the value of --holdout.
         precision: the value of --precision.
@@ -332,7 +354,8 @@ def configure(
     return {
         "task": "classification",
         "model": model,
-        "arguments": arguments or {},
+        "arguments": {**(arguments or {}), **({"auxiliary_head": True} if auxiliary_weight else {})},
+        "auxiliary_weight": auxiliary_weight or None,
         "holdout": holdout,
         "preprocessing": dataclasses.asdict(preprocessing),
         **training.common_config(
@@ -361,6 +384,12 @@ def _define_flags():
     cli.define_distribution()
     flags.DEFINE_string("model", None, f"See keras_resnets.list_models(); or {', '.join(GENERAL)}.", required=True)
     define_sizes()
+    flags.DEFINE_float(
+        "auxiliary_weight",
+        None,
+        "Of Inception-v3, -v4 and -ResNet-v2: of an auxiliary classifier's loss, 0.4 in TF-slim; default: none.",
+        lower_bound=0,
+    )
     flags.DEFINE_string("dataset", None, "digits, one_digit_scenes, idx:PATH, folder:PATH or tfds:NAME.", required=True)
     flags.DEFINE_integer("image_size", None, "Side of the net's square input, in pixels.", lower_bound=1)
     flags.DEFINE_integer(
@@ -379,6 +408,7 @@ def _main(arguments):
     options = flags.FLAGS
     # Unknown names are said before the data are read.
     sizes = sizes_by_flags("model", options.model)
+    _check_auxiliary_weight(options)
     recipe_name = options.recipe or recipes.default_recipe(options.dataset)
     recipes.get_recipe(recipe_name)
     choices = cli.recipe_choices()
@@ -396,11 +426,23 @@ def _main(arguments):
         image_size=options.image_size,
         holdout=options.holdout,
         arguments={name: value for name, value in sizes.items() if value is not None},
+        auxiliary_weight=options.auxiliary_weight,
         begun=run.config() if run.exists() else None,
         second_side=options.second_side,
         **choices,
     )
     training.train_by_flags(Classification(config, dataset), run, strategy)
+
+
+def _check_auxiliary_weight(options):
+    """Raises ArgumentError where no auxiliary classifier can be trained."""
+    if not options.auxiliary_weight:
+        return
+    given = f"--auxiliary_weight={options.auxiliary_weight}"
+    if "auxiliary_head" not in builder_arguments(options.model):
+        raise ArgumentError(f"{given} has no effect with --model={options.model}: leave it out.")
+    if options.remat:
+        raise ArgumentError(f"{given} cannot be with --remat, which is for nets of one output: leave one of them out.")
 
 
 def run():

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_resnets import ArgumentError
+from keras_resnets.models.auxiliary_head import without_auxiliary_head
 from keras_resnets.models.fully_convolutional import any_size, fully_convolutional
 from trainers.classification import check_sides, ranked
 from trainers.data.tuning import AHEAD, CORES, untuned
@@ -47,7 +48,7 @@ class Member:
         self._short_sides = self.protocol.scales(
             self._size, task.preprocessing.short_side if short_side is None else short_side
         )
-        self._net = self._adapted(model, protocol)
+        self._net = self._adapted(without_auxiliary_head(model), protocol)
         # One graph for views of all sizes.
         views = tf.TensorSpec((None, None, None, 3), tf.float32)
         self._probabilities = tf.function(self._probabilities_of_views, input_signature=[views])

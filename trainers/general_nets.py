@@ -29,6 +29,18 @@ def define_sizes():
     flags.DEFINE_float("width", None, "Of Inceptions, VGG and ZF: factor of the filters of every layer; default: 1.")
 
 
+def builder_arguments(name):
+    """Returns the names of the arguments of a net's builder.
+
+    Args:
+        name: a key of `GENERAL` or a name of the registry.
+
+    Raises:
+        ArgumentError: for a name that does not exist.
+    """
+    return inspect.signature(GENERAL.get(name) or registry.find(name).build).parameters
+
+
 def sizes_by_flags(flag, name):
     """Returns the arguments of a net's builder that are its size: `block_counts`, `filters` and `width`, or None each.
 
@@ -40,7 +52,7 @@ def sizes_by_flags(flag, name):
         ArgumentError: for values that are no numbers, not equally many, or given for a net without this argument; and
             for a name that does not exist.
     """
-    known = inspect.signature(GENERAL.get(name) or registry.find(name).build).parameters
+    known = builder_arguments(name)
     for key in ("block_counts", "filters", "width"):
         if key not in known and flags.FLAGS[key].present:
             raise ArgumentError(f"--{key} has no effect with --{flag}={name}: leave it out.")

@@ -17,10 +17,11 @@ import math
 import keras
 
 from keras_resnets.errors import ArgumentError
+from keras_resnets.models.auxiliary_head import auxiliary_classifier
 from keras_resnets.models.image_model import check_dropout, image_model
 from keras_resnets.models.inception import Inception, pooled_with_dropout
 from keras_resnets.models.inception import pooling as pool
-from keras_resnets.models.inception_v4 import STEM, STEM_35X35, auxiliary_classifier, reduction_a
+from keras_resnets.models.inception_v4 import STEM, STEM_35X35, reduction_a
 from keras_resnets.models.inception_v4 import stem as stem_of_v4
 from keras_resnets.models.initializer import FanOutNormal
 from keras_resnets.models.naming import named
@@ -218,9 +219,9 @@ def InceptionResNetV2(
     Args:
         include_top ... classifier_activation: as in `keras_resnets.ResNet`; 299x299x3 by default, and at least 75x75.
         name: the model's name, by default "inception_resnet_v2" or "inception_resnet_v2_slim".
-        layout: "paper": Inception-v4's stem, 5 A, 10 B, 5 C, with the two misprints of the figures corrected (the
-            linear convolutions of B and C have 1152 and 2144 filters). "slim": another stem, 10 A, 20 B, 10 C (the last
-            with scale 1 and without ReLU), and a 1x1 convolution to 1536 at the end.
+        layout: "paper": the stem of `InceptionV4`, which has TF-slim's order, 5 A, 10 B, 5 C, with the two misprints of
+            the figures corrected (the linear convolutions of B and C have 1152 and 2144 filters). "slim": another stem,
+            10 A, 20 B, 10 C (the last with scale 1 and without ReLU), and a 1x1 convolution to 1536 at the end.
         dropout_rate: share of the pooled features that is dropped in training; the paper keeps 0.8.
         residual_scales: factors of the residuals in A, B and C blocks.
         auxiliary_head: whether to add TF-slim's second classifier on `conv4_out`; the model then has two outputs.

@@ -3,8 +3,9 @@
 23,817,352 parameters, 5.71e9 multiply-adds at 299x299; top-1 / top-5 error of the paper, one crop: 21.2 / 5.6.
 """
 
-from keras_resnets.models.image_model import image_model
-from keras_resnets.models.inception import Inception
+from keras_resnets.models.auxiliary_head import auxiliary_classifier
+from keras_resnets.models.image_model import check_dropout, global_average, image_model
+from keras_resnets.models.inception import Inception, pooled_with_dropout
 from keras_resnets.models.inception import pooling as pool
 from keras_resnets.weights.published import resolve
 
@@ -53,15 +54,22 @@ def InceptionV3(
     classifier_activation="softmax",
     name="inception_v3",
     *,
+    dropout_rate=0.0,
+    auxiliary_head=False,
     width=1.0,
 ):
-    """Inception-v3, without dropout, without auxiliary head, and without gammas in batch normalization.
+    """Inception-v3, by default as keras.applications has it: without dropout and auxiliary head.
+
+    The paper's net is `InceptionV3(dropout_rate=0.2, auxiliary_head=True)`. Batch normalization has no gammas.
 
     The layers `conv1_out` ... `conv5_out` are the last maps of each size, before pooling: at 299x299, 147x147x64,
     71x71x192, 35x35x288, 17x17x768 and 8x8x2048.
 
     Args:
         include_top ... name: as in `keras_resnets.ResNet`; 299x299x3 by default, and at least 75x75.
+        dropout_rate: share of the pooled features that is dropped in training.
+        auxiliary_head: whether to add the paper's second classifier, which has batch normalization, on `conv4_out`; the
+            model then has two outputs.
         width: factor of all filters, see `keras_resnets.models.width.scaled`; published weights are for 1.
 
     Returns:
@@ -70,6 +78,7 @@ def InceptionV3(
     Raises:
         ArgumentError: (a ValueError) for an argument that cannot work.
     """
+    check_dropout(dropout_rate, include_top, default=0.0)
     net = Inception(gamma=False, width=width)
 
     def trunk(x):
@@ -91,4 +100,6 @@ def InceptionV3(
         name=name,
         default_size=299,
         minimum_size=75,
+        head=pooled_with_dropout(dropout_rate) if dropout_rate else global_average,
+        extend=auxiliary_classifier(net, include_top, classes, classifier_activation) if auxiliary_head else None,
     )

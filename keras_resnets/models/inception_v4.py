@@ -3,10 +3,8 @@
 42,679,816 parameters, 12.25e9 multiply-adds at 299x299; top-1 / top-5 error of the paper, one crop: 20.0 / 5.0.
 """
 
-import keras
-
-from keras_resnets.errors import ArgumentError
-from keras_resnets.models.image_model import check_dropout, classifier, image_model
+from keras_resnets.models.auxiliary_head import auxiliary_classifier
+from keras_resnets.models.image_model import check_dropout, image_model
 from keras_resnets.models.inception import Inception, pooled_with_dropout
 from keras_resnets.weights.published import resolve
 
@@ -67,8 +65,11 @@ def InceptionV4(
     """Inception-v4: the stem, 4 A, reduction A, 7 B, reduction B, 3 C.
 
     The layers `conv1_out` ... `conv5_out` are the last maps of each size: at 299x299, 147x147x64, 71x71x192,
-    35x35x384, 17x17x1024 and 8x8x1536. Where drawings and code differ, it is as in TF-slim and timm, whose weights fit:
-    1x7 before 7x1 in the stem, and 3x1 before 1x3 in C. Batch normalization has gammas, as in timm.
+    35x35x384, 17x17x1024 and 8x8x1536. Batch normalization has gammas, as in timm.
+
+    Where drawings and code differ in the order of convolutions, it is as in TF-slim and timm, whose weights fit: 1x7
+    before 7x1 in the stem (figure 3 has 7x1 first), 7x1, 1x7, 7x1, 1x7 in the longest branch of B (figure 5 has 1x7
+    first), and 3x1 before 1x3 in that of C (figure 6 has 1x3 first). The other order has the same parameters.
 
     Args:
         include_top ... name: as in `keras_resnets.ResNet`; 299x299x3 by default, and at least 75x75.
@@ -106,37 +107,3 @@ def InceptionV4(
         head=pooled_with_dropout(dropout_rate),
         extend=auxiliary_classifier(net, include_top, classes, classifier_activation) if auxiliary_head else None,
     )
-
-
-def auxiliary_classifier(net, include_top, classes, classifier_activation):
-    """Returns the function that adds TF-slim's auxiliary classifier on `conv4_out` to a model.
-
-    5x5 average pooling with stride 3, 1x1 to 128, a convolution as large as the map to 768, and the classifier
-    `auxiliary_predictions`.
-
-    Args:
-        net: the `Inception` of the model.
-        include_top, classes, classifier_activation: the builder's arguments.
-
-    Raises:
-        ArgumentError: without a classifier, or (from the function) for a model without a fixed size.
-    """
-    if not include_top:
-        raise ArgumentError("auxiliary_head=True has no effect with include_top=False: leave it out.")
-
-    def extend(model):
-        x = model.get_layer("conv4_out").output
-        if None in x.shape[1:3] or min(x.shape[1:3]) < 5:
-            raise ArgumentError(
-                f"auxiliary_head=True needs an input_shape whose stride-16 map is at least 5x5, and "
-                f"{model.input_shape} is too small or open: leave it out, or pass a larger one."
-            )
-        x = keras.layers.AveragePooling2D(5, strides=3, name="auxiliary_pool")(x)
-        x = net.convolution(x, "1x1,128", "auxiliary_1")
-        height, width = x.shape[1:3]
-        x = net.convolution(x, f"{height}x{width},768 V", "auxiliary_2")
-        x = keras.layers.Flatten(name="auxiliary_flatten")(x)
-        x = classifier(x, classes, classifier_activation, "auxiliary_predictions")
-        return keras.Model(model.input, [model.output, x], name=model.name)
-
-    return extend

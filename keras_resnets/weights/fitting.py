@@ -3,15 +3,13 @@
 import re
 
 from keras_resnets.errors import ArgumentError
-from keras_resnets.weights.keras_names import CLASSIFIER
+from keras_resnets.weights.keras_names import AUXILIARY, CLASSIFIER
 
 SHOWN = 3  # names in an error's list
 UNKNOWN = (
     "Either the builder's arguments are not the file's, or it is damaged, or a variant that is not in this package."
 )
-# What only the classifier needs, and what only training does.
-HEAD = re.compile(r"predictions|fc\d(_dropout)?")
-AUXILIARY = re.compile(r"auxiliary_.*")
+HEAD = re.compile(r"predictions|fc\d(_dropout)?")  # what only the classifier needs
 
 
 def fit(model, weights, new_classifier):
@@ -20,7 +18,8 @@ def fit(model, weights, new_classifier):
     Args:
         model: a model of this package.
         weights: the `Weights` of the file.
-        new_classifier: whether a classifier of another size than the file's is left as it is.
+        new_classifier: whether a classifier, or a layer of an auxiliary head, is left as it is where the file has none
+            of its size.
 
     Returns:
         The names of the layers that were left as they are.
@@ -38,11 +37,12 @@ def fit(model, weights, new_classifier):
         and (name in layers or not any(pattern.fullmatch(name) for pattern in needless))
     }
     left = []
-    if new_classifier and CLASSIFIER in layers:
-        if _shapes(arrays.get(CLASSIFIER, [])) != _shapes(layers[CLASSIFIER].weights):
-            arrays.pop(CLASSIFIER, None)
-            layers.pop(CLASSIFIER)
-            left.append(CLASSIFIER)
+    if new_classifier:
+        for name in [name for name in layers if name == CLASSIFIER or AUXILIARY.fullmatch(name)]:
+            if _shapes(arrays.get(name, [])) != _shapes(layers[name].weights):
+                arrays.pop(name, None)
+                layers.pop(name)
+                left.append(name)
     _check(model, layers, arrays, weights)
     for name, layer in layers.items():
         layer.set_weights(arrays[name])

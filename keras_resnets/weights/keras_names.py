@@ -7,6 +7,7 @@ import numpy as np
 from keras_resnets.weights.family import CAFFE, INCEPTION, NOTHING, Family
 
 CLASSIFIER = "predictions"
+AUXILIARY = re.compile(r"auxiliary_.*")  # layers that are needed in training only
 EPSILON = 1.001e-5  # of its ResNets, which a file does not record; ours have 1e-5
 OUR_EPSILON = 1e-5
 # Layers without weights that tell nets apart whose tensors have the same names and shapes: plain nets have no
@@ -64,7 +65,7 @@ def _inception(arrays, layers):
     for numbered, kind in [(r"conv2d(_\d+)?", "conv"), (r"batch_normalization(_\d+)?", "bn")]:
         theirs = [name for name, values in arrays.items() if values and re.fullmatch(numbered, name)]
         made = [layer.name for layer in layers if layer.name.endswith(f"_{kind}")]
-        made = [name for name in made if name not in names.values()]
+        made = [name for name in made if name not in names.values() and not AUXILIARY.fullmatch(name)]
         if len(theirs) == len(made):
             names |= zip(_in_order(theirs), _in_order(made))
     with_gamma = {layer.name for layer in layers if getattr(layer, "scale", False)}

@@ -63,7 +63,8 @@ def load_weights(model, path, new_classifier=False):
     Args:
         model: a model of this package.
         path: the file.
-        new_classifier: whether a classifier of another size than the file's is left as it is.
+        new_classifier: whether a classifier, or a layer of an auxiliary head, is left as it is where the file has none
+            of its size.
 
     Returns:
         The names of the layers that were left as they are.

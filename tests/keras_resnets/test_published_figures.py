@@ -8,6 +8,7 @@ from strides import skipping_convolutions
 
 import keras_resnets
 from keras_resnets import ArgumentError
+from keras_resnets.models.nesting import batch_normalizations
 from keras_resnets.models.registry import names
 from trainers.models import HEAD, row, table
 
@@ -174,6 +175,44 @@ def test_the_table_of_the_readme_is_whole():
 )
 def test_published_parameters_of_variants(build, parameters, trainable_parameters):
     assert trainable_parameters(build()) == parameters
+
+
+def longest_path(model, name):
+    """Returns the most convolutions that lead to a layer, without linear ones of residuals, and their kernel sizes."""
+    paths = {}
+    for layer in model.layers:
+        before = max((paths.get(id(x), []) for x in keras.tree.flatten(layer.input)), key=len, default=[])
+        counted = isinstance(layer, keras.layers.Conv2D) and not layer.name.endswith("_linear_conv")
+        paths[id(layer.output)] = before + [layer.kernel_size] if counted else before
+    return paths[id(model.get_layer(name).output)]
+
+
+# papers.md 0.1, 4.1 and 4.2; orders are timm's.
+STEM_OF_NINE = [(3, 3), (3, 3), (3, 3), (3, 3), (1, 1), (1, 7), (7, 1), (3, 3), (3, 3)]
+
+
+def test_inception_v4_has_75_layers_in_timms_order():
+    model = keras_resnets.InceptionV4(width=1 / 32)
+    path = longest_path(model, "conv5_out")
+    assert len(path) == 75 and path[:9] == longest_path(model, "conv3_block1_out") == STEM_OF_NINE
+    b, c = (len(longest_path(model, f"{stage}_block1_out")) for stage in ("conv4", "conv5"))
+    assert path[b : b + 5] == [(1, 1), (7, 1), (1, 7), (7, 1), (1, 7)] and path[c : c + 3] == [(1, 1), (3, 1), (1, 3)]
+
+
+def test_inception_resnet_v2_has_75_layers_beside_the_linear_ones():
+    model = keras_resnets.InceptionResNetV2(width=1 / 32)
+    path = longest_path(model, "conv5_out")
+    assert len(path) == 75 and path[:9] == longest_path(model, "conv3_block1_out") == STEM_OF_NINE
+
+
+# papers.md 4.8: torchvision's, whose batch normalization has gammas.
+def test_inception_v3_as_its_paper_has_it(trainable_parameters):
+    model = keras_resnets.InceptionV3(dropout_rate=0.2, auxiliary_head=True)
+    gammas = sum(layer.beta.shape[0] for layer in batch_normalizations(model))
+    assert trainable_parameters(model) + gammas == 27_161_264
+    assert model.get_layer("auxiliary_pool").input is model.get_layer("conv4_out").output
+    assert [layer.rate for layer in model.layers if isinstance(layer, keras.layers.Dropout)] == [0.2]
+    assert [output.shape for output in model.outputs] == [(None, 1000)] * 2
 
 
 def test_strides_in_the_first_1x1_of_pre_activation_nets():

@@ -255,6 +255,17 @@ def test_nets_with_a_classifier_take_images_of_any_size(name):
 
 
 @pytest.mark.slow
+def test_fine_tuning_adds_an_auxiliary_head_to_published_weights(tmp_path, randomize):
+    arguments = {"input_shape": (139, 139, 3), "classifier_activation": None}
+    reference = randomize(keras.applications.InceptionV3(weights=None, classes=7, **arguments))
+    path = legacy_weights(reference, tmp_path / "weights.h5")
+    model = keras_resnets.InceptionV3(classes=7, auxiliary_head=True, **arguments)
+    left = keras_resnets.weights.load_weights(model, path, new_classifier=True)
+    assert len(left) == 5 and all(name.startswith("auxiliary_") for name in left)
+    assert_same_outputs(keras.Model(model.input, model.outputs[0]), reference, 139)
+
+
+@pytest.mark.slow
 def test_an_auxiliary_head_is_for_training_only(tmp_path, randomize):
     arguments = {"input_shape": (139, 139, 3), "classes": 3}
     keras_resnets.InceptionV4(auxiliary_head=True, **arguments).save_weights(tmp_path / "aux.weights.h5")
