@@ -238,10 +238,11 @@ def test_train_evaluate_export_predict(tmp_path, run_command):
 
     voc, model_dir = tmp_path / "voc", tmp_path / "run"
     write_voc(voc, *rectangles(6, seed=7))
-    flags = [*FLAGS, f"--dataset=voc:{voc}", f"--model_dir={model_dir}", "--anchor_sizes=16,32"]
+    flags = [*FLAGS, f"--dataset=voc:{voc}", f"--model_dir={model_dir}", "--anchor_sizes=16,32", "--rpn_softmax"]
     sizes = ["--short_side=96", "--long_side=128", "--canvas=96,128"]
     printed = run("trainers.detection", *flags, *sizes, "--steps=4", "--batch_size=2", "--roi_batch_size=16").stdout
     config = json.loads((model_dir / "config.json").read_text())
+    assert config["options"]["rpn_softmax"] is True
     assert config["options"]["anchor_sizes"] == [16, 32] and config["options"]["train_batch_norm"] is True
     assert config["resizing"] == {"short_side": 96, "long_side": 128, "canvas": [96, 128]}
     assert "Faster R-CNN (resnet) on voc: mAP@.5 " in printed
