@@ -21,12 +21,15 @@ from trainers.data.pipeline import evaluation_batches
 from trainers.detection_task import ANNOTATION, LARGEST_EVALUATION_BATCH, Detection, percent
 from trainers.metrics.localization import MOST_GUESSES, localization_error
 
+# px: training cuts 224 out of it (ResNet, arXiv 1512.03385, section 3.4); the long side is our choice.
+SIDES = (256, 448)
 KIND = box_training.Kind(
     task="localization",
     options=(LocalizerOptions,),
     recipes=recipes.LOCALIZATION_RECIPES,
     changed_options=recipes.LOCALIZERS,
     default_recipe=recipes.default_localization_recipe,
+    sides=SIDES,
 )
 
 

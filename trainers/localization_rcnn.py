@@ -22,16 +22,17 @@ from trainers import box_training, cli, recipes, training
 from trainers.checkpoints import trained_model
 from trainers.data.dataset import title
 from trainers.data.proposed import with_proposals
-from trainers.localization import Localization, class_proposals, image_class
+from trainers.localization import SIDES, Localization, class_proposals, image_class
 from trainers.run import Run
 
 KIND = box_training.Kind(
     task="localization_rcnn",
     options=(RCNNOptions,),
-    recipes=recipes.LOCALIZATION_RECIPES,
+    recipes=recipes.LOCALIZATION_RCNN_RECIPES,
     changed_options=recipes.LOCALIZATION_RCNNS,
     default_recipe=recipes.default_localization_recipe,
     without_flag=("svm", "score_threshold", "detection_iou", "max_detections", "voting_iou", "box_refinement"),
+    sides=SIDES,
 )
 
 

@@ -23,7 +23,7 @@ from trainers.box_training import default_resizing
 from trainers.checkpoints import restore_model
 from trainers.data import digit_scenes
 from trainers.data.objects import Annotation, DetectionDataset
-from trainers.detection import configure
+from trainers.detection import KIND, configure
 from trainers.detection_task import Detection
 from trainers.metrics import voc
 from trainers.run import Run
@@ -189,10 +189,10 @@ def test_anchors_that_fit_into_no_image():
 def test_default_sizes():
     photos = DetectionDataset(("a",), None, None, None, None)
     scenes = DetectionDataset(("a",), 256, None, None, None)
-    assert default_resizing(photos) == Resizing(600, 1000, (1024, 1024))
-    assert default_resizing(photos, 300, 500) == Resizing(300, 500, (512, 512))
-    assert default_resizing(photos, canvas=(608, 1024)) == Resizing(600, 1000, (608, 1024))
-    assert default_resizing(scenes) == Resizing(256, 256, (256, 256))
+    assert default_resizing(KIND, photos) == Resizing(600, 1000, (1024, 1024))
+    assert default_resizing(KIND, photos, 300, 500) == Resizing(300, 500, (512, 512))
+    assert default_resizing(KIND, photos, canvas=(608, 1024)) == Resizing(600, 1000, (608, 1024))
+    assert default_resizing(KIND, scenes) == Resizing(256, 256, (256, 256))
 
 
 def test_the_export_detects_what_the_trainer_does(trained, tmp_path):

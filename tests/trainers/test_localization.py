@@ -9,14 +9,17 @@ from PIL import Image
 from rectangles import STAGES, dataset_of, rectangle_dataset, rectangles
 
 from keras_resnets import ArgumentError
-from trainers import classification, loop, training
+from keras_resnets.detection.resizing import Resizing
+from trainers import classification, localization_rcnn, loop, training
 from trainers.checkpoints import restore_model
-from trainers.data.dataset import open_dataset
-from trainers.data.objects import open_detection_dataset
+from trainers.data.box_augmentation import training_resizing
+from trainers.data.dataset import Split, open_dataset
+from trainers.data.objects import DetectionDataset, open_detection_dataset
 from trainers.evaluate import evaluate
 from trainers.export import export
 from trainers.localization import Localization, class_proposals, configure, image_class
 from trainers.metrics.localization import localization_error
+from trainers.recipes import LOCALIZATION_RECIPES, default_localization_recipe
 from trainers.run import Run
 
 FLAGS = ["--backbone=resnet", "--block_counts=1,1,1", "--filters=8,16,32", "--dataset=one_digit_scenes"]
@@ -98,6 +101,39 @@ def test_images_of_several_classes_and_none_train_and_evaluate(tmp_path):
     assert results["localization_error"] in (0, 1 / 3, 2 / 3, 1)
 
 
+def test_the_papers_localization():
+    """256 images a step, 224 of 256 pixels, eight anchors of each, half of them of objects; then regions of 256."""
+    dataset = DetectionDataset(("a",), None, None, Split(300, None, None), None)
+    config = configure("resnet50", "voc:/data", dataset, "imagenet")
+    recipe, options = config["recipe"], config["options"]
+    assert (recipe["optimizer"], recipe["batch_size"], recipe["augmentation"]) == ("sgd", 256, "crop_and_color")
+    assert options["rpn_batch_size"] == 8 and options["rpn_foreground_share"] == 0.5 and options["after_nms"] == 200
+    assert config["resizing"]["short_side"] == 256
+    assert training_resizing(recipe["augmentation"], Resizing(**config["resizing"])).canvas == (224, 224)
+    second = localization_rcnn.configure("resnet50", "voc:/data", dataset, "imagenet", localizer_dir="/first")
+    assert second["recipe"] == {**recipe, "augmentation": "flip"} and second["resizing"] == config["resizing"]
+    options = second["options"]
+    assert second["recipe"]["batch_size"] * options["roi_batch_size"] == 256 and options["warp_size"] == 224
+    assert not options["svm"]
+    assert default_localization_recipe("tfds:imagenet") == default_localization_recipe("voc:/data") == "imagenet"
+    assert default_localization_recipe("one_digit_scenes") == "one_digit_scenes"  # not mirrored
+    assert LOCALIZATION_RECIPES["one_digit_scenes"].augmentation == "none"
+
+
+def test_training_sees_crops_and_the_objects_that_are_in_them():
+    dataset = rectangle_dataset(8, seed=3)
+    config = configure("resnet", "rectangles", dataset, "imagenet", **STAGES, batch_size=8)
+    task = Localization(config, dataset)
+    batch = next(iter(task.training_batches(0, tf.distribute.InputContext())))
+    assert batch["images"].shape == (8, 84, 84, 3) and np.all(batch["image_shapes"] == 84)  # of 96
+    is_object = batch["classes"].numpy() >= 0
+    found = batch["boxes"].numpy()[is_object]
+    assert np.all(found >= 0) and np.all(found <= 84) and np.all(found[:, 2:] > found[:, :2])
+    count = sum(len(task.dataset.train.load(key)["classes"]) for key in task.dataset.train.keys(None))
+    assert 0 < len(found) < count and np.all(batch["boxes"].numpy()[~is_object] == -1)
+    assert next(iter(task.evaluation_batches()))["images"].shape[1:] == (96, 96, 3)
+
+
 def test_one_digit_scenes_have_a_recipe_of_their_own():
     task = Localization(configure("resnet", "one_digit_scenes", rectangle_dataset(16, 0), "one_digit_scenes"), None)
     assert task.config["options"]["rpn_batch_size"] == 8 and task.config["options"]["train_batch_norm"]
@@ -174,7 +210,7 @@ def test_train_and_evaluate(tmp_path, run_command):
     "flags, message",
     [
         (["--backbone=resnet1"], "error: --backbone=resnet1 is unknown: use resnet, resnet_v2, resnet18"),
-        (["--recipe=digit_scenes"], "error: --recipe=digit_scenes is unknown: use one_digit_scenes."),
+        (["--recipe=digit_scenes"], "error: --recipe=digit_scenes is unknown: use imagenet, one_digit_scenes."),
         (
             ["--dataset=digits"],
             "error: --dataset=digits has no boxes or is unknown: use digit_scenes, one_digit_scenes",
