@@ -285,13 +285,17 @@ class Detection:
         return self.build_model()
 
     def export(self, model, base, version, format="saved_model", stages=(), **settings):
-        """Writes a model of `build_for_export` for TensorFlow Serving: see `export_detector`."""
-        if self.config["proposals"] is not None:
-            settings["num_proposals"] = self.config["proposals"]["limit"]
+        """Writes a model of `build_for_export`, or an ensemble, for TensorFlow Serving: see `write_export`."""
         if stages or format != "saved_model":
             flag = f"--stages={','.join(stages)}" if stages else f"--format={format}"
             raise ArgumentError(f"{flag} is for classification nets: leave it out.")
-        return export_detector(model, self.resizing, self.config["labels"], base, version, **settings)
+        return self.write_export(model, base, version, **settings)
+
+    def write_export(self, model, *arguments, **settings):
+        """Writes a model: see `export_detector`."""
+        if self.config["proposals"] is not None:
+            settings["num_proposals"] = self.config["proposals"]["limit"]
+        return export_detector(model, self.resizing, self.config["labels"], *arguments, **settings)
 
 
 def _padded(rows, value, limit):

@@ -283,9 +283,9 @@ DETECTORS = {
 
 
 LOCALIZATION_RECIPES = {
-    # arXiv 1512.03385, appendix C: random crops of 224 pixels, 256 images a step, eight anchors of each. It says no more:
-    # the learning rate is a tenth of classification's, as R-CNN's fine-tuning has it (arXiv 1311.2524, section 2.3), the
-    # weight decay classification's, and the length and the drops are our choice.
+    # arXiv 1512.03385, appendix C: random crops of 224 pixels, 256 images a step, eight anchors of each. The rest is
+    # ours: the learning rate is a tenth of classification's, as R-CNN's fine-tuning has it (arXiv 1311.2524, section
+    # 2.3), the weight decay classification's; and the length and the drops.
     "imagenet": Recipe(
         batch_size=256,
         epochs=20,

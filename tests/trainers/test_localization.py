@@ -10,6 +10,7 @@ from rectangles import STAGES, dataset_of, rectangle_dataset, rectangles
 
 from keras_resnets import ArgumentError
 from keras_resnets.detection.resizing import Resizing
+from keras_resnets.serving import RestClient, SavedModelSession
 from trainers import classification, localization_rcnn, loop, training
 from trainers.checkpoints import restore_model
 from trainers.data.box_augmentation import training_resizing
@@ -19,6 +20,7 @@ from trainers.evaluate import evaluate
 from trainers.export import export
 from trainers.localization import Localization, class_proposals, configure, image_class
 from trainers.metrics.localization import localization_error
+from trainers.prediction_service import Service, start_rest
 from trainers.recipes import LOCALIZATION_RECIPES, default_localization_recipe
 from trainers.run import Run
 
@@ -181,9 +183,45 @@ def test_the_classes_may_be_a_classification_nets(few_scenes, tmp_path):
         evaluate(classifier, classifier_dir=classifier.path)
 
 
-def test_a_localizer_has_no_export(trained):
-    with pytest.raises(ArgumentError, match="a run of trainers.localization cannot be exported"):
-        export(trained[0])
+def test_the_export_says_what_the_trainer_does(trained, tmp_path, run_command):
+    run, task, model, _ = trained
+    path = export(run, tmp_path / "export")
+    predictions = loop.predictor(task, model, tf.distribute.get_strategy())()
+    images = [task.dataset.test.load(key)["image"].pixels().numpy() for key in task.dataset.test.keys(None)]
+    session = SavedModelSession(path)
+    answers = session("serving_default", images=np.stack(images), classes=predictions["classes"])
+    for name in ("boxes", "scores", "classes"):
+        np.testing.assert_allclose(answers[name], predictions[name], rtol=0, atol=1e-2 if name == "boxes" else 1e-4)
+
+    Image.fromarray(images[0]).save(tmp_path / "image.png")
+    label = int(predictions["classes"][0, 0])
+    flags = [f"--export={path}", "--json", "--score=0", f"--output={tmp_path / 'drawn'}"]
+    process = run_command("trainers.predict", *flags, f"--classes={label}", tmp_path / "image.png")
+    assert process.returncode == 0, process.stderr
+    (answer,) = json.loads(process.stdout)
+    assert answer["labels"] == [task.config["labels"][label]] and answer["classes"] == [label]
+    np.testing.assert_allclose(answer["boxes"], predictions["boxes"][0], atol=1e-2)
+    assert np.any(np.asarray(Image.open(tmp_path / "drawn" / "image.png")) != images[0])
+    server, port = start_rest(Service(path), 0)
+    asked = {"image_bytes": [(tmp_path / "image.png").read_bytes()], "classes": [[-1, label]]}
+    served = RestClient(f"localhost:{port}", "export")("image_bytes", **asked)
+    server.shutdown()
+    assert served["classes"].tolist() == [[-1, label]] and served["status"].tolist() == [b"OK"]
+    np.testing.assert_allclose(served["boxes"][0, 1], predictions["boxes"][0, 0], atol=1e-2)
+    process = run_command("trainers.predict", f"--export={path}", tmp_path / "image.png")
+    assert process.returncode == 1 and f"error: --export={path} finds objects of given classes" in process.stderr
+
+
+def test_what_an_export_of_a_localizer_cannot_have(trained, tmp_path):
+    run = trained[0]
+    for settings, message in [
+        ({"svd_ranks": {"fc6": 2}}, "--svd_ranks is for runs of trainers.detection: leave it out"),
+        ({"stages": ["conv4_out"]}, "--stages=conv4_out is for classification nets: leave it out"),
+        ({"ensemble": [str(run.path)]}, "--ensemble=.* is for runs of trainers.detection: leave it out"),
+    ]:
+        with pytest.raises(ArgumentError, match=message):
+            export(run, tmp_path / "export", **settings)
+    assert not (tmp_path / "export").exists()
 
 
 @pytest.mark.slow
