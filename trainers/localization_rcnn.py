@@ -56,6 +56,8 @@ class LocalizationRCNN(Localization):
 
     def _restored_localizer(self, run):
         """Returns the localizer's task and model."""
+        if not run.exists():
+            raise ArgumentError(f"--localizer_dir={run.path} holds no run: train one there with trainers.localization.")
         config = run.config()
         if config["task"] != "localization" or config["labels"] != self.config["labels"]:
             raise ArgumentError(

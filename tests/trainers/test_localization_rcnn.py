@@ -106,5 +106,5 @@ def test_the_localizer_must_be_one_with_the_same_classes(stages, tmp_path):
     (tmp_path / "begun" / "results.json").unlink()
     with pytest.raises(ArgumentError, match="--localizer_dir=.*begun is not complete: give the command that trains it"):
         LocalizationRCNN({**config, "localizer_dir": str(tmp_path / "begun")}, DATASET)
-    with pytest.raises(ArgumentError, match="holds no run"):
+    with pytest.raises(ArgumentError, match="--localizer_dir=.* holds no run: train one there"):
         LocalizationRCNN({**config, "localizer_dir": str(tmp_path)}, DATASET)
