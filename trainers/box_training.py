@@ -22,7 +22,7 @@ from trainers.failures import naming
 from trainers.general_nets import GENERAL, define_sizes, sizes_by_flags
 from trainers.run import Run
 
-SHORT_SIDE, LONG_SIDE = 600, 1000  # px (Fast R-CNN, arXiv 1504.08083, section 5.2)
+SIDES = (600, 1000)  # px (Fast R-CNN, arXiv 1504.08083, section 5.2)
 CANVAS_MULTIPLE = 32  # px
 MOST_BOXES = 100  # of an image, where the data set does not tell
 FLAG_OF_KIND = {
@@ -52,6 +52,7 @@ class Kind:
         default_recipe: function from a value of --dataset to the name of a recipe.
         frozen: dict of recipes to dicts of backbones to the stages that stay as they are.
         without_flag: names of options that have no effect on its models, or only one value.
+        sides: short side of a resized image, and long side at most, in pixels, where images differ in size.
     """
 
     task: str
@@ -61,6 +62,7 @@ class Kind:
     default_recipe: Callable
     frozen: dict = dataclasses.field(default_factory=dict)
     without_flag: tuple[str, ...] = ()
+    sides: tuple[int, int] = SIDES
 
 
 def box_config(
@@ -117,7 +119,7 @@ def box_config(
     options = _recipe_options(kind, options_class, recipe_name, options)
     if freeze is None and init_weights is not None:
         freeze = kind.frozen.get(recipe_name, {}).get(backbone)
-    resizing = resizing or default_resizing(dataset)
+    resizing = resizing or default_resizing(kind, dataset)
     if hasattr(options, "anchor_sizes"):
         _check_anchors(options, resizing)
     return {
@@ -184,16 +186,17 @@ def _max_boxes(dataset, max_boxes):
     return max_boxes or max(1, dataset.most_boxes or MOST_BOXES)
 
 
-def default_resizing(dataset, short_side=None, long_side=None, canvas=None):
-    """Returns the `Resizing` of a data set: what is not given is that of the paper, or of images of one size, theirs.
+def default_resizing(kind, dataset, short_side=None, long_side=None, canvas=None):
+    """Returns the `Resizing` of a data set: what is not given is the kind's, or of images of one size, theirs.
 
     Args:
+        kind: a `Kind`.
         dataset: a `DetectionDataset`.
         short_side, long_side: in pixels.
         canvas: (height, width); None for a square that images of any shape fit in.
     """
-    short_side = short_side or dataset.side or SHORT_SIDE
-    long_side = long_side or (short_side if dataset.side else max(LONG_SIDE, short_side))
+    short_side = short_side or dataset.side or kind.sides[0]
+    long_side = long_side or (short_side if dataset.side else max(kind.sides[1], short_side))
     side = -(-long_side // CANVAS_MULTIPLE) * CANVAS_MULTIPLE
     return Resizing(short_side, long_side, canvas or (side, side))
 
@@ -213,8 +216,10 @@ def define_flags(kind):
         required=True,
     )
     flags.DEFINE_boolean("strict", False, "Whether a damaged file or object ends the run, instead of being left out.")
-    flags.DEFINE_integer("short_side", None, "Of a resized image, in pixels; default: 600.", lower_bound=1)
-    flags.DEFINE_integer("long_side", None, "Of a resized image, at most, in pixels; default: 1000.", lower_bound=1)
+    flags.DEFINE_integer("short_side", None, f"Of a resized image, in pixels; default: {kind.sides[0]}.", lower_bound=1)
+    flags.DEFINE_integer(
+        "long_side", None, f"Of a resized image, at most, in pixels; default: {kind.sides[1]}.", lower_bound=1
+    )
     flags.DEFINE_list("canvas", None, "HEIGHT,WIDTH that images are padded to; default: a square that fits them all.")
     flags.DEFINE_integer("max_boxes", None, "Boxes that an image may have; default: as many as one has.", lower_bound=1)
     define_options(kind)
@@ -295,7 +300,7 @@ def choices_by_flags(kind, options_class):
             "dataset": dataset,
             "recipe_name": recipe_name,
             "options": given,
-            "resizing": default_resizing(dataset, options.short_side, options.long_side, canvas),
+            "resizing": default_resizing(kind, dataset, options.short_side, options.long_side, canvas),
             "max_boxes": options.max_boxes,
             "data_dir": options.data_dir,
             "begun": run.config() if run.exists() else None,

@@ -19,11 +19,18 @@ from absl import flags
 
 import keras_resnets
 from keras_resnets import ArgumentError
+from keras_resnets.detection.localization import two_stage_guesses
 from keras_resnets.detection.resizing import Resizing, to_original
 from keras_resnets.models.nesting import batch_normalizations
 from keras_resnets.models.registry import find, names
 from keras_resnets.preprocessing import Preprocessing, decode
-from keras_resnets.serving import SavedModelSession, export_classifier, export_detector, export_portable
+from keras_resnets.serving import (
+    SavedModelSession,
+    export_classifier,
+    export_detector,
+    export_localizer,
+    export_portable,
+)
 from keras_resnets.serving.portable import FILES
 from keras_resnets.serving.predict_requests import arrays, read_warmup
 from trainers import c_session, cli
@@ -32,8 +39,39 @@ from trainers.progress import Progress
 
 TOLERANCE = 1e-4  # of the largest value
 LARGEST_SIDE = 96  # px, of the images: the nets are those of full size, the maps are smaller
-DETECTORS = {"faster_rcnn_resnet18": "resnet18", "faster_rcnn_resnet50_v2": "resnet50_v2", "faster_rcnn_zfnet": "zfnet"}
-DETECTOR_OPTIONS = {"anchor_sizes": (32, 64), "test_after_nms": 20, "score_threshold": 0.0}
+RESIZING = Resizing(LARGEST_SIDE, LARGEST_SIDE, (LARGEST_SIDE, LARGEST_SIDE))  # of detectors and localizers
+LABELS = ["a", "b", "c"]
+ANCHORS = {"anchor_sizes": (32, 64)}
+
+
+def _faster_rcnn(backbone, **options):
+    return keras_resnets.FasterRCNN(3, backbone, **ANCHORS, test_after_nms=20, score_threshold=0.0, **options)
+
+
+def _ensemble(*backbones):
+    detectors = [_faster_rcnn(backbone) for backbone in backbones]
+    return keras_resnets.Ensemble(detectors, detectors)
+
+
+def _localizer(backbone):
+    return keras_resnets.Localizer(3, backbone, **ANCHORS, after_nms=20)
+
+
+# Functions that make models of random weights; the second stage of localization after the first one.
+DETECTORS = {
+    "faster_rcnn_resnet18": lambda: _faster_rcnn("resnet18"),
+    "faster_rcnn_resnet18_softmax": lambda: _faster_rcnn("resnet18", rpn_softmax=True),
+    "faster_rcnn_resnet50_v2": lambda: _faster_rcnn("resnet50_v2"),
+    "faster_rcnn_zfnet": lambda: _faster_rcnn("zfnet"),
+    "ensemble_resnet18_resnet18_v2": lambda: _ensemble("resnet18", "resnet18_v2"),
+}
+LOCALIZERS = {
+    "localizer_resnet18": lambda: [_localizer("resnet18")],
+    "localization_rcnn_resnet18": lambda: [
+        _localizer("resnet18"),
+        keras_resnets.RCNN(3, "resnet18", warp_size=64, warp_context=5, pool_size=4, svm=False),
+    ],
+}
 
 
 def replay(path):
@@ -132,25 +170,56 @@ def _classifier(name):
 
 
 def detector_differences(name, folder):
-    """As `classifier_differences`, of a Faster R-CNN: differences of the scores, and of the boxes in pixels.
+    """As `classifier_differences`, of a detector: differences of the scores, and of the boxes in pixels.
 
     Args:
         name: one of `DETECTORS`.
         folder: where to export to.
     """
-    model = randomize(keras_resnets.FasterRCNN(3, DETECTORS[name], **DETECTOR_OPTIONS))
-    resizing = Resizing(LARGEST_SIDE, LARGEST_SIDE, (LARGEST_SIDE, LARGEST_SIDE))
-    path = export_detector(model, resizing, ["a", "b", "c"], pathlib.Path(folder) / name, warmup=True)
+    model = randomize(DETECTORS[name]())
+    path = export_detector(model, RESIZING, LABELS, pathlib.Path(folder) / name, warmup=True)
+    return _box_differences(path, model), _size(path)
+
+
+def localizer_differences(name, folder):
+    """As `detector_differences`, of a localizer, alone or with its second stage.
+
+    Args:
+        name: one of `LOCALIZERS`.
+        folder: where to export to.
+    """
+    localizer, *second = [randomize(stage) for stage in LOCALIZERS[name]()]
+    path = export_localizer(
+        localizer,
+        RESIZING,
+        LABELS,
+        pathlib.Path(folder) / name,
+        second_stage=second[0] if second else None,
+        warmup=True,
+    )
+
+    def guesses(inputs):
+        return two_stage_guesses(localizer, *second, inputs) if second else localizer(inputs)
+
+    return _box_differences(path, guesses), _size(path)
+
+
+def _box_differences(path, model):
+    """Returns the differences between an export's scores and boxes, and those of a function of a model's inputs."""
     differences = {}
     for request, answer in zip(read_warmup(path), replay(path), strict=True):
-        resized, scale = resizing.resize(_images(request)[0])
-        image, shape = resizing.pad(resized)
-        found = model({"images": image[tf.newaxis], "image_shapes": shape[tf.newaxis]})
+        resized, scale = RESIZING.resize(_images(request)[0])
+        image, shape = RESIZING.pad(resized)
+        inputs = {"images": image[tf.newaxis], "image_shapes": shape[tf.newaxis]}
+        classes = arrays(request.inputs).get("classes")
+        if classes is not None:
+            inputs["classes"] = np.where(classes < len(LABELS), classes, -1)
+        found = model(inputs)
         boxes = to_original(found["boxes"], scale[tf.newaxis]).numpy()
         signature = request.model_spec.signature_name
         differences[f"{signature} scores"] = _difference(answer["scores"], found["scores"].numpy())
         differences[f"{signature} boxes"] = _difference(answer["boxes"], boxes)
-    return differences, _size(path)
+    return differences
 
 
 def randomize(model):
@@ -168,8 +237,8 @@ def randomize(model):
 
 def _images(request):
     """Returns the images (1, H, W, 3) of a warm-up request."""
-    ((name, value),) = arrays(request.inputs).items()
-    return value if name == "images" else decode(value[0]).numpy()[np.newaxis]
+    inputs = arrays(request.inputs)
+    return inputs["images"] if "images" in inputs else decode(inputs["image_bytes"][0]).numpy()[np.newaxis]
 
 
 def _difference(got, expected):
@@ -181,7 +250,7 @@ def _size(path):
 
 
 def _define_flags():
-    known = [*names(), *DETECTORS]
+    known = [*names(), *DETECTORS, *LOCALIZERS]
     flags.DEFINE_multi_enum("model", None, known, "A net to export; may be repeated; default: all of the format.")
     flags.DEFINE_enum("format", SAVED_MODEL, [SAVED_MODEL, *FILES], "What to export to, as in trainers.export.")
     flags.DEFINE_string("output", None, "Markdown file to write the table to as well.")
@@ -190,13 +259,15 @@ def _define_flags():
 def _differences(name, folder, format):
     if format != SAVED_MODEL:
         return portable_differences(name, folder, format)
+    if name in LOCALIZERS:
+        return localizer_differences(name, folder)
     return (detector_differences if name in DETECTORS else classifier_differences)(name, folder)
 
 
 def _main(arguments):
     cli.no_arguments(arguments)
     lines, wrong = ["| net | largest difference | MB |", "|---|---|---|"], []
-    models = flags.FLAGS.model or [*names(), *(DETECTORS if flags.FLAGS.format == SAVED_MODEL else ())]
+    models = flags.FLAGS.model or [*names(), *((DETECTORS | LOCALIZERS) if flags.FLAGS.format == SAVED_MODEL else ())]
     with Progress(len(models), "exporting", "nets") as progress:
         for name in models:
             with tempfile.TemporaryDirectory() as folder:

@@ -10,12 +10,13 @@ from PIL import Image
 import keras_resnets
 from keras_resnets import ArgumentError
 from keras_resnets.detection.backbones import backbone_net, classification_net, load_backbone
+from keras_resnets.detection.boxes import areas
 from keras_resnets.detection.resizing import Resizing, from_original, to_original
 from keras_resnets.models.nesting import batch_normalizations
 from keras_resnets.serving import export_detector
 from keras_resnets.weights.published import resolve
 from trainers import plots, recipes, transfer
-from trainers.data.box_augmentation import AUGMENTATIONS
+from trainers.data.box_augmentation import AUGMENTATIONS, training_resizing
 from trainers.data.dataset import title
 from trainers.data.objects import open_detection_dataset
 from trainers.data.pipeline import evaluation_batches, training_batches
@@ -139,23 +140,25 @@ class Detection:
         `seed` (B, 2).
         """
         augment = AUGMENTATIONS[self.recipe.augmentation]
+        resizing = training_resizing(self.recipe.augmentation, self.resizing)
 
         def transform(example, seed):
             augmentation_seed, sample_seed = tf.unstack(tf.random.split(seed, 2))
             trained_on = ~example["ignored"]
-            boxes = tf.boolean_mask(example["boxes"], trained_on)
+            boxes, classes = (tf.boolean_mask(example[name], trained_on) for name in ("boxes", "classes"))
             proposals = example.get("proposals", tf.zeros([0, 4]))
             moved = tf.concat([proposals, boxes], axis=0)
-            image, moved = augment(example["image"].pixels(), moved, self.resizing, augmentation_seed)
+            image, moved = augment(example["image"].pixels(), moved, resizing, augmentation_seed)
             proposals, boxes = tf.split(moved, [proposals.shape[0], -1])
-            image, shape = self.resizing.pad(image)
+            image, shape = resizing.pad(image)
+            is_there = areas(boxes) > 0
             return {
                 **({"proposals": proposals} if "proposals" in example else {}),
                 # A quarter of the bytes of float32, on their way to the device.
                 "images": tf.cast(tf.round(image), tf.uint8),
                 "image_shapes": shape,
-                "boxes": _padded(boxes, -1.0, self.config["max_boxes"]),
-                "classes": _padded(tf.boolean_mask(example["classes"], trained_on), -1, self.config["max_boxes"]),
+                "boxes": _padded(tf.boolean_mask(boxes, is_there), -1.0, self.config["max_boxes"]),
+                "classes": _padded(tf.boolean_mask(classes, is_there), -1, self.config["max_boxes"]),
                 "seed": sample_seed,
             }
 
@@ -289,13 +292,17 @@ class Detection:
         return self.build_model()
 
     def export(self, model, base, version, format="saved_model", stages=(), **settings):
-        """Writes a model of `build_for_export` for TensorFlow Serving: see `export_detector`."""
-        if self.config["proposals"] is not None:
-            settings["num_proposals"] = self.config["proposals"]["limit"]
+        """Writes a model of `build_for_export`, or an ensemble, for TensorFlow Serving: see `write_export`."""
         if stages or format != "saved_model":
             flag = f"--stages={','.join(stages)}" if stages else f"--format={format}"
             raise ArgumentError(f"{flag} is for classification nets: leave it out.")
-        return export_detector(model, self.resizing, self.config["labels"], base, version, **settings)
+        return self.write_export(model, base, version, **settings)
+
+    def write_export(self, model, *arguments, **settings):
+        """Writes a model: see `export_detector`."""
+        if self.config["proposals"] is not None:
+            settings["num_proposals"] = self.config["proposals"]["limit"]
+        return export_detector(model, self.resizing, self.config["labels"], *arguments, **settings)
 
 
 def _padded(rows, value, limit):

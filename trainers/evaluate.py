@@ -95,9 +95,7 @@ def evaluate(
     _check_uses(kind, options, ensemble, classifier_dir, views)
     if options:
         make_options({**config["options"], **options}, SYSTEMS[config["system"]].model.OPTIONS)
-    joined = [_run_and_protocol(text) for text in ensemble]
-    for text, (other, its_protocol) in zip(ensemble, joined):
-        _check_member(text, its_protocol, other.config(), run, dataset_name)
+    joined = joined_runs(run, ensemble, dataset_name)
     dataset = kind.open_dataset(config, dataset_name, data_dir or config["data_dir"], download)
     _check_labels(f"--dataset={dataset_name}", dataset.labels, run)
     config = {**config, "dataset": dataset_name}
@@ -127,6 +125,22 @@ def evaluate(
     run.write_evaluation(results)
     task.report(predictions, metrics, run)
     return task, results
+
+
+def joined_runs(run, ensemble, dataset_name):
+    """Returns the other members of an ensemble: a list of their `Run`s and protocols, or None for the run's own.
+
+    Args:
+        run: the `Run` that they join.
+        ensemble, dataset_name: see `evaluate`.
+
+    Raises:
+        ArgumentError: for one that does not go with the run, or was trained on its test images.
+    """
+    joined = [_run_and_protocol(text) for text in ensemble]
+    for text, (other, protocol) in zip(ensemble, joined):
+        _check_member(text, protocol, other.config(), run, dataset_name)
+    return joined
 
 
 def _run_and_protocol(text):

@@ -1,6 +1,7 @@
 """Writes the last checkpoint of a run as a SavedModel for TensorFlow Serving.
 
 python -m trainers.export --model_dir=/tmp/digits
+python -m trainers.export --model_dir=/tmp/scenes --ensemble=/tmp/others,/tmp/more
 """
 
 import contextlib
@@ -18,6 +19,7 @@ from keras_resnets.serving.server_config import write_server_config
 from trainers import cli
 from trainers.checkpoints import restore_model
 from trainers.data.dataset import title
+from trainers.evaluate import joined_runs
 from trainers.failures import naming
 from trainers.run import Run
 from trainers.tasks import task_of
@@ -26,27 +28,42 @@ SAVED_MODEL = "saved_model"
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}  # The probabilities are float32 in any case.
 
 
-def export(run, base=None, version=None, best=False, precision="float32", **settings):
-    """Exports a run's net, with its preprocessing and labels.
+def export(run, base=None, version=None, best=False, precision="float32", ensemble=(), **settings):
+    """Exports a run's net, with its preprocessing and labels, or a detector with others that are trained as one.
 
     Args:
         run: a `Run`.
-        base: folder of all versions; by default `saved_models/MODEL_DATASET`.
+        base: folder of all versions; by default `saved_models/MODEL_DATASET`, of an ensemble
+            `saved_models/ensemble_DATASET`.
         version: positive integer, by default the next free one.
         best: whether to export the best checkpoint instead of the last one.
         precision: "float32", or "bfloat16" for weights and computations in it.
+        ensemble: of a Faster R-CNN: paths of other runs, which find and classify regions together with it, as in
+            `trainers.evaluate`.
         **settings: arguments of the task's `export`.
 
     Returns:
         The path of the version's folder.
     """
+    config = run.config()
+    if ensemble and config["task"] != "detection":
+        raise ArgumentError(f"--ensemble={','.join(ensemble)} is for runs of trainers.detection: leave it out.")
+    others = [other for other, _ in joined_runs(run, ensemble, config["dataset"])]
+    (task, model), *rest = [_restored(one, best, precision) for one in [run, *others]]
+    name = "ensemble" if rest else task.name
+    base = pathlib.Path(base or f"saved_models/{name}_{slug(config['dataset'])}")
+    model = task.ensemble([model, *(other for _, other in rest)]) if rest else model
+    return task.export(model, base, version, **settings)
+
+
+def _restored(run, best, precision):
+    """Returns a run's task, and its model with the weights of a checkpoint."""
     task = task_of(run)
-    base = pathlib.Path(base or f"saved_models/{task.name}_{slug(task.config['dataset'])}")
     # A new model, outside of any strategy's scope, in the export's precision whatever the training used.
     with _policy(POLICIES[precision]):
         model = task.build_for_export()
     restore_model(model, run, best)
-    return task.export(model, base, version, **settings)
+    return task, model
 
 
 @contextlib.contextmanager
@@ -69,6 +86,7 @@ def _define_flags():
     cli.define_model_dir()
     cli.define_best()
     flags.DEFINE_string("output", None, "Folder of all versions; default: saved_models/MODEL_DATASET.")
+    flags.DEFINE_list("ensemble", [], "Of a Faster R-CNN: other runs, which detect together with it.")
     flags.DEFINE_integer("version", None, "Version to write; default: the next free one.", lower_bound=1)
     flags.DEFINE_enum("format", SAVED_MODEL, [SAVED_MODEL, *FILES], "SavedModel, or a net for other runtimes.")
     flags.DEFINE_enum("precision", "float32", list(POLICIES), "Of weights and computations.")
@@ -99,7 +117,7 @@ def _ranks(entries):
 def _main(arguments):
     cli.no_arguments(arguments)
     options = flags.FLAGS
-    for name in ("batch_size", "max_pixels", "stages", "svd_ranks", "warmup", "write_server_config"):
+    for name in ("batch_size", "ensemble", "max_pixels", "stages", "svd_ranks", "warmup", "write_server_config"):
         if options.format != SAVED_MODEL and options[name].present:
             raise ArgumentError(f"--{name} is for --format={SAVED_MODEL}, not --format={options.format}: leave it out.")
     settings = {name: options[name].value for name in ("format", "batch_size", "max_pixels", "warmup")}
@@ -109,7 +127,13 @@ def _main(arguments):
         settings["svd_ranks"] = _ranks(options.svd_ranks)
     with naming("--svd_ranks", about="ranks"):
         path = export(
-            Run(options.model_dir), options.output, options.version, options.best, options.precision, **settings
+            Run(options.model_dir),
+            options.output,
+            options.version,
+            options.best,
+            options.precision,
+            options.ensemble,
+            **settings,
         )
     if options.write_server_config:
         write_server_config(path.parents[1], options.server_path)

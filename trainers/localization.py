@@ -12,6 +12,7 @@ import keras_resnets
 from keras_resnets import ArgumentError
 from keras_resnets.detection import LocalizerOptions
 from keras_resnets.detection.resizing import to_original
+from keras_resnets.serving import export_localizer
 from trainers import box_training, cli, plots, recipes, training
 from trainers.checkpoints import trained_model
 from trainers.classification import Classification
@@ -21,12 +22,15 @@ from trainers.data.pipeline import evaluation_batches
 from trainers.detection_task import ANNOTATION, LARGEST_EVALUATION_BATCH, Detection, percent
 from trainers.metrics.localization import MOST_GUESSES, localization_error
 
+# px: training cuts 224 out of it (ResNet, arXiv 1512.03385, section 3.4); the long side is our choice.
+SIDES = (256, 448)
 KIND = box_training.Kind(
     task="localization",
     options=(LocalizerOptions,),
     recipes=recipes.LOCALIZATION_RECIPES,
     changed_options=recipes.LOCALIZERS,
     default_recipe=recipes.default_localization_recipe,
+    sides=SIDES,
 )
 
 
@@ -145,9 +149,11 @@ class Localization(Detection):
         errors = [f"{percent(metrics[name])} ({label})" for name, label in names.items() if name in metrics]
         return f"localization error {', '.join(errors)}"
 
-    def build_for_export(self):
-        """Raises ArgumentError: there is no export of a localizer."""
-        raise ArgumentError("a run of trainers.localization cannot be exported: it can be evaluated only.")
+    def write_export(self, model, *arguments, svd_ranks=None, **settings):
+        """Writes a model, whose classes are given: see `export_localizer`."""
+        if svd_ranks:
+            raise ArgumentError("--svd_ranks is for runs of trainers.detection: leave it out.")
+        return export_localizer(model, self.resizing, self.config["labels"], *arguments, **settings)
 
 
 def image_class(example):

@@ -11,27 +11,28 @@ import dataclasses
 import os
 
 import numpy as np
-import tensorflow as tf
 from absl import flags
 
 import keras_resnets
 from keras_resnets import ArgumentError
-from keras_resnets.detection import RCNNOptions, boxes
+from keras_resnets.detection import RCNNOptions
+from keras_resnets.detection.localization import two_stage_guesses
 from keras_resnets.detection.resizing import Resizing
 from trainers import box_training, cli, recipes, training
 from trainers.checkpoints import trained_model
 from trainers.data.dataset import title
 from trainers.data.proposed import with_proposals
-from trainers.localization import Localization, class_proposals, image_class
+from trainers.localization import SIDES, Localization, class_proposals, image_class
 from trainers.run import Run
 
 KIND = box_training.Kind(
     task="localization_rcnn",
     options=(RCNNOptions,),
-    recipes=recipes.LOCALIZATION_RECIPES,
+    recipes=recipes.LOCALIZATION_RCNN_RECIPES,
     changed_options=recipes.LOCALIZATION_RCNNS,
     default_recipe=recipes.default_localization_recipe,
     without_flag=("svm", "score_threshold", "detection_iou", "max_detections", "voting_iou", "box_refinement"),
+    sides=SIDES,
 )
 
 
@@ -55,6 +56,8 @@ class LocalizationRCNN(Localization):
 
     def _restored_localizer(self, run):
         """Returns the localizer's task and model."""
+        if not run.exists():
+            raise ArgumentError(f"--localizer_dir={run.path} holds no run: train one there with trainers.localization.")
         config = run.config()
         if config["task"] != "localization" or config["labels"] != self.config["labels"]:
             raise ArgumentError(
@@ -96,19 +99,17 @@ class LocalizationRCNN(Localization):
 
     def guesses(self, model, inputs, classes):
         """Returns the likeliest region of each class, corrected: boxes (B, C, 4), and their scores (B, C)."""
-        regions, exist = self._localizer[1].propose({**inputs, "classes": classes})
-        count, most = regions.shape[1:3]
-        scores, deltas = model.score(
-            model.features(inputs), tf.reshape(regions, [-1, count * most, 4]), inputs["image_shapes"]
-        )
-        of_class = tf.repeat(tf.maximum(classes, 0), most, axis=1)  # (B, C * N)
-        scores, deltas = (tf.gather(values, of_class, axis=2, batch_dims=2) for values in (scores, deltas))
-        weights = [1 / std for std in self.config["options"]["delta_stds"]]
-        corrected = boxes.decode(tf.reshape(deltas, [-1, count, most, 4]), regions, weights)
-        scores = tf.where(exist, tf.reshape(scores, [-1, count, most]), 0.0)
-        best = tf.argmax(scores, axis=2)
-        found = tf.gather(corrected, best, axis=2, batch_dims=2)
-        return boxes.clip(found, inputs["image_shapes"]), tf.reduce_max(scores, axis=2)
+        found = two_stage_guesses(self._localizer[1], model, {**inputs, "classes": classes})
+        return found["boxes"], found["scores"]
+
+    def build_for_export(self):
+        """Returns a new model for `export`, which needs the localizer's run, too."""
+        self._localizer = self._restored_localizer(Run(self.config["localizer_dir"]))
+        return self.build_model()
+
+    def write_export(self, model, *arguments, **settings):
+        """Writes a model of `build_for_export` and its localizer as one: see `export_localizer`."""
+        return super().write_export(self._localizer[1], *arguments, second_stage=model, **settings)
 
 
 def configure(*arguments, localizer_dir, **choices):

@@ -2,6 +2,7 @@
 
     python -m trainers.predict --export=saved_models/cifar_resnet20_digits image.png folder_of_images
     python -m trainers.predict --export=saved_models/faster_rcnn_digit_scenes --output=boxes folder_of_images
+    python -m trainers.predict --export=saved_models/localizer_one_digit_scenes --classes=3,8 image.png
     python -m trainers.predict --server=localhost:8500 --model=resnet50 image.png
 
 The export runs in a TensorFlow session, from its graph alone, as behind TensorFlow Serving; or it is a server that
@@ -106,14 +107,10 @@ def draw(answers, folder, score=SHOWN_SCORE):
         names = itertools.chain([file.stem], (f"{file.stem}_{i}" for i in itertools.count(2)))
         path = next(path for name in names if (path := folder.resolve() / f"{name}.png") not in taken)
         taken.add(path)
-        shown = sum(share >= score for share in answer["scores"])  # The best come first.
-        picture = draw_detections(
-            decode(tf.constant(file.read_bytes())).numpy(),
-            answer["boxes"][:shown],
-            answer["classes"][:shown],
-            dict(zip(answer["classes"], answer["labels"])),
-            answer["scores"],
-        )
+        shown = [i for i, share in enumerate(answer["scores"]) if share >= score]
+        boxes, classes, scores = ([answer[name][i] for i in shown] for name in ("boxes", "classes", "scores"))
+        labels = dict(zip(answer["classes"], answer["labels"]))
+        picture = draw_detections(decode(tf.constant(file.read_bytes())).numpy(), boxes, classes, labels, scores)
         Image.fromarray(picture).save(path)
         paths.append(path)
     return paths
@@ -126,6 +123,7 @@ def _define_flags():
     flags.DEFINE_integer("model_version", None, "Which version the server is asked for; default: the highest.")
     flags.DEFINE_enum("protocol", "grpc", list(CLIENTS), "How the server is asked.")
     flags.DEFINE_float("timeout", 60.0, "Seconds to wait for an answer of the server.", lower_bound=0)
+    flags.DEFINE_list("classes", None, "Of a localizer: the numbers of the classes to find on each image, from 0 on.")
     flags.DEFINE_boolean(
         "folder_is_label", False, "Whether the table says which answers are the image's folder's name."
     )
@@ -146,6 +144,19 @@ def _session():
     return CLIENTS[options.protocol](options.server, options.model, options.model_version, timeout=options.timeout)
 
 
+def _check_inputs(session, classes):
+    """Raises ArgumentError where an export must be given other inputs; a server tells that itself."""
+    if not isinstance(session, SavedModelSession) or "image_bytes" not in session.signatures:
+        return
+    export, inputs = flags.FLAGS.export, session.signatures["image_bytes"].inputs
+    if "proposals" in inputs:
+        raise ArgumentError(f"--export={export} takes proposals, which need Python code: see SavedModelSession.")
+    if "classes" in inputs and classes is None:
+        raise ArgumentError(f"--export={export} finds objects of given classes: pass --classes=NUMBER,NUMBER,...")
+    if "classes" not in inputs and classes is not None:
+        raise ArgumentError(f"--classes is for localizers, and --export={export} is none: leave it out.")
+
+
 def _check_flags(answer):
     """Raises ArgumentError for a flag of classification nets with a detector, or the other way round."""
     options = flags.FLAGS
@@ -158,10 +169,11 @@ def _check_flags(answer):
 
 def _main(arguments):
     options = flags.FLAGS
-    files = find_images(arguments)
+    files, classes = find_images(arguments), cli.numbers("classes", int)
     session, answers = _session(), []
+    _check_inputs(session, classes)
     with Progress(len(files), "predicting", "images") as progress:
-        for answer in predict_files(session, files):
+        for answer in predict_files(session, files, classes=classes):
             _check_flags(answer)
             answers.append(answer)
             progress.update(1)

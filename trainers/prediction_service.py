@@ -25,6 +25,7 @@ from keras_resnets.serving.predict_requests import arrays, serving_api
 from trainers import cli
 
 THREADS = 16
+DEFAULT_SIGNATURE = "serving_default"
 HTTP_STATUS = {"INVALID_ARGUMENT": 400, "NOT_FOUND": 404, "FAILED_PRECONDITION": 412}
 PATH = re.compile(r"/v1/models/([^/:]+)(?:/versions/(\d+))?(:predict)?")
 
@@ -59,10 +60,16 @@ class Service:
         if name != self.name or version not in (None, self.version):
             raise Refusal("NOT_FOUND", f"Servable not found for request: {name}, version {version or 'any'}")
 
+    def input_types(self, signature):
+        """Returns a dict of the NumPy types of a signature's inputs; an empty one if there is no such signature."""
+        definition = self._session.signatures.get(signature or DEFAULT_SIGNATURE)
+        inputs = {} if definition is None else definition.inputs
+        return {key: tf.as_dtype(info.dtype).as_numpy_dtype for key, info in inputs.items()}
+
     def __call__(self, name, version, signature, inputs):
         """Returns a signature's outputs as a dict of arrays, for a dict of arrays; or raises Refusal."""
         self.check(name, version)
-        signature = signature or "serving_default"
+        signature = signature or DEFAULT_SIGNATURE
         if signature not in self._session.signatures:
             raise Refusal("FAILED_PRECONDITION", f'Serving signature key "{signature}" not found.')
         try:
@@ -145,19 +152,20 @@ def _status(service):
 def _predicted(service, name, version, body):
     try:
         request = json.loads(body)
-        inputs = {key: _input(value) for key, value in request["inputs"].items()}
         signature = request.get("signature_name")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        types = service.input_types(signature)
+        inputs = {key: _input(value, types.get(key)) for key, value in request["inputs"].items()}
+    except (ValueError, OverflowError, KeyError, TypeError, AttributeError) as error:
         raise Refusal("INVALID_ARGUMENT", f"JSON Parse error: {error!r}") from error
     outputs = {key: _output(value) for key, value in service(name, version, signature, inputs).items()}
     return {"outputs": outputs if len(outputs) > 1 else next(iter(outputs.values()))}
 
 
-def _input(value):
-    """Returns the array of an input: lists of numbers are uint8, those of {"b64": ...} bytes."""
+def _input(value, dtype):
+    """Returns the array of an input: lists of numbers have its type, those of {"b64": ...} are bytes."""
     if isinstance(value, list) and value and isinstance(value[0], dict):
         return np.array([base64.b64decode(entry["b64"]) for entry in value], object)
-    return np.array(value, np.uint8)
+    return np.array(value, dtype)
 
 
 def _output(value):

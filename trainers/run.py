@@ -145,7 +145,10 @@ class Run:
 def _check_same(config, before, path):
     config, before = _flat(config), _flat(before)
     for key in [*config, *before]:
-        if not key.startswith("versions") and config.get(key) != before.get(key):
+        is_in_both = key in config and key in before
+        # A choice that is newer than the run was not made: what it may be switched to is off.
+        is_off = not is_in_both and not (config.get(key) or before.get(key))
+        if not key.startswith("versions") and not is_off and config.get(key) != before.get(key):
             raise ArgumentError(
                 f"--model_dir={path} holds a run with {key}={before.get(key)}, not {config.get(key)}: "
                 "repeat its flags to go on with it, or choose another folder."

@@ -35,6 +35,7 @@ class Ensemble(keras.Model):
         super().__init__(autocast=False, name=name)
         _check(proposers, classifiers)
         self.proposers, self.classifiers = list(proposers), list(classifiers)
+        self.num_classes = self.classifiers[0].num_classes
         self.built = True
 
     @property

@@ -79,7 +79,9 @@ class FasterRCNN(RegionDetector):
             options.anchor_rounding,
             name="anchors",
         )
-        self.rpn = region_proposal_network(self.trunk.output.shape[-1], self.anchors.per_cell, options.rpn_filters)
+        self.rpn = region_proposal_network(
+            self.trunk.output.shape[-1], self.anchors.per_cell, options.rpn_filters, options.rpn_softmax
+        )
         limits = options.proposal_iou, options.proposal_min_size
         self.proposals = Proposals(options.test_before_nms, options.test_after_nms, *limits, name="proposals")
         self.training_proposals = Proposals(

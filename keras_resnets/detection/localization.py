@@ -81,7 +81,7 @@ class Localizer(BoxModel):
 
     def call(self, inputs, training=False):
         found, scores = _best_boxes(*self._class_outputs(inputs, training))
-        count = _classes(inputs).shape[1]
+        count = _count(_classes(inputs))
         return {"boxes": tf.reshape(found, [-1, count, 4]), "scores": tf.reshape(scores, [-1, count])}
 
     def propose(self, inputs, training=False):
@@ -95,7 +95,7 @@ class Localizer(BoxModel):
             there is one. They carry no gradient.
         """
         found, exist = self.proposals(*self._class_outputs(inputs, training))
-        shape = [-1, _classes(inputs).shape[1], self.options.after_nms]
+        shape = [-1, _count(_classes(inputs)), self.options.after_nms]
         return tf.reshape(found, [*shape, 4]), tf.reshape(exist, shape)
 
     def training_losses(self, inputs, targets, seeds, training=True):
@@ -128,7 +128,39 @@ class Localizer(BoxModel):
         logits, deltas, anchors = self._outputs(inputs, training)
         logits, deltas = _of_classes(logits, deltas, classes)
         logits = tf.where(tf.reshape(classes, [-1, 1]) >= 0, tf.cast(logits, tf.float32), tf.float32.min)
-        return logits, deltas, anchors, tf.repeat(inputs["image_shapes"], classes.shape[1], axis=0)
+        return logits, deltas, anchors, tf.repeat(inputs["image_shapes"], _count(classes), axis=0)
+
+
+def two_stage_guesses(localizer, rcnn, inputs):
+    """Returns the likeliest region of each class, corrected: what the paper's second stage makes of the first one's.
+
+    The regions of a class are the proposals of a localizer; an R-CNN gives them scores and corrects them.
+
+    Args:
+        localizer: a `Localizer`.
+        rcnn: a `keras_resnets.RCNN` of the same classes, with `svm=False`.
+        inputs: of the localizer.
+
+    Returns:
+        A dict as the localizer's.
+    """
+    regions, exist = localizer.propose(inputs)
+    features, image_shapes = rcnn.features(inputs), inputs["image_shapes"]
+    weights = [1 / std for std in rcnn.options.delta_stds]
+
+    def of_class(chosen):
+        label, regions, exist = chosen  # (B,), (B, N, 4), (B, N)
+        scores, deltas = rcnn.score(features, regions, image_shapes)
+        scores, deltas = (tf.gather(part, tf.maximum(label, 0), axis=2, batch_dims=1) for part in (scores, deltas))
+        corrected = boxes.clip(boxes.decode(deltas, regions, weights), image_shapes)
+        scores = tf.where(exist, scores, 0.0)
+        return tf.gather(corrected, tf.argmax(scores, axis=1), batch_dims=1), tf.reduce_max(scores, axis=1)
+
+    # Class by class: of each there are as many regions as of a whole image in detection.
+    by_class = tf.transpose(_classes(inputs)), tf.transpose(regions, [1, 0, 2, 3]), tf.transpose(exist, [1, 0, 2])
+    specs = tf.TensorSpec([None, 4], tf.float32), tf.TensorSpec([None], tf.float32)
+    found, scores = tf.map_fn(of_class, by_class, fn_output_signature=specs)
+    return {"boxes": tf.transpose(found, [1, 0, 2]), "scores": tf.transpose(scores)}
 
 
 def _classes(inputs):
@@ -136,6 +168,11 @@ def _classes(inputs):
     if "classes" not in inputs:
         raise ArgumentError(f"inputs has {', '.join(inputs)}, but no classes: pass (B, C) int32, -1 for padding.")
     return tf.cast(inputs["classes"], tf.int32)
+
+
+def _count(classes):
+    """Returns the number of classes (B, C) of an image, an integer where it is known."""
+    return tf.shape(classes)[1] if classes.shape[1] is None else classes.shape[1]
 
 
 def _of_classes(logits, deltas, classes):

@@ -234,6 +234,9 @@ class Options(AnchorOptions, RegionOptions):
         train_after_nms: proposals that it leaves in training, at most.
         test_before_nms: as `train_before_nms`, at test time.
         test_after_nms: as `train_after_nms`, at test time.
+        rpn_softmax: whether the proposal network has two scores for each anchor, of background and object, and their
+            softmax, as in the paper and in Caffe; otherwise one and its sigmoid, which can say the same. (The classes
+            of a `Localizer` are logistic units in its paper, too.)
 
     Raises:
         ArgumentError: (a ValueError) for a value that cannot work.
@@ -243,6 +246,7 @@ class Options(AnchorOptions, RegionOptions):
     train_after_nms: int = 2_000
     test_before_nms: int = 6_000
     test_after_nms: int = 300
+    rpn_softmax: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

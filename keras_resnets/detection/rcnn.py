@@ -57,7 +57,7 @@ class RCNN(StagedDetector):
         chunks = -(-count // CHUNK)
         padded = tf.pad(regions, [[0, 0], [0, chunks * CHUNK - count], [0, 0]])
         padded = tf.transpose(tf.reshape(padded, [-1, chunks, CHUNK, 4]), [1, 0, 2, 3])
-        dtype = self.trunk.compute_dtype
+        dtype = self.trunk.output.dtype
         spec = tf.TensorSpec([None, CHUNK, *self._pooled_shape()], dtype)
         pooled = tf.map_fn(lambda chunk: self._bins_of(features, chunk, False), padded, fn_output_signature=spec)
         pooled = tf.transpose(pooled, [1, 0, 2, 3, 4, 5])

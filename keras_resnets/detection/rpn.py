@@ -9,15 +9,19 @@ from keras_resnets.detection.matching import BACKGROUND, IGNORED, match
 from keras_resnets.detection.sampling import sample
 
 
-def region_proposal_network(channels, anchors_per_cell, filters=512):
+def region_proposal_network(channels, anchors_per_cell, filters=512, softmax=False):
     """Returns a `keras.Model` from features (B, H, W, channels) to logits (B, A) and deltas (B, A, 4), both float32.
 
-    A = H * W * anchors_per_cell; one sigmoid an anchor, which can say what the paper's softmax of two says.
+    A = H * W * anchors_per_cell. A logit is that of a sigmoid, the probability of an object. The paper has a softmax of
+    two scores for each anchor instead: its probability of an object is the sigmoid of their difference, and its cross
+    entropy that of this sigmoid, so that the difference is the logit of such a network.
 
     Args:
         channels: of the features.
         anchors_per_cell: k.
         filters: of the 3x3 convolution: the paper has 256 for ZF and 512 for VGG, and says nothing of ResNets.
+        softmax: whether `rpn_logits` has 2k channels, k scores of the background and then k of objects, as in Caffe;
+            otherwise k.
     """
     features = keras.Input((None, None, channels))
 
@@ -29,8 +33,11 @@ def region_proposal_network(channels, anchors_per_cell, filters=512):
 
     x = convolution(features, filters, 3, "rpn_conv", activation="relu")
     precise = keras.config.dtype_policy().variable_dtype
-    logits = convolution(x, anchors_per_cell, 1, "rpn_logits", dtype=precise)
+    logits = convolution(x, (1 + softmax) * anchors_per_cell, 1, "rpn_logits", dtype=precise)
     deltas = convolution(x, 4 * anchors_per_cell, 1, "rpn_deltas", dtype=precise)
+    if softmax:
+        background, objects = keras.ops.split(logits, 2, axis=-1)
+        logits = keras.layers.Subtract(dtype=precise, name="rpn_log_odds")([objects, background])
     logits = keras.layers.Reshape((-1,), dtype=precise, name="rpn_logits_by_anchor")(logits)
     deltas = keras.layers.Reshape((-1, 4), dtype=precise, name="rpn_deltas_by_anchor")(deltas)
     return keras.Model(features, (logits, deltas), name="rpn")
@@ -46,7 +53,7 @@ def rpn_losses(options, logits, deltas, anchors, image_shapes, targets, seeds):
         options, logits, deltas, anchors, image_shapes, targets, seeds: see `image_losses`.
 
     Returns:
-        Dict of float32 scalars, `rpn_class` (sigmoid cross entropy) and `rpn_box` (smooth L1).
+        Dict of float32 scalars, `rpn_class` (cross entropy) and `rpn_box` (smooth L1).
     """
     losses = image_losses(options, logits, deltas, anchors, image_shapes, targets, seeds)
     return {name: tf.reduce_mean(loss) for name, loss in losses.items()}

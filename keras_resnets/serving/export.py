@@ -5,7 +5,10 @@ import pathlib
 import keras
 import tensorflow as tf
 
+from keras_resnets.detection.ensemble import Ensemble
 from keras_resnets.detection.faster_rcnn import FasterRCNN
+from keras_resnets.detection.localization import Localizer, two_stage_guesses
+from keras_resnets.detection.rcnn import RCNN
 from keras_resnets.detection.region_detector import RegionDetector
 from keras_resnets.detection.resizing import from_original, to_original
 from keras_resnets.detection.truncated_svd import truncated_svd
@@ -120,54 +123,100 @@ def export_detector(
     the image that is sent, padded with zeros.
 
     Args:
-        model: a detector of this package.
-        resizing: the `keras_resnets.detection.resizing.Resizing` that it was trained with.
+        model: a detector of this package, or an `Ensemble`.
+        resizing: the `keras_resnets.detection.resizing.Resizing` that it (or all members of it) was trained with.
         labels: the classes' names.
         base, version, batch_size, max_pixels, warmup: as in `export_classifier`.
         num_proposals: R, for a detector that takes proposals.
         svd_ranks: dict of ranks by the names of fully connected layers of the network of regions, such as {"fc6": 1024,
-            "fc7": 256}: see `keras_resnets.detection.truncated_svd`; None to leave them as they are.
+            "fc7": 256}: see `keras_resnets.detection.truncated_svd`; None to leave them as they are. All members of an
+            ensemble have these.
 
     Returns, Raises:
         As `export_classifier`.
     """
-    if not isinstance(model, RegionDetector):
-        raise ArgumentError(f"model is a {type(model).__name__}: pass a FasterRCNN, FastRCNN, SPPNet or RCNN.")
-    if model.num_classes != len(labels):
-        raise ArgumentError(f"labels has {len(labels)} names for a model of {model.num_classes} classes.")
+    if not isinstance(model, (RegionDetector, Ensemble)):
+        kinds = "FasterRCNN, FastRCNN, SPPNet, RCNN or Ensemble"
+        raise ArgumentError(f"model is a {type(model).__name__}: pass a {kinds}.")
+    _check_labels(model, labels)
     detector, parts = _folded_detector(model, svd_ranks or {})
-    specs = [
-        tf.TensorSpec((*resizing.canvas, 3), tf.float32),
-        tf.TensorSpec((2,), tf.int32),
-        tf.TensorSpec((2,), tf.float32),
-    ]
 
-    def prepare(image):
-        resized, scale = resizing.resize(image)
-        return *resizing.pad(resized), scale
-
-    def answer(images, shapes, scales, proposals):
+    def answer(images, shapes, scales, proposals=None):
         given = {} if proposals is None else {"proposals": from_original(proposals, scales)}
         found = detector({"images": images, "image_shapes": shapes, **given})
         boxes = to_original(found["boxes"], scales)
         return {**found, "boxes": boxes, "labels": _names(labels, found["classes"])}
 
-    def serve_images(images, proposals=None):
-        return answer(*tf.map_fn(prepare, images, fn_output_signature=tuple(specs)), proposals)
-
-    def serve_bytes(image_bytes, proposals=None):
-        (images, shapes, scales), status = decode_batch(image_bytes, prepare, specs, max_pixels)
-        # An image without a pixel has no proposals.
-        found = answer(images, shapes, tf.where(tf.equal(status, OK)[:, tf.newaxis], scales, 1.0), proposals)
-        return {**found, "status": status}
-
-    proposals = () if isinstance(model, FasterRCNN) else (batch_size, num_proposals, 4)
-    signatures = _signatures(serve_images, serve_bytes, batch_size, proposals)
+    finds_regions = isinstance(model, (FasterRCNN, Ensemble))
+    given = () if finds_regions else (tf.TensorSpec((batch_size, num_proposals, 4), tf.float32, "proposals"),)
+    signatures = _resizing_signatures(answer, given, resizing, batch_size, max_pixels)
     return _write(signatures, parts, base, version, resizing.canvas if warmup else None)
 
 
+def export_localizer(
+    model,
+    resizing,
+    labels,
+    base,
+    version=None,
+    *,
+    second_stage=None,
+    batch_size=None,
+    max_pixels=MAX_PIXELS,
+    warmup=False,
+):
+    """Exports a localizer for TensorFlow Serving, alone or with its second stage, in the way of `export_classifier`.
+
+    There is no signature `features`. The others also take `classes` (B, C) int32, which objects to find on each image,
+    for any C. (Requests that a server is to compute together have one C, like the images of `serving_default` one size:
+    what is no class, such as -1, is padding.) They return `boxes` (B, C, 4) float32, [x1, y1, x2, y2] in pixels of the
+    image that was sent, `scores` (B, C) float32, the `classes` (B, C) int32 again, and `labels` (B, C) strings. Of
+    padding, and of a file that is no image, boxes and scores are 0, classes -1 and labels empty.
+
+    Args:
+        model: a `keras_resnets.Localizer`.
+        resizing: the `keras_resnets.detection.resizing.Resizing` that it was trained with.
+        labels: the classes' names.
+        base, version, batch_size, max_pixels, warmup: as in `export_classifier`.
+        second_stage: a `keras_resnets.RCNN` of the same classes that was trained on the localizer's proposals, with
+            `svm=False`; None for the localizer alone.
+
+    Returns, Raises:
+        As `export_classifier`.
+    """
+    if not isinstance(model, Localizer):
+        raise ArgumentError(f"model is a {type(model).__name__}: pass a Localizer.")
+    if second_stage is not None and (not isinstance(second_stage, RCNN) or second_stage.options.svm):
+        raise ArgumentError(f"second_stage={second_stage!r} must be an RCNN with svm=False, or None.")
+    stages = [model] if second_stage is None else [model, second_stage]
+    for stage in stages:
+        _check_labels(stage, labels)
+    (localizer, *others), parts = zip(*(_folded_detector(stage, {}) for stage in stages))
+
+    def answer(images, shapes, scales, classes):
+        classes = tf.where((classes >= 0) & (classes < len(labels)), classes, PADDING)
+        inputs = {"images": images, "image_shapes": shapes, "classes": classes}
+        found = two_stage_guesses(localizer, *others, inputs) if others else localizer(inputs)
+        classes = tf.where(found["scores"] > 0, classes, PADDING)
+        boxes = to_original(found["boxes"], scales)
+        return {**found, "boxes": boxes, "classes": classes, "labels": _names(labels, classes)}
+
+    given = (tf.TensorSpec((batch_size, None), tf.int32, "classes"),)
+    signatures = _resizing_signatures(answer, given, resizing, batch_size, max_pixels)
+    return _write(signatures, sum(parts, []), base, version, resizing.canvas if warmup else None)
+
+
+def _check_labels(model, labels):
+    if model.num_classes != len(labels):
+        raise ArgumentError(f"labels has {len(labels)} names for a model of {model.num_classes} classes.")
+
+
 def _folded_detector(model, svd_ranks):
-    """Returns a copy of a detector, to be called only, and the parts of it that have weights."""
+    """Returns a copy of a model, to be called only, and a list of the parts of it that have weights."""
+    if isinstance(model, Ensemble):
+        members = {member: _folded_detector(member, svd_ranks) for member in model.members}
+        lists = [[members[member][0] for member in part] for part in (model.proposers, model.classifiers)]
+        return Ensemble(*lists), [part for _, parts in members.values() for part in parts]
     detector = type(model).from_config(model.get_config())
     parts = {name: fold(getattr(model, name)) for name in DETECTOR_PARTS if hasattr(model, name)}
     # With maxout, fully connected layers come after the merging of scales.
@@ -186,15 +235,44 @@ def _names(labels, classes):
     return tf.gather(tf.constant(["", *labels]), classes + 1)
 
 
-def _signatures(serve_images, serve_bytes, batch_size, proposals=()):
-    """Returns the signatures of both functions, with `proposals` of a shape if there is one."""
+def _signatures(serve_images, serve_bytes, batch_size, given=()):
+    """Returns the signatures of both functions, which may be given more, by `tf.TensorSpec`s with names."""
     images = tf.TensorSpec((batch_size, None, None, 3), tf.uint8, "images")
     image_bytes = tf.TensorSpec((batch_size,), tf.string, "image_bytes")
-    others = (tf.TensorSpec(proposals, tf.float32, "proposals"),) if proposals else ()
     return {
-        "serving_default": Signature((images, *others), serve_images),
-        "image_bytes": Signature((image_bytes, *others), serve_bytes),
+        "serving_default": Signature((images, *given), serve_images),
+        "image_bytes": Signature((image_bytes, *given), serve_bytes),
     }
+
+
+def _resizing_signatures(answer, given, resizing, batch_size, max_pixels):
+    """Returns the signatures of a function of images on canvases, their shapes and scales, and of what else is given.
+
+    Args:
+        answer: the function: its outputs are those of the signatures.
+        given: see `_signatures`.
+        resizing, batch_size, max_pixels: see `export_detector`.
+    """
+    specs = [
+        tf.TensorSpec((*resizing.canvas, 3), tf.float32),
+        tf.TensorSpec((2,), tf.int32),
+        tf.TensorSpec((2,), tf.float32),
+    ]
+
+    def prepare(image):
+        resized, scale = resizing.resize(image)
+        return *resizing.pad(resized), scale
+
+    def serve_images(images, *others):
+        return answer(*tf.map_fn(prepare, images, fn_output_signature=tuple(specs)), *others)
+
+    def serve_bytes(image_bytes, *others):
+        (images, shapes, scales), status = decode_batch(image_bytes, prepare, specs, max_pixels)
+        # On an image without a pixel, there is nothing.
+        found = answer(images, shapes, tf.where(tf.equal(status, OK)[:, tf.newaxis], scales, 1.0), *others)
+        return {**found, "status": status}
+
+    return _signatures(serve_images, serve_bytes, batch_size, given)
 
 
 def _write(signatures, models, base, version, warmup_size):

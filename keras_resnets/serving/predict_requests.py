@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from keras_resnets.errors import ArgumentError
 
+CLASSES = 5  # that a request asks for: as many guesses as ImageNet's challenge allows
 WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
 
 
@@ -46,18 +47,18 @@ def arrays(tensors):
 
 
 def warmup_requests(model, signatures, image_size):
-    """Returns a request for each signature, with images of noise, and the whole image as every proposal.
+    """Returns a request for each signature: images of noise, the whole image as every proposal, the first few classes.
 
     Args:
         model: the name that the server will have for the export.
         signatures: dict of `keras_resnets.serving.saved_model.Signature`s, of `images` or `image_bytes`, and maybe
-            `proposals`.
+            `proposals` or `classes`.
         image_size: (height, width) of the images, in pixels.
     """
     image = np.random.default_rng(0).integers(0, 256, (*image_size, 3), dtype=np.uint8)
     encoded = np.array(tf.io.encode_jpeg(image).numpy(), object)
     whole = np.float32([0, 0, image_size[1], image_size[0]])
-    values = {"images": image, "image_bytes": encoded}
+    values = {"images": image, "image_bytes": encoded, "classes": np.arange(CLASSES, dtype=np.int32)}
     requests = []
     for name, signature in signatures.items():
         inputs = {}

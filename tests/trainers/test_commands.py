@@ -91,6 +91,7 @@ def test_files_that_cannot_be_decoded_are_named_and_the_others_answered(tmp_path
     "name, flag, message",
     [
         ("cifar_resnet20_digits", "--output={new}", "error: --output is for detectors, and "),
+        ("cifar_resnet20_digits", "--classes=1", "error: --classes is for localizers, and --export="),
         ("faster_rcnn_digit_scenes", "--folder_is_label", "error: --folder_is_label is for classification nets, and "),
     ],
 )

@@ -17,6 +17,7 @@ from trainers.conformance import (
     TOLERANCE,
     classifier_differences,
     detector_differences,
+    localizer_differences,
     portable_differences,
     replay,
 )
@@ -45,9 +46,18 @@ def test_a_net_of_every_family(name, tmp_path):
 
 
 @slow
-@pytest.mark.parametrize("name", ["faster_rcnn_resnet18", "faster_rcnn_resnet50_v2"])
+@pytest.mark.parametrize(
+    "name", ["faster_rcnn_resnet18_softmax", "faster_rcnn_resnet50_v2", "ensemble_resnet18_resnet18_v2"]
+)
 def test_a_detector(name, tmp_path):
     differences, _ = detector_differences(name, tmp_path)
+    assert len(differences) == 4 and max(differences.values()) < TOLERANCE
+
+
+@slow
+@pytest.mark.parametrize("name", ["localizer_resnet18", "localization_rcnn_resnet18"])
+def test_a_localizer(name, tmp_path):
+    differences, _ = localizer_differences(name, tmp_path)
     assert len(differences) == 4 and max(differences.values()) < TOLERANCE
 
 

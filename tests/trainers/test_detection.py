@@ -25,7 +25,7 @@ from trainers.box_training import default_resizing
 from trainers.checkpoints import restore_model
 from trainers.data import digit_scenes
 from trainers.data.objects import Annotation, DetectionDataset
-from trainers.detection import configure
+from trainers.detection import KIND, configure
 from trainers.detection_task import Detection
 from trainers.metrics import voc
 from trainers.run import Run
@@ -240,10 +240,10 @@ def test_anchors_that_fit_into_no_image():
 def test_default_sizes():
     photos = DetectionDataset(("a",), None, None, None, None)
     scenes = DetectionDataset(("a",), 256, None, None, None)
-    assert default_resizing(photos) == Resizing(600, 1000, (1024, 1024))
-    assert default_resizing(photos, 300, 500) == Resizing(300, 500, (512, 512))
-    assert default_resizing(photos, canvas=(608, 1024)) == Resizing(600, 1000, (608, 1024))
-    assert default_resizing(scenes) == Resizing(256, 256, (256, 256))
+    assert default_resizing(KIND, photos) == Resizing(600, 1000, (1024, 1024))
+    assert default_resizing(KIND, photos, 300, 500) == Resizing(300, 500, (512, 512))
+    assert default_resizing(KIND, photos, canvas=(608, 1024)) == Resizing(600, 1000, (608, 1024))
+    assert default_resizing(KIND, scenes) == Resizing(256, 256, (256, 256))
 
 
 def test_the_export_detects_what_the_trainer_does(trained, tmp_path):
@@ -289,11 +289,12 @@ def test_train_evaluate_export_predict(tmp_path, run_command):
 
     voc, model_dir = tmp_path / "voc", tmp_path / "run"
     write_voc(voc, *rectangles(6, seed=7))
-    flags = [*FLAGS, f"--dataset=voc:{voc}", f"--model_dir={model_dir}", "--anchor_sizes=16,32"]
+    flags = [*FLAGS, f"--dataset=voc:{voc}", f"--model_dir={model_dir}", "--anchor_sizes=16,32", "--rpn_softmax"]
     sizes = ["--short_side=96", "--long_side=128", "--canvas=96,128"]
     printed = run("trainers.detection", *flags, *sizes, "--steps=4", "--batch_size=2", "--roi_batch_size=16").stdout
     config = json.loads((model_dir / "config.json").read_text())
     assert config["recipe_name"] == "faster_rcnn" and config["recipe"]["bias_learning_rate"] == 2.0
+    assert config["options"]["rpn_softmax"] is True
     assert config["options"]["anchor_sizes"] == [16, 32] and config["options"]["train_batch_norm"] is True
     assert config["resizing"] == {"short_side": 96, "long_side": 128, "canvas": [96, 128]}
     assert "Faster R-CNN (resnet) on voc: mAP@.5 " in printed

@@ -63,6 +63,8 @@ def test_fast_rcnn_from_the_command_line_to_its_export(tmp_path, run_command):
         np.testing.assert_array_equal(answer[name], found[name])
     np.testing.assert_allclose(answer["boxes"], found["boxes"], rtol=0, atol=1e-2)
     np.testing.assert_allclose(answer["scores"], found["scores"], rtol=0, atol=1e-4)
+    process = run_command("trainers.predict", f"--export={tmp_path / 'whole'}", tmp_path / "images" / "0.png")
+    assert process.returncode == 1 and "whole takes proposals, which need Python code" in process.stderr
 
 
 @pytest.mark.parametrize(

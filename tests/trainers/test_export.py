@@ -5,6 +5,8 @@ import time
 
 import numpy as np
 import pytest
+import tensorflow as tf
+from narrow_detectors import assert_same
 from PIL import Image
 from processes import start
 from rectangles import make_task, rectangle_dataset
@@ -15,6 +17,7 @@ from keras_resnets.serving.predict_requests import read_warmup
 from keras_resnets.serving.saved_model import publish
 from keras_resnets.serving.versions import versions
 from trainers import training
+from trainers.checkpoints import Checkpoints, trained_model
 from trainers.classification import Classification, configure
 from trainers.data.dataset import open_dataset
 from trainers.export import export
@@ -98,6 +101,40 @@ def test_bfloat16_is_half_as_large_and_says_nearly_the_same(run, tmp_path):
     assert sizes[1] < 0.75 * sizes[0] and answers[1].dtype == np.float32
     np.testing.assert_allclose(answers[1], answers[0], atol=0.05)
     assert np.max(np.abs(answers[1] - answers[0])) > 1e-6
+
+
+@pytest.fixture(scope="module")
+def detectors(tmp_path_factory):
+    """The task of two runs of Faster R-CNN that have learned nothing yet, and these."""
+    folder, runs = tmp_path_factory.mktemp("detectors"), []
+    for seed in (0, 1):
+        task = make_task(rectangle_dataset(2, seed=0), steps=1, batch_size=2, seed=seed)
+        runs.append(Run(folder / str(seed)))
+        runs[-1].begin(task.config)
+        Checkpoints(tf.train.Checkpoint(model=task.build_model()), runs[-1].checkpoints).save(0)
+    return task, runs
+
+
+@pytest.mark.slow
+def test_detectors_are_exported_as_one(detectors, tmp_path):
+    task, runs = detectors
+    path = export(runs[0], tmp_path / "export", ensemble=[str(runs[1].path)])
+    ensemble = task.ensemble([trained_model(task, run) for run in runs])
+    batch = next(iter(task.evaluation_batches()))
+    expected = ensemble(task.inputs(batch))
+    answer = SavedModelSession(path)("serving_default", images=batch["images"].numpy().astype(np.uint8))
+    assert_same(answer, {name: value.numpy() for name, value in expected.items()}, 1e-4)
+
+
+def test_what_cannot_be_an_ensemble(detectors, run, tmp_path):
+    first, second = detectors[1]
+    with pytest.raises(ArgumentError, match=f"--ensemble={second.path} is for runs of trainers.detection: leave it"):
+        export(run, tmp_path / "export", ensemble=[str(second.path)])
+    with pytest.raises(ArgumentError, match=f"--ensemble={run.path} is a run of trainers.classification, and"):
+        export(first, tmp_path / "export", ensemble=[str(run.path)])
+    with pytest.raises(ArgumentError, match="--ensemble=nothing is no run: give folders of runs"):
+        export(first, tmp_path / "export", ensemble=["nothing"])
+    assert not (tmp_path / "export").exists()
 
 
 def test_stages_are_for_classification_nets(tmp_path):

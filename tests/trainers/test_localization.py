@@ -9,14 +9,19 @@ from PIL import Image
 from rectangles import STAGES, dataset_of, rectangle_dataset, rectangles
 
 from keras_resnets import ArgumentError
-from trainers import classification, loop, training
+from keras_resnets.detection.resizing import Resizing
+from keras_resnets.serving import RestClient, SavedModelSession
+from trainers import classification, localization_rcnn, loop, training
 from trainers.checkpoints import restore_model
-from trainers.data.dataset import open_dataset
-from trainers.data.objects import open_detection_dataset
+from trainers.data.box_augmentation import training_resizing
+from trainers.data.dataset import Split, open_dataset
+from trainers.data.objects import DetectionDataset, open_detection_dataset
 from trainers.evaluate import evaluate
 from trainers.export import export
 from trainers.localization import Localization, class_proposals, configure, image_class
 from trainers.metrics.localization import localization_error
+from trainers.prediction_service import Service, start_rest
+from trainers.recipes import LOCALIZATION_RECIPES, default_localization_recipe
 from trainers.run import Run
 
 FLAGS = ["--backbone=resnet", "--block_counts=1,1,1", "--filters=8,16,32", "--dataset=one_digit_scenes"]
@@ -98,6 +103,39 @@ def test_images_of_several_classes_and_none_train_and_evaluate(tmp_path):
     assert results["localization_error"] in (0, 1 / 3, 2 / 3, 1)
 
 
+def test_the_papers_localization():
+    """256 images a step, 224 of 256 pixels, eight anchors of each, half of them of objects; then regions of 256."""
+    dataset = DetectionDataset(("a",), None, None, Split(300, None, None), None)
+    config = configure("resnet50", "voc:/data", dataset, "imagenet")
+    recipe, options = config["recipe"], config["options"]
+    assert (recipe["optimizer"], recipe["batch_size"], recipe["augmentation"]) == ("sgd", 256, "crop_and_color")
+    assert options["rpn_batch_size"] == 8 and options["rpn_foreground_share"] == 0.5 and options["after_nms"] == 200
+    assert config["resizing"]["short_side"] == 256
+    assert training_resizing(recipe["augmentation"], Resizing(**config["resizing"])).canvas == (224, 224)
+    second = localization_rcnn.configure("resnet50", "voc:/data", dataset, "imagenet", localizer_dir="/first")
+    assert second["recipe"] == {**recipe, "augmentation": "flip"} and second["resizing"] == config["resizing"]
+    options = second["options"]
+    assert second["recipe"]["batch_size"] * options["roi_batch_size"] == 256 and options["warp_size"] == 224
+    assert not options["svm"]
+    assert default_localization_recipe("tfds:imagenet") == default_localization_recipe("voc:/data") == "imagenet"
+    assert default_localization_recipe("one_digit_scenes") == "one_digit_scenes"  # not mirrored
+    assert LOCALIZATION_RECIPES["one_digit_scenes"].augmentation == "none"
+
+
+def test_training_sees_crops_and_the_objects_that_are_in_them():
+    dataset = rectangle_dataset(8, seed=3)
+    config = configure("resnet", "rectangles", dataset, "imagenet", **STAGES, batch_size=8)
+    task = Localization(config, dataset)
+    batch = next(iter(task.training_batches(0, tf.distribute.InputContext())))
+    assert batch["images"].shape == (8, 84, 84, 3) and np.all(batch["image_shapes"] == 84)  # of 96
+    is_object = batch["classes"].numpy() >= 0
+    found = batch["boxes"].numpy()[is_object]
+    assert np.all(found >= 0) and np.all(found <= 84) and np.all(found[:, 2:] > found[:, :2])
+    count = sum(len(task.dataset.train.load(key)["classes"]) for key in task.dataset.train.keys(None))
+    assert 0 < len(found) < count and np.all(batch["boxes"].numpy()[~is_object] == -1)
+    assert next(iter(task.evaluation_batches()))["images"].shape[1:] == (96, 96, 3)
+
+
 def test_one_digit_scenes_have_a_recipe_of_their_own():
     task = Localization(configure("resnet", "one_digit_scenes", rectangle_dataset(16, 0), "one_digit_scenes"), None)
     assert task.config["options"]["rpn_batch_size"] == 8 and task.config["options"]["train_batch_norm"]
@@ -145,9 +183,45 @@ def test_the_classes_may_be_a_classification_nets(few_scenes, tmp_path):
         evaluate(classifier, classifier_dir=classifier.path)
 
 
-def test_a_localizer_has_no_export(trained):
-    with pytest.raises(ArgumentError, match="a run of trainers.localization cannot be exported"):
-        export(trained[0])
+def test_the_export_says_what_the_trainer_does(trained, tmp_path, run_command):
+    run, task, model, _ = trained
+    path = export(run, tmp_path / "export")
+    predictions = loop.predictor(task, model, tf.distribute.get_strategy())()
+    images = [task.dataset.test.load(key)["image"].pixels().numpy() for key in task.dataset.test.keys(None)]
+    session = SavedModelSession(path)
+    answers = session("serving_default", images=np.stack(images), classes=predictions["classes"])
+    for name in ("boxes", "scores", "classes"):
+        np.testing.assert_allclose(answers[name], predictions[name], rtol=0, atol=1e-2 if name == "boxes" else 1e-4)
+
+    Image.fromarray(images[0]).save(tmp_path / "image.png")
+    label = int(predictions["classes"][0, 0])
+    flags = [f"--export={path}", "--json", "--score=0", f"--output={tmp_path / 'drawn'}"]
+    process = run_command("trainers.predict", *flags, f"--classes={label}", tmp_path / "image.png")
+    assert process.returncode == 0, process.stderr
+    (answer,) = json.loads(process.stdout)
+    assert answer["labels"] == [task.config["labels"][label]] and answer["classes"] == [label]
+    np.testing.assert_allclose(answer["boxes"], predictions["boxes"][0], atol=1e-2)
+    assert np.any(np.asarray(Image.open(tmp_path / "drawn" / "image.png")) != images[0])
+    server, port = start_rest(Service(path), 0)
+    asked = {"image_bytes": [(tmp_path / "image.png").read_bytes()], "classes": [[-1, label]]}
+    served = RestClient(f"localhost:{port}", "export")("image_bytes", **asked)
+    server.shutdown()
+    assert served["classes"].tolist() == [[-1, label]] and served["status"].tolist() == [b"OK"]
+    np.testing.assert_allclose(served["boxes"][0, 1], predictions["boxes"][0, 0], atol=1e-2)
+    process = run_command("trainers.predict", f"--export={path}", tmp_path / "image.png")
+    assert process.returncode == 1 and f"error: --export={path} finds objects of given classes" in process.stderr
+
+
+def test_what_an_export_of_a_localizer_cannot_have(trained, tmp_path):
+    run = trained[0]
+    for settings, message in [
+        ({"svd_ranks": {"fc6": 2}}, "--svd_ranks is for runs of trainers.detection: leave it out"),
+        ({"stages": ["conv4_out"]}, "--stages=conv4_out is for classification nets: leave it out"),
+        ({"ensemble": [str(run.path)]}, "--ensemble=.* is for runs of trainers.detection: leave it out"),
+    ]:
+        with pytest.raises(ArgumentError, match=message):
+            export(run, tmp_path / "export", **settings)
+    assert not (tmp_path / "export").exists()
 
 
 @pytest.mark.slow
@@ -174,7 +248,7 @@ def test_train_and_evaluate(tmp_path, run_command):
     "flags, message",
     [
         (["--backbone=resnet1"], "error: --backbone=resnet1 is unknown: use resnet, resnet_v2, resnet18"),
-        (["--recipe=digit_scenes"], "error: --recipe=digit_scenes is unknown: use one_digit_scenes."),
+        (["--recipe=digit_scenes"], "error: --recipe=digit_scenes is unknown: use imagenet, one_digit_scenes."),
         (
             ["--dataset=digits"],
             "error: --dataset=digits has no boxes or is unknown: use digit_scenes, one_digit_scenes",

@@ -10,9 +10,11 @@ from rectangles import STAGES, rectangle_dataset
 
 from keras_resnets import ArgumentError
 from keras_resnets.detection.boxes import iou
+from keras_resnets.serving import SavedModelSession
 from trainers import localization, loop, training
 from trainers.checkpoints import restore_model
 from trainers.evaluate import evaluate
+from trainers.export import export
 from trainers.localization_rcnn import LocalizationRCNN, configure
 from trainers.run import Run
 
@@ -81,6 +83,16 @@ def test_it_is_evaluated_as_the_first_stage(stages, tmp_path, monkeypatch):
     assert json.loads((run.path / "evaluation.json").read_text()) == results
 
 
+def test_the_export_has_both_stages_and_says_what_the_trainer_does(stages, tmp_path):
+    task, run = stages[1]
+    expected = predictions(task, run)
+    path = export(run, tmp_path / "export")
+    images = np.stack([DATASET.test.load(key)["image"].pixels() for key in DATASET.test.keys(None)])
+    answers = SavedModelSession(path)("serving_default", images=images, classes=expected["classes"])
+    for name in ("boxes", "scores", "classes"):
+        np.testing.assert_allclose(answers[name], expected[name], rtol=0, atol=1e-2 if name == "boxes" else 1e-4)
+
+
 def test_the_localizer_must_be_one_with_the_same_classes(stages, tmp_path):
     config = second_config(stages[0][1].path)
     with pytest.raises(ArgumentError, match="--localizer_dir=.*second must be a run of trainers.localization"):
@@ -94,5 +106,5 @@ def test_the_localizer_must_be_one_with_the_same_classes(stages, tmp_path):
     (tmp_path / "begun" / "results.json").unlink()
     with pytest.raises(ArgumentError, match="--localizer_dir=.*begun is not complete: give the command that trains it"):
         LocalizationRCNN({**config, "localizer_dir": str(tmp_path / "begun")}, DATASET)
-    with pytest.raises(ArgumentError, match="holds no run"):
+    with pytest.raises(ArgumentError, match="--localizer_dir=.* holds no run: train one there"):
         LocalizationRCNN({**config, "localizer_dir": str(tmp_path)}, DATASET)

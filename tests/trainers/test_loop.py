@@ -154,6 +154,9 @@ def test_a_folder_belongs_to_one_run(tmp_path):
         run.begin({**config, "seed": 6})
     with pytest.raises(ArgumentError, match="holds a run with recipe.batch_size=8, not 9: repeat its flags"):
         run.begin({**config, "recipe": {**config["recipe"], "batch_size": 9}})
+    run.begin({**config, "newer": False})  # what no choice could be when it began
+    with pytest.raises(ArgumentError, match="holds a run with newer=None, not True: repeat its flags"):
+        run.begin({**config, "newer": True})
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "thesis.txt").write_text("precious")
     with pytest.raises(ArgumentError, match="is not empty and holds no run: choose another folder"):

@@ -1,14 +1,19 @@
 """Random changes to training images with boxes: functions of an image and a seed, without any state.
 
-Each takes an image (H, W, 3) uint8, its boxes (n, 4) float32, a `Resizing` and a seed (two integers in a tensor), and
-returns the image, resized, (h, w, 3) float32, 0..255, and its boxes in pixels of that.
+Each takes an image (H, W, 3) uint8, its boxes (n, 4) float32, the `training_resizing` of its name and a seed (two
+integers in a tensor), and returns the image, resized, (h, w, 3) float32, 0..255, and its boxes in pixels of that: as
+many, those that are left out without area.
 """
+
+import dataclasses
 
 import tensorflow as tf
 
 from keras_resnets.detection.resizing import from_original
+from trainers.data.augmentation import SHORT_SIDES, shift_colors
 
 JITTER = (0.75, 1.25)  # factors of the short side
+CROP = 224 / 256  # side of a crop, of the short side in an evaluation
 
 
 def none(image, boxes, resizing, seed):
@@ -28,6 +33,42 @@ def scale_jitter_and_flip(image, boxes, resizing, seed):
     return _flipped(*_resized(image, boxes, resizing, factor), flip_seed)
 
 
+def crop_and_color(image, boxes, resizing, seed):
+    """A square as large as the canvas, cut out at random, mirrored half of the time, with other colours.
+
+    It is what ResNet's classification and localization see (arXiv 1512.03385, section 3.4 and appendix C): the short
+    side of the image that it is cut out of is 256/224 to 480/224 times as long. The paper does not say what becomes of
+    boxes: here they are cut off where the square ends, and those whose centre is outside of it are left out (SSD,
+    arXiv 1512.02325, section 2.2).
+    """
+    scale_seed, place_seed, flip_seed, color_seed = tf.unstack(tf.random.split(seed, 4))
+    canvas, shape = float(resizing.canvas[0]), tf.cast(tf.shape(image)[:2], tf.float32)
+    short_side = tf.random.stateless_uniform([], scale_seed, *SHORT_SIDES)
+    side = tf.maximum(tf.round(tf.reduce_min(shape) / short_side), 1.0)
+    corner = tf.floor(tf.random.stateless_uniform([2], place_seed) * (shape - side + 1))
+    top, left = tf.unstack(tf.cast(corner, tf.int32))
+    window = image[top : top + tf.cast(side, tf.int32), left : left + tf.cast(side, tf.int32)]
+    cropped = tf.image.resize(tf.cast(window, tf.float32), resizing.canvas, antialias=True)
+    moved = (boxes - tf.tile(tf.reverse(corner, [0]), [2])) * (canvas / side)
+    centers = (moved[:, :2] + moved[:, 2:]) / 2
+    is_inside = tf.reduce_all((centers >= 0) & (centers < canvas), axis=1, keepdims=True)
+    moved = tf.where(is_inside, tf.clip_by_value(moved, 0.0, canvas), 0.0)
+    cropped, moved = _flipped(cropped, moved, flip_seed)
+    return shift_colors(cropped, color_seed), moved
+
+
+def training_resizing(augmentation, resizing):
+    """Returns the `Resizing` of training images: crops have a canvas of their own, 224 for a short side of 256.
+
+    Args:
+        augmentation: a name in `AUGMENTATIONS`.
+        resizing: the `Resizing` of an evaluation.
+    """
+    if augmentation != crop_and_color.__name__:
+        return resizing
+    return dataclasses.replace(resizing, canvas=2 * (max(1, round(CROP * resizing.short_side)),))
+
+
 def _resized(image, boxes, resizing, factor):
     image, scale = resizing.resize(image, factor)
     return image, from_original(boxes, scale)
@@ -41,4 +82,6 @@ def _flipped(image, boxes, seed):
     return tf.where(flips, image[:, ::-1], image), tf.where(flips, mirrored, boxes)
 
 
-AUGMENTATIONS = {augmentation.__name__: augmentation for augmentation in (none, flip, scale_jitter_and_flip)}
+AUGMENTATIONS = {
+    augmentation.__name__: augmentation for augmentation in (none, flip, scale_jitter_and_flip, crop_and_color)
+}

@@ -4,11 +4,15 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from narrow_detectors import assert_same, inputs
+from narrow_detectors import assert_same, inputs, noise
+from tensorflow.core.protobuf import saved_model_pb2
 
 import keras_resnets
 from keras_resnets import ArgumentError, Ensemble, FasterRCNN, FastRCNN
+from keras_resnets.detection.resizing import Resizing
 from keras_resnets.models.nesting import leaf_layers
+from keras_resnets.serving import SavedModelSession, export_detector
+from keras_resnets.serving.predict_requests import read_warmup
 
 PARTS = ("trunk", "rpn", "region_network", "head")
 OPTIONS = {"pool_size": 4, "max_detections": 10}
@@ -97,6 +101,28 @@ def test_a_saved_ensemble_says_the_same_and_shares_its_members(detector, tmp_pat
     assert_same(loaded(inputs()), ensemble(inputs()), 1e-6)
     assert loaded.proposers[0] is loaded.classifiers[1] and len(loaded.members) == 2
     assert loaded.name == "both" and len(loaded.weights) == len(ensemble.weights)
+
+
+def test_an_exported_ensemble_says_the_same_and_has_each_weight_once(detector, tmp_path):
+    first, second = detector(), detector(1)
+    ensemble, images = Ensemble([first], [second, first]), noise().astype("uint8")
+    path = export_detector(ensemble, Resizing(64, 96, (64, 96)), ["a", "b", "c"], tmp_path / "export", warmup=True)
+    answer = SavedModelSession(path)("serving_default", images=images)
+    expected = ensemble(inputs(images, [[64, 96]] * 2))
+    assert_same(answer, {name: value.numpy() for name, value in expected.items()}, 1e-4)
+    constants = [node for node in _nodes(path) if node.op == "Const" and node.attr["value"].tensor.tensor_shape.dim]
+    kernels = [node for node in constants if len(node.attr["value"].tensor.tensor_shape.dim) == 4]
+    assert len(kernels) == sum(weight.path.endswith("/kernel") and weight.ndim == 4 for weight in ensemble.weights)
+    (request, _) = read_warmup(path)
+    assert request.inputs.keys() == {"images"}
+    with pytest.raises(ArgumentError, match="labels has 2 names for a model of 3 classes"):
+        export_detector(ensemble, Resizing(64, 96, (64, 96)), ["a", "b"], tmp_path / "export")
+
+
+def _nodes(path):
+    """Returns the nodes of an export's graph."""
+    model = saved_model_pb2.SavedModel.FromString((path / "saved_model.pb").read_bytes())
+    return model.meta_graphs[0].graph_def.node
 
 
 @pytest.mark.slow

@@ -57,7 +57,7 @@ def losses_of(detector, targets=TARGETS, seeds=SEEDS, **kwargs):
     return {name: float(value) for name, value in losses.items()}
 
 
-# With two logits an anchor, for a softmax, where this detector has one, for a sigmoid.
+# With the paper's two scores for each of 9 anchors in a cell.
 @pytest.mark.parametrize(
     "backbone, rpn_filters, with_softmax, classes, features, pool_size",
     [
@@ -69,16 +69,31 @@ def losses_of(detector, targets=TARGETS, seeds=SEEDS, **kwargs):
     ],
 )
 def test_parameters_and_map_of_the_papers_nets(backbone, rpn_filters, with_softmax, classes, features, pool_size):
-    detector = FasterRCNN(classes, backbone, rpn_filters=rpn_filters)
-    assert parameters(detector) == with_softmax - 9 * (rpn_filters + 1)
+    detector = FasterRCNN(classes, backbone, rpn_filters=rpn_filters, rpn_softmax=True)
+    assert parameters(detector) == with_softmax
+    sigmoids = region_proposal_network(features[-1], 9, rpn_filters)
+    assert parameters(sigmoids) == parameters(detector.rpn) - 9 * (rpn_filters + 1)
     assert detector.trunk.compute_output_shape((1, 600, 1000, 3)) == (1, *features)
     assert (detector.roi_pooling.pool_size, detector.roi_pooling.stride, detector.anchors.stride) == (pool_size, 16, 16)
 
 
 def test_parameters_of_the_new_layers_for_80_classes():
-    assert parameters(region_proposal_network(1024, 9)) == 4_746_806 - 9 * 513
+    assert parameters(region_proposal_network(1024, 9, softmax=True)) == 4_746_806
     features = keras.Input((2048,))
     assert parameters(siblings(features, features, 80)) == 829_845
+
+
+def test_a_softmax_of_two_scores_is_the_probability_and_learns_by_its_cross_entropy(trained):
+    detector = trained(rpn_softmax=True, rpn_batch_size=500, cross_boundary_anchors=True, rpn_background_iou=0.7)
+    rpn, (features,) = detector.rpn, detector.features(inputs())
+    scores = keras.Model(rpn.input, rpn.get_layer("rpn_logits").output)(features).numpy().reshape(2, -1, 2, 6)
+    shares = np.exp(scores) / np.sum(np.exp(scores), axis=2, keepdims=True)
+    background, objects = (shares[:, :, i].reshape(2, -1) for i in (0, 1))
+    np.testing.assert_allclose(tf.sigmoid(rpn(features)[0]), objects, atol=1e-5)
+    # Every anchor of an image without objects is background, and counts.
+    nothing = {"boxes": np.zeros((2, 0, 4), "float32"), "classes": np.zeros((2, 0), "int32")}
+    loss = losses_of(detector, nothing)["rpn_class"]
+    np.testing.assert_allclose(loss, -np.sum(np.log(background)) / 2 / 500, rtol=1e-4)
 
 
 def test_detections_and_losses_are_the_same_compiled(trained):
@@ -246,7 +261,7 @@ def test_predict_pads_to_the_same_size():
     "arguments, build",
     [
         ({"normalization": {"mean": (100, 110, 120), "std": (60, 50, 40), "bgr": True}}, keras_resnets.ResNet),
-        ({"roi_pooling": "align", "train_batch_norm": True}, keras_resnets.ResNetV2),
+        ({"roi_pooling": "align", "train_batch_norm": True, "rpn_softmax": True}, keras_resnets.ResNetV2),
         ({"roi_pooling": RoIAlign(4, 16, 3, aligned=False), "name": "mine"}, keras_resnets.ResNet),
     ],
     ids=["max", "align", "layer"],

@@ -7,8 +7,12 @@ import tensorflow as tf
 from narrow_detectors import SEEDS, SHAPES, TARGETS, inputs, noise, parameters
 
 import keras_resnets
-from keras_resnets import ArgumentError, Localizer
+from keras_resnets import RCNN, ArgumentError, Localizer
+from keras_resnets.detection.localization import two_stage_guesses
+from keras_resnets.detection.resizing import Resizing
 from keras_resnets.layers import Proposals
+from keras_resnets.serving import SavedModelSession, export_localizer
+from keras_resnets.serving.predict_requests import read_warmup
 
 CLASSES = np.int32([[1, 2, -1], [0, 2, 0]])
 SMALL = {"anchor_sizes": (16, 32), "rpn_filters": 16, "before_nms": 100, "after_nms": 10}
@@ -210,6 +214,89 @@ def test_everything_is_the_same_compiled(trained):
     np.testing.assert_array_equal(compiled[1][1], exist)
     for name, value in losses.items():
         np.testing.assert_allclose(compiled[2][name], value, rtol=1e-4, err_msg=name)
+
+
+def second_stage(**options):
+    """An R-CNN that takes the proposals of a small localizer."""
+    net = keras_resnets.ResNet((1, 1, 1), (8, 8, 16), include_top=False)
+    return RCNN(3, net, warp_size=32, warp_context=2, pool_size=4, **{"svm": False} | options)
+
+
+@pytest.fixture
+def both_stages(trained, randomize):
+    localizer, rcnn = trained(), second_stage()
+    for seed, part in enumerate((rcnn.trunk, rcnn.region_network, rcnn.head)):
+        randomize(part, seed)
+    layer = rcnn.head.get_layer("box_deltas")
+    layer.set_weights([0.2 * weight for weight in layer.get_weights()])
+    return localizer, rcnn
+
+
+def test_the_second_stage_takes_the_likeliest_region_of_a_class_and_corrects_it(both_stages):
+    localizer, rcnn = both_stages
+    found = two_stage_guesses(localizer, rcnn, of_classes())
+    regions, exist = (values.numpy() for values in localizer.propose(of_classes()))
+    changed = 0
+    for i, (height, width) in enumerate(SHAPES):
+        for place, label in enumerate(CLASSES[i]):
+            if label == -1:
+                assert not np.any(found["boxes"][i, place]) and found["scores"][i, place] == 0
+                continue
+            scores, deltas = rcnn.score(rcnn.features(inputs()), regions[:, place], inputs()["image_shapes"])
+            best = np.argmax(np.where(exist[i, place], scores[i, :, label], 0))
+            deltas = deltas[i, best, label].numpy() * rcnn.options.delta_stds
+            box = decoded(deltas, regions[i, place, best], (height, width))
+            np.testing.assert_allclose(found["boxes"][i, place], box, atol=1e-2)
+            np.testing.assert_allclose(found["scores"][i, place], scores[i, best, label], atol=1e-5)
+            changed += best > 0
+    assert changed  # Otherwise this would say little.
+
+
+@pytest.mark.parametrize("stages", [1, 2])
+def test_an_export_says_the_same_of_any_number_of_classes(stages, both_stages, tmp_path):
+    localizer, second = both_stages[0], {"second_stage": both_stages[1]} if stages == 2 else {}
+    images, resizing = noise().astype("uint8"), Resizing(64, 96, (64, 96))
+    path = export_localizer(localizer, resizing, ["a", "b", "c"], tmp_path / "export", warmup=True, **second)
+    session = SavedModelSession(path)
+    for asked in ([[2], [0]], [[0, 3, 1], [-1, 2, 7]]):  # 3, 7 and -1 are no classes.
+        asked = np.int32(asked)
+        classes = np.where(asked < 3, asked, -1)
+        answer = session("serving_default", images=images, classes=asked)
+        given = of_classes(classes, images=images, image_shapes=[[64, 96]] * 2)
+        expected = two_stage_guesses(*both_stages, given) if second else localizer(given)
+        np.testing.assert_allclose(answer["boxes"], expected["boxes"], atol=1e-2)
+        np.testing.assert_allclose(answer["scores"], expected["scores"], atol=1e-4)
+        np.testing.assert_array_equal(answer["classes"], classes)
+        labels = [["abc"[label].encode() if label >= 0 else b"" for label in row] for row in classes]
+        assert answer["labels"].tolist() == labels
+    large = np.repeat(np.repeat(images[0], 2, axis=0), 2, axis=1)  # Boxes are in its pixels.
+    files = [tf.io.encode_png(large).numpy(), b"no image"]
+    answer = session("image_bytes", image_bytes=files, classes=np.int32([[1, 2]] * 2))
+    once = session("serving_default", images=large[np.newaxis], classes=np.int32([[1, 2]]))
+    np.testing.assert_allclose(answer["boxes"][0], once["boxes"][0], rtol=1e-4)
+    assert answer["boxes"][0].max() > 96 and answer["status"][0] == b"OK"
+    assert answer["status"][1].startswith(b"INVALID_ARGUMENT") and np.all(answer["classes"][1] == -1)
+    assert not np.any(answer["boxes"][1]) and not np.any(answer["scores"][1]) and set(answer["labels"][1]) == {b""}
+    assert [{*request.inputs} for request in read_warmup(path)] == [{"classes", "images"}, {"classes", "image_bytes"}]
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (lambda: (second_stage(), 3, {}), "model is a RCNN: pass a Localizer"),
+        (lambda: (narrow(), 2, {}), "labels has 2 names for a model of 3 classes"),
+        (
+            lambda: (narrow(), 3, {"second_stage": narrow()}),
+            "second_stage=<Localizer .* must be an RCNN with svm=False",
+        ),
+        (lambda: (narrow(), 3, {"second_stage": second_stage(svm=True)}), "must be an RCNN with svm=False, or None"),
+    ],
+)
+def test_what_cannot_be_exported(arguments, message, tmp_path):
+    model, count, others = arguments()
+    with pytest.raises(ArgumentError, match=message):
+        export_localizer(model, Resizing(64, 96, (64, 96)), ["a"] * count, tmp_path / "export", **others)
+    assert not (tmp_path / "export").exists()
 
 
 def test_classes_must_be_given():

@@ -8,7 +8,10 @@ from narrow_detectors import SEEDS, SHAPES, TARGETS, assert_same, inputs, parame
 
 import keras_resnets
 from keras_resnets import RCNN, ArgumentError
+from keras_resnets.detection.rcnn import CHUNK
+from keras_resnets.detection.resizing import Resizing
 from keras_resnets.layers.spatial_pyramid_pooling import map_maxima
+from keras_resnets.serving import SavedModelSession, export_detector
 
 SIZE, CONTEXT = 64, 4
 OPTIONS = {
@@ -213,6 +216,22 @@ def test_a_saved_detector_says_the_same(svm, trained, tmp_path):
     assert type(loaded) is RCNN and loaded.options == detector.options
     assert loaded.roi_pooling.get_config() == detector.roi_pooling.get_config()
     assert len(loaded.trainable_variables) == len(detector.trainable_variables)
+
+
+def test_an_export_in_16_bits_takes_more_regions_than_are_warped_at_once(tmp_path):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        detector = RCNN(3, backbone(), **OPTIONS, svm=False, score_threshold=0.0)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    resizing, count = Resizing(64, 96, (64, 96)), CHUNK + 1
+    path = export_detector(detector, resizing, ["a", "b", "c"], tmp_path / "export", num_proposals=count)
+    images = np.random.default_rng(0).integers(0, 256, (2, 64, 96, 3), np.uint8)
+    given = {"images": images, "proposals": proposals(count=count)}
+    expected = detector({**given, "image_shapes": np.int32([[64, 96]] * 2)})
+    answer = SavedModelSession(path)("serving_default", **given)
+    np.testing.assert_allclose(answer["scores"], expected["scores"], rtol=0, atol=1e-2)
+    assert np.all(answer["num_detections"] == 10)
 
 
 def test_without_svms_every_score_is_a_half_at_first():
