@@ -16,6 +16,7 @@ from trainers.detection import configure
 from trainers.detection_task import Detection
 from trainers.run import Run
 
+pytestmark = pytest.mark.numerics
 FLAGS = ["--backbone=resnet", "--block_counts=1,1,1", "--filters=8,16,32", "--recipe=digit_scenes", "--batch_size=4"]
 
 
