@@ -82,6 +82,13 @@ def run_command(warm_commands):
 
 
 @pytest.fixture
+def without_weights():
+    """Gives what a test builds shapes but no values: drawing them takes most of the time."""
+    with keras.StatelessScope(initialize_variables=False):
+        yield
+
+
+@pytest.fixture
 def trainable_parameters():
     """Returns the function that counts a model's trainable parameters."""
     return lambda model: sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
