@@ -8,18 +8,13 @@ import faulthandler
 import os
 import pathlib
 import signal
+import sys
 
 import pytest
-
-TERMINAL = pytest.StashKey[int]()
 
 
 def pytest_addoption(parser):
     parser.addini("limits", "seconds that a test, and a slow one, may take", type="args", default=["300", "1800"])
-
-
-def pytest_configure(config):
-    config.stash[TERMINAL] = os.dup(2)  # As long as a test runs, 2 is a file.
 
 
 @pytest.hookimpl(wrapper=True)
@@ -30,7 +25,7 @@ def pytest_runtest_protocol(item):
     """
     quick, slow = map(float, item.config.getini("limits"))
     seconds = slow if item.get_closest_marker("slow") else quick
-    faulthandler.dump_traceback_later(seconds, exit=True, file=item.config.stash[TERMINAL])
+    faulthandler.dump_traceback_later(seconds, exit=True, file=sys.__stderr__)
     try:
         return (yield)
     finally:
