@@ -17,8 +17,6 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
-
-
 NUMERICS = [ROOT / "tests" / name for name in ("keras_resnets", "parity")]
 
 
