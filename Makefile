@@ -1,12 +1,13 @@
 # make demo      train, export and use a small net on real digits
 # make test      the tests
-# make test-all  the tests, the slow ones too
+# make test-all  the tests, the slow ones too; those of numbers with oneDNN switched off, and on
 # Each makes the virtual environment .venv first, when it is missing; after a change of setup.cfg's dependencies,
 # remove .venv.
 
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO := out/demo
+PYTEST := $(BIN)/python -m pytest -n 2
 
 .PHONY: demo test test-all
 
@@ -33,7 +34,10 @@ $(DEMO)/images/9/0.png: | .venv/installed
 	$(BIN)/python -m trainers.data.digit_files $(DEMO)/images
 
 test: .venv/installed
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-all: .venv/installed
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	status=0; \
+	$(PYTEST) -m "not numerics" || status=1; \
+	for onednn in 0 1; do TF_ENABLE_ONEDNN_OPTS=$$onednn $(PYTEST) -m numerics || status=1; done; \
+	exit $$status

@@ -11,23 +11,34 @@ os.environ["HF_HUB_OFFLINE"] = "1"  # Otherwise it tries for half a minute.
 
 import keras
 import numpy as np
+import processes
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
+NUMERICS = [ROOT / "tests" / name for name in ("keras_resnets", "parity")]
 
 
-def pytest_collection_finish():
-    """Spares the collection of garbage, which follows every test, what has been imported by now: it stays."""
-    gc.collect()
-    gc.freeze()
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """All tests of nets are marked as numerical; those of `trainers` say so themselves."""
+    for item in items:
+        if any(item.path.is_relative_to(folder) for folder in NUMERICS):
+            item.add_marker(pytest.mark.numerics)
 
 
 @pytest.fixture(autouse=True)
 def fixed_seed():
     keras.utils.set_random_seed(0)
     yield
-    keras.backend.clear_session()
+    keras.backend.clear_session()  # which collects garbage:
+    gc.freeze()  # what is left stays, and the next collection, which takes a third of all time otherwise, is spared it.
+
+
+@pytest.fixture(autouse=True)
+def no_process_is_left():
+    yield
+    processes.end_all()
 
 
 @pytest.fixture
@@ -65,6 +76,13 @@ def run_command(warm_commands):
         return subprocess.CompletedProcess([module, *arguments], status, **printed)
 
     return run
+
+
+@pytest.fixture
+def without_weights():
+    """Gives what a test builds shapes but no values: drawing them takes most of the time."""
+    with keras.StatelessScope(initialize_variables=False):
+        yield
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from keras_resnets.models.nesting import batch_normalizations
 from keras_resnets.models.registry import names
 from trainers.models import HEAD, row, table
 
+pytestmark = pytest.mark.usefixtures("without_weights")
 README = pathlib.Path(__file__).parents[2] / "README.md"
 
 RESNET = {"conv1_out": (112, 64), "conv2_out": (56, 64), "conv3_out": (28, 128), "conv4_out": (14, 256)}
@@ -157,20 +158,14 @@ def test_the_table_of_the_readme_is_whole():
         (lambda: keras_resnets.CifarResNet(20, shortcut="B"), 272_474),
         (lambda: keras_resnets.CifarResNet(110, shortcut="C"), 1_826_202),
         (lambda: keras_resnets.CifarResNet(110, shortcut="exclusive_gating"), 1_824_186),
-        pytest.param(
-            lambda: keras_resnets.CifarResNet(110, shortcut="shortcut_only_gating"), 1_824_186, marks=pytest.mark.slow
-        ),
-        pytest.param(
-            lambda: keras_resnets.CifarResNet(110, shortcut="constant_scaling"), 1_727_962, marks=pytest.mark.slow
-        ),
-        pytest.param(lambda: keras_resnets.CifarResNet(110, shortcut="dropout"), 1_727_962, marks=pytest.mark.slow),
+        (lambda: keras_resnets.CifarResNet(110, shortcut="shortcut_only_gating"), 1_824_186),
+        (lambda: keras_resnets.CifarResNet(110, shortcut="constant_scaling"), 1_727_962),
+        (lambda: keras_resnets.CifarResNet(110, shortcut="dropout"), 1_727_962),
         (lambda: keras_resnets.CifarResNet(110, layers_per_unit=1), 1_727_962),
         (lambda: keras_resnets.CifarResNet(164, bottleneck=True), 1_704_154),
-        pytest.param(
-            lambda: keras_resnets.CifarResNet(164, bottleneck=True, classes=100), 1_727_284, marks=pytest.mark.slow
-        ),
-        pytest.param(lambda: keras_resnets.CifarResNetV2(164, classes=100), 1_726_388, marks=pytest.mark.slow),
-        pytest.param(lambda: keras_resnets.CifarResNetV2(110, classes=100), 1_733_812, marks=pytest.mark.slow),
+        (lambda: keras_resnets.CifarResNet(164, bottleneck=True, classes=100), 1_727_284),
+        (lambda: keras_resnets.CifarResNetV2(164, classes=100), 1_726_388),
+        (lambda: keras_resnets.CifarResNetV2(110, classes=100), 1_733_812),
     ],
 )
 def test_published_parameters_of_variants(build, parameters, trainable_parameters):

@@ -49,6 +49,7 @@ def test_vgg_takes_a_pyramid_too(tmp_path, randomize):
         keras_resnets.VGG((1, 1, 1, 1, 1), classes=3, weights=tmp_path / "net.weights.h5", input_shape=(64, 64, 3))
 
 
+@pytest.mark.usefixtures("without_weights")
 def test_without_the_classifier_the_vector_is_the_output():
     net = keras_resnets.ZFNet(include_top=False, pyramid=LEVELS)
     assert net.output.shape == (None, 12_800)

@@ -13,6 +13,7 @@ def test_names():
 
 
 @pytest.mark.parametrize("name", ["cifar_resnet14", "cifar_resnet_v2_8", "cifar_plainnet8"])
+@pytest.mark.usefixtures("without_weights")
 def test_nets_of_other_depths_than_the_papers(name):
     assert keras_resnets.create_model(name, include_top=False).name == name
 

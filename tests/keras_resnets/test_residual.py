@@ -100,6 +100,7 @@ def test_relu_before_addition_never_decreases_along_a_stage(bottleneck, randomiz
 
 
 @KINDS
+@pytest.mark.usefixtures("without_weights")
 def test_orders_have_the_same_components_in_other_places(bottleneck, trainable_parameters):
     # But for special first and last units, and the batch normalization of projections.
     counts = [
@@ -135,6 +136,7 @@ def test_dropout_is_on_the_shortcut_and_in_training_only(randomize):
     assert set(np.unique(dropped)) == {0.0, 2.0}
 
 
+@pytest.mark.usefixtures("without_weights")
 def test_every_convolution_has_a_shortcut_with_one_layer_per_unit():
     model = keras_resnets.CifarResNet(14, layers_per_unit=1)
     additions = [layer for layer in model.layers if isinstance(layer, keras.layers.Add)]
@@ -142,8 +144,9 @@ def test_every_convolution_has_a_shortcut_with_one_layer_per_unit():
     assert len(additions) == len(kernels) - 1 == 12
 
 
-def test_projections_of_pre_activation_see_the_activated_map(randomize):
-    model = randomize(build(True, activation_order="full_pre_activation"))
+@pytest.mark.usefixtures("without_weights")
+def test_projections_of_pre_activation_see_the_activated_map():
+    model = build(True, activation_order="full_pre_activation")
     subsample, projection = (model.get_layer(f"conv3_block1_{name}") for name in ("subsample", "0_conv"))
     assert projection.input is subsample.output
     assert subsample.input is model.get_layer("conv3_block1_preact_relu").output
@@ -151,6 +154,7 @@ def test_projections_of_pre_activation_see_the_activated_map(randomize):
 
 
 @pytest.mark.parametrize("order", ["full_pre_activation", "relu_only_pre_activation"])
+@pytest.mark.usefixtures("without_weights")
 def test_pre_activation_is_shared_where_dimensions_change(order):
     model = build(False, activation_order=order)
     padded = model.get_layer("conv3_block1_0_pad")
@@ -188,6 +192,7 @@ def test_the_papers_first_activation_is_right_after_conv1(bottleneck, randomize,
         keras_resnets.ResNetV2((1,), (8,), stem="torch")
 
 
+@pytest.mark.usefixtures("without_weights")
 def test_depths_that_fit_both_kinds():
     assert keras_resnets.CifarResNet(np.int64(8)).name == "cifar_resnet8"
 

@@ -24,15 +24,17 @@ def projecting_units(model):
         ("PlainNet18", 18),
         ("ResNet34", 34),
         ("ResNet50", 50),
-        pytest.param("ResNet101V1_5", 101, marks=pytest.mark.slow),
-        pytest.param("ResNet152", 152, marks=pytest.mark.slow),
+        ("ResNet101V1_5", 101),
+        ("ResNet152", 152),
     ],
 )
+@pytest.mark.usefixtures("without_weights")
 def test_depth_is_the_number_of_weight_layers_without_projections(name, depth):
     model = getattr(keras_resnets, name)(input_shape=(32, 32, 3))
     assert len(convolutions(model)) - len(projecting_units(model)) + 1 == depth
 
 
+@pytest.mark.usefixtures("without_weights")
 def test_which_units_project():
     dimensions_grow = ["conv3_block1", "conv4_block1", "conv5_block1"]
     every_unit = [f"conv{i}_block{j}" for i, units in zip((2, 3, 4, 5), (3, 4, 6, 3)) for j in range(1, units + 1)]
@@ -45,6 +47,7 @@ def test_which_units_project():
     assert projecting_units(keras_resnets.PlainNet34(input_shape=(32, 32, 3))) == []
 
 
+@pytest.mark.usefixtures("without_weights")
 def test_where_bottlenecks_have_their_stride():
     def sides(model):
         """Returns the sides of the maps that conv3's first unit has after each convolution, the projection first."""
@@ -57,12 +60,13 @@ def test_where_bottlenecks_have_their_stride():
 @pytest.mark.parametrize(
     "name, channels", [("ResNet18", (64, 64, 128, 256, 512)), ("ResNet50", (64, 256, 512, 1024, 2048))]
 )
+@pytest.mark.usefixtures("without_weights")
 def test_stage_outputs_by_name(name, channels):
     model = getattr(keras_resnets, name)()
     shapes = [model.get_layer(f"conv{i}_out").output.shape[1:] for i in range(1, 6)]
     assert shapes == [(side, side, c) for side, c in zip((112, 56, 28, 14, 7), channels)]
     trunk = keras.Model(model.input, model.get_layer("conv4_out").output)
-    assert trunk(np.zeros((1, 224, 224, 3), "float32")).shape == (1, 14, 14, channels[3])
+    assert trunk.output_shape == (None, 14, 14, channels[3])
 
 
 def test_convolutions_have_no_bias_and_he_initialisation():
@@ -109,6 +113,7 @@ def test_any_size_with_the_classifier():
         np.testing.assert_allclose(np.sum(model(np.ones((1, *size, 3))), axis=1), 1, rtol=1e-5)
 
 
+@pytest.mark.usefixtures("without_weights")
 def test_the_arguments_of_keras_applications():
     ours = list(inspect.signature(keras_resnets.ResNet101).parameters.values())[:8]
     theirs = list(inspect.signature(keras.applications.ResNet101).parameters.values())[:8]

@@ -12,6 +12,7 @@ from trainers.model_server import free_ports
 
 SUPPORT = pathlib.Path(__file__).parent
 ROOT = SUPPORT.parents[1]
+_started = []
 
 
 def start(arguments, tf_config=None, limit=None):
@@ -20,9 +21,20 @@ def start(arguments, tf_config=None, limit=None):
     if tf_config is not None:
         environment["TF_CONFIG"] = json.dumps(tf_config)
     command = [sys.executable, *map(str, arguments)]
-    return subprocess.Popen(
+    process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, preexec_fn=limit
     )
+    _started.append(process)
+    return process
+
+
+def end_all():
+    """Ends the processes that a failed test has left."""
+    for process in _started:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+    _started.clear()
 
 
 def start_machines(arguments):

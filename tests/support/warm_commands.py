@@ -4,6 +4,7 @@ Every line of the standard input is a dict in JSON: `module` and `arguments` of 
 files `stdout` and `stderr`. The answer is a line with the command's status.
 """
 
+import gc
 import json
 import os
 import runpy
@@ -25,6 +26,7 @@ def _become(request):
 
 def main():
     """Answers until the standard input ends."""
+    gc.freeze()  # Otherwise a command that ends goes through all that was imported here: for a second.
     while line := sys.stdin.readline():
         child = os.fork()
         if child == 0:

@@ -22,6 +22,7 @@ from trainers.conformance import (
     replay,
 )
 
+pytestmark = pytest.mark.numerics
 slow = pytest.mark.slow
 QUICK_NETS = ["cifar_resnet20", "resnet18_v2"]  # the others take longer
 SLOW_NETS = [

@@ -30,6 +30,7 @@ from trainers.detection_task import Detection
 from trainers.metrics import voc
 from trainers.run import Run
 
+pytestmark = pytest.mark.numerics
 EXPORT = pathlib.Path(__file__).parents[2] / "saved_models" / "faster_rcnn_digit_scenes"
 FLAGS = ["--backbone=resnet", "--block_counts=1,1,1", "--filters=8,16,32"]
 

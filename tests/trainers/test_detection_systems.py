@@ -19,6 +19,7 @@ from trainers.detection_task import Detection
 from trainers.run import Run
 from trainers.transfer import freeze
 
+pytestmark = pytest.mark.numerics
 FLAGS = ["--backbone=resnet", "--block_counts=1,1,1", "--filters=8,16,32", "--recipe=digit_scenes", "--batch_size=4"]
 
 

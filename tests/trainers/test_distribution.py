@@ -15,6 +15,7 @@ from keras_resnets import ArgumentError
 from trainers.distribution import make_strategy, meet, read_tf_config, replica_batch
 from trainers.model_server import free_ports
 
+pytestmark = pytest.mark.numerics
 PROGRAM = SUPPORT / "replicas.py"
 
 

@@ -23,6 +23,8 @@ from trainers.data.dataset import open_dataset
 from trainers.export import export
 from trainers.run import Run
 
+pytestmark = pytest.mark.numerics
+
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):

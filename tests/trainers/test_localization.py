@@ -24,6 +24,7 @@ from trainers.prediction_service import Service, start_rest
 from trainers.recipes import LOCALIZATION_RECIPES, default_localization_recipe
 from trainers.run import Run
 
+pytestmark = pytest.mark.numerics
 FLAGS = ["--backbone=resnet", "--block_counts=1,1,1", "--filters=8,16,32", "--dataset=one_digit_scenes"]
 # Of four images, eight anchors a step are few to learn from: most that half overlap an object would never be seen.
 QUICK = {

@@ -18,7 +18,7 @@ from trainers.export import export
 from trainers.localization_rcnn import LocalizationRCNN, configure
 from trainers.run import Run
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.numerics]
 DATASET = rectangle_dataset(6, seed=1, objects=(1, 2))
 COMMON = {"batch_size": 6, "learning_rate": 5e-3, "batch_norm_momentum": 0.9, **STAGES}
 

@@ -20,6 +20,8 @@ from trainers.failures import explained
 from trainers.recipes import Recipe
 from trainers.run import Run
 
+pytestmark = pytest.mark.numerics
+
 
 def killed_at(step):
     """A task that dies when it is asked for the batch of that step."""

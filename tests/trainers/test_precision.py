@@ -14,6 +14,9 @@ from trainers.run import Run
 from trainers.state import State
 from trainers.training_step import training_step
 
+pytestmark = pytest.mark.numerics
+
+
 # Side and number of images.
 BATCHES = {"cifar_resnet20": (32, 64), "resnet18": (64, 32), "resnet50": (128, 32)}
 

@@ -412,6 +412,7 @@ def test_sides_that_cannot_work(choices, message, make_member):
         ("zfnet", {"crop_size": 50}, "--crop_size: zfnet takes images of 47 pixels only."),
     ],
 )
+@pytest.mark.usefixtures("without_weights")
 def test_nets_that_are_not_for_a_protocol(model, choices, message):
     task = make_task(photo_dataset(), model, 47)
     with pytest.raises(ArgumentError) as error:

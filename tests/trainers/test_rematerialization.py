@@ -9,6 +9,8 @@ from tasks import with_dropout
 import keras_resnets
 from trainers.rematerialization import rematerialized
 
+pytestmark = pytest.mark.numerics
+
 
 def one_step(call, model, images, jit_compile):
     @tf.function(jit_compile=jit_compile)

@@ -14,6 +14,7 @@ from processes import SUPPORT, finish, last_line, saved_variables, start
 from keras_resnets import ArgumentError
 from trainers.run import Run
 
+pytestmark = pytest.mark.numerics
 PROGRAM = SUPPORT / "interrupted_run.py"
 
 

@@ -18,6 +18,8 @@ from trainers.classification import Classification, configure
 from trainers.data.dataset import open_dataset
 from trainers.run import Run
 
+pytestmark = pytest.mark.numerics
+
 
 def train(path, steps=3, **changes):
     dataset = open_dataset("digits")

@@ -14,6 +14,9 @@ from trainers.classification import Classification, configure
 from trainers.data.dataset import hold_out, open_dataset
 from trainers.run import Run
 
+pytestmark = pytest.mark.numerics
+
+
 SIZE, SECOND = 32, 24
 BATCH, EXAMPLES = 8, 20
 FORMS = [0, 0, 0, 1, 1, 0, 0, 0, 1]  # Steps begin at the examples 0, 8, 16; 24, 32; 40, 48, 56; 64.

@@ -79,7 +79,7 @@ def test_fit_learns_and_a_saved_detector_says_the_same(tmp_path):
     assert type(loaded) is FastRCNN and loaded.options == fast.options
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("without_weights")
 def test_parameters_of_vgg16():
     assert parameters(FastRCNN(20, "vgg16")) == 134_690_729
 

@@ -62,12 +62,13 @@ def losses_of(detector, targets=TARGETS, seeds=SEEDS, **kwargs):
     "backbone, rpn_filters, with_softmax, classes, features, pool_size",
     [
         ("resnet101", 512, 47_462_111, 20, (38, 63, 1024), 14),
-        pytest.param("vgg16", 512, 137_078_239, 20, (37, 62, 512), 7, marks=slow),
-        pytest.param("vgg16", 512, 138_307_339, 80, (37, 62, 512), 7, marks=slow),
-        pytest.param("zfnet", 256, 59_294_751, 20, (39, 64, 256), 6, marks=slow),
-        pytest.param("zfnet", 256, 60_523_851, 80, (39, 64, 256), 6, marks=slow),
+        ("vgg16", 512, 137_078_239, 20, (37, 62, 512), 7),
+        ("vgg16", 512, 138_307_339, 80, (37, 62, 512), 7),
+        ("zfnet", 256, 59_294_751, 20, (39, 64, 256), 6),
+        ("zfnet", 256, 60_523_851, 80, (39, 64, 256), 6),
     ],
 )
+@pytest.mark.usefixtures("without_weights")
 def test_parameters_and_map_of_the_papers_nets(backbone, rpn_filters, with_softmax, classes, features, pool_size):
     detector = FasterRCNN(classes, backbone, rpn_filters=rpn_filters, rpn_softmax=True)
     assert parameters(detector) == with_softmax
@@ -77,6 +78,7 @@ def test_parameters_and_map_of_the_papers_nets(backbone, rpn_filters, with_softm
     assert (detector.roi_pooling.pool_size, detector.roi_pooling.stride, detector.anchors.stride) == (pool_size, 16, 16)
 
 
+@pytest.mark.usefixtures("without_weights")
 def test_parameters_of_the_new_layers_for_80_classes():
     assert parameters(region_proposal_network(1024, 9, softmax=True)) == 4_746_806
     features = keras.Input((2048,))

@@ -65,6 +65,7 @@ def give(detector, taken):
     ],
     ids=["2fc", "3fc", "4fc", "conv", "maxout"],
 )
+@pytest.mark.usefixtures("without_weights")
 def test_parameters_of_heads_on_zf(options, expected):
     networks = region_networks(make_backbone(backbone()), (6, 6, 256), RegionOptions(**options), 20)
     box_deltas = networks[1].get_layer("box_deltas").count_params()  # The paper's nets classify only.

@@ -122,7 +122,7 @@ def test_bins_of_vgg16_are_its_last_pooling():
     np.testing.assert_array_equal(map_maxima(maps, 7), keras.layers.MaxPooling2D(2)(maps))
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("without_weights")
 def test_parameters_of_vgg16():
     assert parameters(RCNN(20, "vgg16", svm=False)) == 134_690_729
     # One linear function a class of fc7's outputs, four of the last pooling's.

@@ -125,7 +125,7 @@ def test_detections_and_losses_are_the_same_compiled(trained):
     assert all(np.isfinite(loss) and loss > 0 for loss in losses.values())
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("without_weights")
 def test_the_papers_net():
     detector = SPPNet(20)
     assert detector.roi_pooling.compute_output_shape((1, 40, 60, 256), (1, 9, 4)) == (1, 9, 12_800)
