@@ -30,6 +30,7 @@ def test_subsampling_keeps_every_second_pixel(height, width):
     np.testing.assert_array_equal(y, x[:, ::2, ::2])
 
 
+@pytest.mark.usefixtures("without_weights")
 @pytest.mark.parametrize("bottleneck", [False, True])
 def test_no_unit_has_such_a_convolution(bottleneck):
     units = itertools.product([*SHORTCUTS, None], ACTIVATION_ORDERS)
@@ -42,6 +43,7 @@ def test_no_unit_has_such_a_convolution(bottleneck):
         assert skipping_convolutions(net) == []
 
 
+@pytest.mark.usefixtures("without_weights")
 @pytest.mark.parametrize("bottleneck, stride_in", [(False, "3x3"), (True, "1x1"), (True, "3x3")])
 def test_no_net_for_imagenet_has_one_at_an_eighth_of_its_width(bottleneck, stride_in):
     units, filters = (1, 1, 1, 1), (8, 16, 32, 64)
@@ -71,6 +73,7 @@ def backbones():
 DETECTORS = (keras_resnets.FasterRCNN, keras_resnets.FastRCNN, keras_resnets.SPPNet, keras_resnets.RCNN)
 
 
+@pytest.mark.usefixtures("without_weights")
 @pytest.mark.parametrize("build", [*DETECTORS, keras_resnets.Localizer], ids=lambda build: build.__name__)
 def test_no_detector_has_one_at_an_eighth_of_its_width(build):
     options = {"head_units": 8} if build is keras_resnets.SPPNet else {}
@@ -78,6 +81,7 @@ def test_no_detector_has_one_at_an_eighth_of_its_width(build):
         assert skipping_convolutions(build(2, net, **options)) == []
 
 
+@pytest.mark.usefixtures("without_weights")
 def test_no_head_has_one():
     for head in ("mlp", "conv", "maxout"):
         options = {"head_units": 8, "pool_size": 4, "scales": (0.5, 1.0), "global_context": True}
@@ -96,6 +100,7 @@ def test_no_detector_has_one_at_full_size(name):
         assert skipping_convolutions(detector) == []
 
 
+@pytest.mark.usefixtures("without_weights")
 def test_both_convolutions_of_a_unit_share_what_they_see():
     model = keras_resnets.ResNet((1, 1), (2, 4), bottleneck=True, input_shape=(32, 32, 3))
     subsampled = model.get_layer("conv3_block1_subsample").output
