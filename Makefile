@@ -8,6 +8,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := out/demo
 PYTEST := $(BIN)/python -m pytest -n 2
+SLOW := -o faulthandler_timeout=1800
 
 .PHONY: demo test test-all
 
@@ -38,6 +39,6 @@ test: .venv/installed
 
 test-all: .venv/installed
 	status=0; \
-	$(PYTEST) -m "not numerics" || status=1; \
-	for onednn in 0 1; do TF_ENABLE_ONEDNN_OPTS=$$onednn $(PYTEST) -m numerics || status=1; done; \
+	$(PYTEST) $(SLOW) -m "not numerics" || status=1; \
+	for onednn in 0 1; do TF_ENABLE_ONEDNN_OPTS=$$onednn $(PYTEST) $(SLOW) -m numerics || status=1; done; \
 	exit $$status
