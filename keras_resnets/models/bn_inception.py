@@ -56,7 +56,7 @@ def BNInception(
     Args:
         include_top ... name: as in `keras_resnets.ResNet`; at least 32x32.
         dropout_rate: share of the pooled features that is dropped in training.
-        width: factor of all filters, see `keras_resnets.models.width.scaled`; published weights are for 1.
+        width: factor of all filters, which are rounded to the nearest integer, 1 at least; published weights are for 1.
 
     Returns:
         A `keras.Model` with output (B, classes), or as `pooling` says.

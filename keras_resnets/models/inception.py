@@ -22,7 +22,7 @@ import keras
 
 from keras_resnets.models.initializer import FanOutNormal
 from keras_resnets.models.naming import named
-from keras_resnets.models.width import scaled
+from keras_resnets.models.width import scaled_filters
 
 CONVOLUTION = re.compile(r"(\d+)x(\d+),(\d+)(/2)?( V)?")
 POOLING = re.compile(r"(max|avg)(/2)?( V)?")
@@ -36,7 +36,7 @@ class Inception:
 
     Attributes:
         gamma: whether batch normalization has a scale; TF-slim's and keras.applications' Inceptions have none.
-        width: factor of all filters: see `keras_resnets.models.width.scaled`.
+        width: factor of all filters: see `keras_resnets.models.width.scaled_filters`.
     """
 
     gamma: bool = True
@@ -46,7 +46,7 @@ class Inception:
         """One convolution with batch normalization and ReLU, e.g. "3x3,96/2 V"."""
         height, width, filters, strides, valid = CONVOLUTION.fullmatch(step).groups()
         x = keras.layers.Conv2D(
-            scaled(int(filters), self.width),
+            scaled_filters(int(filters), self.width),
             (int(height), int(width)),
             2 if strides else 1,
             "valid" if valid else "same",

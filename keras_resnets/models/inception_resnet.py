@@ -170,7 +170,7 @@ def InceptionResNetV1(
         include_top ... name: as in `keras_resnets.ResNet`; 299x299x3 by default, and at least 75x75.
         dropout_rate: share of the pooled features that is dropped in training; the paper keeps 0.8.
         residual_scales: factors of the residuals in A, B and C blocks.
-        width: factor of all filters, see `keras_resnets.models.width.scaled`; published weights are for 1.
+        width: factor of all filters, which are rounded to the nearest integer, 1 at least; published weights are for 1.
 
     Returns:
         A `keras.Model` with output (B, classes), or as `pooling` says.
@@ -225,7 +225,7 @@ def InceptionResNetV2(
         dropout_rate: share of the pooled features that is dropped in training; the paper keeps 0.8.
         residual_scales: factors of the residuals in A, B and C blocks.
         auxiliary_head: whether to add TF-slim's second classifier on `conv4_out`; the model then has two outputs.
-        width: factor of all filters, see `keras_resnets.models.width.scaled`; published weights are for 1.
+        width: factor of all filters, which are rounded to the nearest integer, 1 at least; published weights are for 1.
 
     Returns:
         A `keras.Model` with output (B, classes), or as `pooling` says.

@@ -70,7 +70,7 @@ def InceptionV3(
         dropout_rate: share of the pooled features that is dropped in training.
         auxiliary_head: whether to add the paper's second classifier, which has batch normalization, on `conv4_out`; the
             model then has two outputs.
-        width: factor of all filters, see `keras_resnets.models.width.scaled`; published weights are for 1.
+        width: factor of all filters, which are rounded to the nearest integer, 1 at least; published weights are for 1.
 
     Returns:
         A `keras.Model` with output (B, classes), or as `pooling` says.

@@ -13,7 +13,7 @@ from keras_resnets.models.fully_connected import fully_connected, last_pooling
 from keras_resnets.models.image_model import check_dropout, image_model
 from keras_resnets.models.initializer import FanOutNormal
 from keras_resnets.models.variant import variant
-from keras_resnets.models.width import scaled
+from keras_resnets.models.width import scaled_filters
 
 FILTERS = (64, 128, 256, 512, 512)
 UNITS_PER_FILTER = 8  # units of fc6 and of fc7 for each filter of conv5
@@ -44,8 +44,8 @@ def VGG(
         include_top ... name: as in `keras_resnets.ResNet`; without the classifier, the last map is after pooling.
         dropout_rate: share of the outputs of `fc6` and `fc7` that is dropped in training.
         pyramid: levels of the `SpatialPyramidPooling` that takes the place of the last pooling, as of `ZFNet`.
-        width: factor of all filters, see `keras_resnets.models.width.scaled`; `fc6` and `fc7` have eight times as many
-            units as conv5 has filters. Published weights are for 1.
+        width: factor of all filters, which are rounded to the nearest integer, 1 at least; `fc6` and `fc7` have eight
+            times as many units as conv5 has filters. Published weights are for 1.
 
     Returns:
         A `keras.Model` with output (B, classes), or as `pooling` says.
@@ -57,7 +57,7 @@ def VGG(
     convolution_counts = tuple(convolution_counts)
     if len(convolution_counts) != len(FILTERS) or min(convolution_counts) < 1:
         raise ArgumentError(f"convolution_counts={convolution_counts} must be five positive numbers, one a stack.")
-    filters_of_stacks = [scaled(filters, width) for filters in FILTERS]
+    filters_of_stacks = [scaled_filters(filters, width) for filters in FILTERS]
 
     def trunk(x):
         for i, (count, filters) in enumerate(zip(convolution_counts, filters_of_stacks), 1):

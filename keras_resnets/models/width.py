@@ -6,7 +6,7 @@ import numbers
 from keras_resnets.errors import ArgumentError
 
 
-def scaled(filters, width):
+def scaled_filters(filters, width):
     """Returns `width` times a number of filters: the nearest integer (the even one of two), and 1 at least.
 
     Raises:

@@ -18,7 +18,7 @@ from keras_resnets.models.initializer import FanOutNormal
 from keras_resnets.models.naming import named
 from keras_resnets.models.residual import check_choice
 from keras_resnets.models.variant import variant
-from keras_resnets.models.width import scaled
+from keras_resnets.models.width import scaled_filters
 from keras_resnets.weights.published import resolve
 
 FILTERS = (96, 256, 384, 384, 256)
@@ -67,8 +67,8 @@ def ZFNet(
         pyramid: levels of the `SpatialPyramidPooling` that takes the place of the last pooling, so that images may have
             any size: (1, 2, 3, 6) makes the paper's vector of 50 bins, 12,800 values. Without the classifier, this
             vector is the output. None for none.
-        width: factor of all filters, see `keras_resnets.models.width.scaled`; `fc6` and `fc7` have 16 times as many
-            units as conv5 has filters.
+        width: factor of all filters, which are rounded to the nearest integer, 1 at least; `fc6` and `fc7` have 16
+            times as many units as conv5 has filters.
 
     Returns:
         A `keras.Model` with output (B, classes), or as `pooling` says.
@@ -79,7 +79,7 @@ def ZFNet(
     check_dropout(dropout_rate, include_top, default=0.5)
     check_choice("padding", padding, [*PADDINGS])
     paddings = PADDINGS[padding]
-    filters = [scaled(count, width) for count in FILTERS]
+    filters = [scaled_filters(count, width) for count in FILTERS]
 
     def convolution(x, i, kernel_size, strides=1, padding="same"):
         layer = keras.layers.Conv2D(

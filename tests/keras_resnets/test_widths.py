@@ -6,7 +6,7 @@ from strides import skipping_convolutions
 
 import keras_resnets
 from keras_resnets import ArgumentError
-from keras_resnets.models.width import scaled
+from keras_resnets.models.width import scaled_filters
 
 # Channels of the last map, and units of fc6, at width 1.
 CHANNELS = {
@@ -42,9 +42,8 @@ def test_an_auxiliary_head_is_as_narrow_as_its_net():
 
 
 def test_filters_are_the_nearest_number_and_one_at_least():
-    assert [scaled(*pair) for pair in [(64, 1), (10, 0.26), (10, 0.34), (3, 0.5), (5, 0.5), (16, 0.01), (16, 2)]] == [
-        *(64, 3, 3, 2, 2, 1, 32)
-    ]
+    pairs = [(64, 1), (10, 0.26), (10, 0.34), (3, 0.5), (5, 0.5), (16, 0.01), (16, 2)]
+    assert [scaled_filters(*pair) for pair in pairs] == [64, 3, 3, 2, 2, 1, 32]
     for width in (0, -1, float("nan"), float("inf"), "half", None):
         with pytest.raises(ArgumentError, match="width=.* must be a positive number"):
             keras_resnets.VGG16(width=width)

@@ -248,7 +248,7 @@ def test_train_and_evaluate(tmp_path, run_command):
 @pytest.mark.parametrize(
     "flags, message",
     [
-        (["--backbone=resnet1"], "error: --backbone=resnet1 is unknown: use resnet, resnet_v2, resnet18"),
+        (["--backbone=resnet1"], "error: --backbone=resnet1 is unknown: use resnet, resnet_v2, plainnet, plainnet18"),
         (["--recipe=digit_scenes"], "error: --recipe=digit_scenes is unknown: use imagenet, one_digit_scenes."),
         (
             ["--dataset=digits"],

@@ -341,7 +341,7 @@ def test_a_named_backbone_takes_a_classification_nets_weights(randomize, tmp_pat
     "arguments, message",
     [
         ({"num_classes": 0}, "num_classes=0 must be a positive integer"),
-        ({"backbone": "resnet19"}, "backbone='resnet19' is unknown: use resnet18"),
+        ({"backbone": "resnet19"}, "backbone='resnet19' is unknown: use plainnet18"),
         ({"roi_batch_size": 8}, "roi_batch_size=.* is no argument of this model: use rpn_batch_size"),
         ({"after_nms": 0}, "after_nms=0 must be a positive integer"),
         ({"rpn_background_iou": 0.8}, "rpn_background_iou=0.8 must not be larger than rpn_foreground_iou=0.7"),
