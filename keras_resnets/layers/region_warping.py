@@ -51,9 +51,12 @@ class RegionWarping(RegionLayer):
     def _neighbours(self, low, high, size):
         """Returns the two pixels around each pixel of the square along one side, and their shares: (B, R, S) each."""
         side = self.pool_size
+        # XLA may compute centers twice, for pixels and for shares, and round differently: not so that float32 shows it.
+        low, high = tf.cast(low, tf.float64), tf.cast(high, tf.float64)
         dilated = (high - low) * (side / (side - 2 * self.context))
-        places = (tf.range(side, dtype=tf.float32) + 0.5) / side - 0.5
+        places = (tf.range(side, dtype=tf.float64) + 0.5) / side - 0.5
         centers = ((low + high) / 2)[..., tf.newaxis] + dilated[..., tf.newaxis] * places - 0.5
+        centers = tf.cast(centers, tf.float32)
         first = tf.floor(centers)
         neighbours = []
         for pixel in (first, first + 1):
