@@ -7,6 +7,7 @@ import pathlib
 import subprocess
 import sys
 
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ["HF_HUB_OFFLINE"] = "1"  # Otherwise it tries for half a minute.
 
 import keras

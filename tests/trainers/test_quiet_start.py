@@ -21,7 +21,8 @@ I0000 00:00:1700000000.000000    1234 port.cc:153] oneDNN custom operations are 
 
 def run(*arguments, folder=ROOT):
     """Runs Python with modules of a folder before all others; returns the finished process."""
-    environment = {**os.environ, "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}"}
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    environment["PYTHONPATH"] = f"{folder}{os.pathsep}{ROOT}"
     command = [sys.executable, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT)
 
