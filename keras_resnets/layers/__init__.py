@@ -1,6 +1,7 @@
 """Keras layers that Keras does not have."""
 
 from keras_resnets.layers.anchor_generator import AnchorGenerator as AnchorGenerator
+from keras_resnets.layers.conv2d import Conv2D as Conv2D
 from keras_resnets.layers.detections import Detections as Detections
 from keras_resnets.layers.image_normalization import ImageNormalization as ImageNormalization
 from keras_resnets.layers.padded_max_pooling import PaddedMaxPooling2D as PaddedMaxPooling2D

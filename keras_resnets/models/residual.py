@@ -13,13 +13,13 @@ Shapes: B batch, H and W map size, C channels; tensors are (B, H, W, C), channel
 """
 
 import dataclasses
-import functools
 import math
 import numbers
 
 import keras
 
 from keras_resnets.errors import ArgumentError
+from keras_resnets.layers.conv2d import Conv2D
 from keras_resnets.layers.zero_padded_shortcut import ZeroPaddedShortcut
 from keras_resnets.models.initializer import FanOutNormal
 
@@ -34,7 +34,7 @@ def convolution(x, filters, kernel_size, name, strides=1):
         filters: number of filters.
         kernel_size: side of the square kernel, odd.
         name: the layer's name; an explicit padding layer is called `{name minus "conv"}pad`.
-        strides: 1 or 2; of a 1x1 convolution 1 only: see `subsample`.
+        strides: 1 or 2.
 
     Returns:
         (B, ceil(H / strides), ceil(W / strides), filters).
@@ -44,28 +44,9 @@ def convolution(x, filters, kernel_size, name, strides=1):
         # "same" would pad more at the bottom and right than at the top and left; published weights need both alike.
         x = keras.layers.ZeroPadding2D(kernel_size // 2, name=name.removesuffix("conv") + "pad")(x)
         padding = "valid"
-    return keras.layers.Conv2D(
-        filters, kernel_size, strides, padding, use_bias=False, kernel_initializer=FanOutNormal(), name=name
-    )(x)
-
-
-def subsample(x, strides, name):
-    """Every `strides`-th pixel: what a 1x1 convolution with strides sees, so that it can do without them.
-
-    No net of this package has a convolution whose strides are larger than its kernel. The gradient of such a kernel
-    damages memory inside of TensorFlow 2.21 with oneDNN (on by itself with AVX-512) when there are few channels, and
-    ends the process. To take the pixels first is the same function, faster in training, and both convolutions at the
-    start of a unit share it. (A pooling of one pixel: a slice's gradient is slower than the convolution's.)
-
-    Args:
-        x: (B, H, W, C).
-        strides: step between the pixels that are kept.
-        name: the layer's name.
-
-    Returns:
-        (B, ceil(H / strides), ceil(W / strides), C).
-    """
-    return keras.layers.AveragePooling2D(1, strides, name=name)(x)
+    return Conv2D(filters, kernel_size, strides, padding, use_bias=False, kernel_initializer=FanOutNormal(), name=name)(
+        x
+    )
 
 
 def batch_normalization(x, name, zero_gamma=False):
@@ -196,28 +177,27 @@ class Unit:
         """The unit's `ActivationOrder`."""
         return ACTIVATION_ORDERS[self.activation_order]
 
-    @property
-    def subsamples_first(self):
-        """Whether the branch begins with its stride, before the first convolution: see `subsample`."""
-        return self.bottleneck and self.stride_in == "1x1"
-
     def convolutions(self, filters, strides):
-        """Returns (filters, kernel size, strides) of each convolution of a branch, but for what comes before them."""
+        """Returns (filters, kernel size, strides) of each convolution of a branch."""
         if self.bottleneck:
-            strides_3x3 = 1 if self.subsamples_first else strides
-            return [(filters, 1, 1), (filters, 3, strides_3x3), (BOTTLENECK_EXPANSION * filters, 1, 1)]
+            strides_1x1, strides_3x3 = (strides, 1) if self.stride_in == "1x1" else (1, strides)
+            return [
+                (filters, 1, strides_1x1),
+                (filters, 3, strides_3x3),
+                (BOTTLENECK_EXPANSION * filters, 1, 1),
+            ]
         return [(filters, 3, strides), (filters, 3, 1)][: self.layers_per_unit]
 
 
 @dataclasses.dataclass(frozen=True)
 class Junction:
-    """Where a unit parts into its branch and its shortcut.
+    """What a shortcut is made from.
 
     Attributes:
         x: the unit's input.
         activated: the same after what comes before the branch: what the branch's first convolution sees, and what
             those of a shortcut, and changes of dimension, see.
-        filters: channels of the branch's output.
+        branch: the branch's output.
         strides: 1 or 2.
         unit: the `Unit`.
         name: prefix of the unit's layers.
@@ -225,34 +205,20 @@ class Junction:
 
     x: keras.KerasTensor
     activated: keras.KerasTensor
-    filters: int
+    branch: keras.KerasTensor
     strides: int
     unit: Unit
     name: str
 
     @property
+    def filters(self):
+        """Channels of the branch's output."""
+        return self.branch.shape[-1]
+
+    @property
     def fits(self):
         """Whether the input can be added to the branch as it is."""
         return self.strides == 1 and self.x.shape[-1] == self.filters
-
-    @functools.cached_property
-    def subsampled(self):
-        """Of `activated`, the pixels that the branch's output has: what 1x1 convolutions see."""
-        if self.strides == 1:
-            return self.activated
-        return subsample(self.activated, self.strides, f"{self.name}_subsample")
-
-    def branch(self, filters):
-        """The convolutions, with what is between and after them; `filters` are those of the 3x3 convolutions."""
-        unit = self.unit
-        y = self.subsampled if unit.subsamples_first else self.activated
-        convolutions = unit.convolutions(filters, self.strides)
-        for i, (width, kernel_size, strides) in enumerate(convolutions, 1):
-            y = convolution(y, width, kernel_size, f"{self.name}_{i}_conv", strides)
-            last = i == len(convolutions)
-            operations = unit.order.end if last else ("bn", "relu")
-            y = apply(operations, y, f"{self.name}_{i}", zero_gamma=last and unit.zero_gamma)
-        return y
 
     def identity(self):
         """The input; where dimensions grow, every second activated pixel and zero channels. No parameters."""
@@ -262,19 +228,20 @@ class Junction:
 
     def projection(self):
         """A 1x1 convolution, with batch normalization if the branch ends in one."""
-        x = convolution(self.subsampled, self.filters, 1, f"{self.name}_0_conv")
+        x = convolution(self.activated, self.filters, 1, f"{self.name}_0_conv", self.strides)
         return batch_normalization(x, f"{self.name}_0_bn") if "bn" in self.unit.order.end else x
 
     def gate(self):
         """g(x) = sigmoid(W x + b), an entry for each channel and pixel (section 3.1 of arXiv 1603.05027)."""
-        return keras.layers.Conv2D(
+        return Conv2D(
             self.filters,
             1,
+            self.strides,
             activation="sigmoid",
             kernel_initializer=FanOutNormal(),
             bias_initializer=keras.initializers.Constant(self.unit.gate_bias),
             name=f"{self.name}_gate_conv",
-        )(self.subsampled)
+        )(self.activated)
 
     def carry(self, gate):
         """(1 - g(x)) times the identity."""
@@ -282,49 +249,49 @@ class Junction:
         return keras.layers.Multiply(name=f"{self.name}_0_gated")([carried, self.identity()])
 
 
-def zero_padded_shortcut(junction, branch):
+def zero_padded_shortcut(junction):
     """Option A: identity; where dimensions grow, every second pixel and zero channels at the end."""
-    return junction.identity(), branch
+    return junction.identity(), junction.branch
 
 
-def projection_where_needed(junction, branch):
+def projection_where_needed(junction):
     """Option B: a 1x1 projection where dimensions grow, identity elsewhere."""
-    return junction.x if junction.fits else junction.projection(), branch
+    return junction.x if junction.fits else junction.projection(), junction.branch
 
 
-def projection(junction, branch):
+def projection(junction):
     """Option C: a 1x1 projection in every unit (the "1x1 conv shortcut" of arXiv 1603.05027)."""
-    return junction.projection(), branch
+    return junction.projection(), junction.branch
 
 
-def constant_scaling(junction, branch):
+def constant_scaling(junction):
     """Factors on the identity and on the branch."""
     unit, name = junction.unit, junction.name
     shortcut = keras.layers.Rescaling(unit.shortcut_scale, name=f"{name}_0_scale")(junction.identity())
-    return shortcut, keras.layers.Rescaling(unit.branch_scale, name=f"{name}_branch_scale")(branch)
+    return shortcut, keras.layers.Rescaling(unit.branch_scale, name=f"{name}_branch_scale")(junction.branch)
 
 
-def exclusive_gating(junction, branch):
+def exclusive_gating(junction):
     """1 - g(x) on the identity, g(x) on the branch, as in Highway Networks."""
     gate = junction.gate()
-    branch = keras.layers.Multiply(name=f"{junction.name}_branch_gated")([gate, branch])
+    branch = keras.layers.Multiply(name=f"{junction.name}_branch_gated")([gate, junction.branch])
     return junction.carry(gate), branch
 
 
-def shortcut_only_gating(junction, branch):
+def shortcut_only_gating(junction):
     """1 - g(x) on the identity."""
-    return junction.carry(junction.gate()), branch
+    return junction.carry(junction.gate()), junction.branch
 
 
-def dropout(junction, branch):
+def dropout(junction):
     """Dropout on the identity; what is kept is scaled up in training, as Keras does (the paper's Caffe did not)."""
     rate, name = junction.unit.shortcut_dropout, f"{junction.name}_0_dropout"
-    return keras.layers.Dropout(rate, name=name)(junction.identity()), branch
+    return keras.layers.Dropout(rate, name=name)(junction.identity()), junction.branch
 
 
 # A, B, C: section 3.3 and table 3 of arXiv 1512.03385. The others: table 1 of arXiv 1603.05027, over option A, in
 # every unit; at the two changes of dimension, which the paper does not explain, gates have the stride.
-# Each makes of a `Junction` and its branch the two tensors that are added.
+# Each makes a `Junction` the two tensors that are added.
 SHORTCUTS = {
     "A": zero_padded_shortcut,
     "B": projection_where_needed,
@@ -360,13 +327,16 @@ def residual_unit(x, filters, strides, unit, name, output, preactivation="branch
         (B, ceil(H / strides), ceil(W / strides), filters), four times the filters for bottlenecks.
     """
     order = unit.order
-    activated = x if preactivation == "earlier" else apply(order.before, x, f"{name}_preact")
-    width = BOTTLENECK_EXPANSION * filters if unit.bottleneck else filters
-    junction = Junction(activated if preactivation == "unit" else x, activated, width, strides, unit, name)
-    y = junction.branch(filters)
+    y = activated = x if preactivation == "earlier" else apply(order.before, x, f"{name}_preact")
+    convolutions = unit.convolutions(filters, strides)
+    for i, (width, kernel_size, step) in enumerate(convolutions, 1):
+        y = convolution(y, width, kernel_size, f"{name}_{i}_conv", step)
+        last = i == len(convolutions)
+        y = apply(order.end if last else ("bn", "relu"), y, f"{name}_{i}", zero_gamma=last and unit.zero_gamma)
     if unit.shortcut is not None:
+        junction = Junction(activated if preactivation == "unit" else x, activated, y, strides, unit, name)
         add = keras.layers.Add(name=f"{name}_add" if order.after else output)
-        y = add([*SHORTCUTS[unit.shortcut](junction, y)])
+        y = add([*SHORTCUTS[unit.shortcut](junction)])
     return apply(order.after, y, name, output)
 
 

@@ -147,9 +147,8 @@ def test_every_convolution_has_a_shortcut_with_one_layer_per_unit():
 @pytest.mark.usefixtures("without_weights")
 def test_projections_of_pre_activation_see_the_activated_map():
     model = build(True, activation_order="full_pre_activation")
-    subsample, projection = (model.get_layer(f"conv3_block1_{name}") for name in ("subsample", "0_conv"))
-    assert projection.input is subsample.output
-    assert subsample.input is model.get_layer("conv3_block1_preact_relu").output
+    projection = model.get_layer("conv3_block1_0_conv")
+    assert projection.input is model.get_layer("conv3_block1_preact_relu").output
     assert not any(layer.name.endswith("_0_bn") for layer in model.layers)
 
 

@@ -1,4 +1,4 @@
-"""No convolution leaves pixels out: why is said in `keras_resnets.models.residual.subsample`."""
+"""No convolution leaves pixels out by itself: why is said in `keras_resnets.layers.Conv2D`."""
 
 import itertools
 import pathlib
@@ -6,28 +6,61 @@ import pathlib
 import keras
 import numpy as np
 import pytest
-from strides import skipping_convolutions
+import tensorflow as tf
+from strides import convolutions_of_gradients, skipping_convolutions
 
 import keras_resnets
 from keras_resnets import ArgumentError
 from keras_resnets.detection.backbones import backbone_names, backbone_net
-from keras_resnets.models.residual import ACTIVATION_ORDERS, SHORTCUTS, subsample
+from keras_resnets.layers import Conv2D
+from keras_resnets.models.residual import ACTIVATION_ORDERS, SHORTCUTS
 
 SAVED = pathlib.Path(__file__).parent / "saved"
 
 
 def test_the_check_finds_what_it_is_for():
-    image = keras.Input((8, 8, 2))
-    inner = keras.Model(image, keras.layers.Conv2D(2, (1, 3), strides=2, name="skips")(image))
-    assert skipping_convolutions(keras.Model(image, keras.layers.Conv2D(2, 2, strides=2)(inner(image)))) == ["skips"]
+    image = keras.Input((32, 32, 2))
+    x = Conv2D(2, 1, strides=2)(keras.layers.Conv2D(2, 2, strides=2)(image))
+    inner = keras.Model(image, keras.layers.Conv2D(2, (1, 3), strides=2, name="skips")(x))
+    assert skipping_convolutions(keras.Model(image, Conv2D(2, (3, 1), strides=2, name="too")(inner(image)))) == [
+        "skips",
+        "too",
+    ]
 
 
 @pytest.mark.parametrize("height, width", [(8, 8), (7, 10), (1, 3)])
-def test_subsampling_keeps_every_second_pixel(height, width):
+@pytest.mark.parametrize("arguments", [{"strides": 2}, {"strides": (1, 2), "padding": "same", "activation": "tanh"}])
+def test_it_is_the_same_function(height, width, arguments):
     x = np.random.normal(size=(2, height, width, 3)).astype("float32")
-    image = keras.Input((None, None, 3))
-    y = keras.Model(image, subsample(image, 2, "subsample"))(x)
-    np.testing.assert_array_equal(y, x[:, ::2, ::2])
+    ours, keras_layer = (build(5, 1, name="convolution", **arguments) for build in (Conv2D, keras.layers.Conv2D))
+    y = ours(x)
+    keras_layer.build(x.shape)
+    keras_layer.set_weights(ours.get_weights())
+    np.testing.assert_allclose(y, keras_layer(x), rtol=1e-5, atol=1e-6)
+    assert ours.compute_output_shape(x.shape) == y.shape
+    same = {**keras_layer.get_config(), "kernel_initializer": None, "bias_initializer": None}
+    assert {**ours.get_config(), "kernel_initializer": None, "bias_initializer": None} == same
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_tensorflow_is_not_asked_for_gradients_of_kernels_smaller_than_their_strides(jit_compile):
+    bottlenecks = {"bottleneck": True, "input_shape": (16, 16, 3)}
+    for net in (
+        keras_resnets.ResNet((1, 1), (2, 4), **bottlenecks),
+        keras_resnets.ResNetV2((1, 1), (2, 4), **bottlenecks),
+        keras_resnets.CifarResNet(8, shortcut="exclusive_gating", filters=(2, 3, 4), input_shape=(16, 16, 3)),
+    ):
+
+        @tf.function(jit_compile=jit_compile)
+        def gradients(images, net=net):
+            with tf.GradientTape() as tape:
+                loss = tf.reduce_sum(net(images, training=True) ** 2)
+            return tape.gradient(loss, [variable.value for variable in net.trainable_variables])
+
+        found = convolutions_of_gradients(gradients.python_function, tf.zeros((2, 16, 16, 3)))
+        assert len(found) == sum(isinstance(layer, keras.layers.Conv2D) for layer in net.layers)
+        assert all(s <= k for pair in found for k, s in zip(*pair)), found
+        assert all(np.all(np.isfinite(gradient)) for gradient in gradients(tf.random.normal((2, 16, 16, 3))))
 
 
 @pytest.mark.usefixtures("without_weights")
@@ -98,14 +131,6 @@ def test_no_detector_has_one_at_full_size(name):
             assert build in (keras_resnets.SPPNet, keras_resnets.RCNN)  # Some are for some backbones only.
             continue
         assert skipping_convolutions(detector) == []
-
-
-@pytest.mark.usefixtures("without_weights")
-def test_both_convolutions_of_a_unit_share_what_they_see():
-    model = keras_resnets.ResNet((1, 1), (2, 4), bottleneck=True, input_shape=(32, 32, 3))
-    subsampled = model.get_layer("conv3_block1_subsample").output
-    assert all(model.get_layer(f"conv3_block1_{i}_conv").input is subsampled for i in (0, 1))
-    assert sum(layer.name.endswith("subsample") for layer in model.layers) == 1
 
 
 @pytest.mark.parametrize("name", ["resnet_bottleneck", "resnet_a"])
