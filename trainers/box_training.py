@@ -20,7 +20,7 @@ from trainers.data.objects import open_detection_dataset
 from trainers.distribution import is_chief
 from trainers.failures import naming
 from trainers.general_nets import GENERAL, define_sizes, sizes_by_flags
-from trainers.run import Run
+from trainers.run import Run, begun_as
 
 SIDES = (600, 1000)  # px (Fast R-CNN, arXiv 1504.08083, section 5.2)
 CANVAS_MULTIPLE = 32  # px
@@ -100,11 +100,12 @@ def box_config(
         block_counts, filters: the stages of a general form.
         width: of VGG or ZF, None for 1.
         options: dict of fields of `options_class`, which change the recipe's.
-        resizing: a `Resizing`; None for the data set's default.
+        resizing: a `Resizing`; None for the data set's default, or the begun run's.
         max_boxes: boxes that an image may have, None for the most that one has.
         freeze: names of stages; None for the recipe's, where there are weights to start from.
         data_dir ... seed: see `trainers.training.common_config`.
-        begun: the configuration of the run where it exists already: it goes on without the file of `init_weights`.
+        begun: the configuration of the run where it exists already: with its recipe, it keeps what that was when it
+            began, and it goes on without the file of `init_weights`.
         **changes: fields of the recipe to change; None leaves the recipe's value.
 
     Returns:
@@ -113,11 +114,14 @@ def box_config(
     Raises:
         ArgumentError: for choices that do not fit together.
     """
-    recipe = recipes.change(recipes.get_recipe(recipe_name, kind.recipes), dataset.train.size, **changes)
+    recipe = recipes.change(recipes.get_recipe(recipe_name, kind.recipes, begun), dataset.train.size, **changes)
     # Batch normalization that starts from nothing has to learn.
     options = {"train_batch_norm": init_weights is None, **(options or {})}
-    options = _recipe_options(kind, options_class, recipe_name, options)
-    if freeze is None and init_weights is not None:
+    options = _recipe_options(kind, options_class, recipe_name, options, begun)
+    if recipes.goes_on(begun, recipe_name):
+        freeze = begun["freeze"] if freeze is None else freeze
+        resizing = resizing or Resizing(**begun["resizing"])
+    elif freeze is None and init_weights is not None:
         freeze = kind.frozen.get(recipe_name, {}).get(backbone)
     resizing = resizing or default_resizing(kind, dataset)
     if hasattr(options, "anchor_sizes"):
@@ -148,10 +152,10 @@ def box_config(
     }
 
 
-def _recipe_options(kind, options_class, recipe_name, given):
+def _recipe_options(kind, options_class, recipe_name, given, begun):
     """Returns the options of a recipe, as far as the class has them, changed by those that are given."""
     names = {field.name for field in dataclasses.fields(options_class)}
-    row = kind.changed_options[recipe_name]
+    row = begun["options"] if recipes.goes_on(begun, recipe_name) else kind.changed_options[recipe_name]
     common = {name: value for name, value in row.items() if name in names}
     return make_options({**common, **row.get(options_class, {}), **given}, options_class)
 
@@ -284,12 +288,14 @@ def choices_by_flags(kind, options_class):
     if options.init_weights not in (None, training.PUBLISHED_WEIGHTS):
         with naming("--init_weights"):
             check_file(options.init_weights)
-    recipe_name = options.recipe or kind.default_recipe(options.dataset)
-    recipes.get_recipe(recipe_name, kind.recipes)
-    head = getattr(_recipe_options(kind, options_class, recipe_name, given), "head", None)
+    begun = begun_as(kind.task, options.model_dir)
+    recipe_name = options.recipe or (begun or {}).get("recipe_name") or kind.default_recipe(options.dataset)
+    recipes.get_recipe(recipe_name, kind.recipes, begun)
+    head = getattr(_recipe_options(kind, options_class, recipe_name, given, begun), "head", None)
     if head is None and "head_units" in given:
         raise ArgumentError(f"--head_units={given['head_units']} has no effect without --head: leave it out.")
     choices, canvas = cli.recipe_choices(), cli.numbers("canvas", int)
+    sides = options.short_side, options.long_side, canvas
     strategy = cli.strategy()
     dataset = open_detection_dataset(options.dataset, options.data_dir, options.download, options.strict)
     run = Run(options.model_dir, is_chief(strategy))
@@ -300,10 +306,10 @@ def choices_by_flags(kind, options_class):
             "dataset": dataset,
             "recipe_name": recipe_name,
             "options": given,
-            "resizing": default_resizing(kind, dataset, options.short_side, options.long_side, canvas),
+            "resizing": default_resizing(kind, dataset, *sides) if any(sides) else None,
             "max_boxes": options.max_boxes,
             "data_dir": options.data_dir,
-            "begun": run.config() if run.exists() else None,
+            "begun": begun,
             **sizes,
             **choices,
         },

@@ -30,7 +30,7 @@ from trainers.data.tuning import AHEAD, CORES
 from trainers.distribution import is_chief
 from trainers.failures import naming
 from trainers.general_nets import GENERAL, SIZE, builder_arguments, define_sizes, sizes_by_flags
-from trainers.run import Run
+from trainers.run import Run, begun_as
 
 LARGEST_EVALUATION_BATCH = 250  # images on one replica
 LARGEST_MATRIX = 50  # classes, in the picture
@@ -335,13 +335,14 @@ def configure(
         freeze: names of stages; None for none.
         stage_learning_rates: dict of stages to factors.
         seed: integer.
-        begun: the configuration of the run where it exists already: it goes on without the file of `init_weights`.
+        begun: the configuration of the run where it exists already: it keeps the recipe that it began with, and goes on
+            without the file of `init_weights`.
         **changes: fields of the recipe to change; None leaves the recipe's value.
 
     Returns:
         A dict that can be written as JSON.
     """
-    recipe = recipes.change(recipes.get_recipe(recipe_name), dataset.train.size, **changes)
+    recipe = recipes.change(recipes.get_recipe(recipe_name, begun=begun), dataset.train.size, **changes)
     size = image_size or dataset.side or (SIZE if model in GENERAL else registry.find(model).size)
     # The papers' proportion of the image's short side to the crop, for images that are not of one size already.
     short_side = size if dataset.side else round(size * 256 / 224)
@@ -409,8 +410,9 @@ def _main(arguments):
     # Unknown names are said before the data are read.
     sizes = sizes_by_flags("model", options.model)
     _check_auxiliary_weight(options)
-    recipe_name = options.recipe or recipes.default_recipe(options.dataset)
-    recipes.get_recipe(recipe_name)
+    begun = begun_as("classification", options.model_dir)
+    recipe_name = options.recipe or (begun or {}).get("recipe_name") or recipes.default_recipe(options.dataset)
+    recipes.get_recipe(recipe_name, begun=begun)
     choices = cli.recipe_choices()
     strategy = cli.strategy()
     dataset = open_dataset(options.dataset, options.data_dir, options.download)
@@ -427,7 +429,7 @@ def _main(arguments):
         holdout=options.holdout,
         arguments={name: value for name, value in sizes.items() if value is not None},
         auxiliary_weight=options.auxiliary_weight,
-        begun=run.config() if run.exists() else None,
+        begun=begun,
         second_side=options.second_side,
         **choices,
     )

@@ -407,8 +407,22 @@ LOCALIZATION_RCNNS = {
 }
 
 
-def get_recipe(name, recipes=RECIPES):
-    """Returns the row of a table with this name, or raises ArgumentError."""
+def goes_on(begun, name):
+    """Whether a run of this configuration, or None, began with the recipe of this name, which it keeps then."""
+    return begun is not None and begun["recipe_name"] == name
+
+
+def get_recipe(name, recipes=RECIPES, begun=None):
+    """Returns the row of a table with this name, or raises ArgumentError.
+
+    Args:
+        name: of the row.
+        recipes: the table.
+        begun: the configuration of the run where it exists already: it keeps the recipe that it began with, with the
+            changes of its flags, whatever the table says by now.
+    """
+    if goes_on(begun, name):
+        return Recipe(**begun["recipe"])
     if name not in recipes:
         raise ArgumentError(f"--recipe={name} is unknown: use {', '.join(recipes)}.")
     return recipes[name]

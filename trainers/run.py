@@ -6,7 +6,11 @@ import json
 import pathlib
 
 from keras_resnets import ArgumentError
+from trainers.recipes import Recipe
 from trainers.whole_files import write_json, write_text
+
+# What a run means whose recipe lacks a field that is newer than it.
+OF_OLDER_RUNS = {f"recipe.{field}": getattr(Recipe, field) for field in ("decay", "bias_learning_rate")}
 
 
 class Run:
@@ -96,10 +100,7 @@ class Run:
             raise ArgumentError(
                 f"--model_dir={self.path} holds no run: train one with trainers.classification or trainers.detection."
             )
-        try:
-            return json.loads(self._config.read_text())
-        except ValueError as error:
-            raise ArgumentError(f"{self._config} is damaged ({error}): train again in another folder.") from error
+        return _read(self._config)
 
     def write_compilation(self, choice):
         """Writes compilation.json: a dict of `jit_compile`, whether XLA compiles, and the `reason` in words."""
@@ -107,7 +108,7 @@ class Run:
 
     def compilation(self):
         """Returns the content of compilation.json, or None while nothing has been measured."""
-        return json.loads(self._compilation.read_text()) if self._compilation.exists() else None
+        return _read(self._compilation) if self._compilation.exists() else None
 
     def drop_metrics_after(self, step):
         """Removes the lines that a run will write again when it goes on from `step`."""
@@ -142,13 +143,27 @@ class Run:
         return json.loads(self._results.read_text()) if self._results.exists() else None
 
 
+def _read(path):
+    """Returns the content of a JSON file, or raises ArgumentError where it is damaged."""
+    try:
+        return json.loads(path.read_text())
+    except ValueError as error:
+        raise ArgumentError(f"{path} is damaged ({error}): train again in another folder.") from error
+
+
+def begun_as(task, model_dir):
+    """Returns the configuration of the run of a task, e.g. "detection", that a folder holds; None where it has none."""
+    run = Run(model_dir)
+    config = run.config() if run.exists() else {}
+    return config if config.get("task") == task else None
+
+
 def _check_same(config, before, path):
-    config, before = _flat(config), _flat(before)
+    config, before = _flat(config), {**OF_OLDER_RUNS, **_flat(before)}
     for key in [*config, *before]:
-        is_in_both = key in config and key in before
         # A choice that is newer than the run was not made: what it may be switched to is off.
-        is_off = not is_in_both and not (config.get(key) or before.get(key))
-        if not key.startswith("versions") and not is_off and config.get(key) != before.get(key):
+        is_newer_and_off = key not in before and not config[key]
+        if not key.startswith("versions") and not is_newer_and_off and config.get(key) != before.get(key):
             raise ArgumentError(
                 f"--model_dir={path} holds a run with {key}={before.get(key)}, not {config.get(key)}: "
                 "repeat its flags to go on with it, or choose another folder."

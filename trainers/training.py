@@ -9,7 +9,7 @@ import sys
 import keras
 import tensorflow as tf
 
-from trainers import cli, loop, recipes
+from trainers import cli, loop
 from trainers.checkpoints import Checkpoints
 from trainers.data.dataset import absolute
 from trainers.distribution import one_machine
@@ -69,7 +69,7 @@ def train(task, run, *, log_every=20, checkpoint_every=None, **settings):
     Returns:
         The content of results.json.
     """
-    _take_up(task, run)
+    run.check(task.config)
     if run.results() is not None:
         return run.results()
     epoch = max(MINIMUM_EPOCH, math.ceil(task.dataset.train.size / task.recipe.batch_size))
@@ -107,22 +107,13 @@ def train_in_stages(task, run, strategy, flag, stages):
         ArgumentError: for several machines, or a run that was begun with another configuration.
     """
     one_machine(strategy, flag)
-    _take_up(task, run)
+    run.check(task.config)
     if run.results() is not None:
         return run.results()
     task.build_model()  # What no model can be built with leaves no trace.
     run.begin(task.config)
     with run.locked():
         return _finish(task, run, strategy, *stages())
-
-
-def _take_up(task, run):
-    """Checks that the run is new or the task's; fields that are newer than it are as the recipes were without them."""
-    if run.exists():
-        known = run.config()["recipe"]
-        task.config["recipe"] = {name: value for name, value in task.config["recipe"].items() if name in known}
-        task.recipe = recipes.Recipe(**task.config["recipe"])
-    run.check(task.config)
 
 
 def _finish(task, run, strategy, model, stages):

@@ -125,6 +125,28 @@ def test_a_narrow_net_starts_from_its_own_weights_and_older_runs_go_on(tmp_path)
     assert Detection(older, dataset).build_model().trunk.output.shape[-1] == 16
 
 
+def test_a_run_goes_on_whose_recipe_has_another_row_by_now(tmp_path):
+    dataset, weights = rectangle_dataset(2, seed=9), str(tmp_path / "net.weights.h5")
+    classification_net("vgg16", width=1 / 32).save_weights(weights)
+    arguments = {"system": "fast_rcnn", "init_weights": weights, "width": 1 / 32, "batch_size": 2}
+    begun = configure("vgg16", "rectangles", dataset, "faster_rcnn", **arguments)
+    assert begun["freeze"] == ["conv1", "conv2"] and begun["options"]["roi_batch_size"] == 64
+    # What version 0.1 had: its Fast R-CNN is Faster R-CNN's recipe, with its sample, another decay and other sizes.
+    for name in ("decay", "bias_learning_rate"):
+        del begun["recipe"][name]
+    begun["recipe"]["weight_decay"] = 1e-4
+    begun["options"] |= {"roi_batch_size": 128, "roi_background_iou": [0.0, 0.5]}
+    begun |= {"freeze": [], "resizing": {"short_side": 300, "long_side": 500, "canvas": [512, 512]}}
+    Run(tmp_path / "run").begin(begun)
+    again = configure("vgg16", "rectangles", dataset, "faster_rcnn", begun=begun, **arguments)
+    Run(tmp_path / "run").check(again)
+    task = Detection(again, dataset)
+    assert (task.recipe.weight_decay, task.recipe.decay, again["options"]["roi_batch_size"]) == (1e-4, "kernels", 128)
+    changed = configure("vgg16", "rectangles", dataset, "faster_rcnn", begun=begun, **arguments, freeze=["conv1"])
+    with pytest.raises(ArgumentError, match="holds a run with freeze="):
+        Run(tmp_path / "run").check(changed)
+
+
 @pytest.mark.slow
 def test_the_export_in_saved_models_finds_digits_that_were_not_trained_on():
     scenes = digit_scenes.open_digit_scenes().test

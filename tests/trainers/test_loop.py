@@ -1,6 +1,7 @@
 """The training loop, with the classification task on real digits."""
 
 import dataclasses
+import functools
 import json
 
 import keras
@@ -18,7 +19,7 @@ from trainers.classification import Classification, configure
 from trainers.data.dataset import open_dataset
 from trainers.failures import explained
 from trainers.recipes import Recipe
-from trainers.run import Run
+from trainers.run import Run, begun_as
 
 pytestmark = pytest.mark.numerics
 
@@ -159,6 +160,11 @@ def test_a_folder_belongs_to_one_run(tmp_path):
     run.begin({**config, "newer": False})  # what no choice could be when it began
     with pytest.raises(ArgumentError, match="holds a run with newer=None, not True: repeat its flags"):
         run.begin({**config, "newer": True})
+    # The other way round, it is a choice that the run has made.
+    frozen = Run(tmp_path / "frozen")
+    frozen.begin({**config, "stage_learning_rates": {"conv2": 0.0}})
+    with pytest.raises(ArgumentError, match="holds a run with stage_learning_rates.conv2=0.0, not None"):
+        frozen.begin(config)
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "thesis.txt").write_text("precious")
     with pytest.raises(ArgumentError, match="is not empty and holds no run: choose another folder"):
@@ -428,15 +434,30 @@ def test_a_line_that_was_cut_off_is_left_out(tmp_path):
 
 
 def test_a_run_of_an_older_version_goes_on_as_it_began(tmp_path):
-    config, dataset = digits(4, decay="all", bias_learning_rate=2.0)
-    older = {name: v for name, v in config["recipe"].items() if name not in ("decay", "bias_learning_rate")}
-    Run(tmp_path).begin({**config, "recipe": older})
+    dataset, older = open_dataset("digits"), digits(4, decay="all", bias_learning_rate=2.0)[0]
+    for name in ("decay", "bias_learning_rate"):
+        del older["recipe"][name]
+    Run(tmp_path).begin(older)
+    begun = begun_as("classification", tmp_path)
+    config = configure("cifar_resnet8", "digits", dataset, older["recipe_name"], begun=begun, seed=older["seed"])
     task = Classification(config, dataset)
     training.train(task, Run(tmp_path), log_every=4)
     assert (task.recipe.decay, task.recipe.bias_learning_rate) == ("kernels", 1.0)
-    assert Run(tmp_path).config()["recipe"].keys() == older.keys()
+    assert Run(tmp_path).config() == begun
     with pytest.raises(ArgumentError, match="holds a run with recipe.learning_rate=0.1, not 0.2: repeat its flags"):
-        training.train(Classification(digits(4, decay="all", learning_rate=0.2)[0], dataset), Run(tmp_path))
+        training.train(Classification(digits(4, learning_rate=0.2)[0], dataset), Run(tmp_path))
+
+
+def test_a_run_goes_on_whose_recipe_has_another_row_by_now(tmp_path):
+    dataset = open_dataset("digits")
+    begun = configure("inception_v3", "digits", dataset, "inception", image_size=75, batch_size=8)
+    begun["recipe"]["augmentation"] = "random_resized_crop"
+    Run(tmp_path).begin(begun)
+    again = functools.partial(configure, "inception_v3", "digits", dataset, "inception", image_size=75)
+    Run(tmp_path).check(again(begun=begun_as("classification", tmp_path)))
+    with pytest.raises(ArgumentError, match="holds a run with recipe.batch_size=8, not 9"):
+        Run(tmp_path).check(again(begun=begun_as("classification", tmp_path), batch_size=9))
+    assert begun_as("detection", tmp_path) is None and begun_as("classification", tmp_path / "new") is None
 
 
 def test_configuration_keeps_what_the_flags_say():
