@@ -159,7 +159,7 @@ def begun_as(task, model_dir):
 
 
 def _check_same(config, before, path):
-    config, before = _flat(config), {**OF_OLDER_RUNS, **_flat(before)}
+    config, before = ({**OF_OLDER_RUNS, **_flat(one)} for one in (config, before))
     for key in [*config, *before]:
         # A choice that is newer than the run was not made: what it may be switched to is off.
         is_newer_and_off = key not in before and not config[key]

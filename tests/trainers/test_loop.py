@@ -3,6 +3,8 @@
 import dataclasses
 import functools
 import json
+import pathlib
+import shutil
 
 import keras
 import numpy as np
@@ -14,7 +16,7 @@ from tasks import Dropout
 import keras_resnets
 from keras_resnets import ArgumentError
 from trainers import loop, training
-from trainers.checkpoints import restore_model
+from trainers.checkpoints import restore_model, trained_model
 from trainers.classification import Classification, configure
 from trainers.data.dataset import open_dataset
 from trainers.failures import explained
@@ -22,6 +24,7 @@ from trainers.recipes import Recipe
 from trainers.run import Run, begun_as
 
 pytestmark = pytest.mark.numerics
+SAVED = pathlib.Path(__file__).parent / "saved"
 
 
 def killed_at(step):
@@ -446,6 +449,16 @@ def test_a_run_of_an_older_version_goes_on_as_it_began(tmp_path):
     assert Run(tmp_path).config() == begun
     with pytest.raises(ArgumentError, match="holds a run with recipe.learning_rate=0.1, not 0.2: repeat its flags"):
         training.train(Classification(digits(4, learning_rate=0.2)[0], dataset), Run(tmp_path))
+
+
+def test_checkpoints_from_before_nets_took_pixels_first_are_restored(tmp_path, capfd):
+    shutil.copytree(SAVED / "run", tmp_path / "run")
+    run = Run(tmp_path / "run")
+    task = Classification(run.config(), open_dataset("digits"))
+    results = training.train(task, run)
+    assert results["step"] == 4 and "cannot be read" not in capfd.readouterr().err
+    images = np.random.default_rng(0).normal(size=(3, 32, 32, 3)).astype("float32")
+    np.testing.assert_allclose(trained_model(task, run)(images), np.load(SAVED / "logits.npy"), rtol=1e-4, atol=1e-5)
 
 
 def test_a_run_goes_on_whose_recipe_has_another_row_by_now(tmp_path):
