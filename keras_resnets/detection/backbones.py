@@ -7,6 +7,7 @@ import re
 import keras
 
 from keras_resnets.errors import ArgumentError
+from keras_resnets.layers.conv2d import Conv2D, skips_pixels
 from keras_resnets.models import registry, vgg, zfnet
 from keras_resnets.models.fully_connected import fully_connected
 from keras_resnets.models.image_model import global_average
@@ -77,8 +78,8 @@ def make_backbone(backbone, dropout_rate=0.5):
     """Cuts a net in two.
 
     Args:
-        backbone: one of `backbone_names()`, or a net of this package without its classifier. Of VGG and ZF, fc6 and fc7
-            become the network of regions, of others the last stage.
+        backbone: one of `backbone_names()`, or a net of this package without its classifier; one that an older version
+            saved is copied. Of VGG and ZF, fc6 and fc7 become the network of regions, of others the last stage.
         dropout_rate: after fc6 and fc7.
 
     Returns:
@@ -91,7 +92,7 @@ def make_backbone(backbone, dropout_rate=0.5):
         raise ArgumentError(
             f"backbone={backbone!r} is unknown: use {', '.join(backbone_names())}, or a keras.Model of this package."
         )
-    net = backbone if isinstance(backbone, keras.Model) else backbone_net(backbone)
+    net = _without_skipping(backbone) if isinstance(backbone, keras.Model) else backbone_net(backbone)
     stages = [layer.name for layer in net.layers if re.fullmatch(r"conv\d+_out", layer.name)]
     if len(stages) < 2 or len(net.output.shape) != 4:
         raise ArgumentError(
@@ -101,6 +102,23 @@ def make_backbone(backbone, dropout_rate=0.5):
     if any(layer.name == LAST_POOLING for layer in net.layers):
         return _cut_before_last_pooling(net, dropout_rate)
     return _cut_before_last_stage(net, stages)
+
+
+def _without_skipping(net):
+    """Returns a net of an older file, which has Keras's strided 1x1 convolutions, with this package's; or a newer one.
+
+    The layers of the copy are other objects; their weights are the same.
+    """
+    if not any(map(skips_pixels, leaf_layers(net))):
+        return net
+
+    def clone(layer):
+        build = Conv2D if skips_pixels(layer) else type(layer)
+        return build.from_config(layer.get_config())
+
+    copy = keras.models.clone_model(net, clone_function=clone)
+    copy.set_weights(net.get_weights())
+    return copy
 
 
 def _cut_before_last_stage(net, stages):
