@@ -131,8 +131,8 @@ def _torchvision(features, rois):
     with tempfile.NamedTemporaryFile(suffix=".npz") as file:
         np.savez(file, features=features, rois=rois)
         file.flush()
-        # Not with -m: then the package imports TensorFlow first.
-        command = [sys.executable, pathlib.Path(__file__).with_name("torchvision_roi.py"), file.name]
+        # Not with -m: then the package imports TensorFlow first. -P: modules beside the file do not hide others.
+        command = [sys.executable, "-P", pathlib.Path(__file__).with_name("torchvision_roi.py"), file.name]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
 
             def ask(**request):

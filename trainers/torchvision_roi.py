@@ -1,6 +1,6 @@
 """Pools regions with torchvision when it is asked to: the peer of `trainers.benchmark --what=roi`.
 
-python trainers/torchvision_roi.py inputs.npz
+python -P trainers/torchvision_roi.py inputs.npz
 
 It is a process of its own because torchvision and TensorFlow crash in one. The file has `features` (B, H, W, C)
 float32, and `rois` (R, 4) float32 of each of the images: [x1, y1, x2, y2] in pixels. Every line of the standard input

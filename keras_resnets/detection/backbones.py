@@ -3,10 +3,12 @@
 import dataclasses
 import math
 import re
+from collections.abc import Mapping
 
 import keras
 
 from keras_resnets.errors import ArgumentError
+from keras_resnets.layers.conv2d import Conv2D, skips_pixels
 from keras_resnets.models import registry, vgg, zfnet
 from keras_resnets.models.fully_connected import fully_connected
 from keras_resnets.models.image_model import global_average
@@ -15,28 +17,32 @@ from keras_resnets.weights import load_weights
 
 CONV5_POOL_SIZE = 14  # conv5_1 has stride 2: its output has 7x7 cells
 LAST_POOLING = "pool5"  # of nets that go on with fc6 and fc7
-PROBE = 512  # px, the side of an image that tells a trunk's stride
+PROBE = 512  # px, the side of an image that tells a trunk's stride and padding
 
 
 @dataclasses.dataclass(frozen=True)
 class FullyConnected:
-    """What fc6 is made for.
+    """A family of nets whose fc6 and fc7 become the network of regions.
 
     Attributes:
-        pool_size: bins on each side.
+        names: in the registry.
+        pool_size: bins on each side of a region that fc6 is made for.
         units_per_filter: units of fc6 and of fc7 for each channel of the last map.
+        arguments: of the builder, for a detector.
     """
 
+    names: tuple[str, ...]
     pool_size: int
     units_per_filter: int
+    arguments: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
-# By the window of the last pooling, whose place the pooling of regions takes: VGG's and ZF's.
+# By the window of the last pooling, whose place the pooling of regions takes.
 FULLY_CONNECTED = {
-    (2, 2): FullyConnected(7, vgg.UNITS_PER_FILTER),
-    (3, 3): FullyConnected(6, zfnet.UNITS_PER_FILTER),
+    (2, 2): FullyConnected(("vgg16", "vgg19"), 7, vgg.UNITS_PER_FILTER),
+    (3, 3): FullyConnected(("zfnet",), 6, zfnet.UNITS_PER_FILTER, {"padding": "faster_rcnn"}),
 }
-WITH_FULLY_CONNECTED = ("vgg16", "vgg19", "zfnet")
+WITH_FULLY_CONNECTED = [name for family in FULLY_CONNECTED.values() for name in family.names]
 
 
 def backbone_names():
@@ -69,16 +75,28 @@ class Backbone:
     @property
     def stride(self):
         """Pixels of the image for one cell of the features, a power of two."""
-        height = self.trunk.compute_output_shape((1, PROBE, PROBE, 3))[1]
-        return 2 ** round(math.log2(PROBE / height))
+        return 2 ** round(math.log2(PROBE / self._cells))
+
+    @property
+    def reaches_the_border(self):
+        """Whether the features have a cell for all of the image, as they do with padding in each layer."""
+        return self._cells * self.stride >= PROBE
+
+    @property
+    def _cells(self):
+        """Cells on each side of the features of an image of PROBE pixels."""
+        return self.trunk.compute_output_shape((1, PROBE, PROBE, 3))[1]
 
 
 def make_backbone(backbone, dropout_rate=0.5):
     """Cuts a net in two.
 
     Args:
-        backbone: one of `backbone_names()`, or a net of this package without its classifier. Of VGG and ZF, fc6 and fc7
-            become the network of regions, of others the last stage.
+        backbone: one of `backbone_names()`, or a net of this package without its classifier; one that an older version
+            saved is copied. Of VGG and ZF, fc6 and fc7 become the network of regions, of others the last stage. ZF is
+            padded as in `ZFNet(include_top=False, padding="faster_rcnn")`. (Inception-v3, Inception-v4 and the
+            Inception-ResNets have layers without padding too, so that what a cell sees is centred 13 pixels from where
+            regions and anchors take it to be.)
         dropout_rate: after fc6 and fc7.
 
     Returns:
@@ -91,16 +109,35 @@ def make_backbone(backbone, dropout_rate=0.5):
         raise ArgumentError(
             f"backbone={backbone!r} is unknown: use {', '.join(backbone_names())}, or a keras.Model of this package."
         )
-    net = backbone if isinstance(backbone, keras.Model) else backbone_net(backbone)
+    net = _without_skipping(backbone) if isinstance(backbone, keras.Model) else backbone_net(backbone)
     stages = [layer.name for layer in net.layers if re.fullmatch(r"conv\d+_out", layer.name)]
-    if len(stages) < 2 or len(net.output.shape) != 4:
+    windows = [getattr(layer, "pool_size", None) for layer in net.layers if layer.name == LAST_POOLING]
+    if len(stages) < 2 or len(net.output.shape) != 4 or not FULLY_CONNECTED.keys() >= {*windows}:
         raise ArgumentError(
             f"backbone={net.name}, with the stages {', '.join(stages) or 'none'} and the output {net.output.shape}, "
-            "cannot be cut before its last stage: pass a residual net, a plain net, VGG or ZF with include_top=False."
+            "cannot be cut in two: pass a residual net, a plain net, VGG, ZF or another net of this package with "
+            "include_top=False."
         )
-    if any(layer.name == LAST_POOLING for layer in net.layers):
-        return _cut_before_last_pooling(net, dropout_rate)
+    if windows:
+        return _cut_before_last_pooling(net, stages, FULLY_CONNECTED[windows[0]], dropout_rate)
     return _cut_before_last_stage(net, stages)
+
+
+def _without_skipping(net):
+    """Returns a net of an older file, which has Keras's strided 1x1 convolutions, with this package's; or a newer one.
+
+    The layers of the copy are other objects; their weights are the same.
+    """
+    if not any(map(skips_pixels, leaf_layers(net))):
+        return net
+
+    def clone(layer):
+        build = Conv2D if skips_pixels(layer) else type(layer)
+        return build.from_config(layer.get_config())
+
+    copy = keras.models.clone_model(net, clone_function=clone)
+    copy.set_weights(net.get_weights())
+    return copy
 
 
 def _cut_before_last_stage(net, stages):
@@ -111,12 +148,18 @@ def _cut_before_last_stage(net, stages):
     )
 
 
-def _cut_before_last_pooling(net, dropout_rate):
+def _cut_before_last_pooling(net, stages, family, dropout_rate):
     """All convolutions for the image, fc6 and fc7 for its regions, whose pooling takes the place of the last one."""
-    features, row = net.get_layer("conv5_out").output, FULLY_CONNECTED[net.get_layer(LAST_POOLING).pool_size]
-    pooled = keras.Input((row.pool_size, row.pool_size, features.shape[-1]))
-    head = fully_connected(dropout_rate, row.units_per_filter * features.shape[-1])
-    return Backbone(keras.Model(net.input, features, name="trunk"), pooled, head(pooled), row.pool_size)
+    features = net.get_layer(stages[-1]).output
+    pooled = keras.Input((family.pool_size, family.pool_size, features.shape[-1]))
+    head = fully_connected(dropout_rate, family.units_per_filter * features.shape[-1])
+    parts = Backbone(keras.Model(net.input, features, name="trunk"), pooled, head(pooled), family.pool_size)
+    if not parts.reaches_the_border:
+        raise ArgumentError(
+            f"backbone={net.name} has layers without padding, so that regions would be pooled beside their place: pad "
+            "them, those of ZFNet by padding='faster_rcnn'."
+        )
+    return parts
 
 
 def backbone_net(name, **arguments):
@@ -126,8 +169,8 @@ def backbone_net(name, **arguments):
         name: one of `backbone_names()`.
         **arguments: others of its builder.
     """
-    padding = {"padding": "faster_rcnn"} if name == "zfnet" else {}
-    return registry.create_model(name, include_top=False, **padding, **arguments)
+    fixed = next((family.arguments for family in FULLY_CONNECTED.values() if name in family.names), {})
+    return registry.create_model(name, include_top=False, **fixed, **arguments)
 
 
 def classification_net(name, **arguments):

@@ -235,7 +235,7 @@ class Options(AnchorOptions, RegionOptions):
         test_before_nms: as `train_before_nms`, at test time.
         test_after_nms: as `train_after_nms`, at test time.
         rpn_softmax: whether the proposal network has two scores for each anchor, of background and object, and their
-            softmax, as in the paper and in Caffe; otherwise one and its sigmoid, which can say the same. (The classes
+            softmax, as in the paper and in Caffe; otherwise one and its sigmoid, which is as expressive. (The classes
             of a `Localizer` are logistic units in its paper, too.)
 
     Raises:

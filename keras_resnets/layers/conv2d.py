@@ -24,3 +24,12 @@ class Conv2D(keras.layers.Conv2D):
             return super().convolution_op(inputs, kernel)
         pixels = keras.ops.average_pool(inputs, 1, self.strides, data_format=self.data_format)
         return keras.ops.conv(pixels, kernel, data_format=self.data_format)
+
+
+def skips_pixels(layer):
+    """Returns whether a layer asks TensorFlow for a convolution whose strides are larger than its kernel."""
+    return (
+        isinstance(layer, keras.layers.Conv2D)
+        and any(stride > size for stride, size in zip(layer.strides, layer.kernel_size))
+        and not (isinstance(layer, Conv2D) and layer.kernel_size == (1, 1))
+    )

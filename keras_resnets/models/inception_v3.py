@@ -60,7 +60,7 @@ def InceptionV3(
 ):
     """Inception-v3, by default as keras.applications has it: without dropout and auxiliary head.
 
-    The paper's net is `InceptionV3(dropout_rate=0.2, auxiliary_head=True)`. Batch normalization has no gammas.
+    The paper's net has `auxiliary_head=True`, TF-slim's `dropout_rate=0.2` as well. Batch normalization has no gammas.
 
     The layers `conv1_out` ... `conv5_out` are the last maps of each size, before pooling: at 299x299, 147x147x64,
     71x71x192, 35x35x288, 17x17x768 and 8x8x2048.

@@ -201,7 +201,7 @@ def test_inception_resnet_v2_has_75_layers_beside_the_linear_ones():
 
 
 # papers.md 4.8: torchvision's, whose batch normalization has gammas.
-def test_inception_v3_as_its_paper_has_it(trainable_parameters):
+def test_inception_v3_with_its_papers_auxiliary_head_and_slims_dropout(trainable_parameters):
     model = keras_resnets.InceptionV3(dropout_rate=0.2, auxiliary_head=True)
     gammas = sum(layer.beta.shape[0] for layer in batch_normalizations(model))
     assert trainable_parameters(model) + gammas == 27_161_264

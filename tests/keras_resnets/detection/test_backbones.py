@@ -7,7 +7,7 @@ import tensorflow as tf
 from narrow_detectors import SEEDS, TARGETS, assert_same, inputs
 
 import keras_resnets
-from keras_resnets import FasterRCNN
+from keras_resnets import ArgumentError, FasterRCNN
 from keras_resnets.detection.backbones import backbone_net, classification_net, load_backbone, make_backbone
 
 NARROW = {"anchor_sizes": (16, 32), "test_after_nms": 20, "train_after_nms": 40, "roi_batch_size": 16}
@@ -17,6 +17,7 @@ NETS = {
     "zf": lambda: keras_resnets.ZFNet(include_top=False, padding="faster_rcnn", width=1 / 16),
     "plain": lambda: keras_resnets.ResNet((1, 1, 1, 1), (8, 8, 16, 16), include_top=False, shortcut=None),
     "cifar_plain": lambda: keras_resnets.CifarPlainNet(8, include_top=False, filters=(4, 8, 16)),
+    "googlenet": lambda: keras_resnets.GoogLeNet(include_top=False, width=1 / 16),
 }
 
 
@@ -27,10 +28,29 @@ def test_fully_connected_layers_are_as_narrow_as_their_net(net, stride, bins, fe
     assert [layer.name for layer in parts.trunk.layers][-1] == "conv5_out"
 
 
-@pytest.mark.parametrize("net, stride, features", [("plain", 16, 16), ("cifar_plain", 2, 16)])
-def test_the_last_stage_of_a_plain_net_is_for_regions(net, stride, features):
+@pytest.mark.parametrize("net, stride, features", [("plain", 16, 16), ("cifar_plain", 2, 16), ("googlenet", 16, 64)])
+def test_the_last_stage_of_other_nets_is_for_regions(net, stride, features):
     parts = make_backbone(NETS[net]())
     assert (parts.stride, parts.pool_size, parts.region_features.shape[1:]) == (stride, 14, (features,))
+
+
+def test_zf_is_padded_as_in_detectors():
+    net = keras_resnets.ZFNet(include_top=False, width=1 / 32)
+    with pytest.raises(ArgumentError, match="zfnet has layers without padding, .*: pad them, .* padding='faster_rcnn'"):
+        make_backbone(net)
+    assert make_backbone(backbone_net("zfnet", width=1 / 32)).reaches_the_border
+
+
+def _with_last_pooling(layer):
+    image = keras.Input((None, None, 3))
+    x = keras.layers.Conv2D(4, 3, 2, "same", name="conv1_out")(image)
+    return keras.Model(image, layer(keras.layers.Conv2D(4, 3, 2, "same", name="conv2_out")(x)), name="mine")
+
+
+@pytest.mark.parametrize("layer", [keras.layers.MaxPooling2D(4, name="pool5"), keras.layers.ReLU(name="pool5")])
+def test_a_net_with_another_last_pooling_cannot_be_cut(layer):
+    with pytest.raises(ArgumentError, match="backbone=mine, .* cannot be cut in two: pass a residual net, "):
+        make_backbone(_with_last_pooling(layer))
 
 
 @pytest.mark.parametrize("net", ["vgg", "plain"])

@@ -248,7 +248,7 @@ def test_evaluate_returns_the_mean_of_all_batches():
 
 def test_fc6_takes_regions_of_one_size():
     with pytest.raises(ArgumentError, match="pool_size=14 must be 6 for fc6"):
-        FasterRCNN(2, keras_resnets.ZFNet(include_top=False, width=1 / 32), pool_size=14)
+        FasterRCNN(2, keras_resnets.ZFNet(include_top=False, padding="faster_rcnn", width=1 / 32), pool_size=14)
 
 
 def test_predict_pads_to_the_same_size():
