@@ -13,7 +13,7 @@ from keras_resnets.detection.resizing import Resizing
 from keras_resnets.serving import RestClient, SavedModelSession
 from trainers import classification, localization_rcnn, loop, training
 from trainers.checkpoints import restore_model
-from trainers.data.box_augmentation import training_resizing
+from trainers.data.box_augmentation import AUGMENTATIONS
 from trainers.data.dataset import Split, open_dataset
 from trainers.data.objects import DetectionDataset, open_detection_dataset
 from trainers.evaluate import evaluate
@@ -112,7 +112,7 @@ def test_the_papers_localization():
     assert (recipe["optimizer"], recipe["batch_size"], recipe["augmentation"]) == ("sgd", 256, "crop_and_color")
     assert options["rpn_batch_size"] == 8 and options["rpn_foreground_share"] == 0.5 and options["after_nms"] == 200
     assert config["resizing"]["short_side"] == 256
-    assert training_resizing(recipe["augmentation"], Resizing(**config["resizing"])).canvas == (224, 224)
+    assert AUGMENTATIONS[recipe["augmentation"]].resizing(Resizing(**config["resizing"])).canvas == (224, 224)
     second = localization_rcnn.configure("resnet50", "voc:/data", dataset, "imagenet", localizer_dir="/first")
     assert second["recipe"] == {**recipe, "augmentation": "flip"} and second["resizing"] == config["resizing"]
     options = second["options"]
