@@ -353,6 +353,7 @@ LOCALIZATION_RECIPES = {
         schedule="steps",
         drops=(1 / 2, 3 / 4),
         weight_decay=1e-4,
+        decay="all",
         augmentation="crop_and_color",
     ),
     # Small scenes, from scratch, on two cores within some minutes. Digits must not be mirrored.
@@ -393,8 +394,8 @@ LOCALIZATION_RCNN_RECIPES = {
 # Fields of `keras_resnets.detection.RCNNOptions` that a recipe changes, of the second stage of localization.
 LOCALIZATION_RCNNS = {
     # 256 regions a step, RoI-centric: of so many images that each is of another one, a quarter of them of objects, as
-    # R-CNN has it. They are warped to what the classification net has seen.
-    "imagenet": {"warp_size": 224, "roi_batch_size": 1, "svm": False},
+    # R-CNN has it. They are warped to what the classification net has seen, without R-CNN's context.
+    "imagenet": {"warp_size": 224, "warp_context": 0, "roi_batch_size": 1, "svm": False},
     # 128 regions of 16 images.
     "one_digit_scenes": {
         "warp_size": 64,

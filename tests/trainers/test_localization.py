@@ -21,7 +21,7 @@ from trainers.export import export
 from trainers.localization import Localization, class_proposals, configure, image_class
 from trainers.metrics.localization import localization_error
 from trainers.prediction_service import Service, start_rest
-from trainers.recipes import LOCALIZATION_RECIPES, default_localization_recipe
+from trainers.recipes import LOCALIZATION_RECIPES, RECIPES, default_localization_recipe
 from trainers.run import Run
 
 pytestmark = pytest.mark.numerics
@@ -113,10 +113,12 @@ def test_the_papers_localization():
     assert options["rpn_batch_size"] == 8 and options["rpn_foreground_share"] == 0.5 and options["after_nms"] == 200
     assert config["resizing"]["short_side"] == 256
     assert AUGMENTATIONS[recipe["augmentation"]].resizing(Resizing(**config["resizing"])).canvas == (224, 224)
+    assert recipe["decay"] == RECIPES["imagenet"].decay == "all"  # as of classification
     second = localization_rcnn.configure("resnet50", "voc:/data", dataset, "imagenet", localizer_dir="/first")
     assert second["recipe"] == {**recipe, "augmentation": "flip"} and second["resizing"] == config["resizing"]
     options = second["options"]
-    assert second["recipe"]["batch_size"] * options["roi_batch_size"] == 256 and options["warp_size"] == 224
+    assert second["recipe"]["batch_size"] * options["roi_batch_size"] == 256
+    assert (options["warp_size"], options["warp_context"]) == (224, 0)  # the region, and nothing around it
     assert not options["svm"]
     assert default_localization_recipe("tfds:imagenet") == default_localization_recipe("voc:/data") == "imagenet"
     assert default_localization_recipe("one_digit_scenes") == "one_digit_scenes"  # not mirrored
