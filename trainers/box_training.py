@@ -151,9 +151,10 @@ def box_config(
 def _recipe_options(kind, options_class, recipe_name, given):
     """Returns the options of a recipe, as far as the class has them, changed by those that are given."""
     names = {field.name for field in dataclasses.fields(options_class)}
-    row = kind.changed_options[recipe_name]
-    common = {name: value for name, value in row.items() if name in names}
-    return make_options({**common, **row.get(options_class, {}), **given}, options_class)
+    rows = kind.changed_options
+    row = {**rows[recipe_name], **rows.get((recipe_name, options_class), {})}
+    changed = {name: value for name, value in row.items() if name in names}
+    return make_options({**changed, **given}, options_class)
 
 
 def _normalization(backbone, init_weights, begun):

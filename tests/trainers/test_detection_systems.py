@@ -104,6 +104,7 @@ def test_wrong_flags_end_in_one_line(flags, message, tmp_path, run_command):
         ("faster_rcnn_coco", "faster_rcnn", 128, (0.0, 0.5)),
         ("faster_rcnn_alternating", "faster_rcnn", 64, (0.1, 0.5)),
         ("faster_rcnn_alternating_coco", "faster_rcnn", 64, (0.0, 0.5)),
+        ("digit_scenes", "rcnn", 32, (0.0, 0.5)),
         ("digit_scenes", "spp_net", 32, (0.1, 0.5)),
         ("digit_scenes", "fast_rcnn", 32, (0.0, 0.5)),
         ("digit_scenes", "faster_rcnn", 32, (0.0, 0.5)),
