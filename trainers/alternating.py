@@ -23,6 +23,7 @@ from trainers.checkpoints import trained_model
 from trainers.data.objects import Annotation
 from trainers.data.proposed import with_proposals
 from trainers.detection_task import ANNOTATION, Detection
+from trainers.failures import naming
 from trainers.loop import predictor
 from trainers.metrics.recall import average_recall, recall
 from trainers.run import Run
@@ -120,21 +121,18 @@ def train(task, run, *, strategy=None, **settings):
     """Trains a Faster R-CNN in four steps, or goes on with it: see `trainers.training.train`."""
     strategy = strategy or tf.distribute.get_strategy()
     shares = task, run, {"strategy": strategy, **settings}
-    length, images = recipes.REGION_STEPS.get(task.config["recipe_name"], recipes.OTHER_REGION_STEPS)
-    batch_size = images * task.recipe.batch_size
-    recipes.change(task.recipe, task.dataset.train.size, batch_size=batch_size)  # It may be too large.
-    regions = max(1, int(length * task.config["steps"])), batch_size
     proposals = task.config["steps"], task.recipe.batch_size
+    regions = _region_steps(task)
 
     def steps():
-        first = _step("step1_rpn", ProposalStep, ("trunk", "rpn"), {}, task.dataset, proposals, *shares)
+        first = _step("step1_rpn", ProposalStep, ("trunk", "rpn"), {}, task.dataset, *proposals, *shares)
         dataset = _proposed(task.dataset, *first[:2], strategy)
         parts = ("trunk", "region_network", "head")
-        second = _step("step2_regions", RegionStep, parts, {}, dataset, regions, *shares)
-        third = _step("step3_rpn", ProposalStep, ("rpn",), {"trunk": second[1]}, task.dataset, proposals, *shares)
+        second = _step("step2_regions", RegionStep, parts, {}, dataset, *regions, *shares)
+        third = _step("step3_rpn", ProposalStep, ("rpn",), {"trunk": second[1]}, task.dataset, *proposals, *shares)
         start = {**dict.fromkeys(parts, second[1]), "rpn": third[1]}
         dataset = _proposed(task.dataset, *third[:2], strategy)
-        fourth = _step("step4_regions", RegionStep, parts[1:], start, dataset, regions, *shares)
+        fourth = _step("step4_regions", RegionStep, parts[1:], start, dataset, *regions, *shares)
         names = ("step1_rpn", "step2_regions", "step3_rpn", "step4_regions")
         stages = dict(zip(names, (seconds for _, _, seconds in (first, second, third, fourth))))
         return fourth[1], stages
@@ -142,11 +140,19 @@ def train(task, run, *, strategy=None, **settings):
     return training.train_in_stages(task, run, strategy, "--alternating", steps)
 
 
-def _step(name, kind, trained, start, dataset, length, task, run, settings):
+def _region_steps(task):
+    """Returns how many training steps one of the four for regions has, and of how many images."""
+    longer, larger = recipes.REGION_STEPS.get(task.config["recipe_name"], recipes.OTHER_REGION_STEPS)
+    batch_size = task.recipe.batch_size
+    with naming(f"--alternating takes {larger} times --batch_size={batch_size} for regions"):
+        recipe = recipes.change(task.recipe, task.dataset.train.size, batch_size=larger * batch_size)
+    return max(1, int(longer * task.config["steps"])), recipe.batch_size
+
+
+def _step(name, kind, trained, start, dataset, steps, batch_size, task, run, settings):
     """Makes, or goes on with, one step of so many steps and images; returns its task, its detector, and its seconds."""
-    steps, batch_size = length
     config = {**task.config, "steps": steps, "recipe": {**task.config["recipe"], "batch_size": batch_size}}
-    print(f"{name}: {steps} steps", file=sys.stderr)
+    print(f"{name}: {steps} steps, batch size {batch_size}", file=sys.stderr)
     step, folder = kind(config, dataset, trained, start), Run(run.path / name, run.chief)
     results = training.train(step, folder, **settings)
     return step, trained_model(step, folder), results["seconds"]

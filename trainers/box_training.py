@@ -154,10 +154,13 @@ def box_config(
 
 def _recipe_options(kind, options_class, recipe_name, given, begun):
     """Returns the options of a recipe, as far as the class has them, changed by those that are given."""
+    if recipes.goes_on(begun, recipe_name):
+        row = begun["options"]
+    else:
+        row = kind.changed_options[recipe_name] | kind.changed_options.get((recipe_name, options_class), {})
     names = {field.name for field in dataclasses.fields(options_class)}
-    row = begun["options"] if recipes.goes_on(begun, recipe_name) else kind.changed_options[recipe_name]
-    common = {name: value for name, value in row.items() if name in names}
-    return make_options({**common, **row.get(options_class, {}), **given}, options_class)
+    changed = {name: value for name, value in row.items() if name in names}
+    return make_options({**changed, **given}, options_class)
 
 
 def _normalization(backbone, init_weights, begun):

@@ -5,6 +5,7 @@ python -m trainers.classification --model=cifar_resnet20 --dataset=digits --mode
 
 import dataclasses
 import functools
+import math
 
 import keras
 import numpy as np
@@ -441,6 +442,8 @@ def _check_auxiliary_weight(options):
     if not options.auxiliary_weight:
         return
     given = f"--auxiliary_weight={options.auxiliary_weight}"
+    if not math.isfinite(options.auxiliary_weight):
+        raise ArgumentError(f"{given} must be a number.")
     if "auxiliary_head" not in builder_arguments(options.model):
         raise ArgumentError(f"{given} has no effect with --model={options.model}: leave it out.")
     if options.remat:

@@ -16,7 +16,7 @@ from keras_resnets.models.nesting import batch_normalizations
 from keras_resnets.serving import export_detector
 from keras_resnets.weights.published import resolve
 from trainers import plots, recipes, transfer
-from trainers.data.box_augmentation import AUGMENTATIONS, training_resizing
+from trainers.data.box_augmentation import AUGMENTATIONS
 from trainers.data.dataset import title
 from trainers.data.objects import open_detection_dataset
 from trainers.data.pipeline import evaluation_batches, training_batches
@@ -139,8 +139,8 @@ class Detection:
         padded with -1, `proposals` (B, R, 4) float32, padded with boxes without area, where the data set has them, and
         `seed` (B, 2).
         """
-        augment = AUGMENTATIONS[self.recipe.augmentation]
-        resizing = training_resizing(self.recipe.augmentation, self.resizing)
+        augmentation = AUGMENTATIONS[self.recipe.augmentation]
+        resizing = augmentation.resizing(self.resizing)
 
         def transform(example, seed):
             augmentation_seed, sample_seed = tf.unstack(tf.random.split(seed, 2))
@@ -148,7 +148,7 @@ class Detection:
             boxes, classes = (tf.boolean_mask(example[name], trained_on) for name in ("boxes", "classes"))
             proposals = example.get("proposals", tf.zeros([0, 4]))
             moved = tf.concat([proposals, boxes], axis=0)
-            image, moved = augment(example["image"].pixels(), moved, resizing, augmentation_seed)
+            image, moved = augmentation.change(example["image"].pixels(), moved, resizing, augmentation_seed)
             proposals, boxes = tf.split(moved, [proposals.shape[0], -1])
             image, shape = resizing.pad(image)
             is_there = areas(boxes) > 0

@@ -144,6 +144,14 @@ def _session():
     return CLIENTS[options.protocol](options.server, options.model, options.model_version, timeout=options.timeout)
 
 
+def _classes():
+    """Returns the value of --classes as a tuple, or None."""
+    classes = cli.numbers("classes", int)
+    if classes is not None and not (classes and 0 <= min(classes) <= max(classes) < 2**31):
+        raise ArgumentError(f"--classes={','.join(flags.FLAGS.classes)} must be numbers of classes, from 0 on.")
+    return classes
+
+
 def _check_inputs(session, classes):
     """Raises ArgumentError where an export must be given other inputs; a server tells that itself."""
     if not isinstance(session, SavedModelSession) or "image_bytes" not in session.signatures:
@@ -167,9 +175,22 @@ def _check_flags(answer):
         raise ArgumentError(f"--output is for detectors, and {name} classifies: leave it out.")
 
 
+def _problems(answers, classes):
+    """Returns a list of what is wrong: files that are no images, and classes that the export does not seem to have."""
+    answered = [answer for answer in answers if "error" not in answer]
+    problems, failed = [], len(answers) - len(answered)
+    if failed:
+        problems.append(f"{failed} of {len(answers)} files could not be decoded")
+    found = {number for answer in answered for number in answer["classes"]}
+    missing = [str(number) for number in classes if number not in found]
+    if answered and missing:
+        problems.append(f"nothing came back for --classes={','.join(missing)}: leave out what the export does not have")
+    return problems
+
+
 def _main(arguments):
     options = flags.FLAGS
-    files, classes = find_images(arguments), cli.numbers("classes", int)
+    files, classes = find_images(arguments), _classes()
     session, answers = _session(), []
     _check_inputs(session, classes)
     with Progress(len(files), "predicting", "images") as progress:
@@ -182,9 +203,9 @@ def _main(arguments):
     if options.output is not None:
         paths = draw(answers, options.output, options.score)
         print(f"{len(paths)} images: {options.output}", file=sys.stderr)
-    failed = sum("error" in answer for answer in answers)
-    if failed:
-        sys.exit(f"error: {failed} of {len(answers)} files could not be decoded")
+    problems = _problems(answers, classes or ())
+    if problems:
+        sys.exit(f"error: {'; '.join(problems)}")
 
 
 def run():

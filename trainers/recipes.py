@@ -296,20 +296,20 @@ DETECTION_RECIPES = {
 }
 
 _COCO_ANCHORS = {"anchor_sizes": (64, 128, 256, 512)}
-_TWO_IMAGES = {"roi_batch_size": 64}  # of each of two images
 
-# Fields of detectors' options that a recipe changes, where a system has them; a class's are for its system only.
+# Fields of detectors' options that a recipe changes, where a system has them. A row of a recipe and a class of options
+# is for that class only.
 DETECTORS = {
-    "rcnn": _TWO_IMAGES,
-    "spp_net": _TWO_IMAGES,
+    "rcnn": {},
+    "spp_net": {},
     "fast_rcnn": {},
     "fast_rcnn_coco": {},
     "faster_rcnn": {},
     "faster_rcnn_coco": _COCO_ANCHORS,
     # The steps for regions are Fast R-CNN's.
-    "faster_rcnn_alternating": {**_TWO_IMAGES, "roi_background_iou": (0.1, 0.5)},
+    "faster_rcnn_alternating": {"roi_batch_size": 64, "roi_background_iou": (0.1, 0.5)},
     # Of COCO, background is less than 0.5 in any case (arXiv 1506.01497, section 4.2).
-    "faster_rcnn_alternating_coco": {**_TWO_IMAGES, **_COCO_ANCHORS},
+    "faster_rcnn_alternating_coco": {"roi_batch_size": 64, **_COCO_ANCHORS},
     "digit_scenes": {
         "anchor_sizes": (24, 40, 64, 96),
         "anchor_ratios": (1, 1.6, 2.4),
@@ -325,8 +325,9 @@ DETECTORS = {
         "train_after_nms": 200,
         "test_before_nms": 1_000,
         "test_after_nms": 100,
-        FastRCNNOptions: {"roi_background_iou": (0.0, 0.5)},  # From scratch, it has to learn what is no object at all.
     },
+    # From scratch, it has to learn what is no object at all.
+    ("digit_scenes", FastRCNNOptions): {"roi_background_iou": (0.0, 0.5)},
 }
 
 # Steps and images of alternating training's steps for regions, as multiples of those for proposals, which a recipe has.
@@ -353,6 +354,7 @@ LOCALIZATION_RECIPES = {
         schedule="steps",
         drops=(1 / 2, 3 / 4),
         weight_decay=1e-4,
+        decay="all",
         augmentation="crop_and_color",
     ),
     # Small scenes, from scratch, on two cores within some minutes. Digits must not be mirrored.
@@ -393,8 +395,8 @@ LOCALIZATION_RCNN_RECIPES = {
 # Fields of `keras_resnets.detection.RCNNOptions` that a recipe changes, of the second stage of localization.
 LOCALIZATION_RCNNS = {
     # 256 regions a step, RoI-centric: of so many images that each is of another one, a quarter of them of objects, as
-    # R-CNN has it. They are warped to what the classification net has seen.
-    "imagenet": {"warp_size": 224, "roi_batch_size": 1, "svm": False},
+    # R-CNN has it. They are warped to what the classification net has seen, without R-CNN's context.
+    "imagenet": {"warp_size": 224, "warp_context": 0, "roi_batch_size": 1, "svm": False},
     # 128 regions of 16 images.
     "one_digit_scenes": {
         "warp_size": 64,

@@ -140,6 +140,8 @@ class FastRCNNOptions(RegionOptions):
 class RCNNOptions(RegionOptions):
     """The keyword arguments of `keras_resnets.RCNN`: those of `RegionOptions`, and of its regions and its SVMs.
 
+    The 128 regions of a step (arXiv 1311.2524, section 2.3) are 64 of each of two images, as Fast R-CNN's.
+
     Attributes:
         warp_size: side of the square that a region is warped to, in pixels.
         warp_context: pixels of it around the region, on each side.
@@ -148,6 +150,7 @@ class RCNNOptions(RegionOptions):
             stage of localization in ResNet, arXiv 1512.03385, appendix C).
     """
 
+    roi_batch_size: int = 64
     warp_size: int = 227
     warp_context: int = 16
     svm: bool = True
@@ -166,6 +169,9 @@ class RCNNOptions(RegionOptions):
 class SPPNetOptions(RegionOptions):
     """The keyword arguments of `keras_resnets.SPPNet`: those of `RegionOptions`, with the paper's, and its own.
 
+    Its sample of regions is Fast R-CNN's: 64 of each of two images, background from an IoU of 0.1 on (arXiv 1406.4729,
+    section 4.1).
+
     Attributes:
         pyramid: bins on each side, for each level of the pyramid; 1, 2, 3 and 6 make 50 bins.
         svm: as of `RCNNOptions`.
@@ -173,6 +179,7 @@ class SPPNetOptions(RegionOptions):
 
     head: str | None = "mlp"
     roi_background_iou: tuple[float, float] = (0.1, 0.5)
+    roi_batch_size: int = 64
     scales_per_region: int = 1
     pyramid: tuple[int, ...] = (1, 2, 3, 6)
     svm: bool = True

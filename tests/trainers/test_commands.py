@@ -152,6 +152,11 @@ TRAIN = ["trainers.classification", "--model=cifar_resnet8", "--dataset=digits",
         (["trainers.predict", "--export={new}", str(EXPORT)], "has no image files"),
         (["trainers.predict", "--export={new}", "/nowhere.png"], "/nowhere.png does not exist"),
         (["trainers.predict", "--export={new}", __file__], "holds no SavedModel"),
+        (
+            ["trainers.predict", "--export={new}", "--classes=3,-1", __file__],
+            "--classes=3,-1 must be numbers of classes",
+        ),
+        (["trainers.predict", "--export={new}", "--classes=", __file__], "--classes= must be numbers of classes"),
     ],
 )
 def test_what_cannot_work_ends_in_one_line(command, message, tmp_path, run_command):

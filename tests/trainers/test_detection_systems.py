@@ -104,6 +104,7 @@ def test_wrong_flags_end_in_one_line(flags, message, tmp_path, run_command):
         ("faster_rcnn_coco", "faster_rcnn", 128, (0.0, 0.5)),
         ("faster_rcnn_alternating", "faster_rcnn", 64, (0.1, 0.5)),
         ("faster_rcnn_alternating_coco", "faster_rcnn", 64, (0.0, 0.5)),
+        ("digit_scenes", "rcnn", 32, (0.0, 0.5)),
         ("digit_scenes", "spp_net", 32, (0.1, 0.5)),
         ("digit_scenes", "fast_rcnn", 32, (0.0, 0.5)),
         ("digit_scenes", "faster_rcnn", 32, (0.0, 0.5)),
@@ -160,7 +161,7 @@ def test_proposals_move_with_the_image():
 
 
 @pytest.mark.slow
-def test_the_steps_for_regions_are_half_as_long_and_have_two_images(tmp_path):
+def test_the_steps_for_regions_are_half_as_long_and_have_two_images(tmp_path, capsys):
     def task_of(images):
         options = {"anchor_sizes": (16, 32), "train_after_nms": 60}
         recipe = "faster_rcnn_alternating"
@@ -170,12 +171,17 @@ def test_the_steps_for_regions_are_half_as_long_and_have_two_images(tmp_path):
         )
         return Detection(config, dataset)
 
-    with pytest.raises(ArgumentError, match="--batch_size=2 is more than the 1 training images"):
+    message = (
+        "--alternating takes 2 times --batch_size=1 for regions: --batch_size=2 is more than the 1 training images"
+    )
+    with pytest.raises(ArgumentError, match=message):
         alternating.train(task_of(1), Run(tmp_path / "small"))
     alternating.train(task_of(2), Run(tmp_path / "run"))
     configs = [Run(folder).config() for folder in sorted((tmp_path / "run").glob("step*"))]
     lengths = [(config["steps"], config["recipe"]["batch_size"]) for config in configs]
     assert lengths == [(2, 1), (1, 2), (2, 1), (1, 2)]
+    printed = capsys.readouterr().err
+    assert "step1_rpn: 2 steps, batch size 1\n" in printed and "step4_regions: 1 steps, batch size 2\n" in printed
 
 
 @pytest.mark.slow

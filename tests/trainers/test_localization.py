@@ -13,7 +13,7 @@ from keras_resnets.detection.resizing import Resizing
 from keras_resnets.serving import RestClient, SavedModelSession
 from trainers import classification, localization_rcnn, loop, training
 from trainers.checkpoints import restore_model
-from trainers.data.box_augmentation import training_resizing
+from trainers.data.box_augmentation import AUGMENTATIONS
 from trainers.data.dataset import Split, open_dataset
 from trainers.data.objects import DetectionDataset, open_detection_dataset
 from trainers.evaluate import evaluate
@@ -21,7 +21,7 @@ from trainers.export import export
 from trainers.localization import Localization, class_proposals, configure, image_class
 from trainers.metrics.localization import localization_error
 from trainers.prediction_service import Service, start_rest
-from trainers.recipes import LOCALIZATION_RECIPES, default_localization_recipe
+from trainers.recipes import LOCALIZATION_RECIPES, RECIPES, default_localization_recipe
 from trainers.run import Run
 
 pytestmark = pytest.mark.numerics
@@ -112,11 +112,13 @@ def test_the_papers_localization():
     assert (recipe["optimizer"], recipe["batch_size"], recipe["augmentation"]) == ("sgd", 256, "crop_and_color")
     assert options["rpn_batch_size"] == 8 and options["rpn_foreground_share"] == 0.5 and options["after_nms"] == 200
     assert config["resizing"]["short_side"] == 256
-    assert training_resizing(recipe["augmentation"], Resizing(**config["resizing"])).canvas == (224, 224)
+    assert AUGMENTATIONS[recipe["augmentation"]].resizing(Resizing(**config["resizing"])).canvas == (224, 224)
+    assert recipe["decay"] == RECIPES["imagenet"].decay == "all"  # as of classification
     second = localization_rcnn.configure("resnet50", "voc:/data", dataset, "imagenet", localizer_dir="/first")
     assert second["recipe"] == {**recipe, "augmentation": "flip"} and second["resizing"] == config["resizing"]
     options = second["options"]
-    assert second["recipe"]["batch_size"] * options["roi_batch_size"] == 256 and options["warp_size"] == 224
+    assert second["recipe"]["batch_size"] * options["roi_batch_size"] == 256
+    assert (options["warp_size"], options["warp_context"]) == (224, 0)  # the region, and nothing around it
     assert not options["svm"]
     assert default_localization_recipe("tfds:imagenet") == default_localization_recipe("voc:/data") == "imagenet"
     assert default_localization_recipe("one_digit_scenes") == "one_digit_scenes"  # not mirrored
@@ -203,6 +205,9 @@ def test_the_export_says_what_the_trainer_does(trained, tmp_path, run_command):
     assert answer["labels"] == [task.config["labels"][label]] and answer["classes"] == [label]
     np.testing.assert_allclose(answer["boxes"], predictions["boxes"][0], atol=1e-2)
     assert np.any(np.asarray(Image.open(tmp_path / "drawn" / "image.png")) != images[0])
+    process = run_command("trainers.predict", *flags, f"--classes=12,{label}", tmp_path / "image.png")
+    assert process.returncode == 1 and json.loads(process.stdout) == [answer]
+    assert process.stderr.splitlines()[-1].startswith("error: nothing came back for --classes=12: leave out what")
     server, port = start_rest(Service(path), 0)
     asked = {"image_bytes": [(tmp_path / "image.png").read_bytes()], "classes": [[-1, label]]}
     served = RestClient(f"localhost:{port}", "export")("image_bytes", **asked)

@@ -59,14 +59,23 @@ def shift_and_flip(source, preprocessing, seed):
 def scale_jitter_and_color(source, preprocessing, seed):
     """A random square of the image at a random scale, mirrored half of the time, with other colours (section 3.4)."""
     scale_seed, place_seed, flip_seed, color_seed = tf.unstack(tf.random.split(seed, 4))
-    shape = tf.cast(source.shape(), tf.float32)
+    top, left, side = tf.unstack(random_square(source.shape(), scale_seed, place_seed))
+    image = _resize(source.window(top, left, side, side), preprocessing.size)
+    return shift_colors(tf.image.stateless_random_flip_left_right(image, flip_seed), color_seed)
+
+
+def random_square(shape, scale_seed, place_seed):
+    """Returns top, left and side, (3,) int32, of a square in an image whose short side is `SHORT_SIDES` times as long.
+
+    Args:
+        shape: height and width of the image.
+        scale_seed, place_seed: seeds of how large it is, and of where.
+    """
+    shape = tf.cast(shape, tf.float32)
     short_side = tf.random.stateless_uniform([], scale_seed, *SHORT_SIDES)
     side = tf.maximum(tf.round(tf.reduce_min(shape) / short_side), 1)
     corner = tf.floor(tf.random.stateless_uniform([2], place_seed) * (shape - side + 1))
-    top, left = tf.unstack(tf.cast(corner, tf.int32))
-    side = tf.cast(side, tf.int32)
-    image = _resize(source.window(top, left, side, side), preprocessing.size)
-    return shift_colors(tf.image.stateless_random_flip_left_right(image, flip_seed), color_seed)
+    return tf.cast(tf.concat([corner, [side]], axis=0), tf.int32)
 
 
 def shift_colors(image, seed):

@@ -1,19 +1,38 @@
 """Random changes to training images with boxes: functions of an image and a seed, without any state.
 
-Each takes an image (H, W, 3) uint8, its boxes (n, 4) float32, the `training_resizing` of its name and a seed (two
+Each takes an image (H, W, 3) uint8, its boxes (n, 4) float32, the `Resizing` of training images and a seed (two
 integers in a tensor), and returns the image, resized, (h, w, 3) float32, 0..255, and its boxes in pixels of that: as
 many, those that are left out without area.
 """
 
 import dataclasses
+from collections.abc import Callable
 
 import tensorflow as tf
 
 from keras_resnets.detection.resizing import from_original
-from trainers.data.augmentation import SHORT_SIDES, shift_colors
+from trainers.data.augmentation import random_square, shift_colors
 
 JITTER = (0.75, 1.25)  # factors of the short side
-CROP = 224 / 256  # side of a crop, of the short side in an evaluation
+
+
+@dataclasses.dataclass(frozen=True)
+class Augmentation:
+    """A row of `AUGMENTATIONS`.
+
+    Attributes:
+        change: a function of this module.
+        crop: where it cuts out squares, their side as a share of an evaluation's short side; None for whole images.
+    """
+
+    change: Callable
+    crop: float | None = None
+
+    def resizing(self, resizing):
+        """Returns the `Resizing` of training images, from an evaluation's: crops have a canvas of their own."""
+        if self.crop is None:
+            return resizing
+        return dataclasses.replace(resizing, canvas=2 * (max(1, round(self.crop * resizing.short_side)),))
 
 
 def none(image, boxes, resizing, seed):
@@ -42,31 +61,16 @@ def crop_and_color(image, boxes, resizing, seed):
     arXiv 1512.02325, section 2.2).
     """
     scale_seed, place_seed, flip_seed, color_seed = tf.unstack(tf.random.split(seed, 4))
-    canvas, shape = float(resizing.canvas[0]), tf.cast(tf.shape(image)[:2], tf.float32)
-    short_side = tf.random.stateless_uniform([], scale_seed, *SHORT_SIDES)
-    side = tf.maximum(tf.round(tf.reduce_min(shape) / short_side), 1.0)
-    corner = tf.floor(tf.random.stateless_uniform([2], place_seed) * (shape - side + 1))
-    top, left = tf.unstack(tf.cast(corner, tf.int32))
-    window = image[top : top + tf.cast(side, tf.int32), left : left + tf.cast(side, tf.int32)]
+    top, left, side = tf.unstack(random_square(tf.shape(image)[:2], scale_seed, place_seed))
+    window = image[top : top + side, left : left + side]
     cropped = tf.image.resize(tf.cast(window, tf.float32), resizing.canvas, antialias=True)
-    moved = (boxes - tf.tile(tf.reverse(corner, [0]), [2])) * (canvas / side)
+    canvas = float(resizing.canvas[0])
+    moved = (boxes - tf.cast([left, top, left, top], tf.float32)) * (canvas / tf.cast(side, tf.float32))
     centers = (moved[:, :2] + moved[:, 2:]) / 2
     is_inside = tf.reduce_all((centers >= 0) & (centers < canvas), axis=1, keepdims=True)
     moved = tf.where(is_inside, tf.clip_by_value(moved, 0.0, canvas), 0.0)
     cropped, moved = _flipped(cropped, moved, flip_seed)
     return shift_colors(cropped, color_seed), moved
-
-
-def training_resizing(augmentation, resizing):
-    """Returns the `Resizing` of training images: crops have a canvas of their own, 224 for a short side of 256.
-
-    Args:
-        augmentation: a name in `AUGMENTATIONS`.
-        resizing: the `Resizing` of an evaluation.
-    """
-    if augmentation != crop_and_color.__name__:
-        return resizing
-    return dataclasses.replace(resizing, canvas=2 * (max(1, round(CROP * resizing.short_side)),))
 
 
 def _resized(image, boxes, resizing, factor):
@@ -83,5 +87,8 @@ def _flipped(image, boxes, seed):
 
 
 AUGMENTATIONS = {
-    augmentation.__name__: augmentation for augmentation in (none, flip, scale_jitter_and_flip, crop_and_color)
+    "none": Augmentation(none),
+    "flip": Augmentation(flip),
+    "scale_jitter_and_flip": Augmentation(scale_jitter_and_flip),
+    "crop_and_color": Augmentation(crop_and_color, crop=224 / 256),
 }

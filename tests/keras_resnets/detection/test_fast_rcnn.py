@@ -7,7 +7,7 @@ import tensorflow as tf
 from narrow_detectors import SEEDS, TARGETS, assert_same, inputs, parameters
 
 import keras_resnets
-from keras_resnets import ArgumentError, FasterRCNN, FastRCNN
+from keras_resnets import RCNN, ArgumentError, FasterRCNN, FastRCNN, SPPNet
 
 OPTIONS = {"pool_size": 4, "roi_batch_size": 16, "max_detections": 10}
 
@@ -85,13 +85,15 @@ def test_parameters_of_vgg16():
 
 
 def test_the_sample_of_regions_is_the_papers_by_default():
-    net = backbone()
-    fast, faster = (kind(3, net, pool_size=4).options for kind in (FastRCNN, FasterRCNN))
-    assert (fast.roi_batch_size, fast.roi_background_iou, fast.roi_foreground_share) == (64, (0.1, 0.5), 0.25)
-    assert (faster.roi_batch_size, faster.roi_background_iou, faster.roi_foreground_share) == (128, (0.0, 0.5), 0.25)
+    found = [kind.OPTIONS() for kind in (RCNN, SPPNet, FastRCNN, FasterRCNN)]
+    assert [options.roi_batch_size for options in found] == [64, 64, 64, 128]
+    assert [options.roi_background_iou[0] for options in found] == [0.0, 0.1, 0.1, 0.0]
+    assert {(options.roi_background_iou[1], options.roi_foreground_share) for options in found} == {(0.5, 0.25)}
     # A file of an older version has the sample that was the default.
-    older = {**FastRCNN(3, net, pool_size=4).get_config(), "roi_batch_size": 128, "roi_background_iou": [0.0, 0.5]}
-    assert FastRCNN.from_config(older).options.roi_background_iou == (0.0, 0.5)
+    older = {"roi_batch_size": 128, "roi_background_iou": [0.0, 0.5]}
+    for kind in (RCNN, FastRCNN):
+        options = kind.from_config({**kind(3, backbone(), pool_size=4).get_config(), **older}).options
+        assert (options.roi_batch_size, options.roi_background_iou) == (128, (0.0, 0.5))
 
 
 def test_what_cannot_work():

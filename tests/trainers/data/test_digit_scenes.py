@@ -9,10 +9,13 @@ from sklearn import datasets
 
 from keras_resnets import ArgumentError
 from keras_resnets.detection.resizing import Resizing, to_original
+from keras_resnets.preprocessing import Preprocessing
 from trainers.data import digit_scenes
-from trainers.data.box_augmentation import AUGMENTATIONS, training_resizing
+from trainers.data.augmentation import scale_jitter_and_color
+from trainers.data.box_augmentation import AUGMENTATIONS
 from trainers.data.dataset import open_dataset
 from trainers.data.digits import digit_arrays
+from trainers.data.image_source import Pixels
 from trainers.data.objects import open_detection_dataset
 
 
@@ -169,9 +172,10 @@ def test_boxes_follow_their_objects(name):
     image = np.zeros((90, 120, 3), np.uint8)
     image[20:50, 10:40] = 255
     boxes = np.float32([[10, 20, 40, 50]])
-    resizing, seen = Resizing(120, 200, (200, 200)), set()
+    resizing, change, seen = Resizing(120, 200, (200, 200)), AUGMENTATIONS[name].change, set()
+    assert AUGMENTATIONS[name].resizing(resizing) == resizing
     for i in range(8):
-        changed, moved = AUGMENTATIONS[name](image, boxes, resizing, tf.constant([i, 5], tf.int64))
+        changed, moved = change(image, boxes, resizing, tf.constant([i, 5], tf.int64))
         (x1, y1, x2, y2), inside = moved.numpy()[0], np.zeros(changed.shape[:2])
         inside[round(y1) : round(y2), round(x1) : round(x2)] = 1
         white = changed.numpy()[..., 0] > 127
@@ -180,13 +184,14 @@ def test_boxes_follow_their_objects(name):
     assert len(seen) == {"none": 1, "flip": 2}.get(name, len(seen)) and (
         name != "scale_jitter_and_flip" or len(seen) > 4
     )
-    again = AUGMENTATIONS[name](image, boxes, resizing, tf.constant([7, 5], tf.int64))
+    again = change(image, boxes, resizing, tf.constant([7, 5], tf.int64))
     np.testing.assert_array_equal(again[0], changed)
 
 
 def test_crops_cut_boxes_off_and_leave_out_those_whose_centre_is_outside():
     """White rectangles: what is seen of one is its box, if its centre is in the crop; the others have no area."""
-    resizing = training_resizing("crop_and_color", Resizing(64, 128, (128, 128)))
+    crop = AUGMENTATIONS["crop_and_color"]
+    resizing = crop.resizing(Resizing(64, 128, (128, 128)))
     assert resizing.canvas == (56, 56)  # as 224 of 256
     boxes = np.float32([[20, 30, 60, 70], [100, 0, 160, 40]])
     kinds, sides = set(), []
@@ -195,7 +200,7 @@ def test_crops_cut_boxes_off_and_leave_out_those_whose_centre_is_outside():
         image = np.full((100, 160, 3), 60, np.uint8)
         image[int(box[1]) : int(box[3]), int(box[0]) : int(box[2])] = 200
         seed = tf.constant([i, 5], tf.int64)
-        changed, moved = AUGMENTATIONS["crop_and_color"](image, boxes[which : which + 1], resizing, seed)
+        changed, moved = crop.change(image, boxes[which : which + 1], resizing, seed)
         white = changed.numpy()[..., 0] > 130
         rows, columns = np.flatnonzero(white.any(axis=1)), np.flatnonzero(white.any(axis=0))
         (x1, y1, x2, y2), whole = moved.numpy()[0], False
@@ -215,3 +220,14 @@ def test_crops_cut_boxes_off_and_leave_out_those_whose_centre_is_outside():
     assert kinds == {(0, "whole"), (0, "cut"), (0, "left out"), (1, "cut"), (1, "left out")}
     # Of 100 pixels, 256/224 to 480/224 of 56 are the short side.
     assert 56 / 88 <= min(sides) < 0.8 and 1.0 < max(sides) <= 56 / 46
+
+
+def test_localization_sees_what_classification_does():
+    """Of the same seed: the crop, at the same scale and place, mirrored and coloured alike."""
+    image = datasets.load_sample_images().images[0][:100, :160]
+    source, crop = Pixels(tf.constant(image)), AUGMENTATIONS["crop_and_color"]
+    for i in range(4):
+        seed = tf.constant([i, 5], tf.int64)
+        expected = scale_jitter_and_color(source, Preprocessing(56, 64, (0, 0, 0), (1, 1, 1)), seed)
+        found, _ = crop.change(image, np.zeros((0, 4), np.float32), Resizing(64, 64, (56, 56)), seed)
+        np.testing.assert_array_equal(found, expected)
