@@ -128,8 +128,8 @@ class _Training:
         self._total = total_over_replicas(strategy)
         self._check_same_run_everywhere()
         run.drop_metrics_after(self._step)
-        self._log = RunLog(run, settings.recipe.batch_size)
         self._steps = self._chosen_steps()
+        self._log = RunLog(run, settings.recipe.batch_size)
         self._predict = predictor(task, state.measured(), strategy)
 
     def until_the_end(self, interruption):

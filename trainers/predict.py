@@ -2,7 +2,7 @@
 
     python -m trainers.predict --export=saved_models/cifar_resnet20_digits image.png folder_of_images
     python -m trainers.predict --export=saved_models/faster_rcnn_digit_scenes --output=boxes folder_of_images
-    python -m trainers.predict --export=saved_models/localizer_one_digit_scenes --classes=3,8 image.png
+    python -m trainers.predict --export=/tmp/exports/localizer --classes=3,8 image.png
     python -m trainers.predict --server=localhost:8500 --model=resnet50 image.png
 
 The export runs in a TensorFlow session, from its graph alone, as behind TensorFlow Serving; or it is a server that

@@ -100,15 +100,23 @@ class Run:
             raise ArgumentError(
                 f"--model_dir={self.path} holds no run: train one with trainers.classification or trainers.detection."
             )
-        return _read(self._config)
+        try:
+            return json.loads(self._config.read_text())
+        except ValueError as error:
+            raise ArgumentError(f"{self._config} is damaged ({error}): train again in another folder.") from error
 
     def write_compilation(self, choice):
         """Writes compilation.json: a dict of `jit_compile`, whether XLA compiles, and the `reason` in words."""
         write_json(self._compilation, choice)
 
     def compilation(self):
-        """Returns the content of compilation.json, or None while nothing has been measured."""
-        return _read(self._compilation) if self._compilation.exists() else None
+        """Returns the content of compilation.json, or None while nothing has been measured, or where it is damaged."""
+        try:
+            choice = json.loads(self._compilation.read_text())
+        except (FileNotFoundError, ValueError):
+            return None
+        is_whole = isinstance(choice, dict) and isinstance(choice.get("jit_compile"), bool) and "reason" in choice
+        return choice if is_whole else None
 
     def drop_metrics_after(self, step):
         """Removes the lines that a run will write again when it goes on from `step`."""
@@ -141,14 +149,6 @@ class Run:
     def results(self):
         """Returns the content of results.json, or None while the run is not complete."""
         return json.loads(self._results.read_text()) if self._results.exists() else None
-
-
-def _read(path):
-    """Returns the content of a JSON file, or raises ArgumentError where it is damaged."""
-    try:
-        return json.loads(path.read_text())
-    except ValueError as error:
-        raise ArgumentError(f"{path} is damaged ({error}): train again in another folder.") from error
 
 
 def begun_as(task, model_dir):

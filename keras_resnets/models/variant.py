@@ -4,7 +4,7 @@ import inspect
 
 from keras_resnets.weights.published import resolve
 
-RESOLVING = ("include_top", "classes", "width")  # arguments that say whether published weights fit
+RESOLVING = ("include_top", "classes", "width", "stem")  # arguments that say whether published weights fit
 
 
 def variant(general, function_name, summary, *, name, **fixed):

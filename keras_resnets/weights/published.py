@@ -109,17 +109,17 @@ PUBLISHED = {
 }
 
 
-def resolve(weights, net, include_top=True, classes=CLASSES, width=1.0):
+def resolve(weights, net, include_top=True, classes=CLASSES, width=1.0, stem="timm"):
     """Returns the path of a builder's weights: "imagenet" is downloaded, once; anything else stays as it is.
 
     Args:
         weights: the builder's argument.
         net: the net's name in the registry.
-        include_top, classes, width: the builder's arguments.
+        include_top, classes, width, stem: the builder's arguments.
 
     Raises:
-        ArgumentError: (a ValueError) if nobody publishes weights for the net, with so many classes, of this width, or
-            they cannot be downloaded.
+        ArgumentError: (a ValueError) if nobody publishes weights for the net, with so many classes, of this width or
+            with this stem, or they cannot be downloaded.
     """
     if weights != "imagenet":
         return weights
@@ -130,6 +130,8 @@ def resolve(weights, net, include_top=True, classes=CLASSES, width=1.0):
         )
     if width != 1:
         raise ArgumentError(f'weights="imagenet" is for width=1, not {width}: leave one of them out.')
+    if stem != "timm":
+        raise ArgumentError(f'weights="imagenet" is for stem="timm", not {stem!r}: leave one of them out.')
     try:
         return _download(row, include_top)
     except Exception as error:  # Every library has its own for a network that is not there.

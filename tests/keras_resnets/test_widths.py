@@ -65,6 +65,11 @@ def test_published_weights_are_for_width_1(build):
         build(weights="imagenet", width=0.5)
 
 
+def test_published_weights_are_for_timms_stem():
+    with pytest.raises(ArgumentError, match='weights="imagenet" is for stem="timm", not \'paper\': leave one of them'):
+        keras_resnets.ResNet50V2(weights="imagenet", stem="paper")
+
+
 @pytest.mark.parametrize(
     "name, channels",
     [

@@ -57,6 +57,15 @@ def test_a_run_with_auto_equals_one_with_its_choice_also_when_it_is_resumed(tmp_
         np.testing.assert_array_equal(got[name], value, err_msg=name)
 
 
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"jit_compile": true}', '{"jit_compile": 1, "reason": ""}'])
+def test_a_choice_that_is_damaged_is_made_anew(content, tmp_path):
+    run = Run(tmp_path)
+    run.write_compilation({"jit_compile": True, "reason": "faster"})
+    assert run.compilation() == {"jit_compile": True, "reason": "faster"}
+    (tmp_path / "compilation.json").write_text(content)
+    assert run.compilation() is None
+
+
 def test_what_xla_cannot_compile_is_not_compiled(tmp_path, capsys):
     class Uncompilable(Classification):
         def losses(self, model, batch, training):
