@@ -29,8 +29,11 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture(autouse=True)
-def fixed_seed():
+def fixed_seed(request):
+    """Draws the same numbers, whichever tests a worker has had before."""
     keras.utils.set_random_seed(0)
+    if hasattr(request.module, "RANDOM"):
+        request.module.RANDOM = np.random.default_rng(0)
     yield
     keras.backend.clear_session()  # which collects garbage:
     gc.freeze()  # what is left stays, and the next collection, which takes a third of all time otherwise, is spared it.
