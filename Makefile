@@ -32,7 +32,7 @@ $(DEMO)/export.txt: $(DEMO)/run/results.json
 	mv $@.partial $@
 
 $(DEMO)/images/9/0.png: | .venv/installed
-	$(BIN)/python -m trainers.data.digit_files $(DEMO)/images
+	$(BIN)/python -m trainers.sample_images --output=$(DEMO)/images
 
 test: .venv/installed
 	$(PYTEST) -m "not slow"

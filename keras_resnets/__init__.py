@@ -9,7 +9,7 @@ from keras_resnets import weights as weights
 from keras_resnets.detection.ensemble import Ensemble as Ensemble
 from keras_resnets.detection.fast_rcnn import FastRCNN as FastRCNN
 from keras_resnets.detection.faster_rcnn import FasterRCNN as FasterRCNN
-from keras_resnets.detection.localization import Localizer as Localizer
+from keras_resnets.detection.localizer import Localizer as Localizer
 from keras_resnets.detection.rcnn import RCNN as RCNN
 from keras_resnets.detection.spp_net import SPPNet as SPPNet
 from keras_resnets.errors import ArgumentError as ArgumentError

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_resnets.errors import ArgumentError
-from keras_resnets.models.functional import check_functional
+from keras_resnets.surgery.graph import _check_flat
 
 LARGEST_BATCH = 50  # images that are computed at once: of each, the maps of all layers are in memory
 
@@ -115,23 +115,6 @@ def sum_rule_deviations(model, images):
     return deviations
 
 
-def without_batch_normalization(model):
-    """Returns a new net like a model, with new weights, whose layers of batch normalization change nothing."""
-
-    _check_flat(model)
-
-    def copied(layer):
-        if isinstance(layer, keras.layers.BatchNormalization):
-            return keras.layers.Identity(name=layer.name)
-        return type(layer).from_config(layer.get_config())
-
-    def called(layer, inputs, **arguments):
-        # Those of batch normalization's call are none of an identity's.
-        return layer(inputs) if isinstance(layer, keras.layers.Identity) else layer(inputs, **arguments)
-
-    return keras.models.clone_model(model, clone_function=copied, call_function=called)
-
-
 def _check(model, images):
     """Raises ArgumentError if a model is not functional and flat, or images are not what it takes."""
     _check_flat(model)
@@ -139,14 +122,6 @@ def _check(model, images):
     sides = zip(shape[1:], taken[1:])
     if len(shape) != len(taken) or shape[0] == 0 or any(side not in (None, given) for given, side in sides):
         raise ArgumentError(f"images of shape {shape} are not for model {model.name}: pass one or more of {taken[1:]}.")
-
-
-def _check_flat(model):
-    check_functional(model)
-    inside = [layer.name for layer in model.layers if isinstance(layer, keras.Model)]
-    if inside or len(model.inputs) > 1:
-        what = f"the model {inside[0]} inside of it" if inside else f"{len(model.inputs)} inputs"
-        raise ArgumentError(f"model={model.name} has {what}: pass a net of layers only, with one input.")
 
 
 def _convolutions(model):

@@ -5,7 +5,7 @@ import math
 import keras
 
 from keras_resnets.errors import ArgumentError
-from keras_resnets.models.functional import check_functional
+from keras_resnets.surgery.graph import check_functional
 
 
 def multiply_adds(model):

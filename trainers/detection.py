@@ -10,62 +10,18 @@ import os
 from absl import flags
 
 from keras_resnets import ArgumentError
-from keras_resnets.detection import FastRCNNOptions, Options, RCNNOptions, SPPNetOptions
 from keras_resnets.detection.region_detector import ROI_POOLING
-from trainers import alternating, box_training, cli, recipes, staged, training
-from trainers.data.proposals import METHODS
-from trainers.data.proposed import propose_by
-from trainers.detection_task import SYSTEMS, Detection
-
-MOST_PROPOSALS = 2000  # of an image: what selective search finds in R-CNN (arXiv 1311.2524, section 2.1)
-WITH_ROI_POOLING = ("faster_rcnn", "fast_rcnn")
-KIND = box_training.Kind(
-    task="detection",
-    options=(Options, RCNNOptions, SPPNetOptions, FastRCNNOptions),
-    recipes=recipes.DETECTION_RECIPES,
-    changed_options=recipes.DETECTORS,
-    default_recipe=recipes.default_detection_recipe,
-    frozen=recipes.FROZEN,
-)
-
-
-def configure(*arguments, system="faster_rcnn", proposals=None, alternating=False, roi_pooling="max", **choices):
-    """Makes the configuration of a run of `Detection`.
-
-    Args:
-        *arguments, **choices: those of `trainers.box_training.box_config` after the first two.
-        system: a name of `trainers.detection_task.SYSTEMS`.
-        proposals: for systems that do not find regions themselves, arguments of `trainers.data.proposed.propose_by`;
-            the data set has these proposals.
-        alternating: whether Faster R-CNN is trained in four steps, instead of jointly.
-        roi_pooling: the value of --roi_pooling, for systems that have a choice.
-
-    Returns:
-        A dict that can be written as JSON.
-
-    Raises:
-        ArgumentError: for choices that do not fit together.
-    """
-    if alternating and system != "faster_rcnn":
-        raise ArgumentError(f"alternating={alternating} is for system='faster_rcnn', not {system!r}: leave it out.")
-    return {
-        **box_training.box_config(KIND, SYSTEMS[system].model.OPTIONS, *arguments, **choices),
-        "system": system,
-        "alternating": alternating,
-        "proposals": proposals,
-        "pooling": {"roi_pooling": roi_pooling} if system in WITH_ROI_POOLING else {},
-    }
-
-
-def procedure(config):
-    """Returns the function that trains a detector of a configuration: see `trainers.training.train`."""
-    if config["alternating"]:
-        return alternating.train
-    return staged.train if config["options"].get("svm") else training.train
+from trainers.data.proposals.methods import METHODS
+from trainers.data.proposals.with_proposals import propose_by
+from trainers.flags import command, training
+from trainers.flags.detection import config_from_flags, define_flags
+from trainers.recipes.detection import default_detection_recipe
+from trainers.tasks.detection import MOST_PROPOSALS, SPEC, SYSTEMS, WITH_ROI_POOLING, Detection, configure
+from trainers.tasks.registry import procedure
 
 
 def _define_flags():
-    box_training.define_flags(KIND)
+    define_flags(SPEC)
     flags.DEFINE_enum("system", "faster_rcnn", list(SYSTEMS), "What is trained.")
     flags.DEFINE_boolean("alternating", False, "Whether Faster R-CNN is trained in four steps, instead of jointly.")
     flags.DEFINE_enum("proposals", "selective_search", list(METHODS), "Where other systems than faster_rcnn look.")
@@ -75,14 +31,12 @@ def _define_flags():
 
 
 def _main(arguments):
-    cli.no_arguments(arguments)
+    command.no_arguments(arguments)
     options = flags.FLAGS
     _check_system(options)
-    default_recipe = functools.partial(
-        recipes.default_detection_recipe, system=options.system, alternating=options.alternating
-    )
-    kind = dataclasses.replace(KIND, default_recipe=default_recipe)
-    choices, run, strategy = box_training.choices_by_flags(kind, SYSTEMS[options.system].model.OPTIONS)
+    default_recipe = functools.partial(default_detection_recipe, system=options.system, alternating=options.alternating)
+    kind = dataclasses.replace(SPEC, default_recipe=default_recipe)
+    choices, run, strategy = config_from_flags(kind, SYSTEMS[options.system].model.OPTIONS)
     proposals = None
     if options.system != "faster_rcnn":
         folder = os.path.abspath(options.proposal_dir or run.path / "proposals")
@@ -114,7 +68,7 @@ def _check_system(options):
 
 def run():
     """Entry point of the command."""
-    cli.run(_main, _define_flags)
+    command.run(_main, _define_flags)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import keras_resnets
 from keras_resnets import ArgumentError
 from keras_resnets.models.registry import find, names
 from keras_resnets.weights.published import PUBLISHED
-from trainers import cli
+from trainers.flags import command
 
 BEGIN, END = "<!-- python -m trainers.models --readme=README.md -->\n", "<!-- end of the table -->\n"
 HEAD = (
@@ -86,7 +86,7 @@ def _define_flags():
 
 
 def _main(arguments):
-    cli.no_arguments(arguments)
+    command.no_arguments(arguments)
     path = flags.FLAGS.readme and pathlib.Path(flags.FLAGS.readme)
     text = path and path.read_text()
     if text:
@@ -101,7 +101,7 @@ def _main(arguments):
 
 def run():
     """Entry point of the command."""
-    cli.run(_main, _define_flags)
+    command.run(_main, _define_flags)
 
 
 if __name__ == "__main__":

@@ -9,111 +9,18 @@ The export runs in a TensorFlow session, from its graph alone, as behind TensorF
 answers.
 """
 
-import itertools
 import json
-import pathlib
 import sys
 
-import tensorflow as tf
 from absl import flags
-from PIL import Image
 
 from keras_resnets import ArgumentError
-from keras_resnets.preprocessing import decode
 from keras_resnets.serving import SavedModelSession
 from keras_resnets.serving.client import CLIENTS
 from keras_resnets.serving.files import predict_files
-from trainers import cli
-from trainers.data.folder import image_files
-from trainers.drawing import draw_detections
-from trainers.progress import Progress
-
-SHOWN_SCORE = 0.5
-
-
-def find_images(arguments):
-    """Returns the files among the arguments, and the images below the folders among them.
-
-    Raises:
-        ArgumentError: if something does not exist, or there is nothing to do.
-    """
-    files = []
-    for path in map(pathlib.Path, arguments):
-        if not path.exists():
-            raise ArgumentError(f"{path} does not exist: give image files or folders.")
-        found = image_files(path) if path.is_dir() else [path]
-        if not found:
-            raise ArgumentError(f"{path} has no image files.")
-        files += found
-    if not files:
-        raise ArgumentError("nothing to predict: give image files or folders after the flags.")
-    return files
-
-
-def table(answers, folder_is_label=False, score=SHOWN_SCORE):
-    """Returns the answers as lines of text.
-
-    Args:
-        answers: as `predict_files` yields them.
-        folder_is_label: whether to say if each answer is the name of the image's folder, as in the data sets
-            `folder:`, and to count those that are, in a last line.
-        score: of a detection, at least.
-    """
-    width = max(len(answer["file"]) for answer in answers)
-    lines, right = [], 0
-    for answer in answers:
-        line = f"{answer['file']:{width}}  "
-        if "error" in answer:
-            lines.append(line + answer["error"])
-        elif "boxes" in answer:
-            lines.append(line + (_objects(answer, score) or f"nothing with a score of {score:.0%}"))
-        else:
-            top = [f"{label} {share:6.2%}" for label, share in zip(answer["labels"][:3], answer["probabilities"])]
-            if folder_is_label:
-                is_right = answer["labels"][0] == pathlib.Path(answer["file"]).parent.name
-                right += is_right
-                line += "right  " if is_right else "WRONG  "
-            lines.append(line + "  ".join(top))
-    return lines + ([f"{right} of {len(answers)} right"] if folder_is_label else [])
-
-
-def _objects(answer, score):
-    shown = [
-        f"{label} {share:.0%} [{' '.join(f'{side:.0f}' for side in box)}]"
-        for label, share, box in zip(answer["labels"], answer["scores"], answer["boxes"])
-        if share >= score
-    ]
-    return "  ".join(shown)
-
-
-def draw(answers, folder, score=SHOWN_SCORE):
-    """Writes a copy of each image of a detector's answers into a folder, as PNG, with its boxes and labels.
-
-    Args:
-        answers: as `predict_files` yields them.
-        folder: path; a copy is called like its image, with `_2`, `_3` ... where that would be another copy or an image.
-        score: of a detection, at least.
-
-    Returns:
-        The copies' paths.
-    """
-    folder = pathlib.Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    taken, paths = {pathlib.Path(answer["file"]).resolve() for answer in answers}, []
-    for answer in answers:
-        if "boxes" not in answer:
-            continue
-        file = pathlib.Path(answer["file"])
-        names = itertools.chain([file.stem], (f"{file.stem}_{i}" for i in itertools.count(2)))
-        path = next(path for name in names if (path := folder.resolve() / f"{name}.png") not in taken)
-        taken.add(path)
-        shown = [i for i, share in enumerate(answer["scores"]) if share >= score]
-        boxes, classes, scores = ([answer[name][i] for i in shown] for name in ("boxes", "classes", "scores"))
-        labels = dict(zip(answer["classes"], answer["labels"]))
-        picture = draw_detections(decode(tf.constant(file.read_bytes())).numpy(), boxes, classes, labels, scores)
-        Image.fromarray(picture).save(path)
-        paths.append(path)
-    return paths
+from trainers.flags import command
+from trainers.runtime.progress import Progress
+from trainers.serving.predictions import SHOWN_SCORE, draw, find_images, table
 
 
 def _define_flags():
@@ -146,7 +53,7 @@ def _session():
 
 def _classes():
     """Returns the value of --classes as a tuple, or None."""
-    classes = cli.numbers("classes", int)
+    classes = command.numbers("classes", int)
     if classes is not None and not (classes and 0 <= min(classes) <= max(classes) < 2**31):
         raise ArgumentError(f"--classes={','.join(flags.FLAGS.classes)} must be numbers of classes, from 0 on.")
     return classes
@@ -210,7 +117,7 @@ def _main(arguments):
 
 def run():
     """Entry point of the command."""
-    cli.run(_main, _define_flags)
+    command.run(_main, _define_flags)
 
 
 if __name__ == "__main__":

@@ -5,172 +5,14 @@ python -m trainers.prediction_service --export=saved_models/cifar_resnet20_digit
 It answers in a TensorFlow session, one version of one export, without batching. In production, run TensorFlow Serving.
 """
 
-import base64
-import json
-import re
 import signal
 import sys
 import threading
-from concurrent import futures
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-import numpy as np
-import tensorflow as tf
 from absl import flags
 
-from keras_resnets import ArgumentError
-from keras_resnets.errors import first_line
-from keras_resnets.serving import SavedModelSession
-from keras_resnets.serving.predict_requests import arrays, serving_api
-from trainers import cli
-
-THREADS = 16
-DEFAULT_SIGNATURE = "serving_default"
-HTTP_STATUS = {"INVALID_ARGUMENT": 400, "NOT_FOUND": 404, "FAILED_PRECONDITION": 412}
-PATH = re.compile(r"/v1/models/([^/:]+)(?:/versions/(\d+))?(:predict)?")
-
-
-class Refusal(Exception):
-    """An answer that is an error.
-
-    Attributes:
-        code: as gRPC calls it.
-    """
-
-    def __init__(self, code, message):
-        super().__init__(message)
-        self.code = code
-
-
-class Service:
-    """Answers requests for one version of one export.
-
-    Args:
-        export: the path of a version's folder, or of all versions' folder.
-        name: the name that clients use; None for the folder's.
-    """
-
-    def __init__(self, export, name=None):
-        self._session = SavedModelSession(export)
-        self.version = int(self._session.path.name) if self._session.path.name.isdigit() else 1
-        self.name = name or self._session.path.resolve().parent.name
-
-    def check(self, name, version):
-        """Raises Refusal for another model; `version` is None for any."""
-        if name != self.name or version not in (None, self.version):
-            raise Refusal("NOT_FOUND", f"Servable not found for request: {name}, version {version or 'any'}")
-
-    def input_types(self, signature):
-        """Returns a dict of the NumPy types of a signature's inputs; an empty one if there is no such signature."""
-        definition = self._session.signatures.get(signature or DEFAULT_SIGNATURE)
-        inputs = {} if definition is None else definition.inputs
-        return {key: tf.as_dtype(info.dtype).as_numpy_dtype for key, info in inputs.items()}
-
-    def __call__(self, name, version, signature, inputs):
-        """Returns a signature's outputs as a dict of arrays, for a dict of arrays; or raises Refusal."""
-        self.check(name, version)
-        signature = signature or DEFAULT_SIGNATURE
-        if signature not in self._session.signatures:
-            raise Refusal("FAILED_PRECONDITION", f'Serving signature key "{signature}" not found.')
-        try:
-            return self._session(signature, **inputs)
-        except (ArgumentError, ValueError, TypeError, tf.errors.InvalidArgumentError) as error:
-            raise Refusal("INVALID_ARGUMENT", first_line(str(error))) from error
-
-
-def start_grpc(service, port):
-    """Serves over gRPC; returns the server, and its port, which is a free one for 0."""
-    service_api, request_api = serving_api("prediction_service_pb2_grpc"), serving_api("predict_pb2")
-    import grpc
-
-    class Servicer(service_api.PredictionServiceServicer):
-        def Predict(self, request, context):  # noqa: N802 - the protocol's name
-            spec = request.model_spec
-            version = spec.version.value if spec.HasField("version") else None
-            try:
-                outputs = service(spec.name, version, spec.signature_name, arrays(request.inputs))
-            except Refusal as refusal:
-                context.abort(grpc.StatusCode[refusal.code], str(refusal))
-            response = request_api.PredictResponse()
-            for name, value in outputs.items():
-                response.outputs[name].CopyFrom(tf.make_tensor_proto(value))
-            return response
-
-    options = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
-    server = grpc.server(futures.ThreadPoolExecutor(THREADS), options=options)
-    service_api.add_PredictionServiceServicer_to_server(Servicer(), server)
-    port = server.add_insecure_port(f"localhost:{port}")
-    server.start()
-    return server, port
-
-
-def start_rest(service, port):
-    """Serves over REST; returns the server, and its port, which is a free one for 0."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):  # noqa: N802 - the library's name
-            self._reply(lambda name, version: _status(service))
-
-        def do_POST(self):  # noqa: N802
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            self._reply(lambda name, version: _predicted(service, name, version, body))
-
-        def _reply(self, answer):
-            match = PATH.fullmatch(self.path)
-            try:
-                if match is None:
-                    raise Refusal("NOT_FOUND", f"Malformed request: {self.path}")
-                version = match[2] and int(match[2])
-                service.check(match[1], version)
-                status, content = 200, answer(match[1], version)
-            except Refusal as refusal:
-                status, content = HTTP_STATUS[refusal.code], {"error": str(refusal)}
-            content = json.dumps(content).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, *_):
-            pass
-
-    server = ThreadingHTTPServer(("localhost", port), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    return server, server.server_address[1]
-
-
-def _status(service):
-    status = {
-        "version": str(service.version),
-        "state": "AVAILABLE",
-        "status": {"error_code": "OK", "error_message": ""},
-    }
-    return {"model_version_status": [status]}
-
-
-def _predicted(service, name, version, body):
-    try:
-        request = json.loads(body)
-        signature = request.get("signature_name")
-        types = service.input_types(signature)
-        inputs = {key: _input(value, types.get(key)) for key, value in request["inputs"].items()}
-    except (ValueError, OverflowError, KeyError, TypeError, AttributeError) as error:
-        raise Refusal("INVALID_ARGUMENT", f"JSON Parse error: {error!r}") from error
-    outputs = {key: _output(value) for key, value in service(name, version, signature, inputs).items()}
-    return {"outputs": outputs if len(outputs) > 1 else next(iter(outputs.values()))}
-
-
-def _input(value, dtype):
-    """Returns the array of an input: lists of numbers have its type, those of {"b64": ...} are bytes."""
-    if isinstance(value, list) and value and isinstance(value[0], dict):
-        return np.array([base64.b64decode(entry["b64"]) for entry in value], object)
-    return np.array(value, dtype)
-
-
-def _output(value):
-    texts = value.dtype == object
-    return np.char.decode(value.astype(bytes), "utf-8").tolist() if texts else value.tolist()
+from trainers.flags import command
+from trainers.serving.service import Service, start_grpc, start_rest
 
 
 def _define_flags():
@@ -181,7 +23,7 @@ def _define_flags():
 
 
 def _main(arguments):
-    cli.no_arguments(arguments)
+    command.no_arguments(arguments)
     options = flags.FLAGS
     service = Service(options.export, options.name)
     grpc_server, port = start_grpc(service, options.port)
@@ -198,7 +40,7 @@ def _main(arguments):
 
 def run():
     """Entry point of the command."""
-    cli.run(_main, _define_flags)
+    command.run(_main, _define_flags)
 
 
 if __name__ == "__main__":

@@ -3,97 +3,18 @@
 python -m trainers.proposals --dataset=digit_scenes --method=selective_search --output=/tmp/proposals
 """
 
-import dataclasses
 import pathlib
 
-import numpy as np
 from absl import flags
 
 from keras_resnets import ArgumentError
-from trainers import cli, plots
-from trainers.data.dataset import absolute, title
-from trainers.data.objects import Annotation, open_detection_dataset
-from trainers.data.proposal_cache import ProposalCache, split_proposals
-from trainers.data.proposals import METHODS
-from trainers.metrics.recall import average_recall, recall
-from trainers.whole_files import write_json
-
-COUNTS = (100, 300, 1000, 2000)  # proposals of an image
-DRAWN_IOUS = np.linspace(0.5, 1, 101)
-
-
-def measure(caches, split, counts):
-    """Finds the proposals of a split by several methods, and measures their recall.
-
-    Args:
-        caches: dict from a method's name to a `ProposalCache`.
-        split: a `Split` of a `DetectionDataset`.
-        counts: how many proposals of an image are taken, best first.
-
-    Returns:
-        Two dicts with the methods' names as keys:
-
-        - Figures as in recall.json: `settings`, `seconds_per_image` (when they were found), and `recall`, a list of a
-          dict for each count: `proposals` (the count), `found` (how many of these an image has, on average),
-          `recall_50`, `recall_70` and `average_recall`, from 0 to 1, None if there are no objects.
-        - (counts, 101) float64, the recall at the IoUs 0.5, 0.505 ... 1.
-    """
-    annotations = _annotations(split)
-    figures, curves = {}, {}
-    for method, cache in caches.items():
-        boxes, seconds = split_proposals(cache, split, method)
-        recall_50, recall_70 = _or_none(recall(boxes, annotations, (0.5, 0.7), counts).T)
-        columns = {
-            "proposals": counts,
-            "found": [float(np.mean([min(len(rows), count) for rows in boxes])) for count in counts],
-            "recall_50": recall_50,
-            "recall_70": recall_70,
-            "average_recall": _or_none(average_recall(boxes, annotations, counts)),
-        }
-        figures[method] = {
-            "settings": cache.settings,
-            "seconds_per_image": float(seconds.mean()),
-            "recall": [dict(zip(columns, row)) for row in zip(*columns.values())],
-        }
-        curves[method] = recall(boxes, annotations, DRAWN_IOUS, counts)
-    return figures, curves
-
-
-def _annotations(split):
-    """Returns the `Annotation`s of a split, in the order of their index."""
-    fields = [field.name for field in dataclasses.fields(Annotation)]
-
-    def objects(key):
-        example = split.load(key)
-        return key["index"], {name: example[name] for name in fields}
-
-    annotations = [None] * split.size
-    for index, arrays in split.keys(None).map(objects).as_numpy_iterator():
-        annotations[index] = Annotation(**arrays)
-    return annotations
-
-
-def _or_none(values):
-    """Returns an array as lists; None, JSON's null, in place of NaN."""
-    return np.where(np.isnan(values), None, values).tolist()
-
-
-def table(figures):
-    """Returns lines of text: a heading, and a line for each method and number of proposals of `measure`'s figures."""
-    width = max(map(len, figures))
-    lines = [f"{'method':{width}}  proposals   found  recall@.5  recall@.7  average recall  seconds/image"]
-    for method, results in figures.items():
-        for row in results["recall"]:
-            shares = [_percent(row[name]) for name in ("recall_50", "recall_70", "average_recall")]
-            lines.append(
-                f"{method:{width}}  {row['proposals']:9}  {row['found']:6.0f}  {shares[0]:>9}  {shares[1]:>9}  "
-                f"{shares[2]:>14}  {results['seconds_per_image']:13.2f}"
-            )
-    return lines
-
-
-def _percent(share):
-    return "undefined" if share is None else f"{share:.2%}"
+from trainers.data.proposals.cache import ProposalCache
+from trainers.data.proposals.methods import METHODS
+from trainers.data.registry import absolute, open_detection_dataset, title
+from trainers.evaluation.proposals import COUNTS, DRAWN_IOUS, measure, table
+from trainers.flags import command
+from trainers.plots.figures import proposal_recall
+from trainers.runtime.atomic_files import write_json
 
 
 def _define_flags():
@@ -104,11 +25,11 @@ def _define_flags():
     )
     flags.DEFINE_integer("limit", 2000, "The most proposals of an image.", lower_bound=1)
     flags.DEFINE_string("edge_model", None, "Of edge_boxes: OpenCV's file of a structured forest, model.yml.gz.")
-    cli.define_data()
+    command.define_data()
 
 
 def _main(arguments):
-    cli.no_arguments(arguments)
+    command.no_arguments(arguments)
     options = flags.FLAGS
     methods = list(dict.fromkeys(options.method))
     if options.edge_model is not None and "edge_boxes" not in methods:
@@ -126,14 +47,12 @@ def _main(arguments):
     output.mkdir(parents=True, exist_ok=True)
     report = {"dataset": absolute(options.dataset), "images": dataset.test.size, "methods": figures}
     write_json(output / "recall.json", report)
-    plots.proposal_recall(
-        DRAWN_IOUS, curves, counts, f"Region proposals on {title(options.dataset)}", output / "recall.png"
-    )
+    proposal_recall(DRAWN_IOUS, curves, counts, f"Region proposals on {title(options.dataset)}", output / "recall.png")
 
 
 def run():
     """Entry point of the command."""
-    cli.run(_main, _define_flags)
+    command.run(_main, _define_flags)
 
 
 if __name__ == "__main__":

@@ -11,9 +11,9 @@ import sys
 from absl import flags
 
 from keras_resnets import ArgumentError
-from trainers import cli
 from trainers.experiments.experiment import Setting, check_setting, read_member, run_member, write_report
 from trainers.experiments.html_report import write_html
+from trainers.flags import command
 
 # The module of trainers.experiments, and the name of the `Experiment` there, which is imported when it is run.
 EXPERIMENTS = {
@@ -75,7 +75,7 @@ def _define_flags():
     flags.DEFINE_string("dataset", None, "Instead of the experiment's own.")
     flags.DEFINE_enum("scale", "quick", ["quick", "full"], "Half an hour on two cores, or the paper's schedule.")
     flags.DEFINE_string("shard", "1/1", "I/N: this process runs every N-th member, from the I-th on.")
-    cli.define_data()
+    command.define_data()
 
 
 def _shard(text):
@@ -90,7 +90,7 @@ def _shard(text):
 
 
 def _main(arguments):
-    cli.no_arguments(arguments)
+    command.no_arguments(arguments)
     options = flags.FLAGS
     if options.report == (options.experiment is not None):
         raise ArgumentError("pass either --experiment=NAME or --report.")
@@ -115,7 +115,7 @@ def _main(arguments):
 
 def run():
     """Entry point of the command."""
-    cli.run(_main, _define_flags)
+    command.run(_main, _define_flags)
 
 
 if __name__ == "__main__":

@@ -6,10 +6,10 @@ Shapes: see `keras_resnets.detection.region_detector`.
 import keras
 import tensorflow as tf
 
-from keras_resnets.detection.boxes import areas
 from keras_resnets.detection.options import FastRCNNOptions
 from keras_resnets.detection.region_detector import RegionDetector
 from keras_resnets.errors import ArgumentError
+from keras_resnets.ops.boxes import areas
 
 
 @keras.saving.register_keras_serializable(package="keras_resnets")

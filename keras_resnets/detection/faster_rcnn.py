@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from keras_resnets.detection.options import Options
 from keras_resnets.detection.region_detector import RegionDetector
-from keras_resnets.detection.regions import padded_targets
+from keras_resnets.detection.region_losses import padded_targets
 from keras_resnets.detection.rpn import region_proposal_network, rpn_losses
 from keras_resnets.layers.anchor_generator import AnchorGenerator
 from keras_resnets.layers.proposals import Proposals

@@ -6,8 +6,8 @@ maxout, and those of the whole image are added.
 
 import keras
 
-from keras_resnets.models.fully_connected import fully_connected
-from keras_resnets.models.initializer import IdentityConvolution
+from keras_resnets.initializers import IdentityConvolution
+from keras_resnets.models.blocks import fully_connected
 
 FULLY_CONNECTED = ("fc6", "fc7", "fc8")
 

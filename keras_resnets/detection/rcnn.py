@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from keras_resnets.detection.options import RCNNOptions
-from keras_resnets.detection.staged import StagedDetector
+from keras_resnets.detection.svm_detector import StagedDetector
 from keras_resnets.layers.region_warping import RegionWarping
 from keras_resnets.layers.spatial_pyramid_pooling import map_maxima
 

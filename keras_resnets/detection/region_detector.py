@@ -6,17 +6,18 @@ float32 [x1, y1, x2, y2] in pixels of the canvas, where the width is x2 - x1.
 
 import tensorflow as tf
 
-from keras_resnets.detection import boxes
 from keras_resnets.detection.backbones import make_backbone
-from keras_resnets.detection.box_model import BoxModel
+from keras_resnets.detection.base import BoxModel
 from keras_resnets.detection.heads import region_networks
-from keras_resnets.detection.regions import padded_targets, region_losses, sample_regions
-from keras_resnets.detection.scales import choose_scales, scaled
+from keras_resnets.detection.region_losses import padded_targets, region_losses, sample_regions
+from keras_resnets.detection.scales import choose_scales
 from keras_resnets.errors import ArgumentError
 from keras_resnets.layers.detections import Detections
 from keras_resnets.layers.region_layer import RegionLayer
 from keras_resnets.layers.roi_align import RoIAlign
 from keras_resnets.layers.roi_pooling import RoIPooling
+from keras_resnets.ops import boxes
+from keras_resnets.ops.resize import scaled
 
 ROI_POOLING = {"max": RoIPooling, "align": RoIAlign}
 

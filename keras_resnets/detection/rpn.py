@@ -3,10 +3,10 @@
 import keras
 import tensorflow as tf
 
-from keras_resnets.detection import boxes
-from keras_resnets.detection.losses import smooth_l1
-from keras_resnets.detection.matching import BACKGROUND, IGNORED, match
-from keras_resnets.detection.sampling import sample
+from keras_resnets.ops import boxes
+from keras_resnets.ops.box_matching import BACKGROUND, IGNORED, match
+from keras_resnets.ops.sampling import sample
+from keras_resnets.ops.smooth_l1 import smooth_l1
 
 
 def region_proposal_network(channels, anchors_per_cell, filters=512, softmax=False):

@@ -6,7 +6,7 @@ Shapes: see `keras_resnets.detection.region_detector`.
 import keras
 
 from keras_resnets.detection.options import SPPNetOptions
-from keras_resnets.detection.staged import StagedDetector
+from keras_resnets.detection.svm_detector import StagedDetector
 from keras_resnets.layers.spatial_pyramid_pooling import SpatialPyramidPooling
 
 

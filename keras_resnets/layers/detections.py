@@ -3,9 +3,9 @@
 import keras
 import tensorflow as tf
 
-from keras_resnets.detection import boxes
-from keras_resnets.detection.suppression import suppress
-from keras_resnets.detection.voting import vote
+from keras_resnets.ops import boxes
+from keras_resnets.ops.box_voting import vote
+from keras_resnets.ops.nms import suppress
 
 PADDING = -1  # the class where there is no detection
 
@@ -28,7 +28,7 @@ class Detections(keras.layers.Layer):
         max_detections: D, of an image, at most.
         delta_stds: what the deltas are multiplied by.
         voting_iou: from which IoU on the boxes of a class correct the one that is kept: see
-            `keras_resnets.detection.voting.vote`; None for no voting.
+            `keras_resnets.ops.box_voting.vote`; None for no voting.
     """
 
     def __init__(

@@ -3,8 +3,8 @@
 import keras
 import tensorflow as tf
 
-from keras_resnets.detection import boxes
-from keras_resnets.detection.suppression import suppress
+from keras_resnets.ops import boxes
+from keras_resnets.ops.nms import suppress
 
 
 @keras.saving.register_keras_serializable(package="keras_resnets")

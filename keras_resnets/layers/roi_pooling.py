@@ -3,8 +3,8 @@
 import keras
 import tensorflow as tf
 
-from keras_resnets.layers.bin_maxima import bin_maxima
 from keras_resnets.layers.region_layer import RegionLayer
+from keras_resnets.ops.bin_maxima import bin_maxima
 
 
 @keras.saving.register_keras_serializable(package="keras_resnets")

@@ -7,8 +7,8 @@ import keras
 import tensorflow as tf
 
 from keras_resnets.errors import ArgumentError
-from keras_resnets.layers.bin_maxima import bin_edges, bin_maxima
 from keras_resnets.layers.region_layer import check_size
+from keras_resnets.ops.bin_maxima import bin_edges, bin_maxima
 
 
 @keras.saving.register_keras_serializable(package="keras_resnets")

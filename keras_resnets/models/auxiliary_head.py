@@ -3,7 +3,7 @@
 import keras
 
 from keras_resnets.errors import ArgumentError
-from keras_resnets.models.image_model import classifier
+from keras_resnets.models.builder import classifier
 
 
 def auxiliary_classifier(net, include_top, classes, classifier_activation):

@@ -3,7 +3,7 @@
 11,194,984 parameters, 2.02e9 multiply-adds at 224x224; top-1 / top-5 error, one crop: 25.2 / 7.8.
 """
 
-from keras_resnets.models.image_model import check_dropout, image_model
+from keras_resnets.models.builder import check_dropout, image_model
 from keras_resnets.models.inception import Inception, pooled_with_dropout
 from keras_resnets.models.inception import pooling as pool
 from keras_resnets.weights.published import resolve

@@ -23,11 +23,10 @@
 import numbers
 
 from keras_resnets.errors import ArgumentError
-from keras_resnets.models.image_model import check_dropout, global_average, image_model
+from keras_resnets.models.blocks import named
+from keras_resnets.models.builder import check_dropout, global_average, image_model, variant
 from keras_resnets.models.inception import pooled_with_dropout
-from keras_resnets.models.naming import named
 from keras_resnets.models.residual import Unit, apply, convolution, stages
-from keras_resnets.models.variant import variant
 
 FILTERS = (16, 32, 64)
 PRE_ACTIVATION = "full_pre_activation"

@@ -5,8 +5,8 @@
 
 import keras
 
-from keras_resnets.models.caffe_pooling import caffe_max_pooling
-from keras_resnets.models.image_model import check_dropout, image_model
+from keras_resnets.models.blocks import caffe_max_pooling
+from keras_resnets.models.builder import check_dropout, image_model
 from keras_resnets.models.inception import Inception, pooled_with_dropout
 from keras_resnets.weights.published import resolve
 

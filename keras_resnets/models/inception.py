@@ -20,8 +20,8 @@ import re
 
 import keras
 
-from keras_resnets.models.initializer import FanOutNormal
-from keras_resnets.models.naming import named
+from keras_resnets.initializers import FanOutNormal
+from keras_resnets.models.blocks import named
 from keras_resnets.models.width import scaled_filters
 
 CONVOLUTION = re.compile(r"(\d+)x(\d+),(\d+)(/2)?( V)?")

@@ -17,15 +17,14 @@ import math
 import keras
 
 from keras_resnets.errors import ArgumentError
+from keras_resnets.initializers import FanOutNormal
 from keras_resnets.models.auxiliary_head import auxiliary_classifier
-from keras_resnets.models.image_model import check_dropout, image_model
+from keras_resnets.models.blocks import named
+from keras_resnets.models.builder import check_dropout, image_model, variant
 from keras_resnets.models.inception import Inception, pooled_with_dropout
 from keras_resnets.models.inception import pooling as pool
 from keras_resnets.models.inception_v4 import STEM, STEM_35X35, reduction_a
 from keras_resnets.models.inception_v4 import stem as stem_of_v4
-from keras_resnets.models.initializer import FanOutNormal
-from keras_resnets.models.naming import named
-from keras_resnets.models.variant import variant
 from keras_resnets.weights.published import resolve
 
 SCALES = (0.17, 0.10, 0.20)

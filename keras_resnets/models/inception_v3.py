@@ -4,7 +4,7 @@
 """
 
 from keras_resnets.models.auxiliary_head import auxiliary_classifier
-from keras_resnets.models.image_model import check_dropout, global_average, image_model
+from keras_resnets.models.builder import check_dropout, global_average, image_model
 from keras_resnets.models.inception import Inception, pooled_with_dropout
 from keras_resnets.models.inception import pooling as pool
 from keras_resnets.weights.published import resolve

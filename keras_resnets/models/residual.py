@@ -19,9 +19,9 @@ import numbers
 import keras
 
 from keras_resnets.errors import ArgumentError
+from keras_resnets.initializers import FanOutNormal
 from keras_resnets.layers.conv2d import Conv2D
 from keras_resnets.layers.zero_padded_shortcut import ZeroPaddedShortcut
-from keras_resnets.models.initializer import FanOutNormal
 
 BOTTLENECK_EXPANSION = 4  # The last 1x1 convolution of a bottleneck has four times the filters of its 3x3.
 

@@ -18,9 +18,8 @@ the other, although every tensor fits. ResNet-200 is from He et al., 2016 (arXiv
 
 import keras
 
-from keras_resnets.models.image_model import image_model
+from keras_resnets.models.builder import image_model, variant
 from keras_resnets.models.residual import Unit, apply, check_choice, check_stages, convolution, stages
-from keras_resnets.models.variant import variant
 
 
 def ResNet(

@@ -13,10 +13,9 @@ keras.applications' nets of these names are others: they have their strides in t
 """
 
 from keras_resnets.layers.padded_max_pooling import PaddedMaxPooling2D
-from keras_resnets.models.image_model import image_model
-from keras_resnets.models.naming import named
+from keras_resnets.models.blocks import named
+from keras_resnets.models.builder import image_model, variant
 from keras_resnets.models.residual import Unit, apply, check_choice, check_stages, convolution, stages
-from keras_resnets.models.variant import variant
 
 
 def ResNetV2(

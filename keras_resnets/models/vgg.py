@@ -9,10 +9,9 @@
 import keras
 
 from keras_resnets.errors import ArgumentError
-from keras_resnets.models.fully_connected import fully_connected, last_pooling
-from keras_resnets.models.image_model import check_dropout, image_model
-from keras_resnets.models.initializer import FanOutNormal
-from keras_resnets.models.variant import variant
+from keras_resnets.initializers import FanOutNormal
+from keras_resnets.models.blocks import fully_connected, last_pooling
+from keras_resnets.models.builder import check_dropout, image_model, variant
 from keras_resnets.models.width import scaled_filters
 
 FILTERS = (64, 128, 256, 512, 512)

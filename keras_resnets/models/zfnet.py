@@ -10,14 +10,11 @@ import dataclasses
 
 import keras
 
+from keras_resnets.initializers import FanOutNormal
 from keras_resnets.layers.within_channel_normalization import WithinChannelNormalization
-from keras_resnets.models.caffe_pooling import caffe_max_pooling
-from keras_resnets.models.fully_connected import fully_connected, last_pooling
-from keras_resnets.models.image_model import check_dropout, image_model
-from keras_resnets.models.initializer import FanOutNormal
-from keras_resnets.models.naming import named
+from keras_resnets.models.blocks import caffe_max_pooling, fully_connected, last_pooling, named
+from keras_resnets.models.builder import check_dropout, image_model, variant
 from keras_resnets.models.residual import check_choice
-from keras_resnets.models.variant import variant
 from keras_resnets.models.width import scaled_filters
 from keras_resnets.weights.published import resolve
 

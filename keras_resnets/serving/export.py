@@ -7,16 +7,16 @@ import tensorflow as tf
 
 from keras_resnets.detection.ensemble import Ensemble
 from keras_resnets.detection.faster_rcnn import FasterRCNN
-from keras_resnets.detection.localization import Localizer, two_stage_guesses
+from keras_resnets.detection.localizer import Localizer, two_stage_guesses
 from keras_resnets.detection.rcnn import RCNN
 from keras_resnets.detection.region_detector import RegionDetector
 from keras_resnets.detection.resizing import from_original, to_original
-from keras_resnets.detection.truncated_svd import truncated_svd
 from keras_resnets.errors import ArgumentError
-from keras_resnets.serving.folding import fold
 from keras_resnets.serving.image_bytes import MAX_PIXELS, OK, decode_batch
 from keras_resnets.serving.predict_requests import warmup_requests, write_warmup
 from keras_resnets.serving.saved_model import Signature, publish, write_saved_model
+from keras_resnets.surgery.fold_batch_norm import fold
+from keras_resnets.surgery.truncated_svd import truncated_svd
 
 TOP = 5
 PADDING = -1  # the class where there is none
@@ -129,7 +129,7 @@ def export_detector(
         base, version, batch_size, max_pixels, warmup: as in `export_classifier`.
         num_proposals: R, for a detector that takes proposals.
         svd_ranks: dict of ranks by the names of fully connected layers of the network of regions, such as {"fc6": 1024,
-            "fc7": 256}: see `keras_resnets.detection.truncated_svd`; None to leave them as they are. All members of an
+            "fc7": 256}: see `keras_resnets.surgery.truncated_svd`; None to leave them as they are. All members of an
             ensemble have these.
 
     Returns, Raises:

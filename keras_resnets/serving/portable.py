@@ -3,8 +3,8 @@
 import keras
 
 from keras_resnets.errors import ArgumentError
-from keras_resnets.serving.folding import fold
 from keras_resnets.serving.saved_model import publish
+from keras_resnets.surgery.fold_batch_norm import fold
 
 FILES = {"onnx": "model.onnx", "litert": "model.tflite"}
 

@@ -7,12 +7,8 @@ import tensorflow as tf
 
 import keras_resnets
 from keras_resnets import ArgumentError
-from keras_resnets.analysis import (
-    gradient_norms,
-    layer_responses,
-    sum_rule_deviations,
-    without_batch_normalization,
-)
+from keras_resnets.analysis import gradient_norms, layer_responses, sum_rule_deviations
+from keras_resnets.surgery.without_batch_norm import without_batch_normalization
 
 
 @pytest.fixture

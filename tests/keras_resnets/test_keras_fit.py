@@ -6,7 +6,7 @@ import pytest
 
 import keras_resnets
 from keras_resnets.models.residual import ACTIVATION_ORDERS, SHORTCUTS
-from trainers.data.digits import digit_arrays
+from trainers.data.sources.digits import digit_arrays
 
 slow = pytest.mark.slow
 # Every ImageNet net, and the side of its input here.

@@ -8,8 +8,8 @@ from strides import skipping_convolutions
 
 import keras_resnets
 from keras_resnets import ArgumentError
-from keras_resnets.models.nesting import batch_normalizations
 from keras_resnets.models.registry import names
+from keras_resnets.surgery.graph import batch_normalizations
 from trainers.models import HEAD, row, table
 
 pytestmark = pytest.mark.usefixtures("without_weights")

@@ -10,17 +10,17 @@ import sys
 import tensorflow as tf
 from rectangles import make_task, rectangle_dataset
 
-from trainers import loop
-from trainers.detection_task import Detection
-from trainers.distribution import make_strategy
-from trainers.run import Run
+from trainers.engine import loop
+from trainers.engine.run_folder import RunFolder
+from trainers.runtime.distribution import make_strategy
+from trainers.tasks.detection import Detection
 
 
 def losses(folder, strategy, dataset):
     task = make_task(dataset, steps=3, batch_size=4, learning_rate=1e-4)
     # Without a warm-up, the first step moves the weights.
     task = Detection({**task.config, "recipe": {**task.config["recipe"], "warmup_steps": 0}}, dataset)
-    run = Run(folder)
+    run = RunFolder(folder)
     settings = loop.Settings(task.recipe, steps=3, log_every=1, evaluate_every=3, checkpoint_every=3, strategy=strategy)
     loop.train(task, run, settings)
     return [line["loss"] for line in run.metrics() if "loss" in line]

@@ -8,12 +8,12 @@ import sys
 import tensorflow as tf
 from tasks import Dropout
 
-from trainers import loop
-from trainers.classification import configure
-from trainers.data.dataset import open_dataset
-from trainers.distribution import make_strategy
-from trainers.interruption import Interrupted
-from trainers.run import Run
+from trainers.data.registry import open_dataset
+from trainers.engine import loop
+from trainers.engine.run_folder import RunFolder
+from trainers.runtime.distribution import make_strategy
+from trainers.runtime.interruption import Interrupted
+from trainers.tasks.classification import configure
 
 if __name__ == "__main__":
     folder, steps, distribution = sys.argv[1], int(sys.argv[2]), sys.argv[3]
@@ -25,7 +25,7 @@ if __name__ == "__main__":
     settings = loop.Settings(
         recipe=task.recipe, steps=steps, log_every=3, evaluate_every=10, checkpoint_every=2, strategy=strategy
     )
-    run = Run(folder)
+    run = RunFolder(folder)
     try:
         run.finish(loop.train(task, run, settings))
     except Interrupted as stop:

@@ -8,7 +8,7 @@ import sys
 
 import tensorflow as tf
 
-from trainers.model_server import free_ports
+from trainers.serving.model_server import free_ports
 
 SUPPORT = pathlib.Path(__file__).parent
 ROOT = SUPPORT.parents[1]

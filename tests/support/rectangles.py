@@ -6,10 +6,9 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from trainers.data.detection_dataset import Annotation, DetectionDataset, annotated_split, most_boxes
 from trainers.data.image_source import Pixels
-from trainers.data.objects import Annotation, DetectionDataset, annotated_split, most_boxes
-from trainers.detection import configure
-from trainers.detection_task import Detection
+from trainers.tasks.detection import Detection, configure
 
 LABELS = ("red", "blue")
 COLORS = ((230, 30, 30), (30, 30, 230))
@@ -50,7 +49,7 @@ def rectangle_dataset(count, seed, objects=(1, 4)):
 
 
 def make_task(dataset, **changes):
-    """Returns the task of training a tiny detector; `changes` are arguments of `trainers.detection.configure`."""
+    """Returns the task of training a tiny detector; `changes` are arguments of `trainers.tasks.detection.configure`."""
     options = {"anchor_sizes": (16, 32), "roi_batch_size": 16, **changes.pop("options", {})}
     config = configure("resnet", "rectangles", dataset, "digit_scenes", **STAGES, options=options, **changes)
     return Detection(config, dataset)

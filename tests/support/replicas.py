@@ -9,11 +9,11 @@ import sys
 
 import tensorflow as tf
 
-from trainers import loop
-from trainers.classification import Classification, configure
-from trainers.data.dataset import open_dataset
-from trainers.distribution import is_chief, make_strategy
-from trainers.run import Run
+from trainers.data.registry import open_dataset
+from trainers.engine import loop
+from trainers.engine.run_folder import RunFolder
+from trainers.runtime.distribution import is_chief, make_strategy
+from trainers.tasks.classification import Classification, configure
 
 BATCH = 16
 # Changes of the recipe and of the settings; the weight decay is large, so that L2 counts.
@@ -60,7 +60,7 @@ def train(folder, strategy, dataset, name):
     # A schedule without warm-up: the first steps move the weights.
     config["recipe"] |= {"warmup_steps": 0, "schedule": "steps", "drops": [1.0]}
     task = (Poisoned if name == "infinity" else Classification)(config, dataset)
-    run = Run(pathlib.Path(folder) / name, is_chief(strategy))
+    run = RunFolder(pathlib.Path(folder) / name, is_chief(strategy))
     loop.train(
         task,
         run,

@@ -9,11 +9,10 @@ import sys
 import tensorflow as tf
 from rectangles import STAGES, rectangle_dataset
 
-from trainers import staged, svms
-from trainers.data.proposed import propose_by
-from trainers.detection import configure
-from trainers.detection_task import Detection
-from trainers.run import Run
+from trainers.data.proposals.with_proposals import propose_by
+from trainers.engine.run_folder import RunFolder
+from trainers.tasks.detection import Detection, configure
+from trainers.tasks.multi_stage import svm_stages, svms
 
 OPTIONS = {"head": "mlp", "head_units": 16, "warp_size": 32, "warp_context": 2, "pool_size": 4, "roi_batch_size": 8}
 
@@ -40,5 +39,5 @@ def staged_task(folder, steps=4):
 if __name__ == "__main__":
     tf.config.experimental.enable_op_determinism()
     svms.IMAGES_BETWEEN_SAVES, svms.NEW_NEGATIVES = 1, 100
-    run = Run(pathlib.Path(sys.argv[1]) / "run")
-    staged.train(staged_task(sys.argv[1]), run)
+    run = RunFolder(pathlib.Path(sys.argv[1]) / "run")
+    svm_stages.train(staged_task(sys.argv[1]), run)

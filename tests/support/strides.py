@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from keras_resnets.layers.conv2d import skips_pixels
-from keras_resnets.models.nesting import leaf_layers
+from keras_resnets.surgery.graph import leaf_layers
 
 
 def skipping_convolutions(model):

@@ -2,7 +2,7 @@
 
 import keras
 
-from trainers.classification import Classification
+from trainers.tasks.classification import Classification
 
 
 def with_dropout(model):

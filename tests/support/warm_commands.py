@@ -10,7 +10,7 @@ import os
 import runpy
 import sys
 
-import trainers.tasks  # noqa: F401 - what all commands import
+import trainers.tasks.registry  # noqa: F401 - what all commands import
 
 
 def _become(request):

@@ -7,8 +7,8 @@ import os
 
 import pytest
 
-from trainers.benchmark import _training_rates
-from trainers.measuring import processor
+from trainers.benchmarks.classification import _training_rates
+from trainers.runtime.measuring import processor
 
 
 @pytest.mark.slow

@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 
 from keras_resnets.serving import SavedModelSession
-from trainers.data.digit_files import write_digit_files
-from trainers.data.digits import digit_arrays
-from trainers.export import slug
-from trainers.predict import table
+from trainers.data.sample_files import write_digits
+from trainers.data.sources.digits import digit_arrays
+from trainers.serving.export import slug
+from trainers.serving.predictions import table
 
 EXPORT = pathlib.Path(__file__).parents[2] / "saved_models" / "cifar_resnet20_digits" / "1"
 
@@ -59,7 +59,7 @@ def test_train_evaluate_export_predict(tmp_path, run_command):
     # What is served is as good as what was evaluated, image by image.
     assert 1 - np.mean(answers["classes"][:, 0] == labels) == pytest.approx(evaluation["top1_error"], abs=1e-9)
 
-    write_digit_files(tmp_path / "images")
+    write_digits(tmp_path / "images")
     printed = run("trainers.predict", f"--export={export}", "--json", tmp_path / "images").stdout
     predictions = json.loads(printed)
     assert [prediction["file"] for prediction in predictions] == [
@@ -77,7 +77,7 @@ def test_the_export_of_the_repository_reads_digits():
 
 
 def test_files_that_cannot_be_decoded_are_named_and_the_others_answered(tmp_path, run_command):
-    write_digit_files(tmp_path)
+    write_digits(tmp_path)
     (tmp_path / "bad.png").write_bytes(b"no image")
     process = run_command("trainers.predict", f"--export={EXPORT}", tmp_path / "7", tmp_path / "bad.png")
     assert process.returncode == 1
@@ -96,7 +96,7 @@ def test_files_that_cannot_be_decoded_are_named_and_the_others_answered(tmp_path
     ],
 )
 def test_flags_of_the_other_kind_of_export(name, flag, message, tmp_path, run_command):
-    write_digit_files(tmp_path)
+    write_digits(tmp_path)
     export = f"--export={EXPORT.parents[1] / name}"
     process = run_command("trainers.predict", export, flag.format(new=tmp_path / "new"), tmp_path / "7")
     assert process.returncode == 1 and process.stdout == "" and not (tmp_path / "new").exists()

@@ -4,7 +4,7 @@ import math
 
 import tensorflow as tf
 
-from trainers.data.tuning import AHEAD, CORES, untuned
+from trainers.data.tf_data_options import AHEAD, CORES, untuned
 
 MAX_EPOCHS = 2**31  # more than any run has
 

@@ -7,9 +7,9 @@ ResNet (He et al., 2015; arXiv 1512.03385), identity mappings (He et al., 2016; 
 import numpy as np
 
 from keras_resnets import analysis
-from trainers import plots
 from trainers.experiments.classifiers import Measurement, Net, Row, experiment, percent, test_images, training_batch
 from trainers.experiments.experiment import Table
+from trainers.plots.figures import by_depth
 
 TRAINED = 0.01  # training error of a net that can be trained, at most
 ROUNDING = 1e-5  # of sums that are equal, in float32
@@ -170,7 +170,7 @@ def _draw_responses(figures, path):
         "In their order": curves,
         "Sorted": {label: sorted(values, reverse=True) for label, values in curves.items()},
     }
-    plots.by_depth(panels, "3x3 convolution", "standard deviation", "Responses of layers after training", path)
+    by_depth(panels, "3x3 convolution", "standard deviation", "Responses of layers after training", path)
 
 
 def _layer_responses(figures):
@@ -406,7 +406,7 @@ def _draw_flow(figures, path):
         }
         for time, heading in TIMES.items()
     }
-    plots.by_depth(panels, "convolution", "norm of the kernel's gradient", "Gradients by depth", path, log=True)
+    by_depth(panels, "convolution", "norm of the kernel's gradient", "Gradients by depth", path, log=True)
 
 
 def _gradient_flow(figures):

@@ -8,15 +8,18 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_resnets import analysis
-from trainers import classification, plots, recipes, training
-from trainers.checkpoints import restore_model
-from trainers.classification import Classification
-from trainers.data.dataset import open_dataset, sample
+from keras_resnets.surgery import without_batch_norm
+from trainers.data.registry import open_dataset
+from trainers.data.split import sample
+from trainers.engine import train as engine_train
+from trainers.engine.checkpoints import restore_model
+from trainers.engine.run_folder import RunFolder
 from trainers.experiments.experiment import Experiment, Report, Table, listed
-from trainers.failures import Diverged
-from trainers.measuring import parameters
-from trainers.run import Run
+from trainers.plots.figures import error_curves
+from trainers.recipes.classification import RECIPES
+from trainers.runtime.failures import Diverged
+from trainers.runtime.measuring import parameters
+from trainers.tasks.classification import Classification, configure
 
 DATASETS = ("digits", "idx:", "tfds:", "folder:", "one_digit_scenes")
 DIGITS = ("digits", "one_digit_scenes")  # which must not be mirrored
@@ -36,7 +39,7 @@ class Net:
         quick: the one that stands for it with --scale=quick; None for itself.
         arguments: of its builder.
         paper: the paper's test error in %, or what else it says.
-        recipe: of --scale=full, a row of `trainers.recipes.RECIPES`; its augmentation is for both scales.
+        recipe: of --scale=full, a row of `RECIPES`; its augmentation is for both scales.
         changes: of the recipe's fields, for both scales.
         batch_normalization: whether it has any.
     """
@@ -103,7 +106,7 @@ class WithoutBatchNormalization(Classification):
 
     def build_model(self, classifier_activation=None):
         """Returns a new model, as that of `Classification`, without batch normalization."""
-        return analysis.without_batch_normalization(super().build_model(classifier_activation))
+        return without_batch_norm.without_batch_normalization(super().build_model(classifier_activation))
 
 
 def experiment(row):
@@ -138,7 +141,7 @@ def train_net(row, net, setting, folder):
     """
     keras.backend.clear_session()  # The members before would stay in memory.
     task = make_task(row, net, setting)
-    run, model = Run(folder / "run"), task.build_model()
+    run, model = RunFolder(folder / "run"), task.build_model()
     figures = {
         "model": task.config["model"],
         "arguments": dict(net.arguments),
@@ -157,7 +160,7 @@ def train_net(row, net, setting, folder):
     if row.measurement:
         figures["initial"] = row.measurement.measure(task, model)
     try:
-        results = training.train(task, run, log_every=max(10, task.config["steps"] // LOGGED))
+        results = engine_train.train(task, run, log_every=max(10, task.config["steps"] // LOGGED))
     except Diverged:  # That is a result, too.
         return {**figures, **_curves(run), "diverged": True}
     if row.measurement:
@@ -171,16 +174,16 @@ def train_net(row, net, setting, folder):
 def make_task(row, net, setting):
     """Returns the task of a net, a `Classification`, with its configuration and data set: see `train_net`."""
     dataset = _open_dataset(setting.dataset, setting.data_dir, setting.download)
-    recipe, changes = net.recipe, {"augmentation": recipes.RECIPES[net.recipe].augmentation}
+    recipe, changes = net.recipe, {"augmentation": RECIPES[net.recipe].augmentation}
     if setting.quick:
         train, test = sample(dataset.train, row.train_images), sample(dataset.test, QUICK_TEST)
         dataset = dataclasses.replace(dataset, train=train, test=test)
         recipe = QUICK_RECIPE
-        changes["steps"] = max(1, row.images // recipes.RECIPES[recipe].batch_size)
+        changes["steps"] = max(1, row.images // RECIPES[recipe].batch_size)
     changes |= _changes(row, net, setting)
     if setting.dataset in DIGITS:
-        changes["augmentation"] = recipes.RECIPES["digits"].augmentation
-    config = classification.configure(
+        changes["augmentation"] = RECIPES["digits"].augmentation
+    config = configure(
         net.quick or net.model if setting.quick else net.model,
         setting.dataset,
         dataset,
@@ -237,7 +240,7 @@ def nets_report(row, figures):
 def _draw(row, figures, folder):
     path = folder / f"{row.name}.png"
     curves = {_trained(label, one): (one["training"], one["test"]) for label, one in figures.items()}
-    plots.error_curves(curves, row.title, path)
+    error_curves(curves, row.title, path)
     if not row.measurement:
         return [path]
     measured = folder / f"{row.name}_measured.png"

@@ -6,14 +6,15 @@ import time
 
 import numpy as np
 
-from trainers import plots
-from trainers.checkpoints import trained_model
-from trainers.ensembles import Member, errors, greedy_search
+from trainers.engine.checkpoints import trained_model
+from trainers.engine.run_folder import RunFolder
+from trainers.evaluation.ensembles import Member, greedy_search
+from trainers.evaluation.protocols import PROTOCOLS
 from trainers.experiments.classifiers import Net, Row, experiment, make_task, nets_report, percent, train_net
 from trainers.experiments.experiment import Report, Table, run_member
-from trainers.progress import Progress
-from trainers.protocols import PROTOCOLS
-from trainers.run import Run
+from trainers.metrics.classification import errors
+from trainers.plots.figures import intervals
+from trainers.runtime.progress import Progress
 
 # Nets that see objects of several sizes, as those of the papers did. Of digits, see `make_task`.
 SCALES = {"augmentation": "random_resized_crop"}
@@ -47,7 +48,7 @@ def _test(setting, folder):
 
     Returns:
         A dict, of empty lists if a net has diverged: `rows`, a list of dicts (`net`, `protocol`, `views`,
-        `images_per_second` or None, and the figures of `trainers.ensembles.errors`), and `found`, the members that the
+        `images_per_second` or None, and the figures of `errors`), and `found`, the members that the
         greedy search took.
     """
     rows, answers = [], {}
@@ -57,7 +58,7 @@ def _test(setting, folder):
     if any(one["diverged"] for one in trained):
         return {"rows": [], "found": []}
     for name, net in NETS.items():
-        task, run = make_task(ROW, net, setting), Run(setting.folder / name / "run")
+        task, run = make_task(ROW, net, setting), RunFolder(setting.folder / name / "run")
         model = trained_model(task, run)
         for protocol in PROTOCOLS if name == FIRST else ENSEMBLE_PROTOCOLS:
             labels, answers[name, protocol], seconds = _answers(Member(run.path, task, model, 0, protocol))
@@ -137,7 +138,7 @@ def _draw(models, tests, folder):
     path = folder / "crops_and_ensembles_tests.png"
     labels = [f"{models.get(one['net'], one['net'])}, {one['protocol']}" for one in tests]
     shares = [(one["top1_error"], *one["top1_interval"]) for one in tests]
-    plots.intervals(labels, shares, "top-1 error (%), with its 95 % interval", ROW.title, path)
+    intervals(labels, shares, "top-1 error (%), with its 95 % interval", ROW.title, path)
     return path
 
 

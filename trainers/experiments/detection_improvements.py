@@ -6,13 +6,13 @@ import keras
 import tensorflow as tf
 
 from keras_resnets import Ensemble
-from trainers import plots
-from trainers.checkpoints import trained_model
-from trainers.detection_task import Detection
+from trainers.engine.checkpoints import trained_model
+from trainers.engine.loop import predictor
+from trainers.engine.run_folder import RunFolder
 from trainers.experiments.experiment import Experiment, Report, Table, run_member
 from trainers.experiments.small_detectors import FULL, QUICK, open_scenes, train_backbone, train_detector
-from trainers.loop import predictor
-from trainers.run import Run
+from trainers.plots.figures import stacked_bars
+from trainers.tasks.detection import Detection
 
 # Each is a detector of its own.
 TRAINED = {
@@ -70,7 +70,7 @@ def _test(setting, scale, folder):
 
 def _restored(setting, dataset, name, options):
     """Returns the task and the detector of a trained member, with some options changed."""
-    run = Run(setting.folder / name / "run")
+    run = RunFolder(setting.folder / name / "run")
     config = run.config()
     task = Detection({**config, "options": {**config["options"], **options}}, dataset)
     return task, trained_model(task, run)
@@ -99,7 +99,7 @@ def _verdict(tests):
 def _draw(tests, folder):
     path = folder / "detection_improvements.png"
     bars = {"mAP@[.5,.95]": [100 * one["map"] for one in tests.values()]}
-    plots.stacked_bars(list(tests), bars, "%", "Improvements of Faster R-CNN", path)
+    stacked_bars(list(tests), bars, "%", "Improvements of Faster R-CNN", path)
     return path
 
 

@@ -10,8 +10,7 @@ from sklearn import datasets
 
 import keras_resnets
 from keras_resnets import RCNN, FasterRCNN, FastRCNN
-from trainers import plots
-from trainers.data.proposals import selective_search
+from trainers.data.proposals.methods import selective_search
 from trainers.experiments.detection_timing import noise_inputs, split_seconds
 from trainers.experiments.experiment import Experiment, Report, Table
 from trainers.experiments.small_detectors import (
@@ -23,7 +22,8 @@ from trainers.experiments.small_detectors import (
     train_backbone,
     train_detector,
 )
-from trainers.measuring import in_turns
+from trainers.plots.figures import stacked_bars
+from trainers.runtime.measuring import in_turns
 
 SECOND_TABLE = ((("zfnet", 256), ("vgg16", 512)), (300, 2000))  # nets with their proposal networks' filters, proposals
 HEIGHT, WIDTH = 600, 1000  # px
@@ -205,7 +205,7 @@ def _draw(detectors, folder):
     labels = [f"{ROWS[name].title}\nmAP@.5 {figures['map_50']:.1%}" for name, figures in detectors.items()]
     seconds = [_test_seconds(figures) for figures in detectors.values()]
     bars = {part: [1000 * one[part] for one in seconds] for part in PARTS}
-    plots.stacked_bars(labels, bars, "ms for a test image", "From R-CNN to Faster R-CNN", path)
+    stacked_bars(labels, bars, "ms for a test image", "From R-CNN to Faster R-CNN", path)
     return path
 
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from keras_resnets import RCNN, FasterRCNN
 from keras_resnets.detection.fast_rcnn import given_proposals
-from trainers.measuring import in_turns
+from trainers.runtime.measuring import in_turns
 
 
 def split_seconds(model, images, repeats):

@@ -10,8 +10,8 @@ import sys
 from collections.abc import Callable
 
 from keras_resnets import ArgumentError
-from trainers.data.dataset import absolute
-from trainers.whole_files import write_json, write_text
+from trainers.data.registry import absolute
+from trainers.runtime.atomic_files import write_json, write_text
 
 LOCK = "member.lock"  # in a member's folder
 FIGURES = "figures.json"  # likewise, of a complete member

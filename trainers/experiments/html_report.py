@@ -8,7 +8,7 @@ import sys
 
 from keras_resnets import ArgumentError
 from trainers.experiments.experiment import listed
-from trainers.whole_files import write_text
+from trainers.runtime.atomic_files import write_text
 
 KEYS = {"title", "source", "verdict", "tables", "pictures", "settings"}  # of results.json
 STYLE = (

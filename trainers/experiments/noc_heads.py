@@ -2,10 +2,10 @@
 
 import functools
 
-from trainers import plots
 from trainers.experiments.experiment import Experiment, Report, Table
 from trainers.experiments.small_detectors import FULL, QUICK, train_backbone, train_detector
-from trainers.measuring import parameters
+from trainers.plots.figures import stacked_bars
+from trainers.runtime.measuring import parameters
 
 UNITS = 256  # instead of the paper's 4,096
 ROWS = {
@@ -65,7 +65,7 @@ def _verdict(heads):
 def _draw(heads, folder):
     path = folder / "noc_heads.png"
     bars = {"mAP@.5": [100 * one["map_50"] for one in heads.values()]}
-    plots.stacked_bars(list(heads), bars, "%", "Heads of regions", path)
+    stacked_bars(list(heads), bars, "%", "Heads of regions", path)
     return path
 
 

@@ -6,18 +6,20 @@ import pathlib
 
 import numpy as np
 
-from trainers import classification, training
-from trainers.checkpoints import trained_model
-from trainers.classification import Classification
-from trainers.data.dataset import IMAGENET_MEAN, IMAGENET_STD, open_dataset, sample
-from trainers.data.objects import open_detection_dataset
-from trainers.data.proposal_cache import ProposalCache, split_proposals
-from trainers.data.proposed import propose_by
-from trainers.detection import configure, procedure
-from trainers.detection_task import Detection
+from trainers.data.classification_dataset import IMAGENET_MEAN, IMAGENET_STD
+from trainers.data.proposals.cache import ProposalCache, split_proposals
+from trainers.data.proposals.with_proposals import propose_by
+from trainers.data.registry import open_dataset, open_detection_dataset
+from trainers.data.split import sample
+from trainers.engine import train as engine_train
+from trainers.engine.checkpoints import trained_model
+from trainers.engine.run_folder import RunFolder
 from trainers.experiments.detection_timing import split_seconds
 from trainers.experiments.experiment import run_member
-from trainers.run import Run
+from trainers.tasks import classification
+from trainers.tasks.classification import Classification
+from trainers.tasks.detection import Detection, configure
+from trainers.tasks.registry import procedure
 
 STAGES = {"block_counts": (1, 1, 1), "filters": (32, 64, 128)}
 # The same network of regions for all: fc6 and fc7.
@@ -48,8 +50,8 @@ def train_backbone(scale, folder):
     dataset = dataclasses.replace(open_dataset("one_digit_scenes"), mean=IMAGENET_MEAN, std=IMAGENET_STD)
     steps = {"steps": scale.backbone_steps, "batch_size": 32}
     config = classification.configure("resnet", "one_digit_scenes", dataset, "digits", arguments=STAGES, **steps)
-    task, run = Classification(config, dataset), Run(folder / "run")
-    results = training.train(task, run, jit_compile="auto")
+    task, run = Classification(config, dataset), RunFolder(folder / "run")
+    results = engine_train.train(task, run, jit_compile="auto")
     model = trained_model(task, run)
     model.save_weights(folder / WEIGHTS)
     return {"seconds": results["seconds"], "top1_error": results["top1_error"]}
@@ -68,7 +70,7 @@ def train_detector(setting, scale, folder, *, system="faster_rcnn", alternating=
         setting: a `Setting`, whose member `backbone` is trained first, where that was not done.
         scale: a `Scale`.
         folder: of the member.
-        system, alternating, seed: see `trainers.detection.configure`.
+        system, alternating, seed: see `trainers.tasks.detection.configure`.
         **options: of the detector.
 
     Returns:
@@ -98,7 +100,7 @@ def train_detector(setting, scale, folder, *, system="faster_rcnn", alternating=
         seed=seed,
         **STAGES,
     )
-    task, run = Detection(config, dataset), Run(folder / "run")
+    task, run = Detection(config, dataset), RunFolder(folder / "run")
     results = procedure(config)(task, run)
     model = trained_model(task, run)
     return task, model, figures | _measured(task, model, run, results, scale)

@@ -17,7 +17,7 @@ def recall(proposals, annotations, iou_thresholds, counts):
 
     Args:
         proposals: list of (n, 4) boxes [x1, y1, x2, y2], best first, for each image.
-        annotations: list of the images' `trainers.data.objects.Annotation`s.
+        annotations: list of the images' `trainers.data.detection_dataset.Annotation`s.
         iou_thresholds: sequence of IoUs, above 0.
         counts: sequence of how many proposals of an image are taken, at least 1; where there are fewer, all are.
 

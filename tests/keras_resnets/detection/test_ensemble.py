@@ -10,9 +10,9 @@ from tensorflow.core.protobuf import saved_model_pb2
 import keras_resnets
 from keras_resnets import ArgumentError, Ensemble, FasterRCNN, FastRCNN
 from keras_resnets.detection.resizing import Resizing
-from keras_resnets.models.nesting import leaf_layers
 from keras_resnets.serving import SavedModelSession, export_detector
 from keras_resnets.serving.predict_requests import read_warmup
+from keras_resnets.surgery.graph import leaf_layers
 
 PARTS = ("trunk", "rpn", "region_network", "head")
 OPTIONS = {"pool_size": 4, "max_detections": 10}

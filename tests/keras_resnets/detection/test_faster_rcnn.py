@@ -8,10 +8,10 @@ from narrow_detectors import SEEDS, SHAPES, TARGETS, assert_same, inputs, noise,
 
 import keras_resnets
 from keras_resnets import ArgumentError, FasterRCNN
-from keras_resnets.detection import boxes
 from keras_resnets.detection.heads import siblings
 from keras_resnets.detection.rpn import region_proposal_network
 from keras_resnets.layers import RoIAlign
+from keras_resnets.ops import boxes
 
 slow = pytest.mark.slow
 # Quick to run and to compile.

@@ -11,8 +11,8 @@ from keras_resnets import ArgumentError, FastRCNN
 from keras_resnets.detection import RegionOptions
 from keras_resnets.detection.backbones import make_backbone
 from keras_resnets.detection.heads import region_networks
-from keras_resnets.models.nesting import leaf_layers
 from keras_resnets.serving.export import _folded_detector
+from keras_resnets.surgery.graph import leaf_layers
 
 slow = pytest.mark.slow
 HEADS = ("mlp", "conv", "maxout")

@@ -8,7 +8,7 @@ from narrow_detectors import SEEDS, SHAPES, TARGETS, inputs, noise, parameters
 
 import keras_resnets
 from keras_resnets import RCNN, ArgumentError, Localizer
-from keras_resnets.detection.localization import two_stage_guesses
+from keras_resnets.detection.localizer import two_stage_guesses
 from keras_resnets.detection.resizing import Resizing
 from keras_resnets.layers import Proposals
 from keras_resnets.serving import SavedModelSession, export_localizer

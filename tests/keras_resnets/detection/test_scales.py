@@ -7,9 +7,10 @@ from narrow_detectors import SHAPES, assert_same, inputs, noise
 
 import keras_resnets
 from keras_resnets import FasterRCNN, FastRCNN
-from keras_resnets.detection.boxes import areas
-from keras_resnets.detection.scales import choose_scales, scaled
+from keras_resnets.detection.scales import choose_scales
 from keras_resnets.layers import RoIPooling
+from keras_resnets.ops.boxes import areas
+from keras_resnets.ops.resize import scaled
 
 OPTIONS = {"pool_size": 4, "max_detections": 10}
 SCALES = (0.5, 1.0, 2.0)

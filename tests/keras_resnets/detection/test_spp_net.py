@@ -8,8 +8,8 @@ from narrow_detectors import SEEDS, SHAPES, TARGETS, assert_same, inputs, parame
 
 import keras_resnets
 from keras_resnets import ArgumentError, FastRCNN, SPPNet
-from keras_resnets.detection.scales import scaled
 from keras_resnets.layers import SpatialPyramidPooling
+from keras_resnets.ops.resize import scaled
 
 OPTIONS = {"pyramid": (1, 2), "head_units": 32, "roi_batch_size": 16, "max_detections": 10}
 

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from keras_resnets.detection import Options
-from keras_resnets.detection.regions import region_losses, sample_regions
+from keras_resnets.detection.region_losses import region_losses, sample_regions
 from keras_resnets.detection.rpn import rpn_losses
 
 PADDING = [-1, -1, -1, -1]

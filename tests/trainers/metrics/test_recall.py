@@ -5,9 +5,9 @@ import pytest
 from PIL import Image
 
 from keras_resnets import ArgumentError
-from trainers import plots
-from trainers.data.objects import Annotation
+from trainers.data.detection_dataset import Annotation
 from trainers.metrics.recall import average_recall, recall
+from trainers.plots.figures import proposal_recall
 
 # Boxes of 10 by 10 pixels that do not touch.
 A, B, C = ([x, 0, x + 10, 10] for x in (0, 20, 40))
@@ -131,7 +131,7 @@ def test_the_plot_is_a_picture(tmp_path):
     thresholds, falling = np.linspace(0.5, 1, 11), np.linspace(1, 0, 11)
     curves = {name: np.stack([falling * share for share in (0.5, 1)]) for name in ("selective_search", "edge_boxes")}
     path = tmp_path / "recall.png"
-    plots.proposal_recall(thresholds, curves, (100, 300), "Region proposals", path)
+    proposal_recall(thresholds, curves, (100, 300), "Region proposals", path)
     with Image.open(path) as picture:
         assert picture.format == "PNG" and picture.width > 200
         assert len(picture.convert("RGB").getcolors(1 << 20)) > 50

@@ -10,7 +10,7 @@ from PIL import Image
 from trainers.metrics.coco import coco_metrics
 from trainers.metrics.report import write_per_class
 from trainers.metrics.voc import curves, mean_average_precision
-from trainers.plots import precision_recall
+from trainers.plots.figures import precision_recall
 
 A, B, C = ([x, 0, x + 10, 10] for x in (0, 20, 40))
 

@@ -1,0 +1,156 @@
+"""What all models of this package that learn from boxes have in common: how they begin, and how `fit` trains them.
+
+Shapes: see `keras_resnets.detection.region_detector`.
+"""
+
+import copy
+import dataclasses
+import numbers
+
+import keras
+import tensorflow as tf
+
+from keras_resnets.detection.backbones import classification_net, load_backbone
+from keras_resnets.detection.options import make_options
+from keras_resnets.errors import ArgumentError
+from keras_resnets.layers.image_normalization import ImageNormalization
+from keras_resnets.surgery.graph import batch_normalizations
+from keras_resnets.weights.family import TORCH
+from keras_resnets.weights.published import normalization_of, resolve
+
+
+class BoxModel(keras.Model):
+    """A model on the trunk of a classification net.
+
+    A subclass names the terms of its loss in `loss_names` and its options' class in `OPTIONS`, makes its parts, calls
+    `_finish`, and has `call` and `training_losses`.
+
+    Arguments, attributes and errors: see `keras_resnets.FasterRCNN`.
+    """
+
+    loss_names = ()
+    OPTIONS = None
+
+    def __init__(self, num_classes, backbone, weights, normalization, name, options, **others):
+        super().__init__(autocast=False, name=name)
+        self.num_classes, self.options = num_classes, make_options(options, self.OPTIONS)
+        _check(num_classes, backbone, weights, normalization)
+        self._config = {
+            "num_classes": num_classes,
+            "normalization": normalization or backbone_normalization(backbone, weights),
+            **{key: _serialized(value) for key, value in {"backbone": backbone, **others}.items()},
+        }
+        self.normalization = ImageNormalization(**self._config["normalization"], name="normalization")
+
+    def _finish(self, backbone, weights):
+        """What is left to do when all parts are made."""
+        if weights is not None:
+            load_backbone(self, classification_net(backbone), resolve(weights, backbone))
+        if not self.options.train_batch_norm:
+            freeze_batch_normalization(self)
+        self._means = {name: keras.metrics.Mean(name) for name in ("loss", *self.loss_names)}
+        self.built = True
+
+    @property
+    def metrics(self):
+        """The means of the loss and its terms over an epoch."""
+        return [*self._means.values()]
+
+    def training_losses(self, inputs, targets, seeds, training=True):
+        """Returns the terms of the loss, each a mean over the batch.
+
+        Args:
+            inputs: as of the model.
+            targets: dict of `boxes` (B, G, 4) and `classes` (B, G), both padded with -1; an image may have no object.
+            seeds: (B, 2) integers that the samples to learn from are drawn with: an image's depends on its own.
+            training: whether dropout and, if it is trained, batch normalization are in training mode.
+
+        Returns:
+            Dict of float32 scalars, by the names of `loss_names`, to be added up.
+        """
+        raise NotImplementedError
+
+    def train_step(self, data):
+        """A step of `fit`."""
+        inputs, targets = _inputs_and_targets(data)
+        with tf.GradientTape() as tape:
+            losses = self.training_losses(inputs, targets, self._seeds(inputs, self.optimizer.iterations))
+            loss = sum(losses.values()) + sum(self.losses)
+            # The optimizer adds up what the replicas give it.
+            scaled = self.optimizer.scale_loss(loss / tf.distribute.get_strategy().num_replicas_in_sync)
+        self.optimizer.apply(
+            tape.gradient(scaled, [v.value for v in self.trainable_variables]), self.trainable_variables
+        )
+        return self._updated_means({"loss": loss, **losses}, inputs)
+
+    def test_step(self, data):
+        """A step of `evaluate`, or of `fit`'s validation: the same losses, of the same samples every time."""
+        inputs, targets = _inputs_and_targets(data)
+        losses = self.training_losses(inputs, targets, self._seeds(inputs, 0), training=False)
+        return self._updated_means({"loss": sum(losses.values()) + sum(self.losses), **losses}, inputs)
+
+    def _updated_means(self, losses, inputs):
+        for name, loss in losses.items():
+            self._means[name].update_state(loss, sample_weight=tf.shape(inputs["images"])[0])
+        return {name: mean.result() for name, mean in self._means.items()}
+
+    def _seeds(self, inputs, step):
+        """Returns (B, 2) int32, others for every step and every image of all replicas."""
+        batch = tf.shape(inputs["images"])[0]
+        replica = tf.cast(tf.distribute.get_replica_context().replica_id_in_sync_group, tf.int32)
+        images = replica * batch + tf.range(batch)
+        return tf.stack([tf.fill([batch], tf.cast(step, tf.int32)), images], axis=1)
+
+    def get_config(self):
+        dtype = keras.dtype_policies.serialize(self.dtype_policy)
+        # Keras empties what it makes objects of.
+        return {**copy.deepcopy(self._config), "name": self.name, "dtype": dtype, **dataclasses.asdict(self.options)}
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        policy = keras.config.dtype_policy()
+        # The parts that are made anew have the precision of the model that was saved.
+        keras.config.set_dtype_policy(keras.dtype_policies.get(config.pop("dtype")))
+        try:
+            objects = {
+                key: keras.saving.deserialize_keras_object(config[key])
+                for key in ("backbone", "roi_pooling")
+                if isinstance(config.get(key), dict)
+            }
+            return cls(**{**config, **objects})
+        finally:
+            keras.config.set_dtype_policy(policy)
+
+
+def _serialized(value):
+    return value if isinstance(value, str) else keras.saving.serialize_keras_object(value)
+
+
+def _inputs_and_targets(data):
+    """Returns what `fit` was given, or raises ArgumentError for sample weights."""
+    inputs, targets, weights = keras.utils.unpack_x_y_sample_weight(data)
+    if weights is not None:
+        raise ArgumentError("sample_weight cannot be used for a detector: leave it out.")
+    return inputs, targets
+
+
+def _check(num_classes, backbone, weights, normalization):
+    if normalization is not None and not {"mean", "std"} <= set(normalization) <= {"mean", "std", "bgr"}:
+        raise ArgumentError(f"normalization={normalization!r} must be a dict of mean and std, and bgr if you like.")
+    if not isinstance(num_classes, numbers.Integral) or num_classes is True or num_classes < 1:
+        raise ArgumentError(f"num_classes={num_classes!r} must be a positive integer (the background is not one).")
+    if weights is not None and not isinstance(backbone, str):
+        raise ArgumentError(f"weights={weights!r} are for a backbone given by its name: load them into the net.")
+
+
+def backbone_normalization(backbone, weights):
+    """Returns the arguments of `ImageNormalization` that a named backbone's weights need; ImageNet's for none."""
+    known = None if weights is None else normalization_of(backbone, weights)
+    return dataclasses.asdict(known or TORCH)
+
+
+def freeze_batch_normalization(model):
+    """Makes all batch normalization of a model keep and use its statistics, and leaves its weights as they are."""
+    for layer in batch_normalizations(model):
+        layer.trainable = False

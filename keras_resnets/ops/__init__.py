@@ -1,0 +1,1 @@
+"""Arithmetic of boxes, images and bins on tensors, without weights."""

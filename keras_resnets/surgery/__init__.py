@@ -1,0 +1,1 @@
+"""Changes of built nets: batch normalization folded or left out, truncated SVD, any image size."""

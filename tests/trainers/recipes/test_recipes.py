@@ -1,0 +1,145 @@
+"""Schedules."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+
+from keras_resnets import ArgumentError
+from trainers.data.augmentation.classification import AUGMENTATIONS
+from trainers.recipes.classification import RECIPES, default_recipe
+from trainers.recipes.detection import DETECTION_RECIPES, default_detection_recipe
+from trainers.recipes.recipe import Recipe, get_recipe
+
+
+def learning_rates(recipe, total, steps):
+    schedule = recipe.make_optimizer(total)._learning_rate
+    return [float(schedule(step)) for step in steps]
+
+
+def test_the_papers_cifar_schedule():
+    recipe = RECIPES["cifar"]
+    assert (recipe.total_steps(50_000), recipe.batch_size, recipe.weight_decay) == (64_000, 128, 1e-4)
+    rates = learning_rates(recipe, 64_000, [0, 31_999, 32_000, 47_999, 48_000, 63_999])
+    np.testing.assert_allclose(rates, [0.1, 0.1, 0.01, 0.01, 0.001, 0.001], rtol=1e-5)
+
+
+def test_the_papers_warm_up_for_deep_nets():
+    rates = learning_rates(RECIPES["cifar_warmup"], 64_000, [0, 399, 400, 31_999, 32_000])
+    np.testing.assert_allclose(rates, [0.01, 0.01, 0.1, 0.1, 0.01], rtol=1e-5)
+
+
+def test_cosine_with_a_linear_warm_up():
+    recipe = Recipe(8, None, 100, 0.4, "cosine", warmup_steps=20)
+    rates = learning_rates(recipe, 100, [0, 10, 20, 60, 100])
+    np.testing.assert_allclose(rates, [0, 0.2, 0.4, 0.2, 0], atol=1e-6)
+    rates = learning_rates(dataclasses.replace(recipe, warmup_steps=0), 100, [0, 50, 100])
+    np.testing.assert_allclose(rates, [0.4, 0.2, 0], atol=1e-6)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("steps", [1, 2, 3, 10])
+def test_a_training_of_any_length_has_a_schedule(name, steps):
+    rates = learning_rates(RECIPES[name], steps, range(steps))
+    assert all(0 <= rate <= RECIPES[name].learning_rate + 1e-7 for rate in rates)
+
+
+def test_epochs_become_steps_that_cover_them():
+    recipe = dataclasses.replace(RECIPES["digits"], epochs=2, batch_size=100)
+    assert recipe.total_steps(1437) == 29
+    assert dataclasses.replace(recipe, epochs=0.001).total_steps(1437) == 1
+
+
+def test_momentum_has_the_learning_rate_inside_the_velocity():
+    recipe = Recipe(1, None, 2, 0.1, "steps", drops=(0.5,), momentum=0.9)
+    weight = keras.Variable(0.0)
+    optimizer = recipe.make_optimizer(2)
+    optimizer.apply([np.float32(1)], [weight])
+    optimizer.apply([np.float32(1)], [weight])
+    # v1 = 0.1; v2 = 0.9 * v1 + 0.01: Caffe's form. With the rate outside, v2 would be 0.01 * 1.9.
+    np.testing.assert_allclose(weight.numpy(), -(0.1 + 0.9 * 0.1 + 0.01), rtol=1e-6)
+
+
+def test_the_papers_imagenet_schedule():
+    recipe = RECIPES["imagenet"]
+    total = recipe.total_steps(1_281_167)
+    assert (recipe.batch_size, total) == (256, 600_548)
+    epoch = total / 120
+    rates = learning_rates(recipe, total, [0, 29 * epoch, 31 * epoch, 59 * epoch, 61 * epoch, 91 * epoch])
+    np.testing.assert_allclose(rates, [0.1, 0.1, 0.01, 0.01, 0.001, 0.0001], rtol=1e-5)
+
+
+def test_inceptions_schedule_and_optimizer():
+    recipe = RECIPES["inception"]
+    total = recipe.total_steps(1_281_167)
+    rates = learning_rates(recipe, total, [0, total / 50 - 1, total / 50 + 1, total - 1])
+    np.testing.assert_allclose(rates, [0.045, 0.045, 0.045 * 0.94, 0.045 * 0.94**49], rtol=1e-5)
+    assert (recipe.clip_norm, recipe.label_smoothing, recipe.decay) == (2.0, 0.1, "kernels")
+    assert recipe.augmentation == "random_resized_crop_and_color"
+
+
+def test_rmsprop_is_that_of_tensorflow_1():
+    optimizer, weight = RECIPES["inception"].make_optimizer(1_000), keras.Variable(0.0)
+    expected, mean_square, velocity = 0.0, 1.0, 0.0  # The mean square starts at 1.
+    for gradient in (2.0, -0.5):
+        optimizer.apply([np.float32(gradient)], [weight])
+        mean_square = 0.9 * mean_square + 0.1 * gradient**2
+        velocity = 0.9 * velocity + 0.045 * gradient / np.sqrt(mean_square + 1.0)  # Epsilon is inside the root.
+        expected -= velocity
+        np.testing.assert_allclose(weight.numpy(), expected, rtol=1e-5)
+
+
+def test_all_weights_decay_in_the_resnet_papers_only():
+    decaying = {name for name, recipe in RECIPES.items() if recipe.decay == "all"}
+    assert decaying == {"cifar", "cifar_warmup", "imagenet"}
+    with pytest.raises(ArgumentError, match="decay='biases' is unknown: use 'all' or 'kernels'."):
+        dataclasses.replace(RECIPES["cifar"], decay="biases")
+
+
+@pytest.mark.parametrize(
+    "name, steps, batch_size, drops, rate, decay",
+    [
+        ("rcnn", 70_000, 2, (20_000, 40_000, 60_000), 1e-3, "kernels"),
+        ("spp_net", 300_000, 2, (250_000,), 1e-4, "all"),
+        ("fast_rcnn", 40_000, 2, (30_000,), 1e-3, "kernels"),
+        ("fast_rcnn_coco", 240_000, 2, (160_000,), 1e-3, "kernels"),
+        ("faster_rcnn", 70_000, 2, (50_000,), 1e-3, "all"),
+        ("faster_rcnn_coco", 320_000, 8, (240_000,), 1e-3, "all"),
+        ("faster_rcnn_alternating", 80_000, 1, (60_000,), 1e-3, "all"),
+        ("faster_rcnn_alternating_coco", 320_000, 8, (240_000,), 1e-3, "all"),
+    ],
+)
+def test_each_detection_systems_schedule(name, steps, batch_size, drops, rate, decay):
+    recipe = DETECTION_RECIPES[name]
+    assert (recipe.total_steps(5_011), recipe.batch_size) == (steps, batch_size)
+    assert (recipe.momentum, recipe.weight_decay, recipe.decay, recipe.bias_learning_rate) == (0.9, 5e-4, decay, 2.0)
+    around = [step for drop in drops for step in (drop - 1, drop)]
+    expected = [rate * 0.1 ** (i + change) for i in range(len(drops)) for change in (0, 1)]
+    np.testing.assert_allclose(learning_rates(recipe, steps, around), expected, rtol=1e-5)
+
+
+def test_digits_are_not_mirrored():
+    assert RECIPES["digits"].augmentation == "pad_and_crop"
+    assert all(recipe.augmentation in AUGMENTATIONS for recipe in RECIPES.values())
+    assert all((recipe.mixup_alpha is None) == (recipe.cutmix_alpha is None) for recipe in RECIPES.values())
+
+
+def test_defaults_and_unknown_names():
+    assert default_recipe("digits") == default_recipe("idx:/data") == default_recipe("one_digit_scenes") == "digits"
+    assert default_detection_recipe("digit_scenes") == default_detection_recipe("one_digit_scenes") == "digit_scenes"
+    for system, alternating, name in [
+        ("rcnn", False, "rcnn"),
+        ("spp_net", False, "spp_net"),
+        ("fast_rcnn", False, "fast_rcnn"),
+        ("faster_rcnn", False, "faster_rcnn"),
+        ("faster_rcnn", True, "faster_rcnn_alternating"),
+    ]:
+        assert default_detection_recipe("voc:/data", system, alternating) == name
+        assert default_detection_recipe("digit_scenes", system, alternating) == "digit_scenes"
+        of_coco = f"{name}_coco" if system.startswith("fast") else name
+        assert default_detection_recipe("coco:/a,/b", system, alternating) == of_coco
+    assert default_recipe("tfds:cifar10") == default_recipe("tfds:cifar100") == "cifar"
+    assert default_recipe("folder:/pets") == default_recipe("tfds:imagenet2012") == "imagenet"
+    with pytest.raises(ArgumentError, match="--recipe=fast is unknown: use cifar, cifar_warmup, imagenet, imagenet_mo"):
+        get_recipe("fast", RECIPES)

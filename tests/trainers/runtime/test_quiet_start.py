@@ -1,0 +1,93 @@
+"""The start of a command, in a new process: none of TensorFlow's lines on stderr, unless something fails."""
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from trainers.data.sample_files import write_digits
+
+ROOT = pathlib.Path(__file__).parents[3]
+EXPORT = ROOT / "saved_models" / "cifar_resnet20_digits"
+# As TensorFlow 2.21 and 2.20 write them.
+HELD_BACK = """WARNING: All log messages before absl::InitializeLog() is called are written to STDERR
+I0000 00:00:1700000000.000000    1234 port.cc:153] oneDNN custom operations are on.
+2023-11-14 22:13:20.000000: I tensorflow/core/util/port.cc:153] oneDNN custom operations are on.
+"""
+
+
+def run(*arguments, folder=ROOT):
+    """Runs Python with modules of a folder before all others; returns the finished process."""
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    environment["PYTHONPATH"] = f"{folder}{os.pathsep}{ROOT}"
+    command = [sys.executable, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT)
+
+
+def test_a_user_sees_our_lines_only(tmp_path):
+    write_digits(tmp_path)
+    process = run("-m", "trainers.predict", f"--export={EXPORT}", tmp_path / "7")
+    assert process.returncode == 0 and "7/0.png  7 9" in process.stdout
+    assert process.stderr == ""
+
+
+def test_tensorflow_is_heard_with_v():
+    process = run("-m", "trainers.models", "--help", "-v=1")
+    assert process.returncode == 0 and "flags:" in process.stdout
+    assert "oneDNN" in process.stderr or "cpu_feature_guard" in process.stderr
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Runs a start with a TensorFlow of the test's, which writes `HELD_BACK` and then does what it is told to."""
+
+    def run_start(program, *arguments):
+        (tmp_path / "tensorflow.py").write_text(f"import os, sys\nos.write(2, {HELD_BACK.encode()})\n{program}\n")
+        return run(*(arguments or ["-m", "trainers.models"]), folder=tmp_path)
+
+    return run_start
+
+
+@pytest.mark.parametrize(
+    "program, status, last_line",
+    [
+        ("raise ImportError('libtensorflow is damaged')", 1, "ImportError: libtensorflow is damaged\n"),
+        ("sys.exit(3)", 3, HELD_BACK),
+        ("os.abort()", -signal.SIGABRT, HELD_BACK),
+        ("os.kill(os.getpid(), 9)", -signal.SIGKILL, HELD_BACK),
+        ("os.kill(os.getpid(), 2)", -signal.SIGINT, "KeyboardInterrupt\n"),
+    ],
+)
+def test_a_start_that_fails_shows_all(program, status, last_line, start):
+    process = start(program)
+    assert process.returncode == status
+    assert process.stderr.startswith(HELD_BACK) and process.stderr.endswith(last_line)
+
+
+# Of a command's start only: then there is no Keras.
+WELL = "import types; config = types.SimpleNamespace(list_physical_devices=lambda kind: [])"
+
+
+def test_what_is_not_of_every_start_is_shown(start):
+    error = "E0000 00:00:1700000000.000000    1234 cuda_platform.cc:52] failed call to cuInit: {}\n"
+    missing, broken = error.format("UNKNOWN ERROR (303)"), error.format("CUDA_ERROR_SYSTEM_DRIVER_MISMATCH")
+    process = start(f"os.write(2, {(missing + broken).encode()}); print('a warning', file=sys.stderr); {WELL}")
+    assert process.stderr.startswith(f"{broken}a warning\nTraceback ")
+
+
+@pytest.mark.parametrize("name", ["keras-resnets-models", "my_script.py"])
+def test_console_scripts_are_quiet_and_others_left_alone(name, start, tmp_path):
+    (tmp_path / name).write_text("import sys, trainers, tensorflow; print('ours', file=sys.stderr)")
+    process = start(WELL, tmp_path / name)
+    assert process.stderr == ("ours\n" if name.startswith("keras") else f"{HELD_BACK}ours\n")
+
+
+def test_a_package_that_imports_trainers_is_left_alone(start, tmp_path):
+    (tmp_path / "user").mkdir()
+    (tmp_path / "user" / "__init__.py").write_text("import trainers")
+    (tmp_path / "user" / "program.py").write_text("print('theirs')")
+    process = start("os.abort()", "-m", "user.program")
+    assert (process.returncode, process.stdout, process.stderr) == (0, "theirs\n", "")

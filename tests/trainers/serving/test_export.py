@@ -1,0 +1,146 @@
+"""Exports of runs: complete or not there, and as good as the evaluation."""
+
+import random
+import time
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from narrow_detectors import assert_same
+from PIL import Image
+from processes import start
+from rectangles import make_task, rectangle_dataset
+
+from keras_resnets import ArgumentError
+from keras_resnets.serving import SavedModelSession
+from keras_resnets.serving.predict_requests import read_warmup
+from keras_resnets.serving.saved_model import publish
+from keras_resnets.serving.versions import versions
+from trainers.data.registry import open_dataset
+from trainers.engine import train
+from trainers.engine.checkpoints import Checkpoints, trained_model
+from trainers.engine.run_folder import RunFolder
+from trainers.serving.export import export
+from trainers.tasks.classification import Classification, configure
+
+pytestmark = pytest.mark.numerics
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """An untrained run: one step."""
+    dataset = open_dataset("digits")
+    config = configure("cifar_resnet8", "digits", dataset, "digits", steps=1, batch_size=8)
+    task, run = Classification(config, dataset), RunFolder(tmp_path_factory.mktemp("run") / "run")
+    train.train(task, run)
+    return run
+
+
+@pytest.mark.slow
+def test_an_export_that_is_killed_leaves_a_whole_version_or_none(run, tmp_path):
+    base, moments = tmp_path / "export", random.Random(0)
+    command = ["-m", "trainers.export", f"--model_dir={run.path}", f"--output={base}"]
+    began = time.monotonic()
+    start(command).communicate()
+    whole = time.monotonic() - began
+    for _ in range(20):
+        process = start(command)
+        time.sleep(whole * moments.uniform(0.3, 1.0))
+        process.kill()
+        process.communicate()
+    found = versions(base)
+    assert found[0] == 1 and found == list(range(1, len(found) + 1))
+    for version in found:
+        session = SavedModelSession(base / str(version))
+        assert session("serving_default", images=np.zeros((1, 32, 32, 3), np.uint8))["probabilities"].shape == (1, 10)
+        assert len(read_warmup(base / str(version))) == 3
+    assert {path.name for path in base.iterdir()} <= {".partial", *map(str, found)}
+    export(run, base)
+    assert not (base / ".partial").exists()  # Nothing of the killed ones is left.
+
+
+def test_two_exports_do_not_meet(run, tmp_path):
+    def write(path):
+        with pytest.raises(ArgumentError, match=f"{tmp_path} is being written to by another export"):
+            export(run, tmp_path)
+        (path / "saved_model.pb").touch()
+
+    assert publish(tmp_path, None, write) == tmp_path / "1"
+    assert export(run, tmp_path) == tmp_path / "2"
+
+
+def test_bytes_are_answered_as_the_evaluation_answers(tmp_path):
+    values = np.random.default_rng(0)
+    for i in range(54):
+        small = values.integers(0, 256, (values.integers(3, 9), values.integers(3, 9), 3), dtype=np.uint8)
+        path = tmp_path / f"{'train' if i < 4 else 'val'}/{'ab'[i % 2]}/{i:02}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        size = tuple(int(side) for side in values.integers(20, 200, 2))
+        Image.fromarray(small).resize(size).save(path, quality=80)
+    dataset = open_dataset(f"folder:{tmp_path}")
+    config = configure("cifar_resnet8", f"folder:{tmp_path}", dataset, "imagenet", steps=1, batch_size=4, image_size=32)
+    task = Classification(config, dataset)
+    model = task.build_for_export()
+    evaluated = [
+        model(task.preprocessing.normalize(batch["image"]), training=False)[: int(np.sum(batch["weight"]))]
+        for batch in task.evaluation_batches()
+    ]
+    files = sorted(tmp_path.glob("val/*/*.jpg"))
+    session = SavedModelSession(task.export(model, tmp_path / "export", None))
+    answers = session("image_bytes", image_bytes=[file.read_bytes() for file in files])
+    assert len(files) == 50 and set(answers["status"]) == {b"OK"}
+    np.testing.assert_allclose(answers["probabilities"], np.concatenate(evaluated), atol=1e-3)
+    best = np.argsort(-np.concatenate(evaluated), axis=1)
+    np.testing.assert_array_equal(answers["classes"], best)
+    assert np.ptp(answers["probabilities"][:, 0]) > 1e-3  # The images differ.
+
+
+def test_bfloat16_is_half_as_large_and_says_nearly_the_same(run, tmp_path):
+    paths = [export(run, tmp_path / name, precision=name) for name in ("float32", "bfloat16")]
+    sizes = [(path / "saved_model.pb").stat().st_size for path in paths]
+    images = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), dtype=np.uint8)
+    answers = [SavedModelSession(path)("serving_default", images=images)["probabilities"] for path in paths]
+    assert sizes[1] < 0.75 * sizes[0] and answers[1].dtype == np.float32
+    np.testing.assert_allclose(answers[1], answers[0], atol=0.05)
+    assert np.max(np.abs(answers[1] - answers[0])) > 1e-6
+
+
+@pytest.fixture(scope="module")
+def detectors(tmp_path_factory):
+    """The task of two runs of Faster R-CNN that have learned nothing yet, and these."""
+    folder, runs = tmp_path_factory.mktemp("detectors"), []
+    for seed in (0, 1):
+        task = make_task(rectangle_dataset(2, seed=0), steps=1, batch_size=2, seed=seed)
+        runs.append(RunFolder(folder / str(seed)))
+        runs[-1].begin(task.config)
+        Checkpoints(tf.train.Checkpoint(model=task.build_model()), runs[-1].checkpoints).save(0)
+    return task, runs
+
+
+@pytest.mark.slow
+def test_detectors_are_exported_as_one(detectors, tmp_path):
+    task, runs = detectors
+    path = export(runs[0], tmp_path / "export", ensemble=[str(runs[1].path)])
+    ensemble = task.ensemble([trained_model(task, run) for run in runs])
+    batch = next(iter(task.evaluation_batches()))
+    expected = ensemble(task.inputs(batch))
+    answer = SavedModelSession(path)("serving_default", images=batch["images"].numpy().astype(np.uint8))
+    assert_same(answer, {name: value.numpy() for name, value in expected.items()}, 1e-4)
+
+
+def test_what_cannot_be_an_ensemble(detectors, run, tmp_path):
+    first, second = detectors[1]
+    with pytest.raises(ArgumentError, match=f"--ensemble={second.path} is for runs of trainers.detection: leave it"):
+        export(run, tmp_path / "export", ensemble=[str(second.path)])
+    with pytest.raises(ArgumentError, match=f"--ensemble={run.path} is a run of trainers.classification, and"):
+        export(first, tmp_path / "export", ensemble=[str(run.path)])
+    with pytest.raises(ArgumentError, match="--ensemble=nothing is no run: give folders of runs"):
+        export(first, tmp_path / "export", ensemble=["nothing"])
+    assert not (tmp_path / "export").exists()
+
+
+def test_stages_are_for_classification_nets(tmp_path):
+    task = make_task(rectangle_dataset(2, seed=0), steps=1, batch_size=2)
+    with pytest.raises(ArgumentError, match="--stages=conv4_out is for classification nets"):
+        task.export(task.build_for_export(), tmp_path / "export", None, stages=["conv4_out"])
+    assert not (tmp_path / "export").exists()

@@ -1,0 +1,190 @@
+"""A server and its clients: `trainers.prediction_service`, or TensorFlow Serving where it is installed."""
+
+import json
+import pathlib
+import threading
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_resnets import ArgumentError
+from keras_resnets.serving import GrpcClient, RestClient, SavedModelSession, ServerError
+from keras_resnets.serving.server_config import write_server_config
+from trainers.data.sample_files import write_digits
+from trainers.serving.model_server import free_ports, model_server
+from trainers.serving.service import Service, start_grpc, start_rest
+
+EXPORT = pathlib.Path(__file__).parents[3] / "saved_models" / "cifar_resnet20_digits"
+NAME = EXPORT.name
+
+
+@pytest.fixture(scope="module")
+def served():
+    """The clients of a server of the repository's export, by their protocols."""
+    with model_server(EXPORT) as server:
+        yield {"grpc": GrpcClient(server.address, NAME), "rest": RestClient(server.rest_address, NAME)}
+
+
+@pytest.fixture(scope="module")
+def session():
+    return SavedModelSession(EXPORT)
+
+
+@pytest.fixture
+def digit_files(tmp_path):
+    write_digits(tmp_path)
+    return sorted(tmp_path.rglob("*.png"))
+
+
+both = pytest.mark.parametrize("protocol", ["grpc", "rest"])
+
+
+@both
+def test_a_server_answers_as_a_session(protocol, served, session, digit_files):
+    encoded = [file.read_bytes() for file in digit_files]
+    images = np.stack([np.asarray(Image.open(file).convert("RGB")) for file in digit_files])
+    questions = [
+        ("image_bytes", {"image_bytes": [*encoded, b"no image"]}),
+        ("serving_default", {"images": images}),
+        ("features", {"images": images[:2]}),
+    ]
+    for signature, inputs in questions:
+        answers, expected = served[protocol](signature, **inputs), session(signature, **inputs)
+        assert answers.keys() == expected.keys()
+        for name, value in expected.items():
+            assert answers[name].dtype == value.dtype and answers[name].shape == value.shape
+            if value.dtype == object:
+                np.testing.assert_array_equal(answers[name], value)
+            else:
+                np.testing.assert_allclose(answers[name], value, rtol=1e-5, atol=1e-7)
+    assert answers["features"].shape == (2, 64)
+
+
+@both
+def test_errors_have_the_codes_of_grpc_and_are_not_tried_again(protocol, served, session):
+    client = served[protocol]
+    other = type(client)(client.server, "other", retries=5)
+    began = time.monotonic()
+    with pytest.raises(ServerError, match=f"{client.server}: NOT_FOUND: Servable not found for request"):
+        other("image_bytes", image_bytes=[b""])
+    with pytest.raises(ServerError, match="FAILED_PRECONDITION: .*signature key .*nothing.* not found"):
+        client("nothing", image_bytes=[b""])
+    with pytest.raises(ServerError, match="INVALID_ARGUMENT"):
+        client("image_bytes", images=[b""])
+    with pytest.raises(ServerError, match="NOT_FOUND"):
+        type(client)(client.server, NAME, version=9)("image_bytes", image_bytes=[b""])
+    assert time.monotonic() - began < 5
+    impatient = type(client)(client.server, NAME, timeout=1e-3)
+    with pytest.raises(ServerError) as caught:
+        impatient("serving_default", images=np.zeros((16, 300, 300, 3), np.uint8))
+    assert caught.value.code == "DEADLINE_EXCEEDED"
+
+
+@pytest.mark.parametrize("client, start", [(GrpcClient, start_grpc), (RestClient, start_rest)])
+def test_a_server_that_is_not_there_yet_is_waited_for(client, start, digit_files):
+    (port,) = free_ports(1)
+    ask = {"image_bytes": [digit_files[3].read_bytes()]}
+    began = time.monotonic()
+    with pytest.raises(ServerError) as caught:
+        client(f"localhost:{port}", NAME, retries=1)("image_bytes", **ask)
+    assert caught.value.code == "UNAVAILABLE" and 0.2 < time.monotonic() - began < 20
+    service, started = Service(EXPORT), []
+    timer = threading.Timer(0.5, lambda: started.append(start(service, port)))
+    timer.start()
+    answers = client(f"localhost:{port}", NAME, retries=7)("image_bytes", **ask)
+    assert answers["labels"][0, 0] == b"3"
+    timer.join()
+    server, _ = started[0]
+    server.stop(None) if start is start_grpc else server.shutdown()
+
+
+def test_predictions_of_a_server_are_those_of_an_export(served, digit_files, run_command):
+    printed = []
+    for flags in ([f"--export={EXPORT}"], [f"--server={served['grpc'].server}", f"--model={NAME}"]):
+        process = run_command("trainers.predict", *flags, *digit_files)
+        assert process.returncode == 0, process.stderr
+        printed.append(process.stdout)
+    assert printed[0] == printed[1] and printed[0].count("\n") == len(digit_files)
+    process = run_command("trainers.predict", f"--server={served['grpc'].server}", "--model=other", digit_files[0])
+    assert process.returncode == 1 and "NOT_FOUND" in process.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        ([], "error: pass either --export=FOLDER or --server=HOST:PORT"),
+        (["--server=localhost:1"], "error: --server=localhost:1 needs --model=NAME"),
+    ],
+)
+def test_what_answers_must_be_said(flags, message, run_command):
+    process = run_command("trainers.predict", *flags, EXPORT.parent / "README.md")
+    assert process.returncode == 1 and process.stderr.splitlines()[-1].startswith(message)
+
+
+def test_mutated_files_are_answered_and_the_server_lives(served, digit_files):
+    random = np.random.default_rng(0)
+    client, good = served["grpc"], digit_files[5].read_bytes()
+    expected = client("image_bytes", image_bytes=[good])["probabilities"]
+    originals = [good, *_other_kinds(digit_files[5])]
+    for _ in range(20):
+        files = [_mutated(originals[random.integers(len(originals))], random) for _ in range(50)]
+        answers = client("image_bytes", image_bytes=files)
+        for status, probabilities, labels in zip(answers["status"], answers["probabilities"], answers["labels"]):
+            if status == b"OK":
+                assert np.sum(probabilities) == pytest.approx(1, abs=1e-4)
+            else:
+                assert status.startswith(b"INVALID_ARGUMENT: ") and not np.any(probabilities)
+                assert set(labels) == {b""}
+    np.testing.assert_allclose(client("image_bytes", image_bytes=[good])["probabilities"], expected, rtol=1e-5)
+
+
+def _other_kinds(file):
+    for kind in ("JPEG", "GIF", "BMP"):
+        path = file.with_suffix(f".{kind}")
+        Image.open(file).convert("RGB").save(path, kind)
+        yield path.read_bytes()
+
+
+def _mutated(content, random):
+    """Returns a file that is cut off, or has some bits turned, or is random from the first byte or a later one on."""
+    content, kind = bytearray(content), random.integers(4)
+    if kind == 0:
+        return bytes(content[: random.integers(len(content))])
+    if kind == 1:
+        for _ in range(random.integers(1, 20)):
+            content[random.integers(len(content))] ^= 1 << random.integers(8)
+    if kind >= 2:
+        start = 0 if kind == 2 else random.integers(len(content))
+        content[start:] = random.bytes(len(content) - start)
+    return bytes(content)
+
+
+def test_server_configuration(tmp_path):
+    for name in ("b", "a"):
+        (tmp_path / name / "1").mkdir(parents=True)
+    (tmp_path / "notes").mkdir()
+    models, batching = write_server_config(tmp_path, "/srv/models/")
+    assert (
+        models.read_text().split()
+        == (
+            'model_config_list { config { name: "a" base_path: "/srv/models/a" model_platform: "tensorflow" } '
+            'config { name: "b" base_path: "/srv/models/b" model_platform: "tensorflow" } }'
+        ).split()
+    )
+    assert "max_batch_size { value: 8 }" in batching.read_text()
+
+
+def test_a_port_that_nobody_serves_is_said(tmp_path):
+    with pytest.raises(ArgumentError, match="holds no SavedModel"), model_server(tmp_path):
+        pass
+
+
+def test_rest_answers_are_json_that_is_read_strictly(served, digit_files):
+    import httpx
+
+    address = f"http://{served['rest'].server}/v1/models/{NAME}"
+    assert httpx.get(address).json()["model_version_status"][0]["state"] == "AVAILABLE"
+    assert httpx.post(f"{address}:predict", content=b"{").status_code == 400
+    assert json.loads(httpx.post(f"{address}:predict", content=b"[]").text)["error"]

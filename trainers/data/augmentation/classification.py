@@ -1,0 +1,171 @@
+"""Random changes to training images: functions of an image and a seed, without any state.
+
+Each takes an image source (see `trainers.data.image_source`), the net's `Preprocessing` and a seed (two integers in a
+tensor), and returns (size, size, 3) float32, 0..255.
+"""
+
+import functools
+
+import numpy as np
+import tensorflow as tf
+
+PADDING = 4  # pixels on each side
+SMALL_PADDING = 1
+# He et al., arXiv 1512.03385, section 3.4: the short side is 256 to 480 pixels long when 224 are cut out.
+SHORT_SIDES = (256 / 224, 480 / 224)
+# Szegedy et al., arXiv 1409.4842, section 6.
+AREAS, ASPECT_RATIOS = (0.08, 1.0), (3 / 4, 4 / 3)
+# Of the colours of ImageNet's training images, in 0..1 (arXiv 1512.03385's Torch code); a column is an eigenvector.
+COLOR_EIGENVALUES = np.array([0.2175, 0.0188, 0.0045], np.float32)
+COLOR_EIGENVECTORS = np.array(
+    [[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]], np.float32
+)
+COLOR_STDDEV = 0.1
+# Of the Inception nets' training code, for colours in 0..1.
+LARGEST_BRIGHTNESS, LARGEST_HUE = 32 / 255, 0.2
+SATURATIONS = CONTRASTS = (0.5, 1.5)
+COLOR_ORDERS = (
+    ("brightness", "saturation", "hue", "contrast"),
+    ("saturation", "brightness", "contrast", "hue"),
+    ("contrast", "hue", "brightness", "saturation"),
+    ("hue", "saturation", "contrast", "brightness"),
+)
+
+
+def central_crop(source, preprocessing, seed):
+    """No change: what the net sees in an evaluation."""
+    return preprocessing.crop(source.pixels())
+
+
+def pad_and_crop(source, preprocessing, seed):
+    """Pads with the mean on each side and cuts out a random square (He et al., arXiv 1512.03385, section 4.2)."""
+    return _shift(source, preprocessing, seed, PADDING)
+
+
+def pad_crop_and_flip(source, preprocessing, seed):
+    """`pad_and_crop`, then a mirror image half of the time."""
+    crop_seed, flip_seed = tf.unstack(tf.random.split(seed, 2))
+    image = pad_and_crop(source, preprocessing, crop_seed)
+    return tf.image.stateless_random_flip_left_right(image, flip_seed)
+
+
+def shift_and_flip(source, preprocessing, seed):
+    """`pad_crop_and_flip` with a single pixel of padding: for images of centred things, and short trainings."""
+    shift_seed, flip_seed = tf.unstack(tf.random.split(seed, 2))
+    image = _shift(source, preprocessing, shift_seed, SMALL_PADDING)
+    return tf.image.stateless_random_flip_left_right(image, flip_seed)
+
+
+def scale_jitter_and_color(source, preprocessing, seed):
+    """A random square of the image at a random scale, mirrored half of the time, with other colours (section 3.4)."""
+    scale_seed, place_seed, flip_seed, color_seed = tf.unstack(tf.random.split(seed, 4))
+    top, left, side = tf.unstack(random_square(source.shape(), scale_seed, place_seed))
+    image = _resize(source.window(top, left, side, side), preprocessing.size)
+    return shift_colors(tf.image.stateless_random_flip_left_right(image, flip_seed), color_seed)
+
+
+def random_square(shape, scale_seed, place_seed):
+    """Returns top, left and side, (3,) int32, of a square in an image whose short side is `SHORT_SIDES` times as long.
+
+    Args:
+        shape: height and width of the image.
+        scale_seed, place_seed: seeds of how large it is, and of where.
+    """
+    shape = tf.cast(shape, tf.float32)
+    short_side = tf.random.stateless_uniform([], scale_seed, *SHORT_SIDES)
+    side = tf.maximum(tf.round(tf.reduce_min(shape) / short_side), 1)
+    corner = tf.floor(tf.random.stateless_uniform([2], place_seed) * (shape - side + 1))
+    return tf.cast(tf.concat([corner, [side]], axis=0), tf.int32)
+
+
+def shift_colors(image, seed):
+    """Adds the principal components of ImageNet's colours (Krizhevsky et al., 2012, section 4.1), in random shares."""
+    shares = tf.random.stateless_normal([3], seed, stddev=COLOR_STDDEV)
+    return tf.clip_by_value(image + 255 * tf.linalg.matvec(COLOR_EIGENVECTORS, shares * COLOR_EIGENVALUES), 0, 255)
+
+
+def random_resized_crop(source, preprocessing, seed):
+    """A random window of 8 to 100 % of the area and 3/4 to 4/3 of the shape, mirrored half of the time.
+
+    From "Going deeper with convolutions" (arXiv 1409.4842, section 6).
+    """
+    window_seed, flip_seed = tf.unstack(tf.random.split(seed, 2))
+    begin, size, _ = tf.image.stateless_sample_distorted_bounding_box(
+        tf.concat([source.shape(), [3]], axis=0),
+        bounding_boxes=tf.zeros([0, 0, 4]),
+        seed=window_seed,
+        min_object_covered=0.0,
+        aspect_ratio_range=ASPECT_RATIOS,
+        area_range=AREAS,
+        max_attempts=10,
+        use_image_if_no_bounding_boxes=True,
+    )
+    image = _resize(source.window(begin[0], begin[1], size[0], size[1]), preprocessing.size)
+    return tf.image.stateless_random_flip_left_right(image, flip_seed)
+
+
+def random_resized_crop_and_color(source, preprocessing, seed):
+    """`random_resized_crop`, then distorted colours."""
+    crop_seed, color_seed = tf.unstack(tf.random.split(seed, 2))
+    return distort_colors(random_resized_crop(source, preprocessing, crop_seed), color_seed)
+
+
+def distort_colors(image, seed):
+    """Adds to the brightness, turns the hue, and multiplies saturation and contrast, in one of four orders.
+
+    These are the photometric distortions of A. Howard (arXiv 1312.5402), as the training code of the Inception nets has
+    them. They are computed in 0..1, without a limit until the last.
+    """
+    order_seed, *seeds = tf.unstack(tf.random.split(seed, 5))
+    changes = {
+        "brightness": lambda image: tf.image.stateless_random_brightness(image, LARGEST_BRIGHTNESS, seeds[0]),
+        "saturation": lambda image: tf.image.stateless_random_saturation(image, *SATURATIONS, seeds[1]),
+        "hue": lambda image: tf.image.stateless_random_hue(image, LARGEST_HUE, seeds[2]),
+        "contrast": lambda image: tf.image.stateless_random_contrast(image, *CONTRASTS, seeds[3]),
+    }
+
+    def distorted(order):
+        changed = image / 255
+        for name in order:
+            changed = changes[name](changed)
+        return changed
+
+    number = tf.random.stateless_uniform([], order_seed, 0, len(COLOR_ORDERS), tf.int32)
+    changed = tf.switch_case(number, [functools.partial(distorted, order) for order in COLOR_ORDERS])
+    return tf.clip_by_value(255 * changed, 0, 255)
+
+
+def random_resized_crop_and_rand_augment(source, preprocessing, seed):
+    """`random_resized_crop`, then RandAugment."""
+    # Imported here: keras-cv takes seconds, and only this needs it.
+    from trainers.data.augmentation.rand_augment import rand_augment
+
+    crop_seed, change_seed = tf.unstack(tf.random.split(seed, 2))
+    return rand_augment(random_resized_crop(source, preprocessing, crop_seed), change_seed)
+
+
+def _shift(source, preprocessing, seed, padding):
+    # The papers pad with zeros after subtracting the mean: with the mean, before that.
+    image = preprocessing.crop(source.pixels()) - preprocessing.mean
+    padded = tf.pad(image, [[padding, padding], [padding, padding], [0, 0]]) + preprocessing.mean
+    return tf.image.stateless_random_crop(padded, image.shape, seed)
+
+
+def _resize(image, size):
+    resized = tf.image.resize(tf.cast(image, tf.float32), [size, size], antialias=True)
+    return tf.ensure_shape(resized, [size, size, 3])
+
+
+AUGMENTATIONS = {
+    augmentation.__name__: augmentation
+    for augmentation in (
+        central_crop,
+        pad_and_crop,
+        pad_crop_and_flip,
+        shift_and_flip,
+        scale_jitter_and_color,
+        random_resized_crop,
+        random_resized_crop_and_color,
+        random_resized_crop_and_rand_augment,
+    )
+}

@@ -1,0 +1,1 @@
+"""Region proposals from outside the detector: methods, a cache, and data sets that have them."""

@@ -1,0 +1,138 @@
+"""Image files whose boxes are in annotation files, checked against the images: what `voc:` and `coco:` share."""
+
+import dataclasses
+import math
+import pathlib
+
+from keras_resnets import ArgumentError
+from trainers.data.detection_dataset import Annotation, DetectionDataset, file_split, most_boxes
+from trainers.data.sources.image_sizes import image_sizes
+from trainers.data.sources.problems import Damage
+
+IMAGE_LEFT_OUT = "image left out"
+ROUNDING = 0.01  # pixels that a box may be beyond the image unreported: COCO's coordinates are rounded to hundredths
+
+
+@dataclasses.dataclass(frozen=True)
+class AnnotatedObject:
+    """An object as its annotation file has it.
+
+    Attributes:
+        name: its file and what it is called there, e.g. "000005.xml: object 3 (chair)".
+        stated: its box in the file's own words, e.g. "bbox=[1, 2, 30, 40]".
+        box: [x1, y1, x2, y2] in pixels, with x1 < x2 and y1 < y2; maybe outside of the image.
+        index: of its class in the labels.
+        ignored: see `Annotation`.
+        area: in pixels, or None for that of the box.
+    """
+
+    name: str
+    stated: str
+    box: list[float]
+    index: int
+    ignored: bool
+    area: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class AnnotatedImage:
+    """An image as its annotation file has it.
+
+    Attributes:
+        name: the annotation file, and what the image is called there.
+        file: path of the image.
+        width: in pixels, or None where it is not stated.
+        height: likewise.
+        objects: list of `AnnotatedObject`s.
+    """
+
+    name: str
+    file: pathlib.Path
+    width: float | None
+    height: float | None
+    objects: list[AnnotatedObject]
+
+
+def number(value):
+    """Returns a text or a number as a float, or None where it is not a finite number."""
+    try:
+        result = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return result if math.isfinite(result) else None
+
+
+def file_dataset(labels, train, test, layout, problems):
+    """Makes a data set of the images that can be decoded, with their boxes clipped to them.
+
+    Args:
+        labels: the classes' names.
+        train: list of `AnnotatedImage`s.
+        test: likewise.
+        layout: what files are expected, for the message where nothing is left.
+        problems: a `Problems`; told of images that are missing or damaged or have another size than stated, and of
+            boxes that are not inside.
+
+    Raises:
+        ArgumentError: if a split has no image, there is no object to train on, or problems are errors.
+    """
+    train_files, train_annotations = _checked("train", train, problems)
+    test_files, test_annotations = _checked("test", test, problems)
+    for split, files in (("training", train_files), ("test", test_files)):
+        if not files:
+            raise ArgumentError(f"--dataset={problems.dataset} has no {split} image that can be used; {layout}.")
+    if not most_boxes(train_annotations):
+        raise ArgumentError(f"--dataset={problems.dataset} has no object in its training images; {layout}.")
+    return DetectionDataset(
+        labels=tuple(labels),
+        side=None,
+        most_boxes=most_boxes(train_annotations, test_annotations),
+        train=file_split(train_files, train_annotations),
+        test=file_split(test_files, test_annotations),
+    )
+
+
+def _checked(split, images, problems):
+    """Returns the files that can be decoded, and their `Annotation`s."""
+    sizes = image_sizes([image.file for image in images], f"reading {problems.dataset}, {split}").tolist()
+    files, annotations = [], []
+    for image, (height, width) in zip(images, sizes):
+        if not height:
+            reason = "cannot be decoded" if image.file.is_file() else "does not exist"
+            problems.report(f"{image.name}: {image.file} {reason}", IMAGE_LEFT_OUT)
+            continue
+        _compare_size(image, height, width, problems)
+        files.append(image.file)
+        annotations.append(_annotation(image.objects, height, width, problems))
+    return files, annotations
+
+
+def _compare_size(image, height, width, problems):
+    stated = {"width": (image.width, width), "height": (image.height, height)}
+    wrong = [f"{side}={value:g}" for side, (value, real) in stated.items() if value is not None and value != real]
+    if wrong:
+        problems.report(
+            f"{image.name}: {' '.join(wrong)}, but {image.file} has width={width} height={height}",
+            "the size of the image is used",
+        )
+
+
+def _annotation(objects, height, width, problems):
+    boxes, kept = [], []
+    for item in objects:
+        with problems.leave_out(item.name):
+            boxes.append(_clipped(item, height, width, problems))
+            kept.append(item)
+    areas = [(x2 - x1) * (y2 - y1) if item.area is None else item.area for item, (x1, y1, x2, y2) in zip(kept, boxes)]
+    return Annotation.of(boxes, [item.index for item in kept], [item.ignored for item in kept], areas)
+
+
+def _clipped(item, height, width, problems):
+    x1, y1, x2, y2 = item.box
+    box = [max(x1, 0), max(y1, 0), min(x2, width), min(y2, height)]
+    image = f"of the image, which has width={width} height={height}"
+    if box[0] >= box[2] or box[1] >= box[3]:
+        raise Damage(f"{item.stated} is outside {image}")
+    if max(abs(inside - stated) for inside, stated in zip(box, item.box)) > ROUNDING:
+        problems.report(f"{item.name}: {item.stated} is partly outside {image}", "clipped")
+    return box

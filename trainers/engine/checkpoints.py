@@ -1,0 +1,119 @@
+"""The checkpoints of a run: the last few, and the best."""
+
+import pathlib
+import sys
+
+import tensorflow as tf
+
+from keras_resnets import ArgumentError
+from keras_resnets.errors import first_line
+
+LAST_KEPT = 3
+
+
+class Checkpoints:
+    """Saves and restores the state of a run in `folder`; the best state in `folder/best`.
+
+    A checkpoint appears only when it is complete: TensorFlow writes it under another name first.
+
+    Args:
+        checkpoint: a `tf.train.Checkpoint` of all that a run changes.
+        folder: path.
+        device: that reads and writes the files; None for those that have the variables.
+    """
+
+    def __init__(self, checkpoint, folder, device=None):
+        self._checkpoint, self._folder = checkpoint, folder
+        self._options = tf.train.CheckpointOptions(experimental_io_device=device)
+        self._last = _manager(checkpoint, folder, LAST_KEPT)
+        self._best = _manager(checkpoint, pathlib.Path(folder) / "best", 1)
+
+    def save(self, step):
+        """Saves the state at `step`, and forgets the oldest one."""
+        self._save(self._last, step)
+
+    def save_best(self, step):
+        """Saves the state at `step` as the best."""
+        self._save(self._best, step)
+
+    def restore(self):
+        """Restores the newest checkpoint that can be read; returns its step, or 0 if there is none at all."""
+        paths = saved(self._folder)
+        return _restore_newest(self._checkpoint, paths, self._options, exact=True) if paths else 0
+
+    def _save(self, manager, step):
+        try:
+            manager.save(step, options=self._options)
+        except tf.errors.OpError as error:
+            raise ArgumentError(
+                f"the checkpoint of step {step} cannot be written to {manager.directory} ({first_line(error)}): "
+                "what was saved before is whole; make room, and give the same command to go on from there."
+            ) from error
+
+
+def trained_model(task, run):
+    """Returns a new model of a task with the weights of a run's last checkpoint: see `restore_model`."""
+    model = task.build_model()
+    restore_model(model, run)
+    return model
+
+
+def restore_model(model, run, best=False):
+    """Gives a model the weights of a run's last or best checkpoint: the moving averages, if the run has them.
+
+    Args:
+        model: as the task builds it.
+        run: a `trainers.engine.run_folder.RunFolder`.
+        best: whether to take the checkpoint with the lowest error of all evaluations, instead of the last one.
+
+    Returns:
+        The step of the checkpoint.
+
+    Raises:
+        ArgumentError: if the run has no such checkpoint yet, or none can be read.
+    """
+    paths = saved(run.checkpoints / "best" if best else run.checkpoints)
+    if not paths:
+        kind = "best checkpoint" if best else "checkpoint"
+        raise ArgumentError(f"--model_dir={run.path} has no {kind} yet: let its training go on.")
+    averaged = run.config()["recipe"]["ema_decay"] is not None
+    checkpoint = tf.train.Checkpoint(**{"average" if averaged else "model": model})
+    return _restore_newest(checkpoint, paths, tf.train.CheckpointOptions(), exact=False)
+
+
+def _manager(checkpoint, folder, kept):
+    try:
+        return tf.train.CheckpointManager(checkpoint, folder, kept)
+    except ValueError:  # Its own list is damaged.
+        (pathlib.Path(folder) / "checkpoint").unlink()
+        return tf.train.CheckpointManager(checkpoint, folder, kept)
+
+
+def saved(folder):
+    """Returns the checkpoints in a folder, oldest first, whether or not TensorFlow's own list is whole."""
+    paths = [str(path).removesuffix(".index") for path in pathlib.Path(folder).glob("ckpt-*.index")]
+    return sorted(paths, key=_step)
+
+
+def _step(path):
+    return int(path.rpartition("-")[2])
+
+
+def _restore_newest(checkpoint, paths, options, exact):
+    """Restores the last of `paths` that can be read, and tells of those that cannot."""
+    problems = []
+    for path in reversed(paths):
+        try:
+            status = checkpoint.restore(path, options).assert_existing_objects_matched()
+            if not exact:
+                status.expect_partial()
+        except (tf.errors.OpError, AssertionError, IndexError, ValueError) as error:
+            problems.append(f"the checkpoint {path} cannot be read ({first_line(error)})")
+        else:
+            for problem in problems:
+                print(f"{problem}: going on from {path}", file=sys.stderr)
+            return _step(path)
+    raise ArgumentError(
+        f"{'; '.join(problems)}: restore the files, or remove checkpoints and results.json from the run's folder, and "
+        "give the command that trains it again (stages that are complete are not repeated)."
+    )

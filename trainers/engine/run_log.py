@@ -1,0 +1,111 @@
+"""What a run writes while it trains: metrics.jsonl and TensorBoard's events."""
+
+import contextlib
+import time
+
+import numpy as np
+import tensorflow as tf
+
+from keras_resnets import ArgumentError
+from trainers.runtime.failures import Diverged
+
+MOST_SKIPPED = 100  # steps in a row, after which nothing will be learned
+
+
+class RunLog:
+    """Figures of training and of evaluations; only the chief writes them.
+
+    Args:
+        run: a `trainers.engine.run_folder.RunFolder`, begun.
+        batch_size: examples of a step.
+    """
+
+    def __init__(self, run, batch_size):
+        self._run, self._batch_size = run, batch_size
+        lines = run.metrics()
+        self._seconds_before = lines[-1]["seconds"] if lines else 0.0
+        self._start = self._window_start = time.monotonic()
+        self._window, self._waited = [], []
+        self._skipped_in_a_row = 0
+        self._writers = {
+            name: tf.summary.create_file_writer(str(run.tensorboard / name))
+            if run.chief
+            else tf.summary.create_noop_writer()
+            for name in ("train", "test")
+        }
+        self._last_evaluation = None
+
+    def add(self, figures, waited):
+        """Collects the figures of some steps, a dict of tensors (steps,), and the seconds that they waited for data."""
+        self._window.append(figures)
+        self._waited.append(waited)
+
+    def training(self, step, on_nan):
+        """Logs the means since the last call; returns them as text.
+
+        Raises:
+            Diverged: (an ArgumentError) if `on_nan` is "stop" and a loss was not finite.
+            ArgumentError: if too many steps were left out in a row.
+        """
+        window = {name: np.concatenate([one[name].numpy() for one in self._window]) for name in self._window[0]}
+        finite = np.isfinite(window["loss"])
+        if on_nan == "stop" and not finite.all():
+            first = step - len(finite) + 1 + int(np.argmin(finite))
+            raise Diverged(
+                f"the loss is {window['loss'][~finite][0]} at step {first}: train in another --model_dir with a lower "
+                "--learning_rate, or with --on_nan=skip_step to leave such steps out."
+            )
+        self._check_skipped(step, window.get("skipped", np.zeros(1)))
+        everywhere = np.ones_like(finite)
+        figures = {name: _mean(values, everywhere if name == "skipped" else finite) for name, values in window.items()}
+        figures["learning_rate"] = float(window["learning_rate"][-1])
+        seconds = time.monotonic() - self._window_start
+        figures["examples_per_second"] = round(len(finite) * self._batch_size / seconds, 1)
+        figures["input_wait"] = round(float(np.sum(self._waited)) / seconds, 4)
+        self._window, self._waited, self._window_start = [], [], time.monotonic()
+        return self._write("train", step, figures)
+
+    def _check_skipped(self, step, skipped):
+        last = np.flatnonzero(skipped == 0)
+        self._skipped_in_a_row = len(skipped) - 1 - last[-1] if last.size else self._skipped_in_a_row + len(skipped)
+        if self._skipped_in_a_row >= MOST_SKIPPED:
+            raise ArgumentError(
+                f"the last {self._skipped_in_a_row} steps until {step} were left out, as their gradients were not "
+                "finite: train in another --model_dir with a lower --learning_rate."
+            )
+
+    @contextlib.contextmanager
+    def evaluating(self):
+        """Takes the time of an evaluation out of the training's examples per second."""
+        start = time.monotonic()
+        yield
+        self._window_start += time.monotonic() - start
+
+    def evaluation(self, step, figures, pictures):
+        """Logs the figures of an evaluation, and its pictures for TensorBoard; returns the figures as text."""
+        with self._writers["test"].as_default(step):
+            for name, picture in pictures.items():
+                tf.summary.image(name, picture[np.newaxis])
+        self._last_evaluation = {"step": step, **figures, "seconds": self._seconds()}
+        return self._write("test", step, figures)
+
+    def results(self):
+        """Returns the last evaluation: its step, its figures, and the seconds of all sessions of the run."""
+        return self._last_evaluation or [line for line in self._run.metrics() if "loss" not in line][-1]
+
+    def _seconds(self):
+        return round(self._seconds_before + time.monotonic() - self._start, 1)
+
+    def _write(self, split, step, figures):
+        self._run.log(step=step, **figures, seconds=self._seconds())
+        with self._writers[split].as_default(step):
+            for name, value in figures.items():
+                if value is not None:
+                    tf.summary.scalar(name, value)
+        shown = (f"{name} {value:.4g}" for name, value in figures.items() if value is not None)
+        return f"step {step}  " + "  ".join(shown)
+
+
+def _mean(values, chosen):
+    """Returns the mean of the chosen values, or None if there are none."""
+    return float(np.mean(values[chosen])) if chosen.any() else None

@@ -1,0 +1,111 @@
+"""One step of training, from a batch to new weights, on any number of replicas.
+
+Every replica computes the gradients of its share of the batch, in as many parts as the recipe says. Their mean over all
+replicas is checked, clipped and applied by each replica alike, so that all keep the same weights. Only the loss is left
+to the task.
+
+Keras's optimizers could accumulate, clip and check by themselves, but not under a strategy: they clip each replica's
+own gradients, and look for infinities on the first replica only.
+"""
+
+import tensorflow as tf
+
+from keras_resnets.surgery.graph import batch_normalizations
+from trainers.engine.rematerialization import rematerialized
+
+
+def training_step(task, state, recipe, *, remat=False, skip_nonfinite=False):
+    """Returns the function of one step on one replica, to be called by `strategy.run`.
+
+    Args:
+        task: see `trainers.engine.loop`.
+        state: a `State`.
+        recipe: a `Recipe`.
+        remat: whether to keep few activations for the backward pass, and compute the others again.
+        skip_nonfinite: whether a step whose gradients are not finite leaves everything as it was, instead of
+            spreading them.
+
+    Returns:
+        A function of this replica's share of a batch. It returns `loss` (L2 included), `learning_rate`, the task's
+        figures, and with `skip_nonfinite` `skipped` (0 or 1): float32 scalars, the means over all replicas.
+    """
+    model, optimizer = state.model, state.optimizer
+    forward = rematerialized(model) if remat else model
+    decayed = [v for v in model.trainable_variables if recipe.decay == "all" or v.path.endswith("/kernel")]
+
+    def gradients_of(batch):
+        with tf.GradientTape() as tape:
+            losses, figures = task.losses(forward, batch, training=True)
+            l2 = sum(tf.reduce_sum(tf.square(variable.value)) for variable in decayed)
+            loss = sum(losses.values()) + recipe.weight_decay / 2 * l2
+            scaled = loss if state.loss_scale is None else loss * tf.cast(state.loss_scale, loss.dtype)
+        return tape.gradient(scaled, [variable.value for variable in model.trainable_variables]), {
+            "loss": loss,
+            **figures,
+        }
+
+    def step(batch):
+        replicas = tf.distribute.get_replica_context()
+        before = [tf.identity(variable) for variable in state.changed_by_a_step()] if skip_nonfinite else []
+        gradients, figures = _mean_over_parts(gradients_of, batch, recipe.accumulation)
+        gradients, figures = replicas.all_reduce(tf.distribute.ReduceOp.MEAN, (gradients, figures))
+        if state.loss_scale is not None:
+            gradients = [gradient / tf.cast(state.loss_scale, gradient.dtype) for gradient in gradients]
+        if recipe.clip_norm is not None:
+            gradients, _ = tf.clip_by_global_norm(gradients, recipe.clip_norm)
+        figures["learning_rate"] = tf.cast(optimizer.learning_rate, tf.float32)
+        # The optimizer adds up what the replicas give it, which is the same from each.
+        optimizer.apply([gradient / replicas.num_replicas_in_sync for gradient in gradients], model.trainable_variables)
+        _move_statistics_together(model, replicas)
+        if state.average is not None:
+            _move_average(state, recipe.ema_decay)
+        if skip_nonfinite:
+            finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(gradient)) for gradient in gradients])
+            for variable, value in zip(state.changed_by_a_step(), before):
+                variable.assign(tf.where(finite, variable, value))
+            figures["skipped"] = 1 - tf.cast(finite, tf.float32)
+            if state.loss_scale is not None:
+                state.update_loss_scale(finite)
+        return {name: tf.cast(value, tf.float32) for name, value in figures.items()}
+
+    return step
+
+
+def _mean_over_parts(gradients_of, batch, parts):
+    """Returns the mean gradients and figures over parts of the batch, computed one after the other."""
+    if parts == 1:
+        return gradients_of(batch)
+    results = []
+    for i in range(parts):
+        # Every n-th example: with contiguous parts, what is normalised together would depend on the replicas.
+        part = {name: values[i::parts] for name, values in batch.items()}
+        # A part waits for the one before, whose activations are free then.
+        with tf.control_dependencies(tf.nest.flatten(results[-1:])):
+            part = tf.nest.map_structure(tf.identity, part)
+        results.append(gradients_of(part))
+    return tf.nest.map_structure(lambda *values: tf.add_n(values) / parts, *results)
+
+
+def _move_statistics_together(model, replicas):
+    """Gives all replicas the mean of their moving statistics, where these are not synchronized already."""
+    statistics = [
+        variable
+        for layer in batch_normalizations(model)
+        if layer.trainable and not layer.synchronized
+        for variable in (layer.moving_mean, layer.moving_variance)
+    ]
+    if replicas.num_replicas_in_sync == 1 or not statistics:
+        return
+    values = [tf.identity(variable.value) for variable in statistics]
+    means = replicas.all_reduce(tf.distribute.ReduceOp.MEAN, values)
+    for variable, mean in zip(statistics, means):
+        variable.assign(mean)
+
+
+def _move_average(state, decay):
+    """Moves the average of weights and statistics; faster in the first steps, which start from nothing."""
+    steps = tf.cast(state.optimizer.iterations, tf.float32)
+    share = 1 - tf.minimum(decay, (1 + steps) / (10 + steps))
+    for average, variable in zip(state.average.variables, state.model.variables):
+        if variable.dtype.startswith("float"):
+            average.assign(average + tf.cast(share, average.dtype) * (variable - average))

@@ -1,0 +1,1 @@
+"""Pictures: figures of results, and boxes drawn on images."""

@@ -1,0 +1,1 @@
+"""Hyperparameters of training, one row for each recipe."""

@@ -1,0 +1,1 @@
+"""Machines, files, signals, error messages."""

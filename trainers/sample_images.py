@@ -1,0 +1,28 @@
+"""Writes some of the test images of a built-in data set as PNG files, to try a prediction with.
+
+python -m trainers.sample_images --dataset=digits --output=/tmp/digits
+"""
+
+from absl import flags
+
+from trainers.data.sample_files import WRITERS
+from trainers.flags import command
+
+
+def _define_flags():
+    flags.DEFINE_enum("dataset", "digits", list(WRITERS), "The data set.")
+    flags.DEFINE_string("output", None, "Folder for the images.", required=True)
+
+
+def _main(arguments):
+    command.no_arguments(arguments)
+    WRITERS[flags.FLAGS.dataset](flags.FLAGS.output)
+
+
+def run():
+    """Entry point of the command."""
+    command.run(_main, _define_flags)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,1 @@
+"""What becomes of a trained net: exports, predictions, servers, conformance."""

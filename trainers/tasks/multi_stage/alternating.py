@@ -1,0 +1,176 @@
+"""Faster R-CNN in four steps of alternating training (arXiv 1506.01497, section 3.2).
+
+1. The trunk and the proposal network learn, from the initial weights.
+2. Another trunk, from the same weights, and the network of regions learn on the proposals of step 1.
+3. A new proposal network learns on the trunk of step 2, which stays as it is.
+4. The network of regions of step 2 goes on, on that trunk and the proposals of step 3.
+
+A step is a run of its own in a folder of the run's. Those for proposals are as the recipe says; those for regions have
+multiples of its steps and images (`REGION_STEPS`): the authors' code has 80,000 steps of one image,
+and 40,000 of two.
+"""
+
+import dataclasses
+import sys
+
+import numpy as np
+import tensorflow as tf
+
+from keras_resnets.detection.fast_rcnn import given_proposals
+from keras_resnets.detection.resizing import to_original
+from trainers.data.detection_dataset import Annotation
+from trainers.data.proposals.with_proposals import with_proposals
+from trainers.engine import train as engine_train
+from trainers.engine.checkpoints import trained_model
+from trainers.engine.loop import predictor
+from trainers.engine.run_folder import RunFolder
+from trainers.engine.train import train_in_stages
+from trainers.metrics.recall import average_recall, recall
+from trainers.plots import figures
+from trainers.recipes import detection
+from trainers.recipes.recipe import change
+from trainers.runtime.failures import naming
+from trainers.tasks.detection import ANNOTATION, Detection
+
+PARTS = ("trunk", "rpn", "region_network", "head")
+
+
+class Step(Detection):
+    """One step, of the whole detector.
+
+    Args:
+        config, dataset: see `Detection`.
+        trained: the parts that learn.
+        start: dict from parts to the detectors that they are copied from; others begin as those of a new detector.
+    """
+
+    def __init__(self, config, dataset, trained, start):
+        super().__init__(config, dataset)
+        self._trained, self._start = trained, start
+
+    def build_model(self):
+        model = super().build_model()
+        for name in PARTS:
+            if name not in self._trained:
+                getattr(model, name).trainable = False
+        return model
+
+    def initialize(self, model):
+        super().initialize(model)
+        for name, source in self._start.items():
+            getattr(model, name).set_weights(getattr(source, name).get_weights())
+
+
+class ProposalStep(Step):
+    """Steps 1 and 3: the proposal network, measured by its recall.
+
+    Attributes:
+        many: whether images have as many proposals as in training, instead of those for a test.
+    """
+
+    many = False
+
+    def terms(self, model, inputs, targets, seeds, training):
+        return model.proposal_losses(model.features(inputs, training), inputs, targets, seeds, training)[0]
+
+    def predictions(self, model, batch):
+        _, proposals, _ = model.propose(self.inputs(batch), many=self.many)
+        annotation = {name: batch[name] for name in ANNOTATION}
+        return {**annotation, "proposals": to_original(proposals, batch["scales"])}
+
+    def metrics(self, predictions):
+        """Returns `recall_50`, `recall_70` and `average_recall`, None where there is no object."""
+        boxes, count = list(predictions["proposals"]), predictions["proposals"].shape[1]
+        annotations = [_annotation(*rows) for rows in zip(*(predictions[name] for name in ANNOTATION))]
+        shares = *recall(boxes, annotations, (0.5, 0.7), [count])[0], average_recall(boxes, annotations, [count])[0]
+        names = ("recall_50", "recall_70", "average_recall")
+        return {name: None if np.isnan(share) else float(share) for name, share in zip(names, shares)}
+
+    def selection_metric(self, metrics):
+        """Returns one minus the average recall."""
+        return 1 - (metrics["average_recall"] or 0.0)
+
+    def pictures(self, predictions):
+        """Returns none."""
+        return {}
+
+    def draw_learning_curve(self, lines, path):
+        """Draws the recall over steps."""
+        series = [
+            ("recall_50", "IoU 0.5", {"linewidth": 2, "color": "tab:blue"}),
+            ("average_recall", "average, IoU 0.5 to 1", {"linewidth": 1, "color": "tab:green"}),
+        ]
+        figures.learning_curve(lines, series, "recall", f"Proposals of {self.title}", path)
+
+    def find(self, model, split, strategy, many):
+        """Returns the proposals of a split: a list of (n, 4) float32, in pixels of the original images."""
+        task = type(self)(self.config, dataclasses.replace(self.dataset, test=split), (), {})
+        task.many = many
+        proposals = predictor(task, model, strategy)()["proposals"]
+        return [rows[(rows[:, 2] > rows[:, 0]) & (rows[:, 3] > rows[:, 1])] for rows in proposals]
+
+
+class RegionStep(Step):
+    """Steps 2 and 4: the network of regions, on proposals that the data set has."""
+
+    def terms(self, model, inputs, targets, seeds, training):
+        features = model.features(inputs, training)
+        return model.region_losses(features, *given_proposals(inputs), inputs, targets, seeds, training)
+
+    def detections(self, model, inputs):
+        return model.detect(model.features(inputs), *given_proposals(inputs), inputs["image_shapes"])
+
+
+def train(task, run, *, strategy=None, **settings):
+    """Trains a Faster R-CNN in four steps, or goes on with it: see `trainers.engine.train.train`."""
+    strategy = strategy or tf.distribute.get_strategy()
+    shares = task, run, {"strategy": strategy, **settings}
+    proposals = task.config["steps"], task.recipe.batch_size
+    regions = _region_steps(task)
+
+    def steps():
+        first = _step("step1_rpn", ProposalStep, ("trunk", "rpn"), {}, task.dataset, *proposals, *shares)
+        dataset = _proposed(task.dataset, *first[:2], strategy)
+        parts = ("trunk", "region_network", "head")
+        second = _step("step2_regions", RegionStep, parts, {}, dataset, *regions, *shares)
+        third = _step("step3_rpn", ProposalStep, ("rpn",), {"trunk": second[1]}, task.dataset, *proposals, *shares)
+        start = {**dict.fromkeys(parts, second[1]), "rpn": third[1]}
+        dataset = _proposed(task.dataset, *third[:2], strategy)
+        fourth = _step("step4_regions", RegionStep, parts[1:], start, dataset, *regions, *shares)
+        names = ("step1_rpn", "step2_regions", "step3_rpn", "step4_regions")
+        stages = dict(zip(names, (seconds for _, _, seconds in (first, second, third, fourth))))
+        return fourth[1], stages
+
+    return train_in_stages(task, run, strategy, "--alternating", steps)
+
+
+def _region_steps(task):
+    """Returns how many training steps one of the four for regions has, and of how many images."""
+    longer, larger = detection.REGION_STEPS.get(task.config["recipe_name"], detection.OTHER_REGION_STEPS)
+    batch_size = task.recipe.batch_size
+    with naming(f"--alternating takes {larger} times --batch_size={batch_size} for regions"):
+        recipe = change(task.recipe, task.dataset.train.size, batch_size=larger * batch_size)
+    return max(1, int(longer * task.config["steps"])), recipe.batch_size
+
+
+def _step(name, kind, trained, start, dataset, steps, batch_size, task, run, settings):
+    """Makes, or goes on with, one step of so many steps and images; returns its task, its detector, and its seconds."""
+    config = {**task.config, "steps": steps, "recipe": {**task.config["recipe"], "batch_size": batch_size}}
+    print(f"{name}: {steps} steps, batch size {batch_size}", file=sys.stderr)
+    step, folder = kind(config, dataset, trained, start), RunFolder(run.path / name, run.chief)
+    results = engine_train.train(step, folder, **settings)
+    return step, trained_model(step, folder), results["seconds"]
+
+
+def _proposed(dataset, step, model, strategy):
+    """Returns the data set with the proposals of a step."""
+    return dataclasses.replace(
+        dataset,
+        train=with_proposals(dataset.train, lambda: step.find(model, dataset.train, strategy, many=True)),
+        test=with_proposals(dataset.test, lambda: step.find(model, dataset.test, strategy, many=False)),
+    )
+
+
+def _annotation(boxes, classes, ignored, areas):
+    exists = classes >= 0
+    return Annotation(boxes[exists], classes[exists], ignored[exists] > 0, areas[exists])
