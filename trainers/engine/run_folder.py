@@ -5,7 +5,7 @@ import fcntl
 import json
 import pathlib
 
-from keras_resnets import ArgumentError
+from keras_resnets.errors import ArgumentError
 from trainers.recipes.recipe import Recipe
 from trainers.runtime.atomic_files import write_json, write_text
 

@@ -25,8 +25,8 @@ from keras_resnets.serving import (
 from keras_resnets.serving.portable import FILES
 from keras_resnets.serving.predict_requests import arrays, read_warmup
 from keras_resnets.surgery.graph import batch_normalizations
+from trainers.runtime.choices import SAVED_MODEL
 from trainers.serving import c_session
-from trainers.serving.export import SAVED_MODEL
 
 TOLERANCE = 1e-4  # of the largest value
 

@@ -10,13 +10,8 @@ from keras_resnets import ArgumentError
 from trainers.data.registry import title
 from trainers.engine.checkpoints import restore_model
 from trainers.evaluation.evaluate import joined_runs
+from trainers.runtime.choices import EXPORT_PRECISIONS
 from trainers.tasks.registry import load_task
-
-SAVED_MODEL = "saved_model"
-
-
-POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}  # The probabilities are float32 in any case.
-
 
 def export(run, base=None, version=None, best=False, precision="float32", ensemble=(), **settings):
     """Exports a run's net, with its preprocessing and labels, or a detector with others that are trained as one.
@@ -50,7 +45,7 @@ def _restored(run, best, precision):
     """Returns a run's task, and its model with the weights of a checkpoint."""
     task = load_task(run)
     # A new model, outside of any strategy's scope, in the export's precision whatever the training used.
-    with _policy(POLICIES[precision]):
+    with _policy(EXPORT_PRECISIONS[precision]):
         model = task.build_for_export()
     restore_model(model, run, best)
     return task, model

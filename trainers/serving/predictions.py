@@ -10,9 +10,7 @@ from keras_resnets import ArgumentError
 from keras_resnets.preprocessing import decode
 from trainers.data.sources.folder import image_files
 from trainers.plots.drawing import draw_detections
-
-SHOWN_SCORE = 0.5
-
+from trainers.runtime.choices import SHOWN_SCORE
 
 def find_images(arguments):
     """Returns the files among the arguments, and the images below the folders among them.

@@ -25,6 +25,7 @@ from trainers.plots.drawing import draw_detections
 from trainers.plots.figures import learning_curve, precision_recall
 from trainers.recipes import recipe
 from trainers.recipes.detection import DETECTION_RECIPES, DETECTORS, FROZEN, default_detection_recipe
+from trainers.runtime.choices import SHOWN_SCORE
 from trainers.runtime.failures import TOO_MANY_BOXES, naming
 from trainers.tasks import detection_config, fine_tuning
 from trainers.tasks.nets import GENERAL
@@ -102,9 +103,6 @@ PICTURES = 4  # test images that TensorBoard shows
 
 
 LARGEST_PICTURE = 640  # px, of their long side
-
-
-SHOWN_SCORE = 0.5  # of a detection, at least, in pictures
 
 
 class Detection:
