@@ -68,7 +68,7 @@ LOCALIZATION_RCNN = BoxTaskSpec(
     recipes=localization.LOCALIZATION_RCNN_RECIPES,
     changed_options=localization.LOCALIZATION_RCNNS,
     default_recipe=localization.default_localization_recipe,
-    without_flag=("svm", "score_threshold", "detection_iou", "max_detections", "voting_iou", "box_refinement"),
+    without_flag=("svm", "score_threshold", "nms_threshold", "max_detections", "voting_iou", "box_refinement"),
     sides=LOCALIZER_SIDES,
 )
 
@@ -106,12 +106,12 @@ SYSTEMS = {
 TEST_OPTIONS = (
     "box_refinement",
     "canonical_size",
-    "detection_iou",
     "max_detections",
+    "nms_threshold",
     "scales",
     "scales_per_region",
     "score_threshold",
-    "test_after_nms",
-    "test_before_nms",
+    "test_post_nms_topk",
+    "test_pre_nms_topk",
     "voting_iou",
 )
