@@ -1,4 +1,4 @@
-"""Runs a command by its name: `keras-resnets COMMAND` and `python -m trainers COMMAND` are `python -m trainers.COMMAND`.
+"""Runs a command by its name: `keras-resnets COMMAND`, or `python -m trainers COMMAND`.
 
 Without a command, or with --help, prints a list of them. A command is a module of this folder that defines `run()`.
 """
