@@ -1,6 +1,7 @@
 # make demo         train, export and use a small net on real digits
 # make test         the tests
 # make test-all     the tests, the slow ones too; those of numbers with oneDNN switched off, and on
+# make parity       the tests against PyTorch, which it installs first
 # make lint         the rules of ruff, and its format
 # make types        the annotations of keras_resnets
 # make constraints  installs the newest versions of all packages, and writes them into constraints.txt
@@ -12,7 +13,7 @@ DEMO := out/demo
 PYTEST := $(BIN)/python -m pytest -n 2
 SLOW := -o faulthandler_timeout=1800
 
-.PHONY: constraints demo lint test test-all types
+.PHONY: constraints demo lint parity test test-all types
 
 .venv/installed: setup.cfg constraints.txt
 	$(PYTHON) -m venv .venv
@@ -57,3 +58,7 @@ test-all: .venv/installed
 	$(PYTEST) $(SLOW) -m "not numerics" || status=1; \
 	for onednn in 0 1; do TF_ENABLE_ONEDNN_OPTS=$$onednn $(PYTEST) $(SLOW) -m numerics || status=1; done; \
 	exit $$status
+
+parity: .venv/installed
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[test,parity]'
+	$(PYTEST) $(SLOW) tests/parity

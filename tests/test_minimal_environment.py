@@ -59,7 +59,7 @@ def imports(node):
         if isinstance(child, ast.Import):
             yield from (alias.name for alias in child.names)
         elif isinstance(child, ast.ImportFrom):
-            yield child.module
+            yield child.module if child.level == 0 else PACKAGE.name
         elif not isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)):
             yield from imports(child)
 
