@@ -38,9 +38,8 @@ def run():
     commands = find_commands()
     name = sys.argv[1].replace("_", "-") if len(sys.argv) > 1 else "--help"
     if name in ("--help", "-h"):
-        print(USAGE)
-        for command, summary in commands.items():
-            print(f"  {command:<{max(map(len, commands))}}  {summary}")
+        width = max(map(len, commands))
+        print("\n".join([USAGE, *(f"  {command:<{width}}  {summary}" for command, summary in commands.items())]))
     elif name in commands:
         del sys.argv[0]  # run_module replaces the next one, the command's name.
         quiet_start.import_tensorflow()
