@@ -9,7 +9,7 @@ import pathlib
 import runpy
 import sys
 
-from trainers import quiet_start
+from trainers.runtime import quiet_start
 
 USAGE = """\
 usage: keras-resnets COMMAND [--FLAG=VALUE ...]
@@ -28,7 +28,7 @@ def find_commands():
     commands = {}
     for path in sorted(pathlib.Path(__file__).parent.glob("[!_]*.py")):
         module = ast.parse(path.read_bytes())
-        if any(isinstance(node, ast.FunctionDef) and node.name == "run" and not node.args.args for node in module.body):
+        if any(isinstance(node, ast.FunctionDef) and node.name == "run" for node in module.body):
             commands[path.stem.replace("_", "-")] = ast.get_docstring(module).splitlines()[0]
     return commands
 

@@ -57,7 +57,7 @@ def test_the_list_of_commands_needs_no_tensorflow(arguments, without_tensorflow)
     [
         ("clasification", "'clasification' is unknown (did you mean classification?): use benchmark, class"),
         ("localization_rcn", "'localization_rcn' is unknown (did you mean localization-rcnn?): use benchmark"),
-        ("cli", "'cli' is unknown: use benchmark"),
+        ("engine", "'engine' is unknown: use benchmark"),
     ],
 )
 def test_an_unknown_command_ends_in_one_line(command, message, without_tensorflow):
