@@ -16,7 +16,7 @@ from trainers.flags import command
 def _define_flags():
     flags.DEFINE_enum("experiment", None, list(EXPERIMENTS), "The experiment to repeat.")
     flags.DEFINE_boolean("report", False, "Write report.html about all experiments in --output instead.")
-    flags.DEFINE_string("output", None, "Folder of all experiments; each has a folder of its name in it.", required=True)
+    flags.DEFINE_string("output", None, "Folder of all experiments; each has a folder in it.", required=True)
     flags.DEFINE_string("dataset", None, "Data set; default: the experiment's own.")
     flags.DEFINE_enum("scale", "quick", ["quick", "full"], "Half an hour on two cores, or the paper's schedule.")
     flags.DEFINE_string("shard", "1/1", "I/N: run every N-th member, from the I-th on, in this process.")

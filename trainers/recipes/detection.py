@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from keras_resnets.detection import FastRCNNOptions
+from keras_resnets.detection.options import FastRCNNOptions
 from trainers.recipes.recipe import Recipe
 
 # Fast R-CNN (arXiv 1504.08083, section 2.3, and its author's code): 30,000 steps of two images, and 10,000 with a tenth

@@ -13,6 +13,7 @@ from trainers.evaluation.evaluate import joined_runs
 from trainers.runtime.choices import EXPORT_PRECISIONS
 from trainers.tasks.registry import load_task
 
+
 def export(run, base=None, version=None, best=False, precision="float32", ensemble=(), **settings):
     """Exports a run's net, with its preprocessing and labels, or a detector with others that are trained as one.
 

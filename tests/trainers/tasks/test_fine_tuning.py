@@ -75,12 +75,6 @@ def test_stages_that_there_are_not():
         fine_tuning.learning_rate_factors(model, {"stem": 0.1})
     with pytest.raises(ArgumentError, match="leaves nothing to train"):
         fine_tuning.freeze(model, ["stem", "conv2", "conv3", "conv4", "predictions"])
-    for pair in ("conv2", "conv2=fast", "conv2=-1"):
-        with pytest.raises(
-            ArgumentError, match=f"--stage_learning_rates={pair} is wrong: write STAGE=FACTOR, a factor"
-        ):
-            fine_tuning.parse_rates([pair])
-    assert fine_tuning.parse_rates(["conv2=0.1", "predictions=10"]) == {"conv2": 0.1, "predictions": 10.0}
 
 
 def test_training_starts_from_published_weights_with_their_preprocessing(tmp_path):
