@@ -145,7 +145,7 @@ TRAIN = ["trainers.classification", "--model=cifar_resnet8", "--dataset=digits",
         ([*TRAIN, "--model_dir=/proc/run"], "No such file or directory: '/proc/run'"),
         (
             ["trainers.classification"],
-            "error: --model_dir is required: pass --model_dir=...; --model is required: pass --model=...; --dataset is",
+            "error: --model_dir is required: pass --model_dir=...; --model is required: pass --mod",
         ),
         (
             ["trainers.evaluate", "--model_dir={new}"],

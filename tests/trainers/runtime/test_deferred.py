@@ -26,14 +26,11 @@ def without_tensorflow(tmp_path):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_help_and_a_wrong_flag_need_no_tensorflow(command, without_tensorflow):
+def test_help_needs_no_tensorflow(command, without_tensorflow):
     process = without_tensorflow("-m", f"trainers.{command}", "--help")
     summary = (ROOT / "trainers" / f"{command}.py").read_text().partition('"""')[2].splitlines()[0]
     assert process.returncode == 0 and process.stderr == ""
     assert process.stdout.startswith(f"{summary}\n") and "\nflags:\n" in process.stdout
-    process = without_tensorflow("-m", f"trainers.{command}", "--no_such_flag")
-    assert process.returncode == 1 and process.stdout == ""
-    assert process.stderr.startswith("error: Unknown command line flag 'no_such_flag'")
 
 
 @pytest.mark.parametrize(
@@ -42,10 +39,11 @@ def test_help_and_a_wrong_flag_need_no_tensorflow(command, without_tensorflow):
         (["reproduce", "--experiment=depth", "--output=x"], "value should be one of <degradation|plain_vs_residual|"),
         (["benchmark", "--what=everything"], "value should be one of <import_time|build_resnet101|"),
         (["evaluate", "--model_dir=x", "--protocol=two_crop"], "value should be one of <single_crop|ten_crop|"),
+        (["detection", "--step=1"], "error: Unknown command line flag 'step'. Did you mean: steps"),
         (["evaluate"], "error: --model_dir is required: pass --model_dir=... (--help explains the flags)\n"),
     ],
 )
-def test_an_unknown_name_and_a_missing_flag_need_no_tensorflow(arguments, message, without_tensorflow):
+def test_wrong_flags_need_no_tensorflow(arguments, message, without_tensorflow):
     process = without_tensorflow("-m", "trainers", *arguments)
     assert process.returncode == 1 and process.stdout == "" and message in process.stderr
 
