@@ -8,11 +8,12 @@ python -m trainers.evaluate --model_dir=/tmp/scenes --box_refinement --voting_io
 from absl import flags
 
 from trainers.engine.run_folder import RunFolder
-from trainers.evaluation.ensembles import table
-from trainers.evaluation.evaluate import DEFAULT_PROTOCOL, TEST_OPTIONS, evaluate
-from trainers.evaluation.protocols import PROTOCOLS
+from trainers.evaluation.evaluate import evaluate
 from trainers.flags import command, detection
-from trainers.tasks.detection import SPEC
+from trainers.tasks.classification import DEFAULT_PROTOCOL
+from trainers.tasks.detection import SPEC, TEST_OPTIONS
+from trainers.tasks.ensembles import table
+from trainers.tasks.protocols import PROTOCOLS
 
 
 def _define_flags():

@@ -19,8 +19,9 @@ from keras_resnets.serving import SavedModelSession
 from keras_resnets.serving.client import CLIENTS
 from keras_resnets.serving.files import predict_files
 from trainers.flags import command
+from trainers.plots.drawing import SHOWN_SCORE
 from trainers.runtime.progress import Progress
-from trainers.serving.predictions import SHOWN_SCORE, draw, find_images, table
+from trainers.serving.predictions import draw, find_images, table
 
 
 def _define_flags():

@@ -21,11 +21,11 @@ from trainers.flags.training import (
     recipe_choices,
     sizes_by_flags,
 )
-from trainers.recipes.recipe import get_recipe
+from trainers.recipes.recipe import chosen_recipe
 from trainers.runtime.distribution import is_chief
 from trainers.runtime.failures import naming
 from trainers.tasks import configuration
-from trainers.tasks.detection_config import _recipe_options, default_resizing
+from trainers.tasks.detection_config import BoxChoices, default_resizing, recipe_options
 from trainers.tasks.nets import GENERAL
 
 FLAG_OF_KIND = {
@@ -114,7 +114,7 @@ def config_from_flags(kind, options_class):
         options_class: one of its `options`.
 
     Returns:
-        A dict of the arguments of `box_config` after the first two, the `RunFolder`, and the strategy to train it with.
+        The `BoxChoices`, the `RunFolder`, and the strategy to train it with.
 
     Raises:
         ArgumentError: for flags that cannot work, if possible before the data are read.
@@ -131,9 +131,8 @@ def config_from_flags(kind, options_class):
         with naming("--init_weights"):
             check_file(options.init_weights)
     begun = begun_as(kind.task, options.model_dir)
-    recipe_name = options.recipe or (begun or {}).get("recipe_name") or kind.default_recipe(options.dataset)
-    get_recipe(recipe_name, kind.recipes, begun)
-    head = getattr(_recipe_options(kind, options_class, recipe_name, given, begun), "head", None)
+    recipe_name = chosen_recipe(options.recipe, begun, kind.default_recipe(options.dataset), kind.recipes)
+    head = getattr(recipe_options(kind, options_class, recipe_name, given, begun), "head", None)
     if head is None and "head_units" in given:
         raise ArgumentError(f"--head_units={given['head_units']} has no effect without --head: leave it out.")
     choices, canvas = recipe_choices(), command.numbers("canvas", int)
@@ -141,20 +140,17 @@ def config_from_flags(kind, options_class):
     strategy = flags_training.strategy()
     dataset = open_detection_dataset(options.dataset, options.data_dir, options.download, options.strict)
     run = RunFolder(options.model_dir, is_chief(strategy))
-    return (
-        {
-            "backbone": backbone,
-            "dataset_name": options.dataset,
-            "dataset": dataset,
-            "recipe_name": recipe_name,
-            "options": given,
-            "resizing": default_resizing(kind, dataset, *sides) if any(sides) else None,
-            "max_boxes": options.max_boxes,
-            "data_dir": options.data_dir,
-            "begun": begun,
-            **sizes,
-            **choices,
-        },
-        run,
-        strategy,
+    box_choices = BoxChoices(
+        options.dataset,
+        dataset,
+        recipe_name,
+        data_dir=options.data_dir,
+        begun=begun,
+        backbone=backbone,
+        options=given,
+        resizing=default_resizing(kind, dataset, *sides) if any(sides) else None,
+        max_boxes=options.max_boxes,
+        **sizes,
+        **choices,
     )
+    return box_choices, run, strategy

@@ -60,11 +60,11 @@ def define_recipe(recipes):
 
 
 def recipe_choices():
-    """Returns what the flags of `define_recipe` say, but for --recipe, and --precision; None where one is not given."""
+    """Returns what the flags of `define_recipe`, but for --recipe, and --precision say, as fields of `Choices`."""
     names = ["epochs", "steps", "batch_size", "learning_rate", "weight_decay", "clip_norm", "accumulation", "ema_decay"]
-    names += ["init_weights", "freeze", "seed", "precision"]
-    rates = parse_rates(flags.FLAGS.stage_learning_rates)
-    return {"stage_learning_rates": rates, **{name: flags.FLAGS[name].value for name in names}}
+    choices = {name: flags.FLAGS[name].value for name in ("init_weights", "freeze", "seed", "precision")}
+    choices["stage_learning_rates"] = parse_rates(flags.FLAGS.stage_learning_rates)
+    return {**choices, "recipe_changes": {name: flags.FLAGS[name].value for name in names}}
 
 
 def define_training():

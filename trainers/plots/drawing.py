@@ -5,6 +5,7 @@ from PIL import Image, ImageDraw
 
 COLORS = ["#e6194b", "#3cb44b", "#ffe119", "#4363d8", "#f58231", "#911eb4", "#46f0f0", "#f032e6", "#d2f53c", "#fabebe"]
 SMALL_LINE = 400  # px: the line is one pixel wide for so many of the image's long side
+SHOWN_SCORE = 0.5  # of a detection that is drawn, at least, by default
 
 
 def draw_detections(image, boxes, classes, labels, scores=None):

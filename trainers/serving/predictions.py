@@ -9,9 +9,7 @@ from PIL import Image
 from keras_resnets import ArgumentError
 from keras_resnets.preprocessing import decode
 from trainers.data.sources.folder import image_files
-from trainers.plots.drawing import draw_detections
-
-SHOWN_SCORE = 0.5
+from trainers.plots.drawing import SHOWN_SCORE, draw_detections
 
 
 def find_images(arguments):

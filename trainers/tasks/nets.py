@@ -1,9 +1,10 @@
-"""The sizes of nets: stages of the general forms, which the registry has no names for, and widths are flags."""
+"""The nets of general form, whose sizes are flags, and the sizes of images that nets take."""
 
 import functools
 import inspect
 
 import keras_resnets
+from keras_resnets import ArgumentError
 from keras_resnets.models import registry
 
 GENERAL = {
@@ -13,7 +14,7 @@ GENERAL = {
 }
 
 
-SIZE = 224  # px, of images that are not of one size
+SIZE = 224  # px, of the input of a general net where images differ in size
 
 
 def builder_arguments(name):
@@ -26,3 +27,12 @@ def builder_arguments(name):
         ArgumentError: for a name that does not exist.
     """
     return inspect.signature(GENERAL.get(name) or registry.find(name).build).parameters
+
+
+def check_sides(flag, model, *sides):
+    """Raises ArgumentError about a flag if images of one of the sides, in pixels, are too small for a net."""
+    for side in sides:
+        try:
+            model.compute_output_shape((1, side, side, 3))
+        except ValueError as error:
+            raise ArgumentError(f"{flag}: images of {side} pixels are too small for {model.name}.") from error

@@ -1,11 +1,11 @@
-"""The papers' protocols of evaluation: which views of a test image a net is shown.
+"""The papers' protocols of evaluation: which views of a test image a net predicts from.
 
-A net's answer is the mean of its probabilities for all views. Sides are in proportion to what the net sees: where the
-papers write 224 and 256 pixels, it is `size` and 256/224 of it, rounded. Offsets of centres are rounded up, as in
-fb.resnet.torch, but for `single_crop`, which is what training measures.
+The prediction is the mean of the probabilities for all views. Sides are in proportion to the net's input: 224 and 256
+pixels in the papers are `size` and 256/224 of it, rounded. Offsets of centres are rounded up, as in fb.resnet.torch,
+except for `single_crop`, which is what training measures.
 
-Shapes: V views of an image, S side of the square that the net sees, `size`; images are RGB, 0..255, channels last. The
-short side of the resized image, in pixels, may be a tensor: one graph does for all scales.
+Shapes: V views of an image; S, the side of the net's square input, `size`. Images are RGB, 0..255, channels last. The
+short side of the resized image, in pixels, may be a tensor, so that one graph serves all scales.
 """
 
 import dataclasses
@@ -26,13 +26,10 @@ class Protocol:
         views: function from an image (H, W, 3), of any number type, the size and the short side to (V, h, w, 3)
             float32.
         count: V.
-        short_sides: of the resized images, for a net that sees 224 pixels: all views are shown at each; () for the
-            preprocessing's own.
+        short_sides: of the resized images, for a net of 224 pixels, each with all views; () for the preprocessing's.
         dense: whether the net classifies every position of a view, and its logits are averaged over the positions (VGG,
-            arXiv 1409.1556, section 3.2). Views then have h and w that differ from image to image, and are (S, S)
-            otherwise.
-        with_room: whether the resized image is larger than what the net sees: a short side that leaves no room around S
-            becomes 256/224 of it.
+            arXiv 1409.1556, section 3.2). Then h and w differ from image to image; otherwise they are S.
+        with_room: whether the resized image is larger than the net's input: a short side of S becomes 256/224 of it.
     """
 
     views: Callable
@@ -42,7 +39,7 @@ class Protocol:
     with_room: bool = False
 
     def scales(self, size, short_side):
-        """Returns the short sides that `views` is called with: integers, one for each scale.
+        """Returns the short sides for `views`, one integer for each scale.
 
         Args:
             size: S.
@@ -54,20 +51,20 @@ class Protocol:
 
     @property
     def views_of_an_image(self):
-        """Number of the views at all scales."""
+        """Number of views at all scales."""
         return self.count * max(1, len(self.short_sides))
 
 
 def single_crop(image, size, short_side):
-    """The centre, as in training's evaluations: (1, S, S, 3)."""
+    """The centre, as in evaluations during training: (1, S, S, 3)."""
     return resize_and_crop(image[tf.newaxis], size, short_side)
 
 
 def ten_crop(image, size, short_side):
     """The four corners and the centre of the image, and their mirror images (AlexNet, section 4.1): (10, S, S, 3).
 
-    AlexNet's corners are those of the central square; here they are the whole image's, as in fb.resnet.torch and
-    SPPnet (arXiv 1406.4729).
+    AlexNet has the corners of the central square, and this function those of the whole image, as fb.resnet.torch and
+    SPPnet (arXiv 1406.4729) do.
     """
     shape = resized_shape(tf.shape(image)[:2], short_side)
     offsets = _corners_and_centre(*tf.unstack(shape - size))
@@ -78,7 +75,7 @@ def ten_crop(image, size, short_side):
 def twelve_crop(image, size, short_side):
     """The six views of the central square, see `three_squares`, and their mirror images: (12, S, S, 3).
 
-    Inception-v4 (arXiv 1602.07261) has 12 crops without saying which: this is what it seems to mean.
+    Inception-v4 (arXiv 1602.07261) has 12 crops and does not say which. These seem likely.
     """
     _, centre, _ = _squares(image, short_side)
     return _with_mirrors(_six_views(centre, size, short_side - size))
@@ -87,8 +84,8 @@ def twelve_crop(image, size, short_side):
 def three_squares(image, size, short_side):
     """Views of three squares (left, centre and right; of a portrait, top, centre and bottom): (36, S, S, 3).
 
-    Of each square six: its corners, its centre, and all of it resized to S; then the mirror images of all 18. That is
-    GoogLeNet's protocol (arXiv 1409.4842, section 7) at one of its four scales.
+    Each square has six views: its corners, its centre, and all of it resized to S. The mirror images of all 18 follow.
+    This is GoogLeNet's protocol (arXiv 1409.4842, section 7) at one of its four scales.
     """
     views = [_six_views(square, size, short_side - size) for square in _squares(image, short_side)]
     return _with_mirrors(tf.concat(views, axis=0))
@@ -105,7 +102,7 @@ def _with_mirrors(views):
 
 
 def _corners_and_centre(bottom, right):
-    """Returns the offsets (top, left) of five crops, of which the last corner's is given."""
+    """Returns the offsets (top, left) of five crops; (bottom, right) is the offset of the last corner."""
     return [(0, 0), (0, right), (bottom, 0), (bottom, right), (-(-bottom // 2), -(-right // 2))]
 
 
@@ -135,6 +132,6 @@ PROTOCOLS = {
     # GoogLeNet, section 7.
     "144_crop": Protocol(three_squares, 36, short_sides=(256, 288, 320, 352)),
     "dense": Protocol(whole_image, 2, dense=True),
-    # ResNet (arXiv 1512.03385), section 3.4. What is averaged over the scales, the paper calls scores: probabilities.
+    # ResNet (arXiv 1512.03385), section 3.4. It averages "scores" over the scales, here probabilities.
     "multi_scale": Protocol(whole_image, 2, short_sides=(224, 256, 384, 480, 640), dense=True),
 }
