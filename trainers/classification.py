@@ -52,9 +52,10 @@ def _main(arguments):
     from trainers.data.registry import open_dataset
     from trainers.data.split import hold_out
     from trainers.engine.run_folder import RunFolder, begun_as
-    from trainers.recipes.recipe import get_recipe
+    from trainers.recipes.recipe import chosen_recipe
     from trainers.runtime.distribution import is_chief
     from trainers.tasks.classification import Classification, configure
+    from trainers.tasks.configuration import Choices
 
     command.no_arguments(arguments)
     options = flags.FLAGS
@@ -62,27 +63,21 @@ def _main(arguments):
     sizes = training.sizes_by_flags("model", options.model)
     _check_auxiliary_weight(options)
     begun = begun_as("classification", options.model_dir)
-    recipe_name = options.recipe or (begun or {}).get("recipe_name") or default_recipe(options.dataset)
-    get_recipe(recipe_name, RECIPES, begun)
+    recipe_name = chosen_recipe(options.recipe, begun, default_recipe(options.dataset), RECIPES)
     choices = training.recipe_choices()
+    choices["recipe_changes"]["second_side"] = options.second_side
     strategy = training.strategy()
     dataset = open_dataset(options.dataset, options.data_dir, options.download)
     if options.holdout is not None:
         dataset = hold_out(dataset, options.holdout)
     run = RunFolder(options.model_dir, is_chief(strategy))
     config = configure(
+        Choices(options.dataset, dataset, recipe_name, data_dir=options.data_dir, begun=begun, **choices),
         options.model,
-        options.dataset,
-        dataset,
-        recipe_name,
-        data_dir=options.data_dir,
-        image_size=options.image_size,
-        holdout=options.holdout,
         arguments={name: value for name, value in sizes.items() if value is not None},
         auxiliary_weight=options.auxiliary_weight,
-        begun=begun,
-        second_side=options.second_side,
-        **choices,
+        image_size=options.image_size,
+        holdout=options.holdout,
     )
     training.train_by_flags(Classification(config, dataset), run, strategy)
 

@@ -44,16 +44,16 @@ def _main(arguments):
     if options.system != "faster_rcnn":
         folder = os.path.abspath(options.proposal_dir or run.path / "proposals")
         proposals = {"folder": folder, "method": options.proposals, "limit": options.max_proposals}
-        choices["dataset"] = propose_by(choices["dataset"], **proposals)
+        choices = dataclasses.replace(choices, dataset=propose_by(choices.dataset, **proposals))
     config = configure(
-        **choices,
+        choices,
         system=options.system,
         proposals=proposals,
         alternating=options.alternating,
         roi_pooling=options.roi_pooling,
     )
     config["jit_compile"] = options.jit_compile  # XLA has random numbers of its own.
-    training.train_by_flags(Detection(config, choices["dataset"]), run, strategy, procedure(config))
+    training.train_by_flags(Detection(config, choices.dataset), run, strategy, procedure(config))
 
 
 def _check_system(options):

@@ -7,8 +7,8 @@ python -m trainers.evaluate --model_dir=/tmp/scenes --box_refinement --voting_io
 
 from absl import flags
 
-from trainers.evaluation.protocols import DEFAULT_PROTOCOL, PROTOCOLS
 from trainers.flags import command, detection
+from trainers.tasks.protocols import DEFAULT_PROTOCOL, PROTOCOLS
 from trainers.tasks.specs import DETECTION, TEST_OPTIONS
 
 
@@ -50,8 +50,8 @@ def _define_flags():
 
 def _main(arguments):
     from trainers.engine.run_folder import RunFolder
-    from trainers.evaluation.ensembles import table
     from trainers.evaluation.evaluate import evaluate
+    from trainers.tasks.ensembles import table
 
     command.no_arguments(arguments)
     options = flags.FLAGS

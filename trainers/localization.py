@@ -20,8 +20,8 @@ def _main(arguments):
 
     command.no_arguments(arguments)
     choices, run, strategy = detection.config_from_flags(LOCALIZATION, LocalizerOptions)
-    config = {**configure(**choices), "jit_compile": flags.FLAGS.jit_compile}
-    training.train_by_flags(Localization(config, choices["dataset"]), run, strategy)
+    config = {**configure(choices), "jit_compile": flags.FLAGS.jit_compile}
+    training.train_by_flags(Localization(config, choices.dataset), run, strategy)
 
 
 def run():

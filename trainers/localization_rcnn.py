@@ -25,9 +25,9 @@ def _main(arguments):
     command.no_arguments(arguments)
     options = flags.FLAGS
     choices, run, strategy = detection.config_from_flags(LOCALIZATION_RCNN, RCNNOptions)
-    config = configure(localizer_dir=options.localizer_dir, **choices)
+    config = configure(choices, options.localizer_dir)
     config["jit_compile"] = options.jit_compile
-    training.train_by_flags(LocalizationRCNN(config, choices["dataset"]), run, strategy)
+    training.train_by_flags(LocalizationRCNN(config, choices.dataset), run, strategy)
 
 
 def run():

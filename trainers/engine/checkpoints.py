@@ -12,14 +12,14 @@ LAST_KEPT = 3
 
 
 class Checkpoints:
-    """Saves and restores the state of a run in `folder`; the best state in `folder/best`.
+    """Saves and restores the state of a run in `folder`, and the best state in `folder/best`.
 
-    A checkpoint appears only when it is complete: TensorFlow writes it under another name first.
+    A checkpoint appears when it is complete: TensorFlow writes it under another name first.
 
     Args:
-        checkpoint: a `tf.train.Checkpoint` of all that a run changes.
+        checkpoint: a `tf.train.Checkpoint` of everything that a step changes.
         folder: path.
-        device: that reads and writes the files; None for those that have the variables.
+        device: the device that reads and writes the files; None for the devices of the variables.
     """
 
     def __init__(self, checkpoint, folder, device=None):
@@ -29,15 +29,15 @@ class Checkpoints:
         self._best = _manager(checkpoint, pathlib.Path(folder) / "best", 1)
 
     def save(self, step):
-        """Saves the state at `step`, and forgets the oldest one."""
+        """Saves the state at `step`, and removes the oldest of more than three."""
         self._save(self._last, step)
 
     def save_best(self, step):
-        """Saves the state at `step` as the best."""
+        """Saves the state at `step` as the best one."""
         self._save(self._best, step)
 
     def restore(self):
-        """Restores the newest checkpoint that can be read; returns its step, or 0 if there is none at all."""
+        """Restores the newest checkpoint that can be read; returns its step, or 0 if there is no checkpoint."""
         paths = saved(self._folder)
         return _restore_newest(self._checkpoint, paths, self._options, exact=True) if paths else 0
 
@@ -47,7 +47,7 @@ class Checkpoints:
         except tf.errors.OpError as error:
             raise ArgumentError(
                 f"the checkpoint of step {step} cannot be written to {manager.directory} ({first_line(error)}): "
-                "what was saved before is whole; make room, and give the same command to go on from there."
+                "earlier checkpoints are complete. Make room, and give the same command to go on from the last one."
             ) from error
 
 
@@ -59,23 +59,23 @@ def trained_model(task, run):
 
 
 def restore_model(model, run, best=False):
-    """Gives a model the weights of a run's last or best checkpoint: the moving averages, if the run has them.
+    """Loads a run's last or best checkpoint into a model: the moving average of the weights, if the run has one.
 
     Args:
-        model: as the task builds it.
+        model: a new model of the run's task.
         run: a `trainers.engine.run_folder.RunFolder`.
-        best: whether to take the checkpoint with the lowest error of all evaluations, instead of the last one.
+        best: whether to load the checkpoint with the lowest error, instead of the last one.
 
     Returns:
         The step of the checkpoint.
 
     Raises:
-        ArgumentError: if the run has no such checkpoint yet, or none can be read.
+        ArgumentError: if the run has no such checkpoint, or none can be read.
     """
     paths = saved(run.checkpoints / "best" if best else run.checkpoints)
     if not paths:
         kind = "best checkpoint" if best else "checkpoint"
-        raise ArgumentError(f"--model_dir={run.path} has no {kind} yet: let its training go on.")
+        raise ArgumentError(f"--model_dir={run.path} has no {kind} yet: train on.")
     averaged = run.config()["recipe"]["ema_decay"] is not None
     checkpoint = tf.train.Checkpoint(**{"average" if averaged else "model": model})
     return _restore_newest(checkpoint, paths, tf.train.CheckpointOptions(), exact=False)
@@ -84,13 +84,13 @@ def restore_model(model, run, best=False):
 def _manager(checkpoint, folder, kept):
     try:
         return tf.train.CheckpointManager(checkpoint, folder, kept)
-    except ValueError:  # Its own list is damaged.
+    except ValueError:  # TensorFlow's list of the checkpoints is damaged.
         (pathlib.Path(folder) / "checkpoint").unlink()
         return tf.train.CheckpointManager(checkpoint, folder, kept)
 
 
 def saved(folder):
-    """Returns the checkpoints in a folder, oldest first, whether or not TensorFlow's own list is whole."""
+    """Returns the paths of the checkpoints in a folder, oldest first; TensorFlow's own list may be damaged."""
     paths = [str(path).removesuffix(".index") for path in pathlib.Path(folder).glob("ckpt-*.index")]
     return sorted(paths, key=_step)
 
@@ -100,7 +100,7 @@ def _step(path):
 
 
 def _restore_newest(checkpoint, paths, options, exact):
-    """Restores the last of `paths` that can be read, and tells of those that cannot."""
+    """Restores the last of `paths` that can be read, and prints what is wrong with later ones; returns its step."""
     problems = []
     for path in reversed(paths):
         try:

@@ -1,4 +1,4 @@
-"""What a run writes while it trains: metrics.jsonl and TensorBoard's events."""
+"""The log of a run: metrics.jsonl and TensorBoard's events."""
 
 import contextlib
 import time
@@ -9,14 +9,14 @@ import tensorflow as tf
 from keras_resnets import ArgumentError
 from trainers.runtime.failures import Diverged
 
-MOST_SKIPPED = 100  # steps in a row, after which nothing will be learned
+MOST_SKIPPED = 100  # steps in a row, after which a run stops
 
 
 class RunLog:
-    """Figures of training and of evaluations; only the chief writes them.
+    """Logs the metrics of training and of evaluations. Only the chief writes files.
 
     Args:
-        run: a `trainers.engine.run_folder.RunFolder`, begun.
+        run: a `trainers.engine.run_folder.RunFolder` with a configuration.
         batch_size: examples of a step.
     """
 
@@ -36,7 +36,7 @@ class RunLog:
         self._last_evaluation = None
 
     def add(self, figures, waited):
-        """Collects the figures of some steps, a dict of tensors (steps,), and the seconds that they waited for data."""
+        """Collects the figures of some steps, a dict of tensors (steps,), and the seconds of waiting for data."""
         self._window.append(figures)
         self._waited.append(waited)
 
@@ -45,7 +45,7 @@ class RunLog:
 
         Raises:
             Diverged: (an ArgumentError) if `on_nan` is "stop" and a loss was not finite.
-            ArgumentError: if too many steps were left out in a row.
+            ArgumentError: if too many steps in a row were skipped.
         """
         window = {name: np.concatenate([one[name].numpy() for one in self._window]) for name in self._window[0]}
         finite = np.isfinite(window["loss"])
@@ -53,7 +53,7 @@ class RunLog:
             first = step - len(finite) + 1 + int(np.argmin(finite))
             raise Diverged(
                 f"the loss is {window['loss'][~finite][0]} at step {first}: train in another --model_dir with a lower "
-                "--learning_rate, or with --on_nan=skip_step to leave such steps out."
+                "--learning_rate, or with --on_nan=skip_step."
             )
         self._check_skipped(step, window.get("skipped", np.zeros(1)))
         everywhere = np.ones_like(finite)
@@ -70,13 +70,13 @@ class RunLog:
         self._skipped_in_a_row = len(skipped) - 1 - last[-1] if last.size else self._skipped_in_a_row + len(skipped)
         if self._skipped_in_a_row >= MOST_SKIPPED:
             raise ArgumentError(
-                f"the last {self._skipped_in_a_row} steps until {step} were left out, as their gradients were not "
+                f"the last {self._skipped_in_a_row} steps until {step} were skipped, as their gradients were not "
                 "finite: train in another --model_dir with a lower --learning_rate."
             )
 
     @contextlib.contextmanager
     def evaluating(self):
-        """Takes the time of an evaluation out of the training's examples per second."""
+        """Excludes the time of an evaluation from the examples per second, for a `with` statement."""
         start = time.monotonic()
         yield
         self._window_start += time.monotonic() - start

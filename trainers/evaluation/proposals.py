@@ -9,6 +9,7 @@ import numpy as np
 from trainers.data.detection_dataset import Annotation
 from trainers.data.proposals.cache import ProposalCache, split_proposals
 from trainers.data.registry import absolute, open_detection_dataset, title
+from trainers.metrics.percent import percent
 from trainers.metrics.recall import average_recall, recall
 from trainers.plots.figures import proposal_recall
 from trainers.runtime.atomic_files import write_json
@@ -114,13 +115,9 @@ def table(figures):
     lines = [f"{'method':{width}}  proposals   found  recall@.5  recall@.7  average recall  seconds/image"]
     for method, results in figures.items():
         for row in results["recall"]:
-            shares = [_percent(row[name]) for name in ("recall_50", "recall_70", "average_recall")]
+            shares = [percent(row[name]) for name in ("recall_50", "recall_70", "average_recall")]
             lines.append(
                 f"{method:{width}}  {row['proposals']:9}  {row['found']:6.0f}  {shares[0]:>9}  {shares[1]:>9}  "
                 f"{shares[2]:>14}  {results['seconds_per_image']:13.2f}"
             )
     return lines
-
-
-def _percent(share):
-    return "undefined" if share is None else f"{share:.2%}"

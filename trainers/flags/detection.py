@@ -11,7 +11,7 @@ from keras_resnets.errors import ArgumentError
 from trainers.data.registry import open_detection_dataset
 from trainers.engine.run_folder import RunFolder, begun_as
 from trainers.flags import command, training
-from trainers.recipes.recipe import get_recipe
+from trainers.recipes.recipe import chosen_recipe
 from trainers.tasks.nets import GENERAL
 from trainers.tasks.specs import BoxTaskSpec
 
@@ -121,7 +121,7 @@ def config_from_flags(kind, options_class):
         options_class: one of its `options`.
 
     Returns:
-        A dict of the arguments of `box_config` after the first two, the `RunFolder`, and the strategy to train it with.
+        The `BoxChoices`, the `RunFolder`, and the strategy to train it with.
 
     Raises:
         ArgumentError: for flags that cannot work, if possible before the data are read.
@@ -131,7 +131,7 @@ def config_from_flags(kind, options_class):
     from trainers.runtime.distribution import is_chief
     from trainers.runtime.failures import naming
     from trainers.tasks import configuration
-    from trainers.tasks.detection_config import _recipe_options, default_resizing
+    from trainers.tasks.detection_config import BoxChoices, default_resizing, recipe_options
 
     options = flags.FLAGS
     # Unknown names are reported before the data are read.
@@ -145,9 +145,8 @@ def config_from_flags(kind, options_class):
         with naming("--init_weights"):
             check_file(options.init_weights)
     begun = begun_as(kind.task, options.model_dir)
-    recipe_name = options.recipe or (begun or {}).get("recipe_name") or kind.default_recipe(options.dataset)
-    get_recipe(recipe_name, kind.recipes, begun)
-    head = getattr(_recipe_options(kind, options_class, recipe_name, given, begun), "head", None)
+    recipe_name = chosen_recipe(options.recipe, begun, kind.default_recipe(options.dataset), kind.recipes)
+    head = getattr(recipe_options(kind, options_class, recipe_name, given, begun), "head", None)
     if head is None and "head_units" in given:
         raise ArgumentError(f"--head_units={given['head_units']} has no effect without --head: leave it out.")
     choices, canvas = training.recipe_choices(), command.numbers("canvas", int)
@@ -155,20 +154,17 @@ def config_from_flags(kind, options_class):
     strategy = training.strategy()
     dataset = open_detection_dataset(options.dataset, options.data_dir, options.download, options.strict)
     run = RunFolder(options.model_dir, is_chief(strategy))
-    return (
-        {
-            "backbone": backbone,
-            "dataset_name": options.dataset,
-            "dataset": dataset,
-            "recipe_name": recipe_name,
-            "options": given,
-            "resizing": default_resizing(kind, dataset, *sides) if any(sides) else None,
-            "max_boxes": options.max_boxes,
-            "data_dir": options.data_dir,
-            "begun": begun,
-            **sizes,
-            **choices,
-        },
-        run,
-        strategy,
+    box_choices = BoxChoices(
+        options.dataset,
+        dataset,
+        recipe_name,
+        data_dir=options.data_dir,
+        begun=begun,
+        backbone=backbone,
+        options=given,
+        resizing=default_resizing(kind, dataset, *sides) if any(sides) else None,
+        max_boxes=options.max_boxes,
+        **sizes,
+        **choices,
     )
+    return box_choices, run, strategy

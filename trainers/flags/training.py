@@ -92,11 +92,11 @@ def define_recipe(recipes: Iterable[str]) -> None:
 
 
 def recipe_choices():
-    """Returns the values of the flags of `define_recipe` but --recipe, and of --precision; None for the default."""
+    """Returns the fields of `Choices` that the flags of `define_recipe` but --recipe, and --precision, give."""
     names = ["epochs", "steps", "batch_size", "learning_rate", "weight_decay", "clip_norm", "accumulation", "ema_decay"]
-    names += ["init_weights", "freeze", "seed", "precision"]
-    rates = command.named_numbers("stage_learning_rates", float, "conv2=0.1,predictions=10")
-    return {"stage_learning_rates": rates, **{name: flags.FLAGS[name].value for name in names}}
+    choices = {name: flags.FLAGS[name].value for name in ("init_weights", "freeze", "seed", "precision")}
+    choices["stage_learning_rates"] = command.named_numbers("stage_learning_rates", float, "conv2=0.1,predictions=10")
+    return {**choices, "recipe_changes": {name: flags.FLAGS[name].value for name in names}}
 
 
 def define_training() -> None:

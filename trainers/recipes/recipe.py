@@ -107,6 +107,20 @@ def get_recipe(name, recipes, begun=None):
     return recipes[name]
 
 
+def chosen_recipe(name, begun, default, recipes):
+    """Returns the name of a run's recipe, or raises ArgumentError if it is unknown.
+
+    Args:
+        name: the value of --recipe, or None.
+        begun: see `get_recipe`; its recipe is the default.
+        default: the name for a new run.
+        recipes: the table.
+    """
+    name = name or (begun or {}).get("recipe_name") or default
+    get_recipe(name, recipes, begun)
+    return name
+
+
 def change(recipe, examples, **changes):
     """Returns a recipe with some fields changed.
 

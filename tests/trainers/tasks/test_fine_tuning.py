@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from configurations import classification_config
 from photos import save_photos
 from safetensors.numpy import save_file
 from torch_tensors import state_dict
@@ -17,7 +18,7 @@ from trainers.engine import loop
 from trainers.engine.checkpoints import restore_model
 from trainers.engine.run_folder import RunFolder
 from trainers.tasks import fine_tuning
-from trainers.tasks.classification import Classification, configure
+from trainers.tasks.classification import Classification
 
 pytestmark = pytest.mark.numerics
 
@@ -25,7 +26,7 @@ pytestmark = pytest.mark.numerics
 def train(path, steps=3, **changes):
     dataset = open_dataset("digits")
     changes = {"model": "cifar_resnet8", "batch_size": 8, **changes}
-    config = configure(changes.pop("model"), "digits", dataset, "digits", steps=steps, seed=5, **changes)
+    config = classification_config(changes.pop("model"), "digits", dataset, "digits", steps=steps, seed=5, **changes)
     task = Classification(config, dataset)
     settings = loop.Settings(task.recipe, steps, log_every=1, evaluate_every=steps, checkpoint_every=steps)
     run = RunFolder(path)
@@ -84,7 +85,7 @@ def test_training_starts_from_published_weights_with_their_preprocessing(tmp_pat
         keras.layers.Dense(7, name="predictions")(keras.layers.GlobalAveragePooling2D()(published.output)),
     )
     published.save_weights(tmp_path / "weights.weights.h5")
-    config = configure(
+    config = classification_config(
         "resnet50", "digits", open_dataset("digits"), "digits", init_weights=str(tmp_path / "weights.weights.h5")
     )
     task = Classification(config, open_dataset("digits"))
@@ -106,7 +107,7 @@ def test_transfer_from_torchvisions_format_with_frozen_stages(tmp_path):
     save_photos(tmp_path / "photos", {"train": 80, "val": 20})  # about 40 a class
     name = f"folder:{tmp_path / 'photos'}"
     dataset = open_dataset(name)
-    config = configure(
+    config = classification_config(
         "resnet18",
         name,
         dataset,
@@ -135,7 +136,7 @@ def test_transfer_from_torchvisions_format_with_frozen_stages(tmp_path):
 def test_weights_of_a_run_start_another_with_other_classes(tmp_path):
     first, model = train(tmp_path / "first")
     model.save_weights(tmp_path / "first.weights.h5")
-    config = configure(
+    config = classification_config(
         "cifar_resnet8", "digits", open_dataset("digits"), "digits", init_weights=str(tmp_path / "first.weights.h5")
     )
     task = Classification(config, open_dataset("digits"))

@@ -1,7 +1,7 @@
-"""The papers' protocols of evaluation: which views of a test image a net is shown.
+"""The papers' protocols of evaluation: which views of a test image a net predicts from.
 
-A net's answer is the mean of its probabilities for all views. Sides are in proportion to what the net sees: where the
-papers write 224 and 256 pixels, it is `size` and 256/224 of it, rounded.
+The prediction is the mean of the probabilities for all views. Sides are in proportion to the net's input: 224 and 256
+pixels in the papers are `size` and 256/224 of it, rounded.
 """
 
 import dataclasses
@@ -15,15 +15,13 @@ class Protocol:
     """One row of `PROTOCOLS`.
 
     Attributes:
-        function: name of a function of `trainers.evaluation.views`, which makes the views.
+        function: name of the function of `trainers.tasks.views` that makes the views.
         count: number of its views.
-        short_sides: of the resized images, for a net that sees 224 pixels: all views are shown at each; () for the
-            preprocessing's own.
+        short_sides: of the resized images, for a net of 224 pixels, each with all views; () for the preprocessing's.
         dense: whether the net classifies every position of a view, and its logits are averaged over the positions (VGG,
-            arXiv 1409.1556, section 3.2). Views then differ in size from image to image, and are squares of `size`
-            otherwise.
-        with_room: whether the resized image is larger than what the net sees: a short side that leaves no room around
-            `size` becomes 256/224 of it.
+            arXiv 1409.1556, section 3.2). Then views differ in size; otherwise they are squares of `size`.
+        with_room: whether the resized image is larger than the net's input: `size` as the short side becomes 256/224
+            of it.
     """
 
     function: str
@@ -34,16 +32,16 @@ class Protocol:
 
     @property
     def views(self) -> Callable:
-        """The function that makes the views: see `trainers.evaluation.views`."""
-        from trainers.evaluation import views  # needs TensorFlow, for which the names of the protocols do not wait
+        """The function that makes the views: see `trainers.tasks.views`."""
+        from trainers.tasks import views  # needs TensorFlow, which is loaded after the flags are checked
 
         return getattr(views, self.function)
 
     def scales(self, size: int, short_side: int) -> list[int]:
-        """Returns the short sides that `views` is called with: integers, one for each scale.
+        """Returns the short sides for `views`, one integer for each scale.
 
         Args:
-            size: side of the square that the net sees, in pixels.
+            size: side of the net's square input, in pixels.
             short_side: the preprocessing's.
         """
         if self.with_room and short_side == size:
@@ -52,7 +50,7 @@ class Protocol:
 
     @property
     def views_of_an_image(self) -> int:
-        """Number of the views at all scales."""
+        """Number of views at all scales."""
         return self.count * max(1, len(self.short_sides))
 
 
@@ -67,7 +65,7 @@ PROTOCOLS = {
     # GoogLeNet, section 7.
     "144_crop": Protocol("three_squares", 36, short_sides=(256, 288, 320, 352)),
     "dense": Protocol("whole_image", 2, dense=True),
-    # ResNet (arXiv 1512.03385), section 3.4. What is averaged over the scales, the paper calls scores: probabilities.
+    # ResNet (arXiv 1512.03385), section 3.4. It averages "scores" over the scales, here probabilities.
     "multi_scale": Protocol("whole_image", 2, short_sides=(224, 256, 384, 480, 640), dense=True),
 }
 

@@ -1,10 +1,10 @@
-"""Views of a test image, for the rows of `trainers.evaluation.protocols.PROTOCOLS`.
+"""Views of a test image, for the rows of `trainers.tasks.protocols.PROTOCOLS`.
 
-Offsets of centres are rounded up, as in fb.resnet.torch, but for `single_crop`, which is what training measures.
+A function takes an image (H, W, 3), RGB, 0..255, of any number type; S, the side of the net's square input, `size`; and
+the short side of the resized image, both in pixels. The latter may be a tensor, so that one graph serves all scales. It
+returns V views (V, h, w, 3) float32.
 
-Each function takes an image (H, W, 3), RGB, 0..255, of any number type; the size S; and the length of the short side of
-the resized image, in pixels, which may be a tensor: one graph does for all scales. It returns V views (V, h, w, 3)
-float32.
+Offsets of centres are rounded up, as in fb.resnet.torch, except for `single_crop`, which is what training measures.
 """
 
 import tensorflow as tf
@@ -13,15 +13,15 @@ from keras_resnets.preprocessing import resize_and_crop, resized_shape, resized_
 
 
 def single_crop(image, size, short_side):
-    """The centre, as in training's evaluations: (1, S, S, 3)."""
+    """The centre, as in evaluations during training: (1, S, S, 3)."""
     return resize_and_crop(image[tf.newaxis], size, short_side)
 
 
 def ten_crop(image, size, short_side):
     """The four corners and the centre of the image, and their mirror images (AlexNet, section 4.1): (10, S, S, 3).
 
-    AlexNet's corners are those of the central square; here they are the whole image's, as in fb.resnet.torch and
-    SPPnet (arXiv 1406.4729).
+    AlexNet has the corners of the central square, and this function those of the whole image, as fb.resnet.torch and
+    SPPnet (arXiv 1406.4729) do.
     """
     shape = resized_shape(tf.shape(image)[:2], short_side)
     offsets = _corners_and_centre(*tf.unstack(shape - size))
@@ -32,7 +32,7 @@ def ten_crop(image, size, short_side):
 def twelve_crop(image, size, short_side):
     """The six views of the central square, see `three_squares`, and their mirror images: (12, S, S, 3).
 
-    Inception-v4 (arXiv 1602.07261) has 12 crops without saying which: this is what it seems to mean.
+    Inception-v4 (arXiv 1602.07261) has 12 crops and does not say which. These seem likely.
     """
     _, centre, _ = _squares(image, short_side)
     return _with_mirrors(_six_views(centre, size, short_side - size))
@@ -41,8 +41,8 @@ def twelve_crop(image, size, short_side):
 def three_squares(image, size, short_side):
     """Views of three squares (left, centre and right; of a portrait, top, centre and bottom): (36, S, S, 3).
 
-    Of each square six: its corners, its centre, and all of it resized to S; then the mirror images of all 18. That is
-    GoogLeNet's protocol (arXiv 1409.4842, section 7) at one of its four scales.
+    Each square has six views: its corners, its centre, and all of it resized to S. The mirror images of all 18 follow.
+    This is GoogLeNet's protocol (arXiv 1409.4842, section 7) at one of its four scales.
     """
     views = [_six_views(square, size, short_side - size) for square in _squares(image, short_side)]
     return _with_mirrors(tf.concat(views, axis=0))
@@ -59,7 +59,7 @@ def _with_mirrors(views):
 
 
 def _corners_and_centre(bottom, right):
-    """Returns the offsets (top, left) of five crops, of which the last corner's is given."""
+    """Returns the offsets (top, left) of five crops; (bottom, right) is the offset of the last corner."""
     return [(0, 0), (0, right), (bottom, 0), (bottom, right), (-(-bottom // 2), -(-right // 2))]
 
 
