@@ -2,6 +2,9 @@
 
 import functools
 import inspect
+from collections.abc import Mapping
+
+import keras
 
 import keras_resnets
 from keras_resnets import ArgumentError
@@ -17,8 +20,8 @@ GENERAL = {
 SIZE = 224  # px, of the input of a general net where images differ in size
 
 
-def builder_arguments(name):
-    """Returns the names of the arguments of a net's builder.
+def builder_arguments(name: str) -> Mapping[str, inspect.Parameter]:
+    """Returns the arguments of a net's builder, by their names.
 
     Args:
         name: a key of `GENERAL` or a name of the registry.
@@ -29,7 +32,7 @@ def builder_arguments(name):
     return inspect.signature(GENERAL.get(name) or registry.find(name).build).parameters
 
 
-def check_sides(flag, model, *sides):
+def check_sides(flag: str, model: keras.Model, *sides: int) -> None:
     """Raises ArgumentError about a flag if images of one of the sides, in pixels, are too small for a net."""
     for side in sides:
         try:
