@@ -1,12 +1,16 @@
 """The checkpoints of a run: the last few, and the best."""
 
+import os
 import pathlib
 import sys
 
+import keras
 import tensorflow as tf
 
 from keras_resnets import ArgumentError
 from keras_resnets.errors import first_line
+from trainers.engine.run_folder import RunFolder
+from trainers.engine.task import Task
 
 LAST_KEPT = 3
 
@@ -22,21 +26,21 @@ class Checkpoints:
         device: the device that reads and writes the files; None for the devices of the variables.
     """
 
-    def __init__(self, checkpoint, folder, device=None):
+    def __init__(self, checkpoint: tf.train.Checkpoint, folder: str | os.PathLike, device: str | None = None):
         self._checkpoint, self._folder = checkpoint, folder
         self._options = tf.train.CheckpointOptions(experimental_io_device=device)
         self._last = _manager(checkpoint, folder, LAST_KEPT)
         self._best = _manager(checkpoint, pathlib.Path(folder) / "best", 1)
 
-    def save(self, step):
+    def save(self, step: int) -> None:
         """Saves the state at `step`, and removes the oldest of more than three."""
         self._save(self._last, step)
 
-    def save_best(self, step):
+    def save_best(self, step: int) -> None:
         """Saves the state at `step` as the best one."""
         self._save(self._best, step)
 
-    def restore(self):
+    def restore(self) -> int:
         """Restores the newest checkpoint that can be read; returns its step, or 0 if there is no checkpoint."""
         paths = saved(self._folder)
         return _restore_newest(self._checkpoint, paths, self._options, exact=True) if paths else 0
@@ -51,19 +55,19 @@ class Checkpoints:
             ) from error
 
 
-def trained_model(task, run):
+def trained_model(task: Task, run: RunFolder) -> keras.Model:
     """Returns a new model of a task with the weights of a run's last checkpoint: see `restore_model`."""
     model = task.build_model()
     restore_model(model, run)
     return model
 
 
-def restore_model(model, run, best=False):
+def restore_model(model: keras.Model, run: RunFolder, best: bool = False) -> int:
     """Loads a run's last or best checkpoint into a model: the moving average of the weights, if the run has one.
 
     Args:
         model: a new model of the run's task.
-        run: a `trainers.engine.run_folder.RunFolder`.
+        run: the run's folder.
         best: whether to load the checkpoint with the lowest error, instead of the last one.
 
     Returns:
@@ -89,7 +93,7 @@ def _manager(checkpoint, folder, kept):
         return tf.train.CheckpointManager(checkpoint, folder, kept)
 
 
-def saved(folder):
+def saved(folder: str | os.PathLike) -> list[str]:
     """Returns the paths of the checkpoints in a folder, oldest first; TensorFlow's own list may be damaged."""
     paths = [str(path).removesuffix(".index") for path in pathlib.Path(folder).glob("ckpt-*.index")]
     return sorted(paths, key=_step)

@@ -5,6 +5,7 @@ on some processors.
 """
 
 import functools
+from collections.abc import Callable
 
 import tensorflow as tf
 
@@ -15,17 +16,17 @@ BATCHES = 2  # the first of the data, the same for every measurement
 TURNS = 3
 
 
-def can_compile(strategy):
+def can_compile(strategy: tf.distribute.Strategy) -> bool:
     """Whether XLA can compile a step: within a compiled step, only the default strategy can reduce over replicas."""
     return strategy is tf.distribute.get_strategy()
 
 
-def timed_batches(batches):
+def timed_batches(batches: tf.data.Dataset) -> tf.data.Dataset:
     """Returns the batches to measure with, cached and repeated without end, a `tf.data.Dataset`."""
     return batches.take(BATCHES).cache().repeat()
 
 
-def choose(steps, iterator, batch_size):
+def choose(steps: dict[bool, Callable], iterator, batch_size: int) -> tuple[bool, str]:
     """Measures training steps, in turns, after they have been traced and compiled.
 
     Args:

@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import json
+import os
 import pathlib
 
 from keras_resnets.detection.options import with_new_option_names
@@ -36,7 +37,7 @@ class RunFolder:
         ArgumentError: if the path is an address.
     """
 
-    def __init__(self, path, chief=True):
+    def __init__(self, path: str | os.PathLike, chief: bool = True):
         if "://" in str(path):
             raise ArgumentError(f"--model_dir={path} must be a folder: mount the bucket, and pass its path here.")
         self.path = pathlib.Path(path)
@@ -53,7 +54,7 @@ class RunFolder:
         self._results = self.path / "results.json"
         self._evaluation = self.path / "evaluation.json"
 
-    def check(self, config):
+    def check(self, config: dict) -> None:
         """Checks that the folder is empty, or holds a run that was begun with the same configuration.
 
         Raises:
@@ -64,11 +65,11 @@ class RunFolder:
         elif self.chief and self.path.is_dir() and any(self.path.iterdir()):
             raise ArgumentError(f"--model_dir={self.path} is not empty and holds no run: choose another folder.")
 
-    def exists(self):
+    def exists(self) -> bool:
         """Whether the run has begun."""
         return self._config.exists()
 
-    def begin(self, config):
+    def begin(self, config: dict) -> None:
         """Checks the folder, and writes config.json for a new run."""
         self.check(config)
         if self.chief and not self.exists():
@@ -95,7 +96,7 @@ class RunFolder:
                 ) from error
             yield
 
-    def config(self):
+    def config(self) -> dict:
         """Returns the content of config.json, options by their present names; raises ArgumentError where no run is."""
         if not self._config.is_file():
             raise ArgumentError(
@@ -107,11 +108,11 @@ class RunFolder:
             raise ArgumentError(f"{self._config} is damaged ({error}): train again in another folder.") from error
         return {**config, "options": with_new_option_names(config["options"])} if "options" in config else config
 
-    def write_compilation(self, choice):
+    def write_compilation(self, choice: dict) -> None:
         """Writes compilation.json: a dict of `jit_compile`, whether XLA compiles, and the `reason` in words."""
         write_json(self._compilation, choice)
 
-    def compilation(self):
+    def compilation(self) -> dict | None:
         """Returns the content of compilation.json; None if it does not exist or is damaged."""
         try:
             choice = json.loads(self._compilation.read_text())
@@ -120,40 +121,40 @@ class RunFolder:
         is_whole = isinstance(choice, dict) and isinstance(choice.get("jit_compile"), bool) and "reason" in choice
         return choice if is_whole else None
 
-    def drop_metrics_after(self, step):
+    def drop_metrics_after(self, step: int) -> None:
         """Removes the lines of metrics.jsonl that a run writes again when it goes on from `step`."""
         kept = [line for line in self.metrics() if line["step"] <= step]
         if self.chief:
             write_text(self._metrics, "".join(json.dumps(line) + "\n" for line in kept))
 
-    def log(self, **figures):
+    def log(self, **figures) -> None:
         """Appends one line to metrics.jsonl."""
         if self.chief:
             with self._metrics.open("a") as file:
                 file.write(json.dumps(figures) + "\n")
 
-    def metrics(self):
+    def metrics(self) -> list[dict]:
         """Returns the lines of metrics.jsonl as dicts, without an incomplete last line."""
         if not self._metrics.exists():
             return []
         *lines, _ = self._metrics.read_text().split("\n")
         return [json.loads(line) for line in lines]
 
-    def write_evaluation(self, figures):
+    def write_evaluation(self, figures: dict) -> None:
         """Writes evaluation.json."""
         write_json(self._evaluation, figures)
 
-    def finish(self, results):
+    def finish(self, results: dict) -> None:
         """Writes results.json."""
         if self.chief:
             write_json(self._results, results)
 
-    def results(self):
+    def results(self) -> dict | None:
         """Returns the content of results.json, or None while the run is not complete."""
         return json.loads(self._results.read_text()) if self._results.exists() else None
 
 
-def begun_as(task, model_dir):
+def begun_as(task: str, model_dir: str | os.PathLike) -> dict | None:
     """Returns the configuration of a folder's run; None if it holds no run of this task, for example "detection"."""
     run = RunFolder(model_dir)
     config = run.config() if run.exists() else {}

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_resnets import ArgumentError
+from trainers.engine.run_folder import RunFolder
 from trainers.runtime.failures import Diverged
 
 MOST_SKIPPED = 100  # steps in a row, after which a run stops
@@ -16,11 +17,11 @@ class RunLog:
     """Logs the metrics of training and of evaluations. Only the chief writes files.
 
     Args:
-        run: a `trainers.engine.run_folder.RunFolder` with a configuration.
+        run: the run's folder, with a configuration.
         batch_size: examples of a step.
     """
 
-    def __init__(self, run, batch_size):
+    def __init__(self, run: RunFolder, batch_size: int):
         self._run, self._batch_size = run, batch_size
         lines = run.metrics()
         self._seconds_before = lines[-1]["seconds"] if lines else 0.0
@@ -35,12 +36,12 @@ class RunLog:
         }
         self._last_evaluation = None
 
-    def add(self, figures, waited):
+    def add(self, figures: dict[str, tf.Tensor], waited: tf.Tensor) -> None:
         """Collects the figures of some steps, a dict of tensors (steps,), and the seconds of waiting for data."""
         self._window.append(figures)
         self._waited.append(waited)
 
-    def training(self, step, on_nan):
+    def training(self, step: int, on_nan: str) -> str:
         """Logs the means since the last call; returns them as text.
 
         Raises:
@@ -81,7 +82,7 @@ class RunLog:
         yield
         self._window_start += time.monotonic() - start
 
-    def evaluation(self, step, figures, pictures):
+    def evaluation(self, step: int, figures: dict[str, float | None], pictures: dict[str, np.ndarray]) -> str:
         """Logs the figures of an evaluation, and its pictures for TensorBoard; returns the figures as text."""
         with self._writers["test"].as_default(step):
             for name, picture in pictures.items():
@@ -89,7 +90,7 @@ class RunLog:
         self._last_evaluation = {"step": step, **figures, "seconds": self._seconds()}
         return self._write("test", step, figures)
 
-    def results(self):
+    def results(self) -> dict:
         """Returns the last evaluation: its step, its figures, and the seconds of all sessions of the run."""
         return self._last_evaluation or [line for line in self._run.metrics() if "loss" not in line][-1]
 

@@ -6,6 +6,8 @@ import keras
 import tensorflow as tf
 
 from trainers.engine.optimizers import make_optimizer
+from trainers.engine.task import Task
+from trainers.recipes.recipe import Recipe
 
 INITIAL_LOSS_SCALE = 2.0**15
 LOSS_SCALES = 1.0, 2.0**24  # the least and the largest
@@ -24,13 +26,13 @@ class State:
         best: the lowest value of the task's `selection_metric` so far, a scalar float32 variable.
 
     Args:
-        task: a `trainers.engine.task.Task`.
-        recipe: a `trainers.recipes.recipe.Recipe`.
+        task: the task.
+        recipe: its recipe.
         steps: of the whole run.
         precision: "float32", "mixed_bfloat16" or "mixed_float16"; only "mixed_float16" has a loss scale.
     """
 
-    def __init__(self, task, recipe, steps, precision):
+    def __init__(self, task: Task, recipe: Recipe, steps: int, precision: str):
         policy_before = keras.config.dtype_policy()
         keras.config.set_dtype_policy(precision)
         try:
@@ -46,15 +48,15 @@ class State:
             self.finite_steps = tf.Variable(0, trainable=False)
         self.best = tf.Variable(float("inf"), trainable=False)
 
-    def models(self):
+    def models(self) -> list[keras.Model]:
         """Returns the model, and its moving average if there is one."""
         return [self.model] if self.average is None else [self.model, self.average]
 
-    def measured(self):
+    def measured(self) -> keras.Model:
         """Returns the model that is evaluated: the moving average if there is one."""
         return self.models()[-1]
 
-    def checkpoint(self):
+    def checkpoint(self) -> tf.train.Checkpoint:
         """Returns the `tf.train.Checkpoint` of the whole state."""
         parts = {"model": self.model, "optimizer": self.optimizer, "best": self.best}
         # Keras leaves the state of random generators (dropout) out of a model's checkpoint.
@@ -65,7 +67,7 @@ class State:
             parts |= {"loss_scale": self.loss_scale, "finite_steps": self.finite_steps}
         return tf.train.Checkpoint(**parts)
 
-    def changed_by_a_step(self):
+    def changed_by_a_step(self) -> list[tf.Variable]:
         """Returns the `tf.Variable`s that a skipped step must leave as they were."""
         models = [variable.value for model in self.models() for variable in model.variables]
         return models + [variable.value for variable in self.optimizer.variables]
@@ -79,7 +81,7 @@ class State:
         for variable, value in before:
             variable.assign(value)
 
-    def update_loss_scale(self, finite):
+    def update_loss_scale(self, finite: tf.Tensor) -> None:
         """Halves the loss scale after gradients that are not finite; doubles it after 2,000 finite steps.
 
         Args:

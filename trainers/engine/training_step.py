@@ -7,19 +7,26 @@ Keras's optimizers can accumulate, clip and check, but not under a strategy: the
 and look for infinities on the first replica only.
 """
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 from keras_resnets.surgery.graph import batch_normalizations
 from trainers.engine.rematerialization import rematerialized
+from trainers.engine.state import State
+from trainers.engine.task import Task
+from trainers.recipes.recipe import Recipe
 
 
-def training_step(task, state, recipe, *, remat=False, skip_nonfinite=False):
+def training_step(
+    task: Task, state: State, recipe: Recipe, *, remat: bool = False, skip_nonfinite: bool = False
+) -> Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]]:
     """Returns the function of one step on one replica, for `strategy.run`.
 
     Args:
-        task: a `trainers.engine.task.Task`.
-        state: a `State`.
-        recipe: a `Recipe`.
+        task: the task.
+        state: the state of the run.
+        recipe: the recipe.
         remat: whether the backward pass computes activations again: see `rematerialized`.
         skip_nonfinite: whether a step with gradients that are not finite changes nothing.
 

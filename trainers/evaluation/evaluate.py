@@ -1,5 +1,6 @@
 """Evaluation of a run on a test split."""
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -45,30 +46,31 @@ def evaluate(
         ArgumentError: if there is no checkpoint, the classes differ, or a flag is not for the task.
     """
     config = run.config()
-    options = dict(options or {})
-    flags = {name: value for name, value in flags.items() if value}
+    task_class, options = TASKS[config["task"]], dict(options or {})
+    flags = {name: str(value) if isinstance(value, os.PathLike) else value for name, value in flags.items() if value}
     joined = {"ensemble": list(map(str, ensemble))} if ensemble else {}
     check_flags(config["task"], "evaluation_flags", {**options, **joined, **flags})
     if flags.get("search") and not ensemble:
         raise ArgumentError("--search chooses among several runs: give others with --ensemble, or leave it out.")
     dataset_name = absolute(dataset_name or config["dataset"])
-    config = TASKS[config["task"]].with_options(config, options)
+    config = task_class.with_options(config, options)
     others = joined_runs(run, ensemble, dataset_name)
-    dataset = TASKS[config["task"]].open_dataset(config, dataset_name, data_dir or config["data_dir"], download)
+    dataset = task_class.open_dataset(config, dataset_name, data_dir or config["data_dir"], download)
     check_labels(f"--dataset={dataset_name}", dataset.labels, run)
-    first = _restored(run, {**config, "dataset": dataset_name}, dataset, best)
-    members = [first, *(_restored(one, one.config(), dataset, best, options, protocol) for one, protocol in others)]
-    predictions, figures = first.task.evaluate(members, **flags)
-    results = {"model": first.task.name, "dataset": dataset_name, "step": first.step, "images": dataset.test.size}
+    members = [_restored(run, {**config, "dataset": dataset_name}, dataset, best)]
+    for other, protocol in others:
+        members.append(_restored(other, task_class.with_options(other.config(), options), dataset, best, protocol))
+    task, step = members[0].task, members[0].step
+    predictions, figures = task.evaluate(members, **flags)
+    results = {"model": task.name, "dataset": dataset_name, "step": step, "images": dataset.test.size}
     results |= {**({"options": options} if options else {}), **joined, **flags, **figures}
     run.write_evaluation(results)
-    first.task.report(predictions, figures, run)
-    return first.task, results
+    task.report(predictions, figures, run)
+    return task, results
 
 
-def _restored(run, config, dataset, best, options=None, protocol=None):
-    """Returns a run's `Member`, with other options of its model."""
-    task_class = TASKS[config["task"]]
-    task = task_class(task_class.with_options(config, options or {}), dataset)
+def _restored(run, config, dataset, best, protocol=None):
+    """Returns the `Member` of a run, with this configuration."""
+    task = TASKS[config["task"]](config, dataset)
     model = task.build_model()
     return Member(run.path, task, model, restore_model(model, run, best), protocol)

@@ -3,15 +3,20 @@
 Shapes: N images, V views of an image.
 """
 
+import os
 import time
+from collections.abc import Sequence
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_resnets import ArgumentError
 from keras_resnets.models.auxiliary_head import without_auxiliary_head
 from keras_resnets.surgery.fully_convolutional import any_size, fully_convolutional
+from trainers.data.classification_dataset import ImageDataset
 from trainers.data.tf_data_options import AHEAD, CORES, untuned
+from trainers.engine.task import Task
 from trainers.metrics.classification import errors
 from trainers.runtime.failures import explained, naming
 from trainers.runtime.progress import Progress
@@ -36,7 +41,16 @@ class MultiViewNet:
         ArgumentError: for sides that cannot work or have no effect, or a net that the protocol cannot evaluate.
     """
 
-    def __init__(self, path, task, model, step, protocol, crop_size=None, short_side=None):
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        task: Task,
+        model: keras.Model,
+        step: int,
+        protocol: str,
+        crop_size: int | None = None,
+        short_side: int | None = None,
+    ):
         self.task, self.protocol = task, PROTOCOLS[protocol]
         self.description = {"member": f"{path}:{protocol}", "model": task.name, "step": step}
         self.description["views"] = self.protocol.views_of_an_image
@@ -95,7 +109,7 @@ class MultiViewNet:
         """Returns the short sides of the views at each scale, in pixels."""
         return self._short_sides if self.protocol.dense else [self._size] * len(self._short_sides)
 
-    def predict(self, dataset, progress):
+    def predict(self, dataset: ImageDataset, progress: Progress) -> tuple[np.ndarray, np.ndarray]:
         """Predicts every test image from all of its views.
 
         Args:
@@ -149,7 +163,7 @@ class MultiViewNet:
         return untuned(scales).flat_map(at_scale).prefetch(AHEAD)
 
 
-def answer(members, dataset, search=False):
+def answer(members: Sequence[MultiViewNet], dataset: ImageDataset, search: bool = False) -> tuple[dict, dict]:
     """Evaluates nets together: their probabilities are averaged (GoogLeNet, arXiv 1409.4842, section 7).
 
     Args:
@@ -180,7 +194,7 @@ def answer(members, dataset, search=False):
     return predictions, figures
 
 
-def greedy_search(labels, probabilities):
+def greedy_search(labels: np.ndarray, probabilities: Sequence[np.ndarray]) -> list[tuple[int, float]]:
     """Adds members to an ensemble, each time the one that lowers the top-1 error most, while one does.
 
     Args:
@@ -202,7 +216,7 @@ def greedy_search(labels, probabilities):
     return chosen
 
 
-def table(results):
+def table(results: dict) -> list[str]:
     """Returns the figures of `answer` as lines of text: errors of the members and the ensemble, with intervals."""
     members = results["members"]
     rows = [(member["member"], member["views"], member) for member in members]

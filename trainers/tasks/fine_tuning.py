@@ -4,15 +4,18 @@ The name of a stage begins the names of its layers: "conv2" has `conv2_block1_1_
 begin with `conv2_`. "stem" is another name of "conv1".
 """
 
+from collections.abc import Mapping
+
 import keras
 
 from keras_resnets import ArgumentError
 from keras_resnets.surgery.graph import batch_normalizations, leaf_layers
+from trainers.recipes.recipe import Recipe
 
 STEM = "conv1"
 
 
-def freeze(model, stages):
+def freeze(model: keras.Model, stages: Iterable[str]) -> None:
     """Freezes stages: their weights do not change, and their batch normalization uses and keeps its statistics.
 
     Raises:
@@ -25,13 +28,13 @@ def freeze(model, stages):
         raise ArgumentError(f"--freeze={','.join(stages)} leaves nothing to train: leave out some stages.")
 
 
-def configured(model, frozen, recipe):
+def configured(model: keras.Model, frozen: Iterable[str], recipe: Recipe) -> keras.Model:
     """Freezes stages of a new net, and sets the recipe's momentum of batch normalization; returns the net.
 
     Args:
         model: a net of this package.
         frozen: names of stages.
-        recipe: a `Recipe`.
+        recipe: the recipe.
 
     Raises:
         ArgumentError: see `freeze`.
@@ -43,7 +46,7 @@ def configured(model, frozen, recipe):
     return model
 
 
-def learning_rate_factors(model, rates, of_biases=1.0):
+def learning_rate_factors(model: keras.Model, rates: Mapping[str, float], of_biases: float = 1.0) -> list[float] | None:
     """Returns a factor of the learning rate for each trainable variable, or None where all are 1.
 
     Args:
