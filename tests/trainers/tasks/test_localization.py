@@ -22,8 +22,8 @@ from trainers.engine.predictor import predictor
 from trainers.engine.run_folder import RunFolder
 from trainers.evaluation.evaluate import evaluate
 from trainers.metrics.localization import localization_error
+from trainers.recipes import localization as recipes
 from trainers.recipes.classification import RECIPES
-from trainers.recipes.localization import LOCALIZATION_RECIPES, default_localization_recipe
 from trainers.serving.export import export
 from trainers.serving.service import Service, start_rest
 from trainers.tasks import classification
@@ -129,9 +129,9 @@ def test_the_papers_localization():
     assert second["recipe"]["batch_size"] * options["roi_batch_size"] == 256
     assert (options["warp_size"], options["warp_context"]) == (224, 0)  # the region, and nothing around it
     assert not options["svm"]
-    assert default_localization_recipe("tfds:imagenet") == default_localization_recipe("voc:/data") == "imagenet"
-    assert default_localization_recipe("one_digit_scenes") == "one_digit_scenes"  # not mirrored
-    assert LOCALIZATION_RECIPES["one_digit_scenes"].augmentation == "none"
+    assert recipes.default_recipe("tfds:imagenet") == recipes.default_recipe("voc:/data") == "imagenet"
+    assert recipes.default_recipe("one_digit_scenes") == "one_digit_scenes"  # not mirrored
+    assert recipes.RECIPES["one_digit_scenes"].recipe.augmentation == "none"
 
 
 def test_training_sees_crops_and_the_objects_that_are_in_them():
