@@ -42,7 +42,10 @@ def _define_flags():
         lower_bound=0,
     )
     flags.DEFINE_integer(
-        "holdout", None, "Training images that are held out, to be measured with instead of the test split.", 1
+        "holdout",
+        None,
+        "Training images that are held out, and measured with instead of the test split; default: none.",
+        lower_bound=1,
     )
     training.define_recipe(RECIPES)
     training.define_training()

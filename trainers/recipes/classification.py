@@ -5,8 +5,8 @@ import dataclasses
 from trainers.recipes.recipe import Recipe
 
 # arXiv 1512.03385, section 4.2: 64,000 steps of 128 images, a tenth of the learning rate after 32,000 and 48,000. The
-# paper subtracts each pixel's mean; here it is each channel's, divided by its deviation, as in the authors' Torch code,
-# which decays all weights.
+# paper subtracts each pixel's mean. Here each channel's mean is subtracted, and the result divided by its standard
+# deviation, as in the authors' Torch code, which decays all weights.
 _CIFAR = Recipe(
     batch_size=128,
     epochs=None,
@@ -38,7 +38,7 @@ RECIPES = {
         decay="all",
         augmentation="scale_jitter_and_color",
     ),
-    # What has been found since, most of it in "ResNet strikes back" (arXiv 2110.00476): our choice of the figures.
+    # Later techniques, most of them in "ResNet strikes back" (arXiv 2110.00476). The figures are our choice.
     "imagenet_modern": Recipe(
         batch_size=1024,
         epochs=300,
@@ -54,8 +54,8 @@ RECIPES = {
         cutmix_alpha=1.0,
     ),
     # arXiv 1602.07261, section 4, and 1512.00567, sections 7 and 8 (100 epochs, smoothing, clipping): RMSProp, and 0.94
-    # every two epochs. Momentum 0.9, the weight decay, of kernels only, and the distortion of colours are the authors'
-    # code's. Their 20 replicas of 32 images worked asynchronously: here one step has all of their images.
+    # every two epochs. Momentum 0.9, the weight decay of kernels only, and the distortion of colours are from the
+    # authors' code. Their 20 replicas of 32 images worked asynchronously: here one step has all of their images.
     "inception": Recipe(
         batch_size=640,
         epochs=100,

@@ -1,4 +1,4 @@
-"""How nets are trained: the papers' schedules, and our own, as rows of a table."""
+"""A recipe: how a net is trained. The papers' recipes, and our own, are rows of tables in the other files."""
 
 import dataclasses
 import math
@@ -12,38 +12,38 @@ DECAYED = ("all", "kernels")
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """An optimizer, a schedule of its learning rate, and what is done against overfitting.
+    """An optimizer, a schedule of its learning rate, and regularization.
 
     Attributes:
-        batch_size: examples of a step, over all replicas.
-        epochs: length of training in passes over the data; None where `steps` says it.
-        steps: length of training in steps; None where `epochs` says it.
-        learning_rate: the highest.
+        batch_size: examples in a step, over all replicas.
+        epochs: length of training in passes over the data; None if `steps` is given.
+        steps: length of training in steps; None if `epochs` is given.
+        learning_rate: highest learning rate.
         schedule: "steps" divides the learning rate by 10 at each of `drops`; "cosine" lets it fall to 0; "exponential"
             multiplies it by 0.94, `decays` times.
         drops: fractions of the training at which "steps" drops.
         decays: number of decays of "exponential".
-        warmup_steps: steps at the start (half of the training at most): "steps" stays at `warmup_learning_rate`
-            during them (arXiv 1512.03385, section 4.2), "cosine" rises linearly from it to `learning_rate`.
+        warmup_steps: steps of warm-up, at most half of the training. "steps" stays at `warmup_learning_rate` during them
+            (arXiv 1512.03385, section 4.2), "cosine" rises linearly from it to `learning_rate`.
         warmup_learning_rate: see `warmup_steps`.
         optimizer: a name in `trainers.engine.optimizers.OPTIMIZERS`.
-        momentum: of the optimizer, in Caffe's form (the learning rate inside the velocity), which is Keras's.
+        momentum: momentum of the optimizer, in the form of Caffe and Keras: the velocity contains the learning rate.
         weight_decay: w in the term w / 2 * sum(weight ** 2) of the loss.
-        decay: what that sum is over: "all" that is trained, biases and batch normalization's gammas and betas included,
+        decay: the weights in that sum: "all" trained ones, with biases and the gammas and betas of batch normalization,
             or the "kernels" of convolutions and dense layers.
         bias_learning_rate: factor of the learning rate of biases (Caffe's lr_mult).
-        clip_norm: largest norm of all gradients together; None for no limit.
-        accumulation: parts into which a replica's share of a batch is cut, to need less memory; batch normalization
-            sees one part at a time.
-        label_smoothing: share of the target that is spread over all classes.
+        clip_norm: largest global norm of the gradients; None for no limit.
+        accumulation: parts of a replica's share of a batch whose gradients are accumulated, to need less memory; batch
+            normalization sees one part at a time.
+        label_smoothing: fraction of the target that is spread over all classes.
         ema_decay: decay of the moving average of the weights, which is then evaluated and exported; None for none.
-        batch_norm_momentum: of the moving statistics; None for the net's own.
-        augmentation: a name in `trainers.data.augmentation.classification.AUGMENTATIONS`, or, of a detector, in
+        batch_norm_momentum: momentum of the moving statistics; None for the net's own.
+        augmentation: a name in `trainers.data.augmentation.classification.AUGMENTATIONS`, or for a detector in
             `trainers.data.augmentation.detection.AUGMENTATIONS`.
         mixup_alpha: see `trainers.data.augmentation.mixup_cutmix`; None for no mixing.
-        cutmix_alpha: likewise; None exactly when `mixup_alpha` is.
-        second_side: side, in pixels, that images are resized to in every second epoch, from the second one on (SPPnet,
-            arXiv 1406.4729, section 2.3: 180, of 224); None for images of one size. Not for detectors.
+        cutmix_alpha: likewise; None if and only if `mixup_alpha` is.
+        second_side: side of the images in every second epoch, from the second one on, in pixels (SPPnet, arXiv
+            1406.4729, section 2.3: 180 instead of 224); None for images of one size. Not for detectors.
 
     Raises:
         ArgumentError: for a value that cannot work.
@@ -150,8 +150,8 @@ def change(recipe: Recipe, examples: int, **changes) -> Recipe:
 
     Args:
         recipe: a `Recipe`.
-        examples: of the training split.
-        **changes: fields; None leaves the recipe's value, 0 switches off what may be None.
+        examples: number of examples in the training split.
+        **changes: values of fields; None keeps the recipe's, 0 switches off what may be None.
 
     Raises:
         ArgumentError: if a batch would have more images than there are.

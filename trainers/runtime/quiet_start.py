@@ -1,7 +1,7 @@
-"""The start of a command, without TensorFlow's messages of every start.
+"""Importing TensorFlow for a command, without the messages of every start.
 
-TensorFlow tells of oneDNN and of CUDA while its libraries are loaded, before it reads TF_CPP_MIN_LOG_LEVEL, and of a
-missing CUDA at its first look at the GPUs, as an error. Both are written to file descriptor 2, behind Python's back.
+TensorFlow reports oneDNN and CUDA while its libraries are loaded, before it reads TF_CPP_MIN_LOG_LEVEL. It reports a
+missing CUDA as an error when it first looks for GPUs. Its libraries write to file descriptor 2, not to sys.stderr.
 """
 
 import contextlib
@@ -10,8 +10,8 @@ import os
 import re
 import sys
 
-ALL_IS_WELL, FAILED = b"\0", b"\1"  # The end of what was held back; if the process has died, there is none.
-# Lines of severity I or W, as TensorFlow 2.20 and 2.21 write them, and an error that only says that CUDA is missing.
+ALL_IS_WELL, FAILED = b"\0", b"\1"  # The end of the held back text; a process that died wrote none.
+# Lines of severity I or W, as TensorFlow 2.20 and 2.21 write them, and the error that CUDA is missing.
 NOISE = re.compile(
     rb"WARNING: All log messages before absl::InitializeLog|([\d.: -]+: [IW]|[IW]\d{4}) |.*call to cuInit: .*\(303\)"
 )
@@ -32,8 +32,7 @@ def is_command():
 def import_tensorflow():
     """Imports TensorFlow and looks for devices.
 
-    What TensorFlow writes is shown if that fails or ends the process; otherwise only what it does not write at every
-    start.
+    If that fails or ends the process, all that TensorFlow writes is shown; if not, what it does not write at every start.
     """
     if sys.stderr is None:
         return
@@ -48,9 +47,9 @@ def import_tensorflow():
 
 @contextlib.contextmanager
 def _held_back():
-    """Shows what is written to stderr in its block afterwards, without noise; all of it if the block fails.
+    """Holds back what its block writes to stderr, then shows it without noise, or all of it if the block fails.
 
-    A process of its own has it meanwhile, so that nothing is lost if this one crashes or is killed.
+    Another process keeps the text, so that nothing is lost if this one crashes or is killed.
     """
     reader, writer = os.pipe()
     keeper = os.fork()
@@ -77,7 +76,7 @@ def _held_back():
 
 
 def _keep(reader):
-    """Reads a pipe to its end, and shows what is to be shown."""
+    """Reads a pipe to its end, and shows the text."""
     text = b""
     while not text.endswith((ALL_IS_WELL, FAILED)) and (chunk := os.read(reader, 2**16)):
         text += chunk
