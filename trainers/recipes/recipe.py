@@ -23,7 +23,7 @@ class Recipe:
             multiplies it by 0.94, `decays` times.
         drops: fractions of the training at which "steps" drops.
         decays: number of decays of "exponential".
-        warmup_steps: steps of warm-up, at most half of the training. "steps" stays at `warmup_learning_rate` during them
+        warmup_steps: steps of warm-up, at most half of the training. "steps" stays at `warmup_learning_rate` meanwhile
             (arXiv 1512.03385, section 4.2), "cosine" rises linearly from it to `learning_rate`.
         warmup_learning_rate: see `warmup_steps`.
         optimizer: a name in `trainers.engine.optimizers.OPTIMIZERS`.

@@ -32,7 +32,8 @@ def is_command():
 def import_tensorflow():
     """Imports TensorFlow and looks for devices.
 
-    If that fails or ends the process, all that TensorFlow writes is shown; if not, what it does not write at every start.
+    If that fails or ends the process, all that TensorFlow writes is shown. If not, its messages of every start are left
+    out.
     """
     if sys.stderr is None:
         return
