@@ -11,7 +11,7 @@ def test_boxes_are_drawn_in_the_color_of_their_class():
     picture = draw_detections(image, boxes, [1, 0], ["cat", "dog"], [0.9, 0.8])
     assert picture.shape == image.shape and np.all(image == 7)
     # Below the label, lines are at the sides of a box, and its inside is the image.
-    for (x1, y1, x2, y2), color in zip(boxes.astype(int), [(60, 180, 75), (230, 25, 75)]):
+    for (x1, _, x2, y2), color in zip(boxes.astype(int), [(60, 180, 75), (230, 25, 75)]):
         for row, column in [(y2 - 1, x1), (y2 - 1, x2 - 1), (y2 - 5, x1), (y2 - 5, x2 - 1)]:
             assert tuple(picture[row, column]) == color
         assert np.all(picture[y2 - 4 : y2 - 1, x1 + 1 : x2 - 1] == 7)
