@@ -6,39 +6,23 @@ python -m trainers.reproduce --report --output=/tmp/experiments
 
 import importlib
 import pathlib
+import pkgutil
 import sys
 
 from absl import flags
 
 from keras_resnets import ArgumentError
+from trainers.experiments import papers
 from trainers.experiments.experiment import Setting, check_setting, read_member, run_member, write_report
 from trainers.experiments.html_report import write_html
 from trainers.flags import command
 
-# The module of trainers.experiments, and the name of the `Experiment` there, which is imported when it is run.
-EXPERIMENTS = {
-    "degradation": ("classification", "DEGRADATION"),
-    "plain_vs_residual": ("classification", "PLAIN_VS_RESIDUAL"),
-    "shortcut_options": ("classification", "SHORTCUT_OPTIONS"),
-    "deep": ("classification", "DEEP"),
-    "layer_responses": ("classification", "LAYER_RESPONSES"),
-    "shortcut_variants": ("classification", "SHORTCUT_VARIANTS"),
-    "activation_orders": ("classification", "ACTIVATION_ORDERS"),
-    "preactivation_depth": ("classification", "PREACTIVATION_DEPTH"),
-    "inception_vs_residual": ("classification", "INCEPTION_VS_RESIDUAL"),
-    "gradient_flow": ("classification", "GRADIENT_FLOW"),
-    "deep_regularized": ("classification", "DEEP_REGULARIZED"),
-    "crops_and_ensembles": ("crops_and_ensembles", "EXPERIMENT"),
-    "detection_lineage": ("detection_lineage", "EXPERIMENT"),
-    "noc_heads": ("noc_heads", "EXPERIMENT"),
-    "detection_improvements": ("detection_improvements", "EXPERIMENT"),
-}
+EXPERIMENTS = [module.name for module in pkgutil.iter_modules(papers.__path__)]
 
 
 def find(name):
-    """Returns the `Experiment` of a name of `EXPERIMENTS`."""
-    module, attribute = EXPERIMENTS[name]
-    return getattr(importlib.import_module(f"trainers.experiments.{module}"), attribute)
+    """Returns the `Experiment` of a name of `EXPERIMENTS`; its module is imported only now."""
+    return importlib.import_module(f"{papers.__name__}.{name}").EXPERIMENT
 
 
 def reproduce(experiment, setting, shard=(1, 1)):
@@ -69,7 +53,7 @@ def reproduce(experiment, setting, shard=(1, 1)):
 
 
 def _define_flags():
-    flags.DEFINE_enum("experiment", None, list(EXPERIMENTS), "What to repeat.")
+    flags.DEFINE_enum("experiment", None, EXPERIMENTS, "What to repeat.")
     flags.DEFINE_boolean("report", False, "Instead: write report.html, of all experiments in the folder --output.")
     flags.DEFINE_string("output", None, "Folder of all experiments; this one's is in it.", required=True)
     flags.DEFINE_string("dataset", None, "Instead of the experiment's own.")
