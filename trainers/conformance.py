@@ -18,7 +18,7 @@ from keras_resnets.serving.portable import FILES
 from trainers.flags import command as flags_command
 from trainers.flags.command import no_arguments
 from trainers.runtime.progress import Progress
-from trainers.serving.conformance import DETECTORS, LOCALIZERS, TOLERANCE, compare
+from trainers.serving.conformance import DETECTORS, LOCALIZERS, TOLERANCE, export_and_compare
 from trainers.serving.export import SAVED_MODEL
 
 
@@ -36,7 +36,7 @@ def _main(arguments):
     with Progress(len(models), "exporting", "nets") as progress:
         for name in models:
             with tempfile.TemporaryDirectory() as folder:
-                differences, size = compare(name, folder, flags.FLAGS.format)
+                differences, size = export_and_compare(name, folder, flags.FLAGS.format)
             keras.backend.clear_session()
             worst = max(differences.values())
             wrong += [name] if not worst <= TOLERANCE else []

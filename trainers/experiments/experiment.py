@@ -15,7 +15,7 @@ from trainers.runtime.atomic_files import write_json, write_text
 
 LOCK = "member.lock"  # file in a member's folder
 FIGURES = "figures.json"  # file in the folder of a complete member
-Members = dict[str, Callable[[pathlib.Path], dict]]
+Member = Callable[[pathlib.Path], dict]  # from a folder to figures: see `Experiment.members`
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,7 +93,7 @@ class Experiment:
     source: str
     found: str
     datasets: tuple[str, ...]
-    members: Callable[[Setting], Members]
+    members: Callable[[Setting], dict[str, Member]]
     report: Callable[[dict[str, dict]], Report]
     full_dataset: str | None = None
 
@@ -111,7 +111,7 @@ class Experiment:
         raise ArgumentError(f"--dataset={name} is not for this experiment: use {known}.")
 
 
-def run_member(folder: pathlib.Path, member: Callable[[pathlib.Path], dict]) -> dict:
+def run_member(folder: pathlib.Path, member: Member) -> dict:
     """Returns the figures of a member, and runs it if figures.json in its folder does not exist.
 
     If several processes ask for the same member, one runs it and the others wait. The file also holds the versions of

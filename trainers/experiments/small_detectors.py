@@ -6,6 +6,7 @@ import pathlib
 
 import numpy as np
 
+from keras_resnets.detection.region_detector import RegionDetector
 from trainers.data.classification_dataset import IMAGENET_MEAN, IMAGENET_STD
 from trainers.data.detection_dataset import DetectionDataset
 from trainers.data.proposals.cache import ProposalCache, split_proposals
@@ -17,6 +18,7 @@ from trainers.engine.run_folder import RunFolder
 from trainers.engine.train import train
 from trainers.experiments.detection_timing import split_seconds
 from trainers.experiments.experiment import Setting, run_member
+from trainers.runtime.measuring import folder_bytes
 from trainers.tasks import classification
 from trainers.tasks.classification import Classification
 from trainers.tasks.detection import Detection, configure
@@ -86,7 +88,16 @@ def open_scenes(setting: Setting, scale: Scale) -> DetectionDataset:
     return dataclasses.replace(whole, train=sample(whole.train, scale.train), test=sample(whole.test, scale.test))
 
 
-def train_detector(setting, scale, folder, *, system="faster_rcnn", alternating=False, seed=0, **options):
+def train_detector(
+    setting: Setting,
+    scale: Scale,
+    folder: pathlib.Path,
+    *,
+    system: str = "faster_rcnn",
+    alternating: bool = False,
+    seed: int = 0,
+    **options,
+) -> tuple[Detection, RegionDetector, dict]:
     """Trains a detector that starts from the experiment's backbone, and measures it.
 
     Args:
@@ -133,7 +144,7 @@ def _search(proposals, dataset):
     """Finds the proposals of all images; returns the mean seconds per image, and the bytes of all on disk."""
     cache = ProposalCache(proposals["folder"], proposals["method"], proposals["limit"])
     seconds = [split_proposals(cache, split, METHOD)[1] for split in (dataset.train, dataset.test)]
-    return float(np.concatenate(seconds).mean()), _bytes(proposals["folder"])
+    return float(np.concatenate(seconds).mean()), folder_bytes(proposals["folder"])
 
 
 def _measured(task, model, run, results, scale):
@@ -144,11 +155,7 @@ def _measured(task, model, run, results, scale):
     names = ("step", "seconds", "stages", "map_50", "map")
     return {
         **{name: results.get(name) for name in names},
-        "bytes": _bytes(run.path),
+        "bytes": folder_bytes(run.path),
         "proposals": float(np.mean([np.sum(np.any(boxes > 0, axis=-1)) for boxes in given])),
         "test_seconds": split_seconds(model, images, 1),
     }
-
-
-def _bytes(folder):
-    return sum(file.stat().st_size for file in pathlib.Path(folder).rglob("*") if file.is_file())

@@ -26,6 +26,7 @@ from keras_resnets.serving import (
 from keras_resnets.serving.portable import FILES
 from keras_resnets.serving.predict_requests import arrays, read_warmup
 from keras_resnets.surgery.graph import batch_normalizations
+from trainers.runtime.measuring import folder_bytes
 from trainers.serving import c_session
 from trainers.serving.export import SAVED_MODEL
 
@@ -68,7 +69,7 @@ LOCALIZERS = {
 }
 
 
-def compare(name: str, folder: str | os.PathLike, format: str = SAVED_MODEL) -> tuple[dict[str, float], int]:
+def export_and_compare(name: str, folder: str | os.PathLike, format: str = SAVED_MODEL) -> tuple[dict[str, float], int]:
     """Exports a net with random weights, and compares the export's answers with those of the net in Keras.
 
     A SavedModel answers its warm-up requests, see `replay`; other formats answer for an image of noise.
@@ -95,7 +96,7 @@ def compare(name: str, folder: str | os.PathLike, format: str = SAVED_MODEL) -> 
         differences, path = _compare_localizer(name, base)
     else:
         differences, path = _compare_classifier(name, base)
-    return differences, sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    return differences, folder_bytes(path)
 
 
 def _compare_classifier(name, base):
