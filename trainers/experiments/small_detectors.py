@@ -21,7 +21,9 @@ from trainers.experiments.experiment import Setting, run_member
 from trainers.runtime.measuring import folder_bytes
 from trainers.tasks import classification
 from trainers.tasks.classification import Classification
+from trainers.tasks.configuration import Choices
 from trainers.tasks.detection import Detection, configure
+from trainers.tasks.detection_config import BoxChoices
 from trainers.tasks.registry import procedure
 
 STAGES = {"block_counts": (1, 1, 1), "filters": (32, 64, 128)}
@@ -74,7 +76,7 @@ def train_backbone(scale: Scale, folder: pathlib.Path) -> dict:
     # Detectors normalize by ImageNet's statistics.
     dataset = dataclasses.replace(open_dataset("one_digit_scenes"), mean=IMAGENET_MEAN, std=IMAGENET_STD)
     steps = {"steps": scale.backbone_steps, "batch_size": 32}
-    config = classification.configure("resnet", "one_digit_scenes", dataset, "digits", arguments=STAGES, **steps)
+    config = classification.configure(Choices("one_digit_scenes", dataset, "digits", steps), "resnet", arguments=STAGES)
     task, run = Classification(config, dataset), RunFolder(folder / "run")
     results = train(task, run, jit_compile="auto")
     model = trained_model(task, run)
@@ -104,7 +106,8 @@ def train_detector(
         setting: a `Setting`; its member `backbone` is trained first if it is incomplete.
         scale: a `Scale`.
         folder: the member's folder; the training run is its subfolder `run`.
-        system, alternating, seed: see `trainers.tasks.detection.configure`.
+        system, alternating: see `trainers.tasks.detection.configure`.
+        seed: seed of the initial weights and of the order of the images.
         **options: options of the detector.
 
     Returns:
@@ -120,20 +123,18 @@ def train_detector(
         proposals = {"folder": str(setting.folder / "proposals"), "method": METHOD, "limit": MOST_PROPOSALS}
         figures["proposal_seconds"], figures["proposal_bytes"] = _search(proposals, dataset)
         dataset = propose_by(dataset, **proposals)
-    config = configure(
-        "resnet",
+    choices = BoxChoices(
         setting.dataset,
         dataset,
         "digit_scenes",
-        system=system,
-        proposals=proposals,
-        alternating=alternating,
-        options=options,
-        steps=scale.steps,
+        {"steps": scale.steps},
         init_weights=str(backbone / WEIGHTS),
         seed=seed,
+        backbone="resnet",
+        options=options,
         **STAGES,
     )
+    config = configure(choices, system=system, proposals=proposals, alternating=alternating)
     task, run = Detection(config, dataset), RunFolder(folder / "run")
     results = procedure(config)(task, run)
     model = trained_model(task, run)

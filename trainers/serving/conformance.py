@@ -5,6 +5,8 @@ import os
 import pathlib
 import subprocess
 import sys
+import tempfile
+from collections.abc import Mapping, Sequence
 
 import keras
 import numpy as np
@@ -14,7 +16,7 @@ import keras_resnets
 from keras_resnets import ArgumentError
 from keras_resnets.detection.localizer import two_stage_guesses
 from keras_resnets.detection.resizing import Resizing, to_original
-from keras_resnets.models.registry import find
+from keras_resnets.models.registry import find, names
 from keras_resnets.preprocessing import Preprocessing, decode
 from keras_resnets.serving import (
     SavedModelSession,
@@ -23,12 +25,13 @@ from keras_resnets.serving import (
     export_localizer,
     export_portable,
 )
-from keras_resnets.serving.portable import FILES
+from keras_resnets.serving.formats import FILES
 from keras_resnets.serving.predict_requests import arrays, read_warmup
 from keras_resnets.surgery.graph import batch_normalizations
+from trainers.runtime.choices import SAVED_MODEL
 from trainers.runtime.measuring import folder_bytes
+from trainers.runtime.progress import Progress
 from trainers.serving import c_session
-from trainers.serving.export import SAVED_MODEL
 
 TOLERANCE = 1e-4  # largest difference, as a share of the largest value
 LARGEST_SIDE = 96  # px, of the images: the nets have their full width, their feature maps are smaller
@@ -39,7 +42,7 @@ ANCHORS = {"anchor_sizes": (32, 64)}
 
 
 def _faster_rcnn(backbone, **options):
-    return keras_resnets.FasterRCNN(3, backbone, **ANCHORS, test_after_nms=20, score_threshold=0.0, **options)
+    return keras_resnets.FasterRCNN(3, backbone, **ANCHORS, test_post_nms_topk=20, score_threshold=0.0, **options)
 
 
 def _ensemble(*backbones):
@@ -48,7 +51,7 @@ def _ensemble(*backbones):
 
 
 def _localizer(backbone):
-    return keras_resnets.Localizer(3, backbone, **ANCHORS, after_nms=20)
+    return keras_resnets.Localizer(3, backbone, **ANCHORS, post_nms_topk=20)
 
 
 # Name -> function that builds the model.
@@ -67,6 +70,40 @@ LOCALIZERS = {
         keras_resnets.RCNN(3, "resnet18", warp_size=64, warp_context=5, pool_size=4, svm=False),
     ],
 }
+
+
+def compare(models: Sequence[str] | None, format: str) -> dict[str, tuple[float, int]]:
+    """Exports nets with random weights, and compares the exports' answers with those of the nets in Keras.
+
+    Args:
+        models: names as in `export_and_compare`; None for all that have the format.
+        format: "saved_model", "onnx" or "litert".
+
+    Returns:
+        The largest difference of `export_and_compare` and the size of the export in bytes, by the nets' names.
+
+    Raises:
+        ArgumentError: if a name is unknown, or a package of the format is missing.
+    """
+    boxes = DETECTORS | LOCALIZERS if format == SAVED_MODEL else {}
+    models, results = models or [*names(), *boxes], {}
+    for name in models:
+        if name not in boxes:
+            find(name)
+    with Progress(len(models), "exporting", "nets") as progress:
+        for name in models:
+            with tempfile.TemporaryDirectory() as folder:
+                differences, size = export_and_compare(name, folder, format)
+            keras.backend.clear_session()
+            results[name] = max(differences.values()), size
+            progress.update(1)
+    return results
+
+
+def table(results: Mapping[str, tuple[float, int]]) -> str:
+    """Returns the results of `compare` as a table in Markdown."""
+    lines = [f"| `{name}` | {difference:.1e} | {size / 1e6:.1f} |" for name, (difference, size) in results.items()]
+    return "\n".join(["| net | largest difference | MB |", "|---|---|---|", *lines])
 
 
 def export_and_compare(name: str, folder: str | os.PathLike, format: str = SAVED_MODEL) -> tuple[dict[str, float], int]:

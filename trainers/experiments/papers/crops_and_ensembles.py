@@ -8,8 +8,6 @@ import numpy as np
 
 from trainers.engine.checkpoints import trained_model
 from trainers.engine.run_folder import RunFolder
-from trainers.evaluation.ensembles import Member, greedy_search
-from trainers.evaluation.protocols import PROTOCOLS
 from trainers.experiments.classifiers import (
     Comparison,
     Net,
@@ -23,6 +21,8 @@ from trainers.experiments.experiment import Report, Table, run_member
 from trainers.metrics.classification import errors
 from trainers.plots.figures import intervals
 from trainers.runtime.progress import Progress
+from trainers.tasks.ensembles import MultiViewNet, greedy_search
+from trainers.tasks.protocols import PROTOCOLS
 
 # The nets are trained on objects of several sizes, as in the papers; on digits, `make_task` changes the augmentation.
 SCALES = {"augmentation": "random_resized_crop"}
@@ -67,7 +67,7 @@ def _test(setting, folder):
         task, run = make_task(COMPARISON, net, setting), RunFolder(setting.folder / name / "run")
         model = trained_model(task, run)
         for protocol in PROTOCOLS if name == FIRST else ENSEMBLE_PROTOCOLS:
-            labels, answers[name, protocol], seconds = _answers(Member(run.path, task, model, 0, protocol))
+            labels, answers[name, protocol], seconds = _answers(MultiViewNet(run.path, task, model, 0, protocol))
             views, rate = PROTOCOLS[protocol].views_of_an_image, len(labels) / seconds
             rows.append(_row(name, protocol, views, rate, labels, answers[name, protocol]))
     for protocol in ENSEMBLE_PROTOCOLS:
@@ -82,7 +82,7 @@ def _test(setting, folder):
 
 
 def _answers(member):
-    """Returns labels and probabilities, see `Member.predict`, and the seconds that the prediction took."""
+    """Returns labels and probabilities, see `MultiViewNet.predict`, and the seconds that the prediction took."""
     dataset = member.task.dataset
     total = dataset.test.size * member.protocol.views_of_an_image
     start = time.monotonic()

@@ -89,7 +89,7 @@ def _shared_convolution(scale, folder):
 
 def _published_net(net, count, scale, folder):
     """Times Faster R-CNN with one of the papers' nets on an image of 600x1000 pixels."""
-    detector = FasterRCNN(20, net, rpn_filters=RPN_FILTERS[net], test_after_nms=count)
+    detector = FasterRCNN(20, net, rpn_filters=RPN_FILTERS[net], test_post_nms_topk=count)
     return split_seconds(detector, [noise_inputs(HEIGHT, WIDTH)], scale.repeats)
 
 
