@@ -4,7 +4,7 @@ The name of a stage begins the names of its layers: "conv2" has `conv2_block1_1_
 begin with `conv2_`. "stem" is another name of "conv1".
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import keras
 

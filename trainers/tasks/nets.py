@@ -29,7 +29,7 @@ def general_builder(name: str) -> Callable:
 
 
 def builder_arguments(name: str) -> Mapping[str, inspect.Parameter]:
-    """Returns the names of the arguments of a net's builder.
+    """Returns the arguments of a net's builder, by their names.
 
     Args:
         name: a key of `GENERAL` or a name of the registry.
@@ -37,7 +37,7 @@ def builder_arguments(name: str) -> Mapping[str, inspect.Parameter]:
     Raises:
         ArgumentError: for a name that does not exist.
     """
-    from keras_resnets.models import registry  # imports Keras, for which the flags' definitions do not wait
+    from keras_resnets.models import registry  # It imports Keras, which is loaded after the flags are checked.
 
     return inspect.signature(general_builder(name) if name in GENERAL else registry.find(name).build).parameters
 
