@@ -1,1 +1,1 @@
-"""What `trainers.benchmark` measures."""
+"""The benchmarks of `trainers.benchmark`: functions of the number of repetitions that return figures for JSON."""

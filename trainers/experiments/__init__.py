@@ -1,1 +1,1 @@
-"""The papers' experiments, a file each: see `trainers.reproduce`."""
+"""The papers' experiments, see `papers`, and what they share; `trainers.reproduce` runs them."""
