@@ -1,7 +1,6 @@
 """An experiment: members that are trained or measured one by one, and a report on all of them."""
 
 import dataclasses
-import fcntl
 import importlib.metadata
 import json
 import pathlib
@@ -12,6 +11,7 @@ from collections.abc import Callable
 from keras_resnets.errors import ArgumentError
 from trainers.data.registry import absolute
 from trainers.runtime.atomic_files import write_json, write_text
+from trainers.runtime.file_lock import is_locked, locked
 
 LOCK = "member.lock"  # file in a member's folder
 FIGURES = "figures.json"  # file in the folder of a complete member
@@ -123,8 +123,11 @@ def run_member(folder: pathlib.Path, member: Member) -> dict:
     """
     file = folder / FIGURES
     folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / LOCK, "a") as lock:
-        _wait_for(lock, folder)
+
+    def say_so():
+        print(f"waiting for another process, which runs {folder.name}", file=sys.stderr)
+
+    with locked(folder / LOCK, on_wait=say_so):
         if not file.exists():
             write_json(file, {"figures": member(folder), "versions": _versions()})
     return read_member(folder)["figures"]
@@ -159,21 +162,6 @@ def _read(file, *keys):
     return content
 
 
-def _take(lock):
-    """Locks an open file; returns False if another process holds the lock."""
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _wait_for(lock, folder):
-    if not _take(lock):
-        print(f"waiting for another process that runs {folder.name}", file=sys.stderr)
-        fcntl.flock(lock, fcntl.LOCK_EX)
-
-
 def check_setting(setting: Setting) -> None:
     """Checks that the experiment's folder was begun with this setting, or begins a new one.
 
@@ -197,10 +185,7 @@ def check_setting(setting: Setting) -> None:
 
 def _is_free_lock(path):
     """Whether a file is a member's lock and no process holds it."""
-    if path.name != LOCK:
-        return False
-    with open(path) as lock:
-        return _take(lock)
+    return path.name == LOCK and not is_locked(path)
 
 
 def write_report(setting: Setting, experiment: Experiment, members: dict[str, dict]) -> pathlib.Path:

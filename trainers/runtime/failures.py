@@ -59,7 +59,7 @@ def explained(several_machines: bool) -> Iterator[None]:
 
 
 def cause(error: tf.errors.OpError) -> str:
-    """Returns the line of an error that says what went wrong; for an error in a graph, the one before the node's name."""
+    """Returns the line of an error that says what went wrong; in a graph, that is the one before the node's name."""
     found = re.search(rf"{UNSUPPORTED}[^\n]+|[^\n]+(?=\n\s*\[\[{{{{node)", error.message)
     line = found[0] if found else first_line(error.message)
     return re.sub(r"{{.*?}} ?", "", line).strip()[:200]
