@@ -60,14 +60,14 @@ class DetectionDataset:
     Attributes:
         labels: names of the classes; class i is `labels[i]`.
         side: height and width of all images, in pixels; None if they differ.
-        most_boxes: the largest number of objects in an image of either split; None if unknown.
+        max_boxes: the largest number of objects in an image of either split; None if unknown.
         train: the training split.
         test: the split whose average precision is reported.
     """
 
     labels: tuple[str, ...]
     side: int | None
-    most_boxes: int | None
+    max_boxes: int | None
     train: Split
     test: Split
 
@@ -104,6 +104,6 @@ def file_split(files: Sequence[str | pathlib.Path], annotations: Sequence[Annota
     return annotated_split(annotations, lambda index: Encoded(tf.io.read_file(tf.gather(paths, index))))
 
 
-def most_boxes(*splits: Sequence[Annotation]) -> int:
+def max_boxes(*splits: Sequence[Annotation]) -> int:
     """Returns the largest number of objects in an image."""
     return max(len(annotation.classes) for annotations in splits for annotation in annotations)

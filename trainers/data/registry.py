@@ -77,7 +77,7 @@ SOURCES = (
         "tfds",
         NAME,
         classification="tfds_classification.open_tfds",
-        detection="tfds_detection.open_tfds_objects",
+        detection="tfds_detection.open_tfds",
         options=("data_dir", "download"),
     ),
 )

@@ -7,7 +7,7 @@ from trainers.metrics.boxes import ious
 from trainers.metrics.means import mean_of_defined
 from trainers.metrics.predictions import Predictions
 
-MOST_GUESSES = 5  # per image
+MAX_GUESSES = 5  # per image
 IOU = 0.5  # that a right box exceeds
 
 
@@ -28,8 +28,8 @@ def localization_error(predictions: Predictions) -> float | None:
         ArgumentError: if an image has more than five guesses.
     """
     most = int(np.max(np.sum(predictions["classes"] >= 0, axis=1), initial=0))
-    if most > MOST_GUESSES:
-        raise ArgumentError(f"an image has {most} guesses, and the challenge allows {MOST_GUESSES}.")
+    if most > MAX_GUESSES:
+        raise ArgumentError(f"an image has {most} guesses, and the challenge allows {MAX_GUESSES}.")
     columns = [predictions[name] for name in ("boxes", "classes", "true_boxes", "true_classes", "ignored")]
     return mean_of_defined([_image_error(*rows) for rows in zip(*columns)])
 

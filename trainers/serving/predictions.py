@@ -11,7 +11,7 @@ from PIL import Image
 from keras_resnets import ArgumentError
 from keras_resnets.preprocessing import decode
 from keras_resnets.serving import SavedModelSession, predict_files
-from trainers.data.sources.folder import image_files
+from trainers.data.image_files import image_files
 from trainers.plots.drawing import draw_detections
 from trainers.runtime.choices import SHOWN_SCORE
 from trainers.runtime.progress import Progress

@@ -216,7 +216,7 @@ class Detection(Task):
 
     def evaluation_example(self, example):
         """Returns an example of a split in the form of `evaluation_batches`."""
-        limit = max(self.config["max_boxes"], self.dataset.most_boxes or 0)
+        limit = max(self.config["max_boxes"], self.dataset.max_boxes or 0)
         image, scale = self.resizing.resize(example["image"].pixels())
         image, shape = self.resizing.pad(image)
         given = {}

@@ -12,7 +12,7 @@ from trainers.data.pipeline import evaluation_batches
 from trainers.data.registry import open_detection_dataset, title
 from trainers.engine.checkpoints import trained_model
 from trainers.engine.run_folder import RunFolder
-from trainers.metrics.localization import MOST_GUESSES, localization_error
+from trainers.metrics.localization import MAX_GUESSES, localization_error
 from trainers.metrics.percent import percent
 from trainers.plots.figures import learning_curve
 from trainers.tasks import specs
@@ -90,7 +90,7 @@ class Localization(Detection):
         classes = batch["classes"]
         if self._classifier is not None:
             task, classifier = self._classifier
-            likeliest = task.likeliest(classifier, batch["classified"], MOST_GUESSES)
+            likeliest = task.likeliest(classifier, batch["classified"], MAX_GUESSES)
             classes = tf.concat([classes, likeliest], axis=1)
         found, scores = self.guesses(model, self.inputs(batch), classes)
         boxes = to_original(found, batch["scales"])

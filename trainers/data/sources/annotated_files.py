@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from keras_resnets.errors import ArgumentError
-from trainers.data.detection_dataset import Annotation, DetectionDataset, file_split, most_boxes
+from trainers.data.detection_dataset import Annotation, DetectionDataset, file_split, max_boxes
 from trainers.data.sources.image_sizes import image_sizes
 from trainers.data.sources.problems import Damage, Problems
 
@@ -89,12 +89,12 @@ def file_dataset(
     for split, files in (("training", train_files), ("test", test_files)):
         if not files:
             raise ArgumentError(f"--dataset={problems.dataset} has no {split} image that can be used; {layout}.")
-    if not most_boxes(train_annotations):
+    if not max_boxes(train_annotations):
         raise ArgumentError(f"--dataset={problems.dataset} has no object in its training images; {layout}.")
     return DetectionDataset(
         labels=tuple(labels),
         side=None,
-        most_boxes=most_boxes(train_annotations, test_annotations),
+        max_boxes=max_boxes(train_annotations, test_annotations),
         train=file_split(train_files, train_annotations),
         test=file_split(test_files, test_annotations),
     )

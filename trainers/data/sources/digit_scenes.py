@@ -14,7 +14,7 @@ from PIL import Image
 from sklearn import datasets
 
 from trainers.data.classification_dataset import ImageDataset
-from trainers.data.detection_dataset import Annotation, DetectionDataset, annotated_split, most_boxes
+from trainers.data.detection_dataset import Annotation, DetectionDataset, annotated_split, max_boxes
 from trainers.data.image_source import Pixels
 from trainers.data.sources.digits import SCALE, digit_arrays
 from trainers.runtime.progress import Progress
@@ -80,7 +80,7 @@ def _open(name, side, most_digits, counts, streams):
     return DetectionDataset(
         labels=tuple(map(str, range(10))),
         side=side,
-        most_boxes=most_boxes(train_annotations, test_annotations),
+        max_boxes=max_boxes(train_annotations, test_annotations),
         train=_split(train, train_annotations),
         test=_split(test, test_annotations),
     )

@@ -20,7 +20,7 @@ FIELDS = {
 }
 
 
-def open_tfds_objects(name: str, data_dir: str | None, download: bool) -> DetectionDataset:
+def open_tfds(name: str, data_dir: str | None, download: bool) -> DetectionDataset:
     """Opens a data set of TensorFlow Datasets; difficult objects and crowds are ignored ones.
 
     Args:
@@ -48,7 +48,7 @@ def open_tfds_objects(name: str, data_dir: str | None, download: bool) -> Detect
     return DetectionDataset(
         labels=tuple(features["label"].names),
         side=height if height == width else None,
-        most_boxes=None,
+        max_boxes=None,
         train=stream_split(name, builder, train, "image", target, load_target),
         test=stream_split(name, builder, test, "image", target, load_target),
     )

@@ -32,7 +32,7 @@ def examples(split):
 def test_scenes_are_what_they_are_said_to_be(few_scenes):
     assert few_scenes.labels == tuple("0123456789") and few_scenes.side == 256
     assert (few_scenes.train.size, few_scenes.test.size) == (24, 8)
-    assert 1 <= few_scenes.most_boxes <= 8
+    assert 1 <= few_scenes.max_boxes <= 8
     for image, annotation in examples(few_scenes.train) + examples(few_scenes.test):
         assert image.shape == (256, 256, 3) and image.dtype == np.uint8
         boxes = annotation["boxes"]
@@ -65,7 +65,7 @@ def one_digit_scenes(monkeypatch):
 
 def test_one_digit_scenes_have_one_digit(one_digit_scenes):
     scenes, _ = one_digit_scenes
-    assert scenes.labels == tuple("0123456789") and (scenes.side, scenes.most_boxes) == (128, 1)
+    assert scenes.labels == tuple("0123456789") and (scenes.side, scenes.max_boxes) == (128, 1)
     assert (scenes.train.size, scenes.test.size) == (24, 8)
     pictures = set()
     for image, annotation in examples(scenes.train) + examples(scenes.test):
