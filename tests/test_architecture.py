@@ -25,41 +25,41 @@ LEVELS = {
         {"ops": "arithmetic of boxes and images on tensors, without weights"},
         {"layers": "layers that Keras does not have"},
         {
-            "surgery": "changes of built nets",
-            "weights": "published and saved weights, read into nets",
+            "surgery": "changes to built nets",
+            "weights": "reading published and saved weights into nets",
         },
         {
-            "models": "classification nets, a file for each family, and their registry",
-            "analysis": "figures of a built net: gradients, responses of layers",
+            "models": "classification nets, one file for each family, and their registry",
+            "analysis": "what a built net computes: gradients, layer responses",
             "multiply_adds": "the cost of a built net",
         },
         {
-            "detection": "detectors and localizers, made of the nets",
-            "preprocessing": "images as a net of the registry wants them",
+            "detection": "two-stage detectors and localizers, built on the nets",
+            "preprocessing": "preprocessing of images for the nets of the registry",
         },
         {"serving": "exports, sessions that run them, and clients of servers"},
     ],
     # The commands, which are the files beside the folders, and what they share. They use the library.
     "trainers": [
         {
-            "recipes": "hyperparameters, a row for each recipe",
-            "metrics": "figures of quality, of NumPy arrays",
-            "runtime": "machines, files, signals, error messages",
+            "recipes": "hyperparameters, one row for each recipe",
+            "metrics": "error rates and average precisions, of NumPy arrays",
+            "runtime": "the machine and the process: devices, files, signals, error messages",
         },
         {
             "engine": "the training loop and its state, for any task",
-            "data": "data sets, augmentation, input pipelines",
-            "plots": "pictures: curves, and boxes on images",
+            "data": "data sets and input pipelines",
+            "plots": "plots of results, and boxes drawn on images",
         },
-        {"tasks": "what is trained: classification, detection, localization"},
+        {"tasks": "the tasks: classification, detection, localization"},
         {
-            "serving": "what becomes of a trained net: exports, predictions, servers",
-            "evaluation": "what a trained net is worth: protocols, ensembles, proposals",
-            "flags": "flags that commands share, and what they say",
+            "serving": "trained nets in use: exports, predictions, servers",
+            "evaluation": "evaluation of trained nets: protocols, ensembles, proposals",
+            "flags": "flags that several commands share",
         },
         {
-            "experiments": "the papers' experiments, a file each",
-            "benchmarks": "what is measured of speed and memory",
+            "experiments": "the papers' experiments, one file for each",
+            "benchmarks": "benchmarks of speed and memory",
         },
     ],
 }

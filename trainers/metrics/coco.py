@@ -20,7 +20,7 @@ def coco_metrics(predictions, num_classes):
     An ignored object is a crowd to COCO: any number of detections may lie in it.
 
     Args:
-        predictions: see `trainers.metrics`.
+        predictions: see `trainers.metrics.voc`.
         num_classes: how many classes there are.
 
     Returns:

@@ -18,7 +18,7 @@ def localization_error(predictions):
     guesses', and 1 without any. Ignored objects count as not there, and so do images without other ones.
 
     Args:
-        predictions: see `trainers.metrics`: `boxes`, `classes`, `true_boxes`, `true_classes` and `ignored`, with at
+        predictions: see `trainers.metrics.voc`: `boxes`, `classes`, `true_boxes`, `true_classes` and `ignored`, with at
             most five guesses for an image.
 
     Returns:

@@ -1,4 +1,16 @@
-"""Average precision of PASCAL VOC: by the rules of its devkit, where the width of a box is x2 - x1 (no "+1")."""
+"""Average precision of PASCAL VOC: by the rules of its devkit, where the width of a box is x2 - x1 (no "+1").
+
+The metrics of detection take `predictions`, a dict of NumPy arrays over N images, of at most D detections and G objects
+each. Boxes are [x1, y1, x2, y2] in pixels of the image before any resizing; the width is x2 - x1.
+
+- `boxes`: (N, D, 4) float32.
+- `scores`: (N, D) float32, in any order.
+- `classes`: (N, D) int32, indices of the labels; -1 is padding.
+- `true_boxes`: (N, G, 4) float32.
+- `true_classes`: (N, G) int32; -1 is padding.
+- `ignored`: (N, G) bool, objects that are neither right nor wrong to find (VOC's difficult ones, COCO's crowds).
+- `areas`: (N, G) float32, of the objects in pixels.
+"""
 
 import dataclasses
 
@@ -57,7 +69,7 @@ def curves(predictions, num_classes, iou_threshold=0.5):
     out; if it was found by an earlier one, it is wrong, and else right.
 
     Args:
-        predictions: see `trainers.metrics`.
+        predictions: see the top of this file.
         num_classes: how many classes there are.
         iou_threshold: the IoU, above 0, from which on an object is found.
 

@@ -1,1 +1,1 @@
-"""Pictures: figures of results, and boxes drawn on images."""
+"""Plots of results, and boxes drawn on images."""

@@ -1,1 +1,1 @@
-"""Machines, files, signals, error messages."""
+"""The machine and the process: devices, files, signals, error messages."""

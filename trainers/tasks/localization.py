@@ -95,7 +95,7 @@ class Localization(Detection):
         """Returns the guess for the image's class and annotation of each image, in pixels of the original.
 
         `boxes` (B, 1, 4), `scores` and `classes` (B, 1), and with a classifier the guesses for its five likeliest
-        classes, `predicted_boxes` (B, 5, 4) and `predicted_classes` (B, 5). Other arrays: see `trainers.metrics`.
+        classes, `predicted_boxes` (B, 5, 4) and `predicted_classes` (B, 5). Other arrays: see `trainers.metrics.voc`.
         """
         classes = batch["classes"]
         if self._classifier is not None:
