@@ -18,8 +18,9 @@ ROOT = pathlib.Path(__file__).parents[1]
 LEVELS = {
     # The library. It knows nothing of `trainers`.
     "keras_resnets": [
+        {"errors": "ArgumentError, which every refusal of an argument raises"},
         {
-            "errors": "ArgumentError, which every refusal of an argument raises",
+            "deprecation": "old names of arguments, which warn",
             "initializers": "initial weights, as the papers draw them",
         },
         {"ops": "arithmetic of boxes and images on tensors, without weights"},
