@@ -162,16 +162,24 @@ def folders_say_what_they_are_for(root):
 
 
 def the_map_names_folders_and_commands(root):
-    """trainers/README.md has a line for each, which starts with its level, and for nothing else."""
-    commands = _commands(root)
-    names = {_place(module)[1] + (".py" if module in commands else "/") for module in _sources(root, "trainers")}
-    expected = {(name, _level("trainers", name.rstrip("/")) + 1) for name in names - {"/", "__main__/"}}
-    rows = re.findall(r"^ {4}(\d) (\S+)", (root / "trainers" / "README.md").read_text(), re.MULTILINE)
-    found = {(name, int(level)) for level, name in rows}
-    for name, level in sorted(expected - found):
-        yield f"trainers/README.md:1: has no line for {name}: add one that starts with its level, {level}."
-    for name, level in sorted(found - expected):
-        yield f"trainers/README.md:1: has {name} on level {level}, where it is not: change this line."
+    """trainers/README.md has a line for each, which starts with its level and names the folders in a folder."""
+    expected = {f"{_place(command)[1]}.py": (len(LEVELS["trainers"]) + 1, set()) for command in _commands(root)}
+    for source in _sources(root, "trainers").values():
+        for folder in source.path.parents[:-2]:
+            _, part, *inner = folder.parts
+            _, names = expected.setdefault(f"{part}/", (_level("trainers", part) + 1, set()))
+            names.update(inner)
+    rows = re.findall(r"^ {4}(\d) (\S+)(.*)", (root / "trainers" / "README.md").read_text(), re.MULTILINE)
+    found = {name: (int(level), set(re.findall("`([a-z_]+)/`", text))) for level, name, text in rows}
+    for name in sorted(expected.keys() | found.keys()):
+        if name not in expected:
+            yield f"trainers/README.md:1: has a line for {name}, which is not there: leave it out."
+        elif found.get(name) != expected[name]:
+            level, inner = expected[name]
+            yield (
+                f"trainers/README.md:1: has no right line for {name}: "
+                f"write one of level {level}{''.join(f' that names `{folder}/`' for folder in sorted(inner))}."
+            )
 
 
 RULES = [
@@ -311,13 +319,14 @@ COMMAND = "def _main(arguments):\n    pass\n\n\ndef run():\n    pass\n"  # 6 lin
         (
             the_map_names_folders_and_commands,
             {
-                "trainers/README.md": "    6 train.py\n    1 data/\n    3 tasks/\n    2 old/",
+                "trainers/README.md": "    6 train.py\n    1 engine/\n    2 data/\n    3 tasks/ `stages/`\n    2 old/",
                 "trainers/train.py": COMMAND,
                 "trainers/new.py": COMMAND,
+                "trainers/engine/a.py": "",
                 "trainers/data/sources/a.py": "",
-                "trainers/tasks/a.py": "",
+                "trainers/tasks/stages/a.py": "",
             },
-            4 * ["trainers/README.md:1"],  # for data/ and new.py; data/ of that level, and old/
+            4 * ["trainers/README.md:1"],  # data/, engine/, new.py and old/
         ),
     ],
 )

@@ -1,1 +1,1 @@
-"""Error rates, average precision as PASCAL VOC and COCO compute it, localization error, recall."""
+"""Error rates of classifiers and localizers, average precision of detectors, recall of region proposals."""

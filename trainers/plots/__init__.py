@@ -1,1 +1,1 @@
-"""Plots of results, and boxes drawn on images."""
+"""Pictures: charts of results, and boxes drawn on images."""

@@ -1,1 +1,1 @@
-"""The machine and the process: devices, files, signals, error messages."""
+"""The process and its machine: distribution, files, locks, signals, progress, measurements, error messages."""

@@ -77,6 +77,11 @@ def peak_gib():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
+def folder_bytes(path):
+    """Returns the size of all files below a folder, in bytes."""
+    return sum(file.stat().st_size for file in pathlib.Path(path).rglob("*") if file.is_file())
+
+
 def in_new_process(function, *arguments, **environment):
     """Returns the figures of a function of a module, alone in a process, so that the peak of memory is its own.
 

@@ -6,9 +6,9 @@ from PIL import Image
 
 import keras_resnets
 from keras_resnets import RCNN, FasterRCNN, FastRCNN
-from trainers.experiments import detection_improvements, detection_lineage, noc_heads
 from trainers.experiments.detection_timing import noise_inputs, split_seconds
 from trainers.experiments.experiment import Setting, write_report
+from trainers.experiments.papers import detection_improvements, detection_lineage, noc_heads
 
 SMALL = {"pool_size": 4, "head": "mlp", "head_units": 8}
 
@@ -22,7 +22,7 @@ def detector(build, **options):
     [
         (RCNN, {"warp_size": 32, "warp_context": 2}, 60),
         (FastRCNN, {}, 60),
-        (FasterRCNN, {"anchor_sizes": (16, 32), "rpn_filters": 8, "test_after_nms": 20}, None),
+        (FasterRCNN, {"anchor_sizes": (16, 32), "rpn_filters": 8, "test_post_nms_topk": 20}, None),
     ],
 )
 def test_a_detectors_parts_are_timed(build, options, proposals):
@@ -79,10 +79,10 @@ def test_the_lineages_report_says_what_was_measured(tmp_path):
     ]
     report = detection_lineage.report(figures)
     verdict = " ".join(report.verdict)
-    assert "shared convolution is 1500 times as fast as R-CNN's, and all of an image 300.8 times" in verdict
-    assert "take 10 ms an image, those of selective search 400 ms (40 times as long)" in verdict
+    assert "shared convolution is 1500 times as fast as R-CNN's, and the whole detector 300.8 times" in verdict
+    assert "take 10 ms per image, those of selective search 400 ms (40 times as long)" in verdict
     assert "(Fast R-CNN) took 300 s and reached an mAP of 30.0%; R-CNN's stages took 100 s and reached 10.0%" in verdict
-    assert "is 32 times as fast as one on 1 of each of 128" in verdict
+    assert "is 32 times as fast as a step on 1 region from each of 128" in verdict
     rows = {row[0]: row[1:] for row in report.tables[0].rows}
     assert rows["R-CNN"] == ["10.0%", "fine_tuning 60 s, svms 40 s", "100", "5", "500", "400", "20", "80", "500"]
     assert rows["Faster R-CNN, joint"][-4:] == ["10", "20", "80", "110"]
@@ -96,7 +96,7 @@ def test_the_lineages_report_says_what_was_measured(tmp_path):
 def test_the_other_reports_say_what_changed(tmp_path):
     heads = {
         name: {"parameters": 1000, "map_50": 0.5, "map": 0.25, "test_seconds": {"regions": 0.1}, "seconds": 60.0}
-        for name in noc_heads.ROWS
+        for name in noc_heads.HEADS
     }
     heads["2conv3fc"]["map_50"], heads["maxout2conv3fc"]["map_50"] = 0.525, 0.51
     verdict = noc_heads.report(heads).verdict[0]

@@ -19,17 +19,19 @@ from keras_resnets.models import registry
 from keras_resnets.models.cifar import units_of_depth
 from trainers.engine.checkpoints import restore_model
 from trainers.engine.run_folder import RunFolder
-from trainers.evaluation.ensembles import Member, answer
-from trainers.evaluation.protocols import PROTOCOLS
-from trainers.experiments import classifiers, crops_and_ensembles
-from trainers.experiments.classifiers import Net, Row
+from trainers.experiments import classifiers
+from trainers.experiments.classifiers import Comparison, Net, comparison_report
 from trainers.experiments.experiment import Experiment, Report, Setting, Table, check_setting, run_member, write_report
 from trainers.experiments.html_report import write_html
+from trainers.experiments.papers import crops_and_ensembles
+from trainers.experiments.registry import EXPERIMENTS, find
+from trainers.experiments.reproduce import reproduce
 from trainers.plots.figures import by_depth
 from trainers.recipes import classification
-from trainers.reproduce import EXPERIMENTS, find, reproduce
+from trainers.tasks.ensembles import MultiViewNet, answer
+from trainers.tasks.protocols import PROTOCOLS
 
-CLASSIFICATION = [name for name, (module, _) in EXPERIMENTS.items() if module == "classification"]
+COMPARISONS = [name for name in EXPERIMENTS if getattr(find(name).report, "func", None) is comparison_report]
 
 
 @pytest.fixture
@@ -97,8 +99,9 @@ def test_versions_are_those_of_the_members(setting, monkeypatch):
 
 def test_a_data_set_that_could_not_be_opened_does_not_stay(setting):
     """Also where a member's folder was made before: nothing of it was trained."""
-    row = Row("tiny", "Tiny nets", "A paper", "it is.", {"one": Net("cifar_resnet8")}, 32, lambda one: ("One", True))
-    tiny = classifiers.experiment(row)
+    tiny = classifiers.experiment(
+        Comparison("Tiny nets", "A paper", "it is.", {"one": Net("cifar_resnet8")}, 32, lambda one: ("One", True))
+    )
     with pytest.raises(ArgumentError, match="there is no folder /nowhere/train"):
         reproduce(tiny, dataclasses.replace(setting, dataset="folder:/nowhere"))
     assert reproduce(tiny, setting).exists()
@@ -112,7 +115,7 @@ def test_damaged_figures_are_named(content, setting):
     reproduce(small.experiment, setting)
     file = setting.folder / "first" / "figures.json"
     file.write_text(content)
-    with pytest.raises(ArgumentError, match=f"{file} .*remove it, and give the same command again"):
+    with pytest.raises(ArgumentError, match=f"{file} .*[Rr]emove it and repeat the command\\."):
         reproduce(small.experiment, setting)
     file.unlink()
     reproduce(small.experiment, setting)
@@ -161,16 +164,16 @@ def test_the_report_of_a_folder_is_one_page_without_requests(setting, capsys):
 def test_a_folder_of_images_is_looked_at_once_for_all_nets(tmp_path, capsys):
     save_photos(tmp_path, {"train": 40, "val": 2})
     next((tmp_path / "train").rglob("*.jpg")).write_bytes(b"no JPEG")
-    row = Row("tiny", "Tiny nets", "A paper", "it is.", {}, 32, lambda one: ("One", True))
+    comparison = Comparison("Tiny nets", "A paper", "it is.", {}, 32, lambda one: ("One", True))
     setting = Setting(tmp_path / "out", f"folder:{tmp_path}", quick=True)
-    sizes = [classifiers.make_task(row, Net(f"cifar_resnet{depth}"), setting).dataset.train.size for depth in (8, 14)]
-    assert sizes[0] == sizes[1] and capsys.readouterr().err.count("it cannot be decoded") == 1
+    tasks = [classifiers.make_task(comparison, Net(f"cifar_resnet{depth}"), setting) for depth in (8, 14)]
+    assert tasks[0].dataset.train.size == tasks[1].dataset.train.size
+    assert capsys.readouterr().err.count("it cannot be decoded") == 1
 
 
 def test_nets_are_trained_and_reported(setting):
     """Also one whose loss ends in infinity, and what was trained is not trained again."""
-    row = Row(
-        name="tiny",
+    comparison = Comparison(
         title="Tiny nets",
         source="A paper",
         found="they are small.",
@@ -181,7 +184,7 @@ def test_nets_are_trained_and_reported(setting):
         images=96,
         verdict=lambda figures: (f"There are {len(figures)}", True),
     )
-    text = reproduce(classifiers.experiment(row), setting).read_text()
+    text = reproduce(classifiers.experiment(comparison), setting).read_text()
     results = json.loads((setting.folder / "results.json").read_text())
     residual, wild = results["members"]["residual"], results["members"]["wild"]
     assert residual["model"] == "cifar_resnet8" and residual["steps"] == 3 and not residual["diverged"]
@@ -191,14 +194,14 @@ def test_nets_are_trained_and_reported(setting):
     assert f"| residual | cifar_resnet8 | 75,290 | {100 * residual['training_error']:.2f} |" in text
     assert "| wild | cifar_plainnet8, without batch normalization | 74,810 | diverged | diverged | - |" in text
     assert "| wild | digits | learning_rate 1e+30 |" in text and "Settings: dataset digits, scale quick, python" in text
-    assert "There are 2: as expected from the paper." in text and results["pictures"] == ["tiny.png"]
+    assert "There are 2: as expected from the paper." in text and results["pictures"] == ["small.png"]
     # The same command, with the figures of a finished run lost: the run is read, not made again.
     (setting.folder / "residual" / "figures.json").unlink()
-    reproduce(classifiers.experiment(row), setting)
+    reproduce(classifiers.experiment(comparison), setting)
     assert json.loads((setting.folder / "results.json").read_text())["members"]["residual"] == residual
 
 
-@pytest.mark.parametrize("name", CLASSIFICATION)
+@pytest.mark.parametrize("name", COMPARISONS)
 def test_nets_of_experiments_can_be_built(name, setting):
     """The nets exist, and so do those that stand for them; shallow ones are built with the same arguments."""
     built = set()
@@ -219,7 +222,7 @@ def test_nets_of_experiments_can_be_built(name, setting):
         assert keras_resnets.create_model(model, **json.loads(arguments)).output_shape == (None, 10)
 
 
-@pytest.mark.parametrize("name", CLASSIFICATION)
+@pytest.mark.parametrize("name", COMPARISONS)
 def test_papers_figures_are_those_of_the_registry(name, setting):
     compared = 0
     for member in find(name).members(setting).values():
@@ -267,7 +270,7 @@ def net_figures(test_error, training_error=0.6, measured=None, diverged=False):
 
 
 @pytest.mark.parametrize("diverged", [False, True])
-@pytest.mark.parametrize("name", CLASSIFICATION)
+@pytest.mark.parametrize("name", COMPARISONS)
 def test_reports_of_experiments(name, diverged, setting):
     """With the same figures for all nets, also if no loss remained finite: nothing then is as in the papers."""
     measured = {"conv1_conv": 0.5, "conv2_conv": 0.25}
@@ -331,13 +334,13 @@ def test_a_deepest_net_that_is_not_trained_does_not_overfit(setting):
     assert find("deep").report(figures).verdict[0].endswith(": not as expected from the paper.")
 
 
-@pytest.mark.parametrize("name", CLASSIFICATION)
+@pytest.mark.parametrize("name", COMPARISONS)
 def test_any_data_set_will_do(name, setting, tmp_path):
     """A quick experiment on photographs samples all classes, and trains with the net's own augmentation."""
     save_photos(tmp_path / "photos", {"train": 80, "val": 8})
     setting = dataclasses.replace(setting, dataset=f"folder:{tmp_path / 'photos'}")
-    row, net, _ = next(iter(find(name).members(setting).values())).args
-    task = classifiers.make_task(dataclasses.replace(row, train_images=40), net, setting)
+    comparison, net, _ = next(iter(find(name).members(setting).values())).args
+    task = classifiers.make_task(dataclasses.replace(comparison, train_images=40), net, setting)
     train = task.dataset.train
     assert {int(train.load(key)["label"]) for key in train.keys(None)} == {0, 1} and train.size == 40
     own = classification.RECIPES[net.recipe].augmentation
@@ -365,7 +368,7 @@ def test_a_member_is_run_by_one_process_at_a_time(setting, capsys):
         first = pool.submit(run_member, setting.folder / "one", measured)
         assert begun.wait(60)
         second = pool.submit(run_member, setting.folder / "one", lambda folder: {"value": 2})
-        while "waiting for another process, which runs one" not in capsys.readouterr().err:
+        while "waiting for another process that runs one" not in capsys.readouterr().err:
             time.sleep(0.01)
         # Nothing but a lock is there, and yet the folder is in use.
         with pytest.raises(ArgumentError, match="holds this experiment with --dataset=digits --scale=quick"):
@@ -378,9 +381,9 @@ def test_a_member_is_run_by_one_process_at_a_time(setting, capsys):
 def test_crops_and_ensembles(setting, monkeypatch):
     """What is measured is what an evaluation by these protocols, alone and together, measures."""
     nets = {name: Net("cifar_resnet8", changes=crops_and_ensembles.SCALES) for name in crops_and_ensembles.NETS}
-    row = dataclasses.replace(crops_and_ensembles.ROW, images=64, train_images=64, nets=nets)
+    comparison = dataclasses.replace(crops_and_ensembles.COMPARISON, images=64, train_images=64, nets=nets)
     monkeypatch.setattr(crops_and_ensembles, "NETS", nets)
-    monkeypatch.setattr(crops_and_ensembles, "ROW", row)
+    monkeypatch.setattr(crops_and_ensembles, "COMPARISON", comparison)
     monkeypatch.setattr(classifiers, "QUICK_TEST", 6)
     text = reproduce(crops_and_ensembles.EXPERIMENT, setting).read_text()
     figures = json.loads((setting.folder / "results.json").read_text())["members"]
@@ -392,9 +395,9 @@ def test_crops_and_ensembles(setting, monkeypatch):
 
     members = []
     for name, net in nets.items():
-        task, run = classifiers.make_task(row, net, setting), RunFolder(setting.folder / name / "run")
+        task, run = classifiers.make_task(comparison, net, setting), RunFolder(setting.folder / name / "run")
         model = task.build_model()
-        members.append(Member(run.path, task, model, restore_model(model, run), "ten_crop"))
+        members.append(MultiViewNet(run.path, task, model, restore_model(model, run), "ten_crop"))
     _, expected = answer(members, task.dataset)
     together = rows["ensemble of three", "ten_crop"]
     assert {key: together[key] for key in ("top1_error", "top5_error")} == {
@@ -402,7 +405,7 @@ def test_crops_and_ensembles(setting, monkeypatch):
     }
     best = rows.pop(("greedy search", "of all these"))
     assert best["top1_error"] <= min(one["top1_error"] for one in rows.values() if one["net"] in nets)
-    assert "The greedy search, on the same test images, takes cifar_resnet8 by " in text
+    assert "The greedy search, on the same test images, chooses cifar_resnet8 with " in text
     assert "| cifar_resnet8 | twelve_crop | 12 | " in text and text.count("![") == 2
 
 
