@@ -13,7 +13,7 @@ from keras_resnets.detection.options import ROI_POOLING
 from keras_resnets.errors import ArgumentError
 from trainers.data.proposals.methods import METHODS
 from trainers.flags import command, detection, training
-from trainers.recipes.detection import default_detection_recipe
+from trainers.recipes.detection import default_recipe
 from trainers.tasks.specs import DETECTION, MOST_PROPOSALS, SYSTEMS
 
 
@@ -37,8 +37,8 @@ def _main(arguments):
     command.no_arguments(arguments)
     options = flags.FLAGS
     _check_system(options)
-    default_recipe = functools.partial(default_detection_recipe, system=options.system, alternating=options.alternating)
-    spec = dataclasses.replace(DETECTION, default_recipe=default_recipe)
+    recipe_of = functools.partial(default_recipe, system=options.system, alternating=options.alternating)
+    spec = dataclasses.replace(DETECTION, default_recipe=recipe_of)
     choices, run, strategy = detection.config_from_flags(spec, SYSTEMS[options.system].options)
     proposals = None
     if options.system != "faster_rcnn":

@@ -1,1 +1,1 @@
-"""The benchmarks of `trainers.benchmark`: functions of the number of repetitions that return figures for JSON."""
+"""Benchmarks of speed and memory, which `trainers.benchmark` runs."""

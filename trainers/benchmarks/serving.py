@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 import keras_resnets
+from keras_resnets.dtype_policies import dtype_policy_scope
 from keras_resnets.preprocessing import Preprocessing
 from keras_resnets.serving import GrpcClient, SavedModelSession, ServerError, export_classifier
 from trainers.runtime.measuring import in_new_process, in_turns, processor
@@ -71,9 +72,8 @@ def _ours(folder):
     """Returns this package's exports in float32 and bfloat16, as functions of images (B, H, W, 3) uint8."""
     sessions = {}
     for name, policy in (("keras_resnets", "float32"), ("keras_resnets_bfloat16", "mixed_bfloat16")):
-        keras.config.set_dtype_policy(policy)
-        model = randomize(keras_resnets.create_model(NET))
-        keras.config.set_dtype_policy("float32")
+        with dtype_policy_scope(policy):
+            model = randomize(keras_resnets.create_model(NET))
         session = SavedModelSession(export_classifier(model, PREPROCESSING, LABELS, f"{folder}/{name}"))
         sessions[name] = functools.partial(_predict, session)
     return sessions

@@ -1,1 +1,1 @@
-"""The papers' experiments, see `papers`, and what they share; `trainers.reproduce` runs them."""
+"""The papers' experiments, one file for each, which `trainers.reproduce` repeats."""

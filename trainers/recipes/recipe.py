@@ -2,6 +2,8 @@
 
 import dataclasses
 import math
+from collections.abc import Mapping
+from typing import Any
 
 from keras_resnets.errors import ArgumentError
 
@@ -81,24 +83,44 @@ class Recipe:
         if self.ema_decay is not None and self.ema_decay >= 1:
             raise ArgumentError(f"--ema_decay={self.ema_decay} must be less than 1, which would average nothing.")
 
-    def total_steps(self, examples):
+    def total_steps(self, examples: int) -> int:
         """Returns the number of steps for a training split of `examples` examples."""
         return self.steps if self.steps is not None else max(1, math.ceil(self.epochs * examples / self.batch_size))
 
 
-def goes_on(begun, name):
-    """Whether a run of this configuration, or None, began with the recipe of this name, which it keeps then."""
+@dataclasses.dataclass(frozen=True)
+class BoxRecipe:
+    """A recipe of a task with boxes.
+
+    Attributes:
+        recipe: how the model is trained.
+        options: values of the model's options, where it has them.
+        options_of: more values, for models with options of a class.
+        frozen: stages of a backbone that are not trained if it starts from trained weights, by the backbone's name.
+        region_steps: the steps for regions of alternating training: their length and their batch size, as multiples of
+            those of the steps for proposals.
+    """
+
+    recipe: Recipe
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    options_of: Mapping[type, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    frozen: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    region_steps: tuple[float, int] = (1 / 2, 1)
+
+
+def goes_on(begun: Mapping[str, Any] | None, name: str) -> bool:
+    """Whether a run with this configuration, or None, began with the recipe of this name, and so keeps it."""
     return begun is not None and begun["recipe_name"] == name
 
 
-def get_recipe(name, recipes, begun=None):
+def get_recipe(name: str, recipes: Mapping[str, Recipe], begun: Mapping[str, Any] | None = None) -> Recipe:
     """Returns the row of a table with this name, or raises ArgumentError.
 
     Args:
         name: of the row.
         recipes: the table.
-        begun: the configuration of the run where it exists already: it keeps the recipe that it began with, with the
-            changes of its flags, whatever the table says by now.
+        begun: the configuration of the run if it exists already. It keeps the recipe that it began with, and the
+            changes by its flags, whatever the table has now.
     """
     if goes_on(begun, name):
         return Recipe(**begun["recipe"])
@@ -107,7 +129,9 @@ def get_recipe(name, recipes, begun=None):
     return recipes[name]
 
 
-def chosen_recipe(name, begun, default, recipes):
+def chosen_recipe(
+    name: str | None, begun: Mapping[str, Any] | None, default: str, recipes: Mapping[str, Recipe]
+) -> str:
     """Returns the name of a run's recipe, or raises ArgumentError if it is unknown.
 
     Args:
@@ -121,7 +145,7 @@ def chosen_recipe(name, begun, default, recipes):
     return name
 
 
-def change(recipe, examples, **changes):
+def change(recipe: Recipe, examples: int, **changes) -> Recipe:
     """Returns a recipe with some fields changed.
 
     Args:

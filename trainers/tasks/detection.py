@@ -251,7 +251,7 @@ class Detection(Task):
         return model.training_losses(inputs, targets, seeds, training=training)
 
     def predictions(self, model, batch):
-        """Returns detections and annotation of each image, in pixels of the original: see `trainers.metrics`."""
+        """Returns detections and annotation of each image, in pixels of the original: see `trainers.metrics.voc`."""
         found = self.detections(model, self.inputs(batch))
         annotation = {name: batch[name] for name in ANNOTATION}
         boxes = to_original(found["boxes"], batch["scales"])

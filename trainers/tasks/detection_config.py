@@ -91,7 +91,7 @@ def _frozen(spec, choices):
         return choices.begun["freeze"]
     if choices.init_weights is None:
         return None
-    return spec.frozen.get(choices.recipe_name, {}).get(choices.backbone)
+    return spec.rows[choices.recipe_name].frozen.get(choices.backbone)
 
 
 def recipe_options(
@@ -116,7 +116,8 @@ def recipe_options(
     if goes_on(begun, recipe_name):
         row = begun["options"]
     else:
-        row = spec.changed_options[recipe_name] | spec.changed_options.get((recipe_name, options_class), {})
+        recipe = spec.rows[recipe_name]
+        row = {**recipe.options, **recipe.options_of.get(options_class, {})}
     names = {field.name for field in dataclasses.fields(options_class)}
     changed = {name: value for name, value in row.items() if name in names}
     return make_options({**changed, **given}, options_class)

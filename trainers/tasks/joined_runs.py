@@ -1,5 +1,6 @@
 """The other runs of an ensemble."""
 
+import os
 import pathlib
 from collections.abc import Sequence
 
@@ -20,13 +21,14 @@ def joined_runs(run: RunFolder, ensemble: Sequence[str], dataset_name: str) -> l
     Raises:
         ArgumentError: for a member that does not fit the run.
     """
-    joined = [_run_and_protocol(text) for text in ensemble]
+    has_protocols = "protocol" in TASKS[run.config()["task"]].evaluation_flags
+    joined = [_run_and_protocol(text, has_protocols) for text in ensemble]
     for text, (member, protocol) in zip(ensemble, joined):
         _check_member(text, member.config(), protocol, run, dataset_name)
     return joined
 
 
-def _run_and_protocol(text):
+def _run_and_protocol(text, has_protocols):
     """Returns the `RunFolder` and the protocol, or None, of "DIR" or "DIR:PROTOCOL"."""
     path, separator, protocol = text.rpartition(":")
     if not separator or pathlib.Path(text).is_dir():
@@ -34,7 +36,8 @@ def _run_and_protocol(text):
     elif protocol not in PROTOCOLS:
         raise ArgumentError(f"--ensemble={text}: protocol {protocol!r} is unknown: use {', '.join(PROTOCOLS)}.")
     if not path or not RunFolder(path).exists():
-        raise ArgumentError(f"--ensemble={text} is no run: give folders of runs, DIR or DIR:PROTOCOL, with commas.")
+        form = "DIR or DIR:PROTOCOL, separated" if has_protocols else "separated"
+        raise ArgumentError(f"--ensemble={text} is no run: give folders of runs, {form} by commas.")
     return RunFolder(path), protocol
 
 
@@ -42,6 +45,8 @@ def _check_member(text, member, protocol, run, dataset_name):
     """Raises ArgumentError if a member, with this configuration and protocol, does not fit a run."""
     config = run.config()
     task = TASKS[config["task"]]
+    if protocol is None and os.path.samefile(text, run.path):
+        raise ArgumentError(f"--ensemble={text} is the run of --model_dir itself: give other runs.")
     if member["task"] != config["task"]:
         raise ArgumentError(
             f"--ensemble={text} is a run of trainers.{member['task']}, and {run.path} of trainers.{config['task']}: "

@@ -84,7 +84,7 @@ class Localization(Detection):
         """Returns the box of each image's class, and the annotation, in pixels of the original.
 
         These are `boxes` (B, 1, 4), `scores` and `classes` (B, 1), and the arrays of the annotation, see
-        `trainers.metrics`. With a classifier, there are also the boxes of its five likeliest classes,
+        `trainers.metrics.predictions`. With a classifier, there are also the boxes of its five likeliest classes,
         `predicted_boxes` (B, 5, 4) and `predicted_classes` (B, 5).
         """
         classes = batch["classes"]

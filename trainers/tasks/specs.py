@@ -13,7 +13,7 @@ from keras_resnets.detection.options import (
     SPPNetOptions,
 )
 from trainers.recipes import detection, localization
-from trainers.recipes.recipe import Recipe
+from trainers.recipes.recipe import BoxRecipe, Recipe
 
 DETECTOR_SIDES = (600, 1000)  # px (Fast R-CNN, arXiv 1504.08083, section 5.2)
 # px: training cuts 224 out of it (ResNet, arXiv 1512.03385, section 3.4); the long side is our choice.
@@ -28,46 +28,43 @@ class BoxTaskSpec:
     Attributes:
         task: its name in `trainers.tasks.registry`.
         options: the classes of its models' options.
-        recipes: the table of its recipes.
-        changed_options: the table of the options that a recipe changes, where a model has them.
+        rows: its recipes.
         default_recipe: function from a value of --dataset to the name of a recipe.
-        frozen: dict of recipes to dicts of backbones to the stages that are not trained.
         without_flag: names of options that have no effect on its models, or one value only.
         sides: short side of a resized image, and its longest long side, in pixels, where images differ in size.
     """
 
     task: str
     options: tuple[type, ...]
-    recipes: Mapping[str, Recipe]
-    changed_options: Mapping
+    rows: Mapping[str, BoxRecipe]
     default_recipe: Callable[[str], str]
-    frozen: Mapping[str, Mapping[str, tuple[str, ...]]] = dataclasses.field(default_factory=dict)
     without_flag: tuple[str, ...] = ()
     sides: tuple[int, int] = DETECTOR_SIDES
+
+    @property
+    def recipes(self) -> dict[str, Recipe]:
+        """How models are trained, by the names of the recipes."""
+        return {name: row.recipe for name, row in self.rows.items()}
 
 
 DETECTION = BoxTaskSpec(
     task="detection",
     options=(Options, RCNNOptions, SPPNetOptions, FastRCNNOptions),
-    recipes=detection.DETECTION_RECIPES,
-    changed_options=detection.DETECTORS,
-    default_recipe=detection.default_detection_recipe,
-    frozen=detection.FROZEN,
+    rows=detection.RECIPES,
+    default_recipe=detection.default_recipe,
 )
 LOCALIZATION = BoxTaskSpec(
     task="localization",
     options=(LocalizerOptions,),
-    recipes=localization.LOCALIZATION_RECIPES,
-    changed_options=localization.LOCALIZERS,
-    default_recipe=localization.default_localization_recipe,
+    rows=localization.RECIPES,
+    default_recipe=localization.default_recipe,
     sides=LOCALIZER_SIDES,
 )
 LOCALIZATION_RCNN = BoxTaskSpec(
     task="localization_rcnn",
     options=(RCNNOptions,),
-    recipes=localization.LOCALIZATION_RCNN_RECIPES,
-    changed_options=localization.LOCALIZATION_RCNNS,
-    default_recipe=localization.default_localization_recipe,
+    rows=localization.RCNN_RECIPES,
+    default_recipe=localization.default_recipe,
     without_flag=("svm", "score_threshold", "nms_threshold", "max_detections", "voting_iou", "box_refinement"),
     sides=LOCALIZER_SIDES,
 )

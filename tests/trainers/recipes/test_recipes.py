@@ -8,8 +8,8 @@ import pytest
 from keras_resnets import ArgumentError
 from trainers.data.augmentation.classification import AUGMENTATIONS
 from trainers.engine.optimizers import learning_rate_schedule
+from trainers.recipes import detection
 from trainers.recipes.classification import RECIPES, default_recipe
-from trainers.recipes.detection import DETECTION_RECIPES, default_detection_recipe
 from trainers.recipes.recipe import Recipe, get_recipe
 
 
@@ -90,7 +90,7 @@ def test_all_weights_decay_in_the_resnet_papers_only():
     ],
 )
 def test_each_detection_systems_schedule(name, steps, batch_size, drops, rate, decay):
-    recipe = DETECTION_RECIPES[name]
+    recipe = detection.RECIPES[name].recipe
     assert (recipe.total_steps(5_011), recipe.batch_size) == (steps, batch_size)
     assert (recipe.momentum, recipe.weight_decay, recipe.decay, recipe.bias_learning_rate) == (0.9, 5e-4, decay, 2.0)
     around = [step for drop in drops for step in (drop - 1, drop)]
@@ -106,7 +106,7 @@ def test_digits_are_not_mirrored():
 
 def test_defaults_and_unknown_names():
     assert default_recipe("digits") == default_recipe("idx:/data") == default_recipe("one_digit_scenes") == "digits"
-    assert default_detection_recipe("digit_scenes") == default_detection_recipe("one_digit_scenes") == "digit_scenes"
+    assert detection.default_recipe("digit_scenes") == detection.default_recipe("one_digit_scenes") == "digit_scenes"
     for system, alternating, name in [
         ("rcnn", False, "rcnn"),
         ("spp_net", False, "spp_net"),
@@ -114,10 +114,10 @@ def test_defaults_and_unknown_names():
         ("faster_rcnn", False, "faster_rcnn"),
         ("faster_rcnn", True, "faster_rcnn_alternating"),
     ]:
-        assert default_detection_recipe("voc:/data", system, alternating) == name
-        assert default_detection_recipe("digit_scenes", system, alternating) == "digit_scenes"
+        assert detection.default_recipe("voc:/data", system, alternating) == name
+        assert detection.default_recipe("digit_scenes", system, alternating) == "digit_scenes"
         of_coco = f"{name}_coco" if system.startswith("fast") else name
-        assert default_detection_recipe("coco:/a,/b", system, alternating) == of_coco
+        assert detection.default_recipe("coco:/a,/b", system, alternating) == of_coco
     assert default_recipe("tfds:cifar10") == default_recipe("tfds:cifar100") == "cifar"
     assert default_recipe("folder:/pets") == default_recipe("tfds:imagenet2012") == "imagenet"
     with pytest.raises(ArgumentError, match="--recipe=fast is unknown: use cifar, cifar_warmup, imagenet, imagenet_mo"):

@@ -1,4 +1,4 @@
-"""What TensorFlow's C++ runtime makes of exports, without Python code, is what Keras makes of the nets."""
+"""Exports answer in TensorFlow's C++ runtime, without Python code, as the nets do in Keras."""
 
 import json
 import subprocess
@@ -63,7 +63,7 @@ def test_other_runtimes(name, format, tmp_path):
     assert (tmp_path / name / "1" / "labels.txt").read_text().splitlines()[:2] == ["0", "1"]
 
 
-def test_the_c_library_says_what_is_wrong(tmp_path):
+def test_errors_of_the_c_library_are_reported(tmp_path):
     model = keras_resnets.CifarResNet(8, classes=3)
     preprocessing = Preprocessing(32, 32, (0, 0, 0), (1, 1, 1))
     path = export_classifier(model, preprocessing, ["a", "b", "c"], tmp_path / "net", batch_size=2, warmup=True)

@@ -137,8 +137,18 @@ def test_what_cannot_be_an_ensemble(detectors, run, tmp_path):
         export(run, tmp_path / "export", ensemble=[str(second.path)])
     with pytest.raises(ArgumentError, match=f"--ensemble={run.path} is a run of trainers.classification, and"):
         export(first, tmp_path / "export", ensemble=[str(run.path)])
-    with pytest.raises(ArgumentError, match="--ensemble=nothing is no run: give folders of runs"):
+    with pytest.raises(ArgumentError, match="--ensemble=nothing is no run: give folders of runs, separated by commas."):
         export(first, tmp_path / "export", ensemble=["nothing"])
+    with pytest.raises(ArgumentError, match=f"--ensemble={first.path} is the run of --model_dir itself: give other"):
+        export(first, tmp_path / "export", ensemble=[str(second.path), str(first.path)])
+    for name, change, problem in [
+        ("large", {"resizing": {**first.config()["resizing"], "short_side": 128}}, "they resize images to different"),
+        ("fast", {"system": "fast_rcnn"}, "both must be of Faster R-CNN, leave it out."),
+    ]:
+        other = RunFolder(tmp_path / name)
+        other.begin({**first.config(), **change})
+        with pytest.raises(ArgumentError, match=f"--ensemble={other.path} cannot join {first.path}: {problem}"):
+            export(first, tmp_path / "export", ensemble=[str(other.path)])
     assert not (tmp_path / "export").exists()
 
 

@@ -6,8 +6,8 @@
 4. The network of regions of step 2 goes on, on that trunk and the proposals of step 3.
 
 Each step is a run of its own in a folder of the run. The steps for proposals have the recipe's length and batch size,
-the steps for regions multiples of these (`REGION_STEPS`). In the authors' code, they are 80,000 steps of one image and
-40,000 of two.
+the steps for regions multiples of these (`BoxRecipe.region_steps`). In the authors' code, they are 80,000 steps of one
+image and 40,000 of two.
 """
 
 import dataclasses
@@ -27,8 +27,8 @@ from trainers.engine.run_folder import RunFolder
 from trainers.engine.train import train_in_stages
 from trainers.metrics.recall import average_recall, recall
 from trainers.plots import figures
-from trainers.recipes import detection
-from trainers.recipes.recipe import change
+from trainers.recipes.detection import RECIPES
+from trainers.recipes.recipe import BoxRecipe, change
 from trainers.runtime.failures import naming
 from trainers.tasks.detection import ANNOTATION, Detection
 
@@ -176,7 +176,8 @@ class _Alternation:
 
 def _region_length(task):
     """Returns how many steps of training a step for regions has, and of how many images."""
-    longer, larger = detection.REGION_STEPS.get(task.config["recipe_name"], detection.OTHER_REGION_STEPS)
+    row = RECIPES.get(task.config["recipe_name"])
+    longer, larger = BoxRecipe.region_steps if row is None else row.region_steps
     batch_size = task.recipe.batch_size
     with naming(f"--alternating takes {larger} times --batch_size={batch_size} for regions"):
         recipe = change(task.recipe, task.dataset.train.size, batch_size=larger * batch_size)
