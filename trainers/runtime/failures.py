@@ -1,6 +1,6 @@
 """Error messages that say what to do: about a flag, or about a failure of data, memory or machines.
 
-This module imports TensorFlow only when one of its errors is explained.
+TensorFlow is imported by `explained` only: flags are checked before it is loaded.
 """
 
 from __future__ import annotations
