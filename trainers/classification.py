@@ -8,6 +8,7 @@ import math
 from absl import flags
 
 from keras_resnets.errors import ArgumentError
+from trainers.data.registry import usage
 from trainers.flags import command, training
 from trainers.recipes.classification import RECIPES, default_recipe
 from trainers.tasks.nets import GENERAL, builder_arguments
@@ -28,7 +29,7 @@ def _define_flags():
         "auxiliary classifier.",
         lower_bound=0,
     )
-    flags.DEFINE_string("dataset", None, "digits, one_digit_scenes, idx:PATH, folder:PATH or tfds:NAME.", required=True)
+    flags.DEFINE_string("dataset", None, f"{usage('classification')}.", required=True)
     flags.DEFINE_integer(
         "image_size",
         None,

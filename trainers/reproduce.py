@@ -14,7 +14,7 @@ from trainers.flags import command
 
 
 def _define_flags():
-    flags.DEFINE_enum("experiment", None, list(EXPERIMENTS), "The experiment to repeat.")
+    flags.DEFINE_enum("experiment", None, EXPERIMENTS, "The experiment to repeat.")
     flags.DEFINE_boolean("report", False, "Write report.html about all experiments in --output instead.")
     flags.DEFINE_string("output", None, "Folder of all experiments; each has a folder in it.", required=True)
     flags.DEFINE_string("dataset", None, "Data set; default: the experiment's own.")

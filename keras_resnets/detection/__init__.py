@@ -1,4 +1,4 @@
-"""Parts of two-stage detectors."""
+"""Two-stage detectors and localizers, built on the nets."""
 
 from keras_resnets.detection.options import FastRCNNOptions as FastRCNNOptions
 from keras_resnets.detection.options import LocalizerOptions as LocalizerOptions

@@ -1,4 +1,4 @@
-"""Keras layers that Keras does not have."""
+"""Layers that Keras does not have."""
 
 from keras_resnets.layers.anchor_generator import AnchorGenerator as AnchorGenerator
 from keras_resnets.layers.conv2d import Conv2D as Conv2D

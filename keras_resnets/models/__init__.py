@@ -1,4 +1,4 @@
-"""One file a family, and the registry."""
+"""Classification nets, one file for each family, and their registry."""
 
 import sys
 

@@ -1,1 +1,1 @@
-"""Arithmetic of boxes, images and bins on tensors, without weights."""
+"""Arithmetic on boxes, images and bins, without weights."""

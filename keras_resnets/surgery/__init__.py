@@ -1,1 +1,1 @@
-"""Changes of built nets: batch normalization folded or left out, truncated SVD, any image size."""
+"""Changes to built nets: folded or removed batch normalization, truncated SVD, any image size."""

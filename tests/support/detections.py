@@ -1,4 +1,4 @@
-"""Detections and objects, as `trainers.metrics` takes them."""
+"""Detections and objects, as `trainers.metrics.predictions` describes them."""
 
 import numpy as np
 

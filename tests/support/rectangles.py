@@ -7,7 +7,7 @@ import tensorflow as tf
 from configurations import detection_config
 from PIL import Image
 
-from trainers.data.detection_dataset import Annotation, DetectionDataset, annotated_split, most_boxes
+from trainers.data.detection_dataset import Annotation, DetectionDataset, annotated_split, max_boxes
 from trainers.data.image_source import Pixels
 from trainers.tasks.detection import Detection
 
@@ -41,7 +41,7 @@ def dataset_of(images, annotations):
     """Returns a `DetectionDataset` that is trained and measured on the same images."""
     images = tf.constant(images)
     split = annotated_split(annotations, lambda index: Pixels(tf.gather(images, index)))
-    return DetectionDataset(LABELS, SIDE, most_boxes(annotations), split, split)
+    return DetectionDataset(LABELS, SIDE, max_boxes(annotations), split, split)
 
 
 def rectangle_dataset(count, seed, objects=(1, 4)):

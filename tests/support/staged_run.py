@@ -1,4 +1,4 @@
-"""A program for test_staged.py: trains an R-CNN in its stages, saving what it mines after every image.
+"""A program for test_svm_stages.py: trains an R-CNN in its stages, saving what it mines after every image.
 
 python staged_run.py FOLDER
 """

@@ -1,1 +1,1 @@
-"""What `trainers.benchmark` measures."""
+"""Benchmarks of speed and memory, which `trainers.benchmark` runs."""

@@ -1,4 +1,4 @@
-"""What `trainers.benchmark` measures of detection."""
+"""Benchmarks of detectors and of RoI pooling."""
 
 import contextlib
 import functools
@@ -9,61 +9,63 @@ import pathlib
 import subprocess
 import sys
 import tempfile
-import time
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_resnets import FasterRCNN
+from keras_resnets.dtype_policies import dtype_policy_scope
 from keras_resnets.layers import RoIAlign, RoIPooling
 from trainers.runtime.measuring import by_computation, in_new_process, in_turns, parameters, peak_gib
 
+ROI_STRIDE = 16  # px
+ROI_THREADS = 2
 
-def faster_rcnn_resnet101(repeats):
-    """FasterRCNN of ResNet-101 and 20 classes on one image of 600x1000: parameters; seconds and GiB of a step."""
-    figures = {}
-    for name in ("inference", "training"):
-        figures[name] = in_new_process(_faster_rcnn, name, repeats)
-    return figures
+
+def faster_rcnn_resnet101(repeats: int) -> dict:
+    """Seconds and peak GiB of Faster R-CNN with ResNet-101 on an image of 600x1000, and its parameters."""
+    return {what: in_new_process(_faster_rcnn, what, repeats) for what in ("inference", "training")}
 
 
 def _faster_rcnn(what, repeats):
     detector, inputs = FasterRCNN(20, backbone="resnet101"), _image()
     targets = {"boxes": tf.constant([[[100.0, 100, 400, 300], [500, 50, 900, 550]]]), "classes": tf.constant([[3, 14]])}
     detector.compile(keras.optimizers.SGD(1e-3, momentum=0.9))
-    step = tf.function(detector.train_step if what == "training" else detector)
-    argument = (inputs, targets) if what == "training" else inputs
-    step(argument)  # Traced before the clock starts.
-    start = time.perf_counter()
-    for _ in range(repeats):
-        step(argument)
-    seconds = (time.perf_counter() - start) / repeats
+    if what == "training":
+        step = functools.partial(tf.function(detector.train_step), (inputs, targets))
+    else:
+        step = functools.partial(tf.function(detector), inputs)
+    step()  # traces the function
+    seconds = in_turns({"step": step}, repeats)["step"]
     return {"seconds": seconds, "peak_gib": peak_gib(), "parameters": parameters(detector)}
 
 
-def inference_rates(backbone, repeats):
-    """Returns images/s of a Faster R-CNN's inference on one image of 600x1000: see `by_computation`."""
+def inference_rates(backbone: str, repeats: int) -> dict[str, float]:
+    """Returns images/s of Faster R-CNN's inference on an image of 600x1000: see `by_computation`.
+
+    Args:
+        backbone: name in the registry.
+        repeats: number of calls that are timed for each computation.
+    """
 
     def make(precision, jit_compile):
-        keras.utils.set_random_seed(0)  # The same weights have as many proposals.
-        keras.config.set_dtype_policy(precision)
-        return functools.partial(tf.function(FasterRCNN(20, backbone=backbone), jit_compile=jit_compile), _image())
+        keras.utils.set_random_seed(0)  # The number of proposals depends on the weights.
+        with dtype_policy_scope(precision):
+            detector = FasterRCNN(20, backbone=backbone)
+        return functools.partial(tf.function(detector, jit_compile=jit_compile), _image())
 
     return by_computation(make, 1, repeats)
 
 
 def _image():
+    """Returns the inputs of a detector for a random image."""
     return {"images": tf.random.uniform((1, 600, 1000, 3), 0, 255), "image_shapes": tf.constant([[600, 1000]])}
 
 
-def roi(repeats):
-    """Seconds of RoIPooling and RoIAlign on two threads, with and without the gradient, and torchvision's."""
+def roi(repeats: int) -> dict:
+    """Seconds of RoIPooling and RoIAlign here and in torchvision, on two threads, with and without the gradient."""
     return in_new_process(_roi, repeats)
-
-
-ROI_STRIDE = 16  # px
-ROI_THREADS = 2  # as torchvision_roi.py
 
 
 def _roi(repeats):
@@ -87,7 +89,7 @@ def _roi(repeats):
 
 
 def _features_and_rois():
-    """Returns ResNet's features (1, 38, 50, 1024) of 608 x 800 px, and regions (300, 4) as an RPN finds them."""
+    """Returns features (1, 38, 50, 1024) of an image of 608x800 pixels, and regions (300, 4) like those of an RPN."""
     random, image = np.random.default_rng(0), np.array([800, 608])
     areas = np.exp(random.uniform(np.log(32**2), np.log(512**2), (300, 1)))
     ratios = np.exp(random.uniform(np.log(0.5), np.log(2), (300, 1)))
@@ -98,7 +100,7 @@ def _features_and_rois():
 
 
 def _pooling(layer, backward):
-    """Returns a function of features and regions that pools, and computes the gradient if it is to."""
+    """Returns the function of features and regions that pools or, if `backward`, also computes the gradient."""
 
     def pool(features, rois):
         with tf.GradientTape() as tape:
@@ -110,10 +112,9 @@ def _pooling(layer, backward):
 
 
 def _compared(ours, theirs, repeats):
-    """Returns the median seconds of our functions, of the best of them and, if there are any, of the best of theirs."""
+    """Returns the median seconds of each of our functions, and of the fastest here and, if any, in torchvision."""
     functions = ours | theirs
-    for function in functions.values():
-        function()  # Traced before the clock starts.
+    in_turns(functions, 1)  # traces the functions
     seconds = in_turns(functions, repeats)
     figures = {"keras_resnets": min(seconds[name] for name in ours), **{name: seconds[name] for name in ours}}
     if theirs:
@@ -124,20 +125,22 @@ def _compared(ours, theirs, repeats):
 
 @contextlib.contextmanager
 def _torchvision(features, rois):
-    """Gives a function of a request that waits until torchvision has done it, or None if it is not installed."""
+    """Yields a function that lets torchvision pool once, see `torchvision_roi.pool`, or None without torchvision."""
     if importlib.util.find_spec("torchvision") is None:
         yield None
         return
     with tempfile.NamedTemporaryFile(suffix=".npz") as file:
         np.savez(file, features=features, rois=rois)
         file.flush()
-        # Not with -m: then the package imports TensorFlow first. -P: modules beside the file do not hide others.
-        command = [sys.executable, "-P", pathlib.Path(__file__).with_name("torchvision_roi.py"), file.name]
+        # By its path, since -m would import this package, and with it TensorFlow. -P: files beside it do not hide
+        # modules of the same name.
+        script = pathlib.Path(__file__).with_name("torchvision_roi.py")
+        command = [sys.executable, "-P", script, file.name, str(ROI_THREADS)]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
 
             def ask(**request):
                 print(json.dumps(request), file=process.stdin, flush=True)
                 if process.stdout.readline() != "done\n":
-                    raise RuntimeError("torchvision_roi.py failed: its error is above.")
+                    raise RuntimeError(f"{script} failed: its error is above.")
 
             yield ask

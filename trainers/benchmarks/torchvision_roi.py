@@ -1,10 +1,11 @@
-"""Pools regions with torchvision when it is asked to: the peer of `trainers.benchmark --what=roi`.
+"""RoI pooling of torchvision, the peer of `trainers.benchmark --what=roi`.
 
-python -P trainers/torchvision_roi.py inputs.npz
+python -P trainers/benchmarks/torchvision_roi.py inputs.npz THREADS
 
-It is a process of its own because torchvision and TensorFlow crash in one. The file has `features` (B, H, W, C)
-float32, and `rois` (R, 4) float32 of each of the images: [x1, y1, x2, y2] in pixels. Every line of the standard input
-is the keyword arguments of `pool` in JSON; when that is done, the answer is a line, "done".
+This is a process of its own because torchvision and TensorFlow crash in the same one. The file holds `features`
+(B, H, W, C) float32 and `rois` (R, 4) float32, the regions of every image: [x1, y1, x2, y2] in pixels. Each line on
+standard input holds the keyword arguments of `pool` in JSON, and `layout`, a key of `LAYOUTS`, in place of the tensors.
+The answer is the line "done".
 """
 
 import json
@@ -14,20 +15,21 @@ import numpy as np
 import torch
 from torchvision.ops import roi_align, roi_pool
 
-THREADS = 2
 LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 
 
-def pool(features, rois, layer, pool_size, stride, backward):
+def pool(
+    features: torch.Tensor, rois: list[torch.Tensor], layer: str, pool_size: int, stride: int, backward: bool
+) -> None:
     """Pools once.
 
     Args:
-        features: (B, C, H, W), which the gradient is of.
-        rois: list of B tensors (R, 4).
-        layer: "RoIPooling", or "RoIAlign" as our layer is by default.
-        pool_size: bins on each side.
-        stride: pixels for one cell.
-        backward: whether to compute the gradient, too.
+        features: (B, C, H, W), with respect to which the gradient is computed.
+        rois: B tensors (R, 4).
+        layer: "RoIPooling", or "RoIAlign" with the defaults of the layer here.
+        pool_size: bins along each side.
+        stride: pixels per cell of the features.
+        backward: whether to compute the gradient as well.
     """
     with torch.set_grad_enabled(backward):
         if layer == "RoIPooling":
@@ -38,9 +40,9 @@ def pool(features, rois, layer, pool_size, stride, backward):
         torch.autograd.grad(pooled, features, pooled.detach())
 
 
-def main(path):
-    """Pools the features of a file, once for each line of the standard input."""
-    torch.set_num_threads(THREADS)
+def main(path, threads):
+    """Pools the features of a file on a number of threads, once for each line on standard input."""
+    torch.set_num_threads(int(threads))
     with np.load(path) as inputs:
         features = torch.from_numpy(inputs["features"].transpose(0, 3, 1, 2))
         rois = [torch.from_numpy(inputs["rois"])] * len(features)

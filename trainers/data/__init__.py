@@ -1,1 +1,1 @@
-"""Data sets and input pipelines."""
+"""Data sets, their sources, and input pipelines."""

@@ -1,6 +1,7 @@
 """Data sets of images with one label each."""
 
 import dataclasses
+from collections.abc import Iterable
 
 import numpy as np
 import tensorflow as tf
@@ -8,23 +9,20 @@ import tensorflow as tf
 from trainers.data.image_source import Pixels
 from trainers.data.split import Split, shuffled_indices
 
-# Of ImageNet's training images, in 0..255 (arXiv 1512.03385's Torch code); for data sets too large to measure.
-IMAGENET_MEAN = (123.675, 116.28, 103.53)
-
-
-IMAGENET_STD = (58.395, 57.12, 57.375)
+# Of ImageNet's training images, in 0..255 (Torch code of arXiv 1512.03385); also for data sets too large to measure.
+IMAGENET_MEAN, IMAGENET_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 
 
 @dataclasses.dataclass(frozen=True)
 class ImageDataset:
-    """Images with one label each, which a split's `load` returns as `label`, int32.
+    """Images with one label each: `label`, an int32 scalar, in the examples of both splits.
 
     Attributes:
-        labels: the classes' names; label i is `labels[i]`.
-        side: height and width of every image, in pixels, or None when they differ.
+        labels: names of the classes; label i is `labels[i]`.
+        side: height and width of all images, in pixels; None if they differ.
         mean: of each channel over the training images, in 0..255.
-        std: likewise, the standard deviation.
-        train: the split that is trained on.
+        std: standard deviation of each channel over the training images, in 0..255.
+        train: the training split.
         test: the split whose error is reported.
     """
 
@@ -36,11 +34,39 @@ class ImageDataset:
     test: Split
 
 
-def grayscale_split(images, labels):
-    """A split held in memory.
+def grayscale_dataset(
+    train_images: np.ndarray,
+    train_labels: np.ndarray,
+    test_images: np.ndarray,
+    test_labels: np.ndarray,
+    labels: Iterable[str],
+) -> ImageDataset:
+    """Returns a data set of grayscale images in memory, with the mean and standard deviation of the training images.
 
     Args:
-        images: (N, H, W) uint8, grayscale, to be repeated in three channels.
+        train_images: (N, H, W) uint8.
+        train_labels: (N,) integers.
+        test_images: (M, H, W) uint8.
+        test_labels: (M,) integers.
+        labels: names of the classes.
+    """
+    mean, std = float(np.mean(train_images)), max(float(np.std(train_images)), 1.0)  # 1 for constant images
+    height, width = train_images.shape[1:3]
+    return ImageDataset(
+        labels=tuple(labels),
+        side=height if height == width else None,
+        mean=(mean, mean, mean),
+        std=(std, std, std),
+        train=grayscale_split(train_images, train_labels),
+        test=grayscale_split(test_images, test_labels),
+    )
+
+
+def grayscale_split(images: np.ndarray, labels: np.ndarray) -> Split:
+    """Returns a split of grayscale images in memory, whose channel is repeated three times.
+
+    Args:
+        images: (N, H, W) uint8.
         labels: (N,) integers.
     """
     images, labels = tf.constant(images), tf.constant(labels, tf.int32)
@@ -53,17 +79,3 @@ def grayscale_split(images, labels):
         return {"image": Pixels(tf.image.grayscale_to_rgb(image)), "label": tf.gather(labels, key["index"])}
 
     return Split(len(images), keys, load)
-
-
-def grayscale_dataset(train_images, train_labels, test_images, test_labels, labels):
-    """A grayscale data set held in memory, with the mean and standard deviation of its training images."""
-    mean, std = float(np.mean(train_images)), max(float(np.std(train_images)), 1.0)  # Constant images divide by 1.
-    height, width = train_images.shape[1:3]
-    return ImageDataset(
-        labels=tuple(labels),
-        side=height if height == width else None,
-        mean=(mean, mean, mean),
-        std=(std, std, std),
-        train=grayscale_split(train_images, train_labels),
-        test=grayscale_split(test_images, test_labels),
-    )

@@ -1,28 +1,33 @@
-"""Data sets of images with boxes around their objects, and how the value of `--dataset` becomes one.
+"""Data sets of images with boxes around their objects.
 
-Boxes are [x1, y1, x2, y2] in pixels of the image, where the width is x2 - x1 (no "+1").
+Boxes are [x1, y1, x2, y2] in pixels of the image; the width is x2 - x1 (no "+1").
 """
 
+from __future__ import annotations
+
 import dataclasses
+import pathlib
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike
 
-from trainers.data.image_source import Encoded
+from trainers.data.image_source import Encoded, ImageSource
 from trainers.data.split import Split, shuffled_indices
 
 
 @dataclasses.dataclass(frozen=True)
 class Annotation:
-    """The objects of one image, as arrays of n rows; n may be 0.
+    """The n objects of one image; n may be 0.
 
     Attributes:
         boxes: (n, 4) float32.
         classes: (n,) int32, indices of the data set's labels.
-        ignored: (n,) bool, objects that are not trained on, and neither right nor wrong to find: the difficult ones of
-            PASCAL VOC, the crowds of COCO.
-        areas: (n,) float32, of the objects in pixels (of COCO, of their masks): what small and large objects are is
-            told by them.
+        ignored: (n,) bool, objects that are not trained on, and whose detections count neither as right nor as wrong:
+            the difficult ones of PASCAL VOC, the crowds of COCO.
+        areas: (n,) float32, of the objects in pixels, which divide them into small, medium and large ones. In COCO, the
+            areas of the masks.
     """
 
     boxes: np.ndarray
@@ -31,8 +36,14 @@ class Annotation:
     areas: np.ndarray
 
     @classmethod
-    def of(cls, boxes, classes, ignored=None, areas=None):
-        """Makes one from sequences; nothing is ignored, and areas are those of the boxes, where not given."""
+    def of(
+        cls,
+        boxes: ArrayLike,
+        classes: ArrayLike,
+        ignored: ArrayLike | None = None,
+        areas: ArrayLike | None = None,
+    ) -> Annotation:
+        """Returns an annotation of arrays or sequences, by default without ignored objects, with the boxes' areas."""
         boxes = np.asarray(boxes, np.float32).reshape(-1, 4)
         if ignored is None:
             ignored = np.zeros(len(boxes), bool)
@@ -44,34 +55,33 @@ class Annotation:
 
 @dataclasses.dataclass(frozen=True)
 class DetectionDataset:
-    """Images with boxes.
+    """Images with boxes: the examples of both splits have the fields of an `Annotation`, as tensors.
 
     Attributes:
-        labels: the classes' names; class i is `labels[i]`.
-        side: height and width of every image, in pixels, or None when they differ.
-        most_boxes: the largest number of objects in an image, of both splits, or None when it is not known.
-        train: the split that is trained on; its `load` returns `image`, a source of `trainers.data.image_source`, and
-            the fields of an `Annotation` as tensors.
+        labels: names of the classes; class i is `labels[i]`.
+        side: height and width of all images, in pixels; None if they differ.
+        max_boxes: the largest number of objects in an image of either split; None if unknown.
+        train: the training split.
         test: the split whose average precision is reported.
     """
 
     labels: tuple[str, ...]
     side: int | None
-    most_boxes: int | None
+    max_boxes: int | None
     train: Split
     test: Split
 
 
-def annotated_split(annotations, image):
-    """A split whose annotations are in memory, and whose examples are found by their index.
+def annotated_split(annotations: Sequence[Annotation], image: Callable[[tf.Tensor], ImageSource]) -> Split:
+    """Returns a split with its annotations in memory.
 
     Args:
-        annotations: a list of `Annotation`s.
-        image: function from an index, an int64 scalar tensor, to an image source.
+        annotations: of each example.
+        image: function from the index of an example, an int64 scalar, to its image.
     """
     counts = np.array([len(annotation.classes) for annotation in annotations], np.int64)
     ends = np.cumsum(counts)
-    table = {
+    columns = {
         field.name: tf.constant(np.concatenate([getattr(annotation, field.name) for annotation in annotations]))
         for field in dataclasses.fields(Annotation)
     }
@@ -83,17 +93,17 @@ def annotated_split(annotations, image):
         index = key["index"]
         end = tf.gather(ends, index)
         start = end - tf.gather(counts, index)
-        return {"image": image(index), **{name: rows[start:end] for name, rows in table.items()}}
+        return {"image": image(index), **{name: column[start:end] for name, column in columns.items()}}
 
     return Split(len(annotations), keys, load)
 
 
-def file_split(files, annotations):
-    """A split of image files, with their annotations in memory."""
+def file_split(files: Sequence[str | pathlib.Path], annotations: Sequence[Annotation]) -> Split:
+    """Returns a split of image files, with their annotations in memory."""
     paths = tf.constant([str(file) for file in files])
     return annotated_split(annotations, lambda index: Encoded(tf.io.read_file(tf.gather(paths, index))))
 
 
-def most_boxes(*splits):
-    """Returns the largest number of objects in an image, of lists of `Annotation`s."""
+def max_boxes(*splits: Sequence[Annotation]) -> int:
+    """Returns the largest number of objects in an image."""
     return max(len(annotation.classes) for annotations in splits for annotation in annotations)

@@ -1,32 +1,42 @@
-"""From a split to batches of static shape, for any number of machines and replicas."""
+"""Batches of static shapes from a split, for any number of machines and replicas."""
 
 import math
+from collections.abc import Callable
 
 import tensorflow as tf
 
+from trainers.data.split import Example, Split
 from trainers.data.tf_data_options import AHEAD, CORES, untuned
 
 MAX_EPOCHS = 2**31  # more than any run has
 
 
-def training_batches(split, transform, *, batch_size, first_step, seed, context=None):
-    """An endless shuffled stream, cut into batches; what a batch holds depends on its step and the seed alone.
+def training_batches(
+    split: Split,
+    transform: Callable[[Example, tf.Tensor], Example],
+    *,
+    batch_size: int,
+    first_step: int,
+    seed: int,
+    context: tf.distribute.InputContext | None = None,
+) -> tf.data.Dataset:
+    """Returns an endless shuffled stream of batches. A batch depends on its step and on the seed only.
 
-    One epoch follows the other without a gap, so every example is seen equally often and no batch is smaller.
-    Replicas share the batch that one device would have; from a split that machines read in parts (`Split.part`), each
-    machine's replicas have batches of its part.
+    Epochs follow each other without a gap: each example is seen equally often, and all batches are full. Replicas share
+    the batch that one device would have. If the machines read a split in parts (`Split.part`), the replicas of a
+    machine have batches of its part.
 
     Args:
-        split: a `Split`.
-        transform: function from a loaded example and a seed (two int64 in a tensor, different for every epoch and
-            example) to an example of static shapes.
-        batch_size: examples of a batch, over all replicas.
-        first_step: number of batches to skip, to go on where a run stopped.
-        seed: integer.
-        context: the `tf.distribute.InputContext` of this machine; None for a single replica.
+        split: of the data set.
+        transform: function from a loaded example and a seed, (2,) int64, different in each epoch and for each example,
+            to an example of static shapes.
+        batch_size: examples in a batch over all replicas.
+        first_step: number of batches to skip; that of the steps done, for a resumed run.
+        seed: determines order and augmentation.
+        context: of this machine; None for a single replica.
 
     Returns:
-        An endless `tf.data.Dataset` of the batches of this machine's replicas, one after the other.
+        The batches of this machine's replicas in turn: for each step, one for each replica.
     """
     context = context or tf.distribute.InputContext()
     replica_batch = batch_size // context.num_replicas_in_sync
@@ -34,7 +44,7 @@ def training_batches(split, transform, *, batch_size, first_step, seed, context=
     part = None
     if split.part is not None and machines > 1:
         split, machines, batch_size = split.part(context), 1, batch_size // machines
-        part = context.input_pipeline_id  # Whose indices are those of other parts, too.
+        part = context.input_pipeline_id  # folded into the seed: the indices of the parts are the same
     first_epoch, offset = divmod(first_step * batch_size, split.size)
 
     def epoch_keys(epoch):
@@ -52,23 +62,30 @@ def training_batches(split, transform, *, batch_size, first_step, seed, context=
         keys = shares.shard(machines, context.input_pipeline_id).unbatch()
     examples = keys.map(example, num_parallel_calls=CORES)
     batches = examples.batch(replica_batch, drop_remainder=True).prefetch(AHEAD)
-    # Machines that may run out of data ask each other before every step, and have no static shapes.
+    # Without this, the machines would synchronize before each step, as one might run out of data, and shapes would not
+    # be static.
     return batches.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
 
 
-def evaluation_batches(split, transform, *, batch_size, context=None):
-    """Every example exactly once, on one of the machines, in order; all batches are full.
+def evaluation_batches(
+    split: Split,
+    transform: Callable[[Example], Example],
+    *,
+    batch_size: int,
+    context: tf.distribute.InputContext | None = None,
+) -> tf.data.Dataset:
+    """Returns batches that have each example exactly once, on one of the machines, in order.
 
-    All machines have the same number of batches: what is missing is filled up with zeros.
+    All batches are full, and all machines have the same number of batches: padding fills the last ones.
 
     Args:
-        split: a `Split`.
+        split: of the data set.
         transform: function from a loaded example to an example of static shapes.
-        batch_size: examples of a batch on one replica.
-        context: the `tf.distribute.InputContext` of this machine; None for a single replica.
+        batch_size: examples in a batch on one replica.
+        context: of this machine; None for a single replica.
 
     Returns:
-        A `tf.data.Dataset` of batches with `index` (B,), and `weight` (B,), 1 for an example and 0 for padding.
+        Batches with the additional `index` (B,) int64, and `weight` (B,) float32: 1 for an example, 0 for padding.
     """
     context = context or tf.distribute.InputContext()
     replicas_here = context.num_replicas_in_sync // context.num_input_pipelines
@@ -80,6 +97,6 @@ def evaluation_batches(split, transform, *, batch_size, context=None):
 
     keys = split.keys(None).shard(context.num_input_pipelines, context.input_pipeline_id)
     examples = keys.map(example, num_parallel_calls=CORES)
-    nothing = tf.nest.map_structure(lambda spec: tf.zeros(spec.shape, spec.dtype), examples.element_spec)
-    padded = examples.concatenate(tf.data.Dataset.from_tensors(nothing).repeat()).take(batches * batch_size)
+    padding = tf.nest.map_structure(lambda spec: tf.zeros(spec.shape, spec.dtype), examples.element_spec)
+    padded = examples.concatenate(tf.data.Dataset.from_tensors(padding).repeat()).take(batches * batch_size)
     return padded.batch(batch_size, drop_remainder=True).prefetch(AHEAD)

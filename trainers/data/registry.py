@@ -1,95 +1,159 @@
-"""How the value of `--dataset` becomes a data set."""
+"""Opens the data set that `--dataset` names. The only module that imports `trainers.data.sources`.
 
+A new data set is a file in `sources/` and a row of `SOURCES`. This module imports no TensorFlow, and a source only when
+its data set is opened.
+"""
+
+from __future__ import annotations
+
+import dataclasses
 import difflib
+import importlib
 import os
 import re
+from typing import TYPE_CHECKING, Any, Literal
 
 from keras_resnets.errors import ArgumentError
 
+if TYPE_CHECKING:
+    from trainers.data.classification_dataset import ImageDataset
+    from trainers.data.detection_dataset import DetectionDataset
 
-def absolute(name):
-    """Returns a value of --dataset with its path made absolute, to be opened from any folder."""
-    kind, _, path = name.partition(":")
-    if kind not in ("folder", "idx", "voc", "coco"):
-        return name
-    paths = path.split(",") if kind == "coco" else [path]
-    return f"{kind}:{','.join(map(os.path.abspath, paths))}"
+Task = Literal["classification", "detection"]
+NAME = "NAME"  # an argument that is no path
 
 
-def title(name):
-    """Returns what a data set is called in a picture: the last part of its name or path."""
-    return re.split(r"[:/]", name.rstrip("/"))[-1]
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """A row of `SOURCES`.
+
+    Attributes:
+        kind: value of --dataset, or what stands before its colon.
+        argument: what stands behind the colon, as in help texts: `NAME`, or paths with commas between them. Empty for a
+            data set without an argument.
+        classification: "module.function" below `trainers.data.sources`, which returns an `ImageDataset`; None for a
+            source without one label per image.
+        detection: likewise, of a `DetectionDataset`; None for a source without boxes.
+        options: keyword arguments of these functions, which also take the argument.
+    """
+
+    kind: str
+    argument: str = ""
+    classification: str | None = None
+    detection: str | None = None
+    options: tuple[str, ...] = ()
+
+    @property
+    def usage(self) -> str:
+        """The value of --dataset, as in help texts."""
+        return f"{self.kind}:{self.argument}" if self.argument else self.kind
+
+    def argument_of(self, name: str) -> str | None:
+        """Returns the argument in a value of --dataset, or None if that is not a value of this source."""
+        kind, _, argument = name.partition(":")
+        matches = kind == self.kind and bool(argument) if self.argument else name == self.kind
+        return argument if matches else None
+
+    def open(self, task: Task, argument: str, **options: Any) -> ImageDataset | DetectionDataset:
+        """Imports the source, and opens the data set; of `options`, the source gets those that it takes."""
+        module, function = getattr(self, task).split(".")
+        opener = getattr(importlib.import_module(f"trainers.data.sources.{module}"), function)
+        return opener(*[argument] if self.argument else [], **{option: options[option] for option in self.options})
 
 
-def open_dataset(name, data_dir=None, download=False):
+SOURCES = (
+    Source("digits", classification="digits.open_digits"),
+    Source("digit_scenes", detection="digit_scenes.open_digit_scenes"),
+    Source(
+        "one_digit_scenes",
+        classification="digit_scenes.open_one_digit_images",
+        detection="digit_scenes.open_one_digit_scenes",
+    ),
+    Source("idx", "PATH", classification="idx.open_idx"),
+    Source("folder", "PATH", classification="folder.open_folder"),
+    Source("voc", "PATH", detection="voc.open_voc", options=("strict",)),
+    Source("coco", "IMAGES,TRAIN.json,IMAGES,TEST.json", detection="coco.open_coco", options=("strict",)),
+    Source(
+        "tfds",
+        NAME,
+        classification="tfds_classification.open_tfds",
+        detection="tfds_detection.open_tfds",
+        options=("data_dir", "download"),
+    ),
+)
+
+
+def usage(task: Task) -> str:
+    """Returns the values of --dataset for a task, for help texts: "digits, idx:PATH or tfds:NAME"."""
+    *others, last = (source.usage for source in _sources(task))
+    return f"{', '.join(others)} or {last}"
+
+
+def open_dataset(name: str, data_dir: str | None = None, download: bool = False) -> ImageDataset:
     """Opens a data set for classification.
 
     Args:
-        name: "digits", "one_digit_scenes", "idx:PATH", "folder:PATH" or "tfds:NAME": see the modules of
-            `trainers.data`.
-        data_dir: where TensorFlow Datasets keeps its data; None for its default.
-        download: whether TensorFlow Datasets may download and prepare what is missing.
-
-    Returns:
-        An `ImageDataset`.
+        name: value of --dataset: see `usage`, and the modules of `trainers.data.sources`.
+        data_dir: folder of TensorFlow Datasets; None for its default.
+        download: whether TensorFlow Datasets may download and prepare a missing data set.
 
     Raises:
         ArgumentError: if there is no such data set, or it is damaged.
     """
-    # Imported here: each source's library is loaded only when it is used.
-    from trainers.data.sources import digit_scenes, digits, folder, idx, tfds_classification
-
-    kind, separator, rest = name.partition(":")
-    if name == "digits":
-        return digits.open_digits()
-    if name == "one_digit_scenes":
-        return digit_scenes.open_one_digit_images()
-    if separator and rest and kind == "idx":
-        return idx.open_idx(rest)
-    if separator and rest and kind == "folder":
-        return folder.open_folder(rest)
-    if separator and rest and kind == "tfds":
-        return tfds_classification.open_tfds(rest, data_dir, download)
-    close = difflib.get_close_matches(kind, ["digits", "one_digit_scenes", "idx", "folder", "tfds"], n=1)
-    hint = f" (did you mean {close[0]}?)" if close and name != close[0] else ""
-    raise ArgumentError(
-        f"--dataset={name} is unknown{hint}: use digits, one_digit_scenes, idx:PATH, folder:PATH or tfds:NAME."
-    )
+    return _open("classification", name, "is unknown", data_dir=data_dir, download=download)
 
 
-def open_detection_dataset(name, data_dir=None, download=False, strict=False):
+def open_detection_dataset(
+    name: str, data_dir: str | None = None, download: bool = False, strict: bool = False
+) -> DetectionDataset:
     """Opens a data set for detection.
 
     Args:
-        name: "digit_scenes", "one_digit_scenes", "voc:PATH", "coco:IMAGES,ANNOTATIONS.json[,...]" or "tfds:NAME": see
-            the modules of `trainers.data`.
-        data_dir: where TensorFlow Datasets keeps its data; None for its default.
-        download: whether TensorFlow Datasets may download and prepare what is missing.
-        strict: whether a damaged file or object is an error; otherwise it is named on stderr and left out.
-
-    Returns:
-        A `DetectionDataset`.
+        name: value of --dataset: see `usage`, and the modules of `trainers.data.sources`.
+        data_dir: folder of TensorFlow Datasets; None for its default.
+        download: whether TensorFlow Datasets may download and prepare a missing data set.
+        strict: whether a damaged file or object is an error; if not, it is reported on stderr and skipped.
 
     Raises:
-        ArgumentError: if there is no such data set, or it is damaged.
+        ArgumentError: if there is no such data set, or it is damaged, or `strict` is for other sources only.
     """
-    # Imported here: each source's library is loaded only when it is used.
-    from trainers.data.sources import coco, digit_scenes, tfds_detection, voc
+    options = {"data_dir": data_dir, "download": download, "strict": strict}
+    return _open("detection", name, "has no boxes or is unknown", **options)
 
-    kind, separator, rest = name.partition(":")
-    if strict and kind not in ("voc", "coco"):
-        raise ArgumentError(f"--strict is for voc: and coco:, whose files are checked, not for --dataset={name}.")
-    if name == "digit_scenes":
-        return digit_scenes.open_digit_scenes()
-    if name == "one_digit_scenes":
-        return digit_scenes.open_one_digit_scenes()
-    if separator and rest and kind == "voc":
-        return voc.open_voc(rest, strict)
-    if separator and rest and kind == "coco":
-        return coco.open_coco(rest, strict)
-    if separator and rest and kind == "tfds":
-        return tfds_detection.open_tfds_objects(rest, data_dir, download)
-    raise ArgumentError(
-        f"--dataset={name} has no boxes or is unknown: use digit_scenes, one_digit_scenes, voc:PATH, "
-        "coco:IMAGES,TRAIN.json,IMAGES,TEST.json or tfds:NAME."
-    )
+
+def absolute(name: str) -> str:
+    """Returns a value of --dataset with absolute paths, which can be opened from any folder."""
+    for source in SOURCES:
+        argument = source.argument_of(name)
+        if argument is not None and source.argument not in ("", NAME):
+            paths = argument.split(",") if "," in source.argument else [argument]
+            return f"{source.kind}:{','.join(map(os.path.abspath, paths))}"
+    return name
+
+
+def title(name: str) -> str:
+    """Returns the name of a data set in pictures: the last part of its name or path."""
+    return re.split(r"[:/]", name.rstrip("/"))[-1]
+
+
+def _sources(task: Task) -> list[Source]:
+    return [source for source in SOURCES if getattr(source, task)]
+
+
+def _open(task: Task, name: str, problem: str, **options: Any) -> Any:
+    sources = _sources(task)
+    for source in sources:
+        argument = source.argument_of(name)
+        if argument is not None:
+            _check_strict(source, sources, name, options)
+            return source.open(task, argument, **options)
+    kind = name.partition(":")[0]
+    close = difflib.get_close_matches(kind, [source.kind for source in sources], n=1)
+    hint = f" (did you mean {close[0]}?)" if close and kind != close[0] else ""
+    raise ArgumentError(f"--dataset={name} {problem}{hint}: use {usage(task)}.")
+
+
+def _check_strict(source: Source, sources: list[Source], name: str, options: dict[str, Any]) -> None:
+    if options.get("strict") and "strict" not in source.options:
+        checked = " and ".join(f"{source.kind}:" for source in sources if "strict" in source.options)
+        raise ArgumentError(f"--strict is for {checked}, whose files are checked, not for --dataset={name}.")

@@ -1,46 +1,53 @@
-"""What a data set is to the trainers, and how the value of `--dataset` becomes one."""
+"""A `Split`: the training or the test examples of a data set."""
+
+from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 import tensorflow as tf
 
-from keras_resnets import ArgumentError
+from keras_resnets.errors import ArgumentError
 from trainers.data.tf_data_options import untuned
+
+Example = dict[str, Any]
+Dataset = TypeVar("Dataset")  # an `ImageDataset` or a `DetectionDataset`
 
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-    """One part of a data set.
+    """The training or the test examples of a data set.
 
     Attributes:
         size: number of examples.
-        keys: function from a seed (two int64 in a tensor) or None to a `tf.data.Dataset` of dicts with `index` (int64,
-            0 .. size - 1) and whatever `load` needs; in an order that the seed determines, or that of the data set. It
-            is `trainers.data.tf_data_options.untuned`.
-        load: function from a key to `image`, a source of `trainers.data.image_source`, and what is known of it; in
-            graph mode.
-        part: function from a `tf.distribute.InputContext` to a `Split` of the files that one of several machines reads,
-            or None where examples are found by their index, so that any machine can read any example.
-        first: function from a number to a `Split` of the first so many examples, where their order is random and they
-            are read from the first on; None elsewhere.
+        keys: function from a seed, (2,) int64, to a `tf.data.Dataset` of keys, in an order that the seed determines;
+            from None, in the order of the data set. A key is a dict of `index` (int64, 0 .. size - 1) and whatever
+            `load` needs. The `tf.data.Dataset` is `trainers.data.tf_data_options.untuned`.
+        load: function from a key to an example, called in graph mode: a dict of `image`, a
+            `trainers.data.image_source.ImageSource`, and the image's labels.
+        part: function from a `tf.distribute.InputContext` to a `Split` of the files that one of several machines reads.
+            None where any machine can read any example by its index.
+        first: function from a number to a `Split` of that many examples, the first ones. Only for examples that are
+            read from the beginning on, and stored in a random order; None for others.
     """
 
     size: int
-    keys: Callable
-    load: Callable
-    part: Callable | None = None
-    first: Callable | None = None
+    keys: Callable[[tf.Tensor | None], tf.data.Dataset]
+    load: Callable[[dict[str, tf.Tensor]], Example]
+    part: Callable[[tf.distribute.InputContext], Split] | None = None
+    first: Callable[[int], Split] | None = None
 
 
-def hold_out(dataset, count):
-    """Returns a data set that is trained without `count` training images, and measured on these.
+def hold_out(dataset: Dataset, count: int) -> Dataset:
+    """Returns a data set with `count` of the training images as its test split, and the others as its training split.
 
-    They are always the same, chosen at random: the papers chose their schedules so, on 5,000 of CIFAR-10's images.
+    The images are chosen at random, always the same. The papers chose their schedules in this way, on 5,000 of
+    CIFAR-10's images.
 
     Raises:
-        ArgumentError: if there are not so many.
+        ArgumentError: if `count` is not between 0 and the number of training images.
     """
     size = dataset.train.size
     if not 0 < count < size:
@@ -49,8 +56,8 @@ def hold_out(dataset, count):
     return dataclasses.replace(dataset, train=_subset(dataset.train, others), test=_subset(dataset.train, held_out))
 
 
-def sample(split, count):
-    """Returns a split of `count` examples, always the same, chosen at random; of all where there are not more."""
+def sample(split: Split, count: int) -> Split:
+    """Returns a split of `count` random examples, always the same, or of all if there are no more."""
     if count >= split.size:
         return split
     if split.first is not None:
@@ -58,8 +65,15 @@ def sample(split, count):
     return _subset(split, np.random.default_rng(0).permutation(split.size)[:count])
 
 
-def _subset(split, indices):
-    """Returns a split of the examples of some indices only."""
+def shuffled_indices(size: int, seed: tf.Tensor | None) -> tf.data.Dataset:
+    """Returns 0 .. size - 1, int64, in an order that `seed` determines; ascending for None."""
+    indices = tf.range(tf.constant(size, tf.int64))
+    if seed is not None:
+        indices = tf.random.experimental.stateless_shuffle(indices, seed)
+    return untuned(tf.data.Dataset.from_tensor_slices(indices))
+
+
+def _subset(split: Split, indices: np.ndarray) -> Split:
     chosen = np.zeros(max(indices) + 1, bool)
     chosen[indices] = True
 
@@ -67,13 +81,5 @@ def _subset(split, indices):
         last = tf.constant(len(chosen) - 1, tf.int64)
         return (key["index"] <= last) & tf.gather(chosen, tf.minimum(key["index"], last))
 
-    # Without parts: a machine that reads only some of the files would not know which examples are meant.
+    # Without `part`: the indices within a part of the files are not those of `indices`.
     return Split(len(indices), lambda seed: split.keys(seed).filter(is_chosen), split.load)
-
-
-def shuffled_indices(size, seed):
-    """Returns 0 .. size - 1 as a data set of int64, in an order that `seed` determines (None: ascending)."""
-    indices = tf.range(tf.constant(size, tf.int64))
-    if seed is not None:
-        indices = tf.random.experimental.stateless_shuffle(indices, seed)
-    return untuned(tf.data.Dataset.from_tensor_slices(indices))

@@ -1,18 +1,18 @@
-"""How much of a pipeline of `tf.data` is done at once: as much as there are cores, without TensorFlow's tuner."""
+"""Parallelism of `tf.data` pipelines: fixed by the number of cores, without TensorFlow's autotuning."""
 
 import os
 
 import tensorflow as tf
 
-CORES = len(os.sched_getaffinity(0))  # examples that are made at once
-AHEAD = 2  # batches that are made before they are asked for
+CORES = len(os.sched_getaffinity(0))  # examples that are loaded in parallel
+AHEAD = 2  # batches that are prefetched
 
 
-def untuned(dataset):
-    """Returns a data set, and all that is made of it, whose operations do as much at once as they are told.
+def untuned(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    """Returns a data set without autotuning, also of the data sets that are made of it.
 
-    The tuner looks at a pipeline after 10, 20, 40, ... ms, in the end each minute, and what deletes an iterator
-    sometimes waits until it does (TensorFlow 2.21): an evaluation can then take twice as long.
+    The autotuner inspects a pipeline after 10, 20, 40, ... ms, at last once a minute, and the deletion of an iterator
+    sometimes waits for its next inspection (TensorFlow 2.21): an evaluation may take twice as long.
     """
     options = tf.data.Options()
     options.autotune.enabled = False

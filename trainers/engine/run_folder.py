@@ -1,7 +1,6 @@
 """The folder of a training run: its configuration, logs, checkpoints and results."""
 
 import contextlib
-import fcntl
 import json
 import os
 import pathlib
@@ -10,6 +9,7 @@ from keras_resnets.detection.options import with_new_option_names
 from keras_resnets.errors import ArgumentError
 from trainers.recipes.recipe import Recipe
 from trainers.runtime.atomic_files import write_json, write_text
+from trainers.runtime.file_lock import locked
 
 # Values of the recipe's fields that are newer than some runs.
 OF_OLDER_RUNS = {f"recipe.{field}": getattr(Recipe, field) for field in ("decay", "bias_learning_rate")}
@@ -86,14 +86,14 @@ class RunFolder:
         if not self.chief:
             yield
             return
-        with open(self.path / "lock", "a") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise ArgumentError(
-                    f"--model_dir={self.path}: another process is training this run: wait for it, stop it, or choose "
-                    "another folder."
-                ) from error
+
+        def refuse():
+            raise ArgumentError(
+                f"--model_dir={self.path}: another process is training this run: wait for it, stop it, or choose "
+                "another folder."
+            )
+
+        with locked(self.path / "lock", on_wait=refuse):
             yield
 
     def config(self) -> dict:

@@ -1,1 +1,1 @@
-"""Measuring trained nets: protocols, ensembles, proposals."""
+"""Evaluation of trained nets: protocols, ensembles, proposals."""

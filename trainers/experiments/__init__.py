@@ -1,1 +1,1 @@
-"""The papers' experiments, a file each: see `trainers.reproduce`."""
+"""The papers' experiments, one file for each, which `trainers.reproduce` repeats."""

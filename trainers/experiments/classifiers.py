@@ -1,20 +1,21 @@
-"""Nets that are trained to classify images, side by side: what the experiments on classification have in common."""
+"""Classification nets that are trained and compared: what the experiments on classification share."""
 
 import dataclasses
 import functools
+import pathlib
 from collections.abc import Callable, Mapping
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_resnets.surgery import without_batch_norm
+from keras_resnets.surgery.without_batch_norm import without_batch_normalization
 from trainers.data.registry import open_dataset
 from trainers.data.split import sample
-from trainers.engine import train as engine_train
 from trainers.engine.checkpoints import restore_model
 from trainers.engine.run_folder import RunFolder
-from trainers.experiments.experiment import Experiment, Report, Table, listed
+from trainers.engine.train import train
+from trainers.experiments.experiment import Experiment, Report, Setting, Table, listed
 from trainers.plots.figures import error_curves
 from trainers.recipes.classification import RECIPES
 from trainers.runtime.failures import Diverged
@@ -23,26 +24,26 @@ from trainers.tasks.classification import Classification, configure
 from trainers.tasks.configuration import Choices
 
 DATASETS = ("digits", "idx:", "tfds:", "folder:", "one_digit_scenes")
-DIGITS = ("digits", "one_digit_scenes")  # which must not be mirrored
-CIFAR_SIDE = 32  # px, of the CIFAR nets' input, at most
-QUICK_RECIPE = "digits"  # of --scale=quick, but for the augmentation: that of the papers needs many more steps
-QUICK_TEST = 1_000  # test images of --scale=quick, at most
-LOGGED = 200  # lines of a run with its training error, about
-LAST_PART = 0.1  # of the training, whose mean training error is reported
+DIGITS = ("digits", "one_digit_scenes")  # data sets whose images must not be mirrored
+CIFAR_SIDE = 32  # largest input side of the CIFAR nets, in pixels
+QUICK_RECIPE = "digits"  # of --scale=quick, except for its augmentation; the papers' recipes need many more steps
+QUICK_TEST = 1_000  # largest number of test images with --scale=quick
+LOG_LINES = 200  # approximate number of log lines with a training error
+LAST_PART = 0.1  # share of the steps at the end whose mean training error is reported
 
 
 @dataclasses.dataclass(frozen=True)
 class Net:
-    """A net of an experiment.
+    """A net of a comparison.
 
     Attributes:
-        model: its name in the registry.
-        quick: the one that stands for it with --scale=quick; None for itself.
-        arguments: of its builder.
-        paper: the paper's test error in %, or what else it says.
-        recipe: of --scale=full, a row of `RECIPES`; its augmentation is for both scales.
-        changes: of the recipe's fields, for both scales.
-        batch_normalization: whether it has any.
+        model: name in the registry.
+        quick: name of the net that replaces it with --scale=quick; None for the net itself.
+        arguments: arguments of the net's builder.
+        paper: the paper's test error in %, or a remark in its place.
+        recipe: recipe of --scale=full, a key of `RECIPES`; both scales use its augmentation.
+        changes: changed fields of the recipe, for both scales.
+        batch_normalization: False to remove all batch normalization.
     """
 
     model: str
@@ -53,49 +54,48 @@ class Net:
     changes: Mapping = dataclasses.field(default_factory=dict)
     batch_normalization: bool = True
 
-    def may_diverge(self):
-        """Returns whether an experiment goes on if the net diverges: because it did in the paper, for example."""
+    def may_diverge(self) -> bool:
+        """Whether a comparison is valid although this net diverges, because it does so in the paper, for example."""
         return not self.batch_normalization or "fail" in self.paper
 
 
 @dataclasses.dataclass(frozen=True)
 class Measurement:
-    """What is measured inside of each net, before and after its training.
+    """What is measured inside each net, before and after its training.
 
     Attributes:
-        measure: function of the task and a model that returns a dict that JSON can hold.
-        tables: function of the members' figures that returns a list of `Table`s; the dicts are `initial` and `trained`.
-        draw: function of the figures and a path that writes a picture.
+        measure: function of a task and a model that returns a dict for JSON.
+        tables: function of the nets' figures that returns a list of `Table`s. The figures hold what `measure` returned
+            as `initial` and, unless the net diverged, `trained`.
+        draw: function of the figures and a path that writes a PNG file.
     """
 
-    measure: Callable
-    tables: Callable
-    draw: Callable
+    measure: Callable[[Classification, keras.Model], dict]
+    tables: Callable[[dict], list[Table]]
+    draw: Callable[[dict, pathlib.Path], None]
 
 
 @dataclasses.dataclass(frozen=True)
-class Row:
-    """An experiment.
+class Comparison:
+    """Nets that are trained alike, and what their errors are expected to show.
 
     Attributes:
-        name: of its picture.
         title, source, found: see `trainers.experiments.experiment.Experiment`.
-        nets: a dict of `Net`s by their labels, which are the members' names.
-        images: that are trained on with --scale=quick, counting each as often as it comes.
-        verdict: function of the members' figures that returns a sentence, and whether it is as the paper lets expect.
-        train_images: of --scale=quick, at most.
-        quick_changes: of the fields of `QUICK_RECIPE`.
-        image_size: side of the net's input; None for that of the data set's images, `CIFAR_SIDE` at most.
+        nets: the `Net`s by their labels, which are the members' names.
+        images: number of images that each net is trained on with --scale=quick, repetitions included.
+        verdict: function of the members' figures that returns a sentence, and whether it agrees with the paper.
+        train_images: largest number of different training images with --scale=quick.
+        quick_changes: changed fields of `QUICK_RECIPE`.
+        image_size: side of the nets' input in pixels; None for the side of the data set's images, at most `CIFAR_SIDE`.
         measurement: a `Measurement`, or None.
     """
 
-    name: str
     title: str
     source: str
     found: str
     nets: Mapping[str, Net]
     images: int
-    verdict: Callable
+    verdict: Callable[[dict], tuple[str, bool]]
     train_images: int = 5_000
     quick_changes: Mapping = dataclasses.field(default_factory=dict)
     image_size: int | None = None
@@ -103,52 +103,52 @@ class Row:
 
 
 class WithoutBatchNormalization(Classification):
-    """Classification by nets without batch normalization."""
+    """Classification with nets that have lost their batch normalization."""
 
     def build_model(self, classifier_activation=None):
-        """Returns a new model, as that of `Classification`, without batch normalization."""
-        return without_batch_norm.without_batch_normalization(super().build_model(classifier_activation))
+        """Returns a new model: that of `Classification`, without batch normalization."""
+        return without_batch_normalization(super().build_model(classifier_activation))
 
 
-def experiment(row):
-    """Returns the `Experiment` of a row."""
+def experiment(comparison: Comparison) -> Experiment:
+    """Returns the `Experiment` whose members are the nets of a comparison."""
     return Experiment(
-        title=row.title,
-        source=row.source,
-        found=row.found,
+        title=comparison.title,
+        source=comparison.source,
+        found=comparison.found,
         datasets=DATASETS,
         full_dataset="tfds:cifar10",
         members=lambda setting: {
-            label: functools.partial(train_net, row, net, setting) for label, net in row.nets.items()
+            label: functools.partial(train_net, comparison, net, setting) for label, net in comparison.nets.items()
         },
-        report=functools.partial(nets_report, row),
+        report=functools.partial(comparison_report, comparison),
     )
 
 
-def train_net(row, net, setting, folder):
-    """Trains a net, or goes on with it, and measures it.
+def train_net(comparison: Comparison, net: Net, setting: Setting, folder: pathlib.Path) -> dict:
+    """Trains a net, or continues its training, and measures it.
 
     Args:
-        row: a `Row`.
-        net: a `Net` of it.
-        setting: a `Setting`.
-        folder: of the member; the training run is in `run`.
+        comparison: the `Comparison` that the net belongs to.
+        net: the `Net`.
+        setting: the experiment's `Setting`.
+        folder: the member's folder; the training run is its subfolder `run`.
 
     Returns:
         The member's figures: `model`, `arguments`, `parameters`, `recipe`, `changes`, `augmentation`, `steps`,
-        `batch_size`, `train_images`, `test_images`; `diverged`, whether the loss was no longer finite; `training` and
-        `test`, lists of (step, error), fractions; `training_error` (the mean of the last tenth of the steps) and
-        `test_error`, None of what has diverged; and, where the row has a measurement, `initial` and `trained`.
+        `batch_size`, `train_images`, `test_images`; `diverged`, whether the loss became infinite or NaN; `training` and
+        `test`, lists of (step, error), errors from 0 to 1; `training_error` (mean of the last tenth of the steps) and
+        `test_error`, both None if the net diverged; `initial` and `trained`, if the comparison has a measurement.
     """
-    keras.backend.clear_session()  # The members before would stay in memory.
-    task = make_task(row, net, setting)
+    keras.backend.clear_session()  # Otherwise the members before stay in memory.
+    task = make_task(comparison, net, setting)
     run, model = RunFolder(folder / "run"), task.build_model()
     figures = {
         "model": task.config["model"],
         "arguments": dict(net.arguments),
         "parameters": parameters(model),
         "recipe": task.config["recipe_name"],
-        "changes": _changes(row, net, setting),
+        "changes": _changes(comparison, net, setting),
         "augmentation": task.recipe.augmentation,
         "steps": task.config["steps"],
         "batch_size": task.recipe.batch_size,
@@ -158,63 +158,64 @@ def train_net(row, net, setting, folder):
         "training_error": None,
         "test_error": None,
     }
-    if row.measurement:
-        figures["initial"] = row.measurement.measure(task, model)
+    if comparison.measurement:
+        figures["initial"] = comparison.measurement.measure(task, model)
     try:
-        results = engine_train.train(task, run, log_every=max(10, task.config["steps"] // LOGGED))
-    except Diverged:  # That is a result, too.
+        results = train(task, run, log_every=max(10, task.config["steps"] // LOG_LINES))
+    except Diverged:  # This is a result as well.
         return {**figures, **_curves(run), "diverged": True}
-    if row.measurement:
+    if comparison.measurement:
         restore_model(model, run)
-        figures["trained"] = row.measurement.measure(task, model)
+        figures["trained"] = comparison.measurement.measure(task, model)
     curves = _curves(run)
     end = [error for step, error in curves["training"] if step > (1 - LAST_PART) * task.config["steps"]]
     return {**figures, **curves, "training_error": float(np.mean(end)), "test_error": results["top1_error"]}
 
 
-def make_task(row, net, setting):
-    """Returns the task of a net, a `Classification`, with its configuration and data set: see `train_net`."""
+def make_task(comparison: Comparison, net: Net, setting: Setting) -> Classification:
+    """Returns the task of training a net: see `train_net`."""
     dataset = _open_dataset(setting.dataset, setting.data_dir, setting.download)
     recipe, changes = net.recipe, {"augmentation": RECIPES[net.recipe].augmentation}
     if setting.quick:
-        train, test = sample(dataset.train, row.train_images), sample(dataset.test, QUICK_TEST)
+        train, test = sample(dataset.train, comparison.train_images), sample(dataset.test, QUICK_TEST)
         dataset = dataclasses.replace(dataset, train=train, test=test)
         recipe = QUICK_RECIPE
-        changes["steps"] = max(1, row.images // RECIPES[recipe].batch_size)
-    changes |= _changes(row, net, setting)
+        changes["steps"] = max(1, comparison.images // RECIPES[recipe].batch_size)
+    changes |= _changes(comparison, net, setting)
     if setting.dataset in DIGITS:
         changes["augmentation"] = RECIPES["digits"].augmentation
     config = configure(
         Choices(setting.dataset, dataset, recipe, changes, data_dir=setting.data_dir),
         net.quick or net.model if setting.quick else net.model,
         arguments=dict(net.arguments),
-        image_size=row.image_size or min(CIFAR_SIDE, dataset.side or CIFAR_SIDE),
+        image_size=comparison.image_size or min(CIFAR_SIDE, dataset.side or CIFAR_SIDE),
     )
     return (Classification if net.batch_normalization else WithoutBatchNormalization)(config, dataset)
 
 
-def _changes(row, net, setting):
-    """Returns the changes of the recipe's fields that are said of a net and its row."""
-    return {**(row.quick_changes if setting.quick else {}), **net.changes}
+def _changes(comparison, net, setting):
+    """Returns the recipe's fields that a comparison and its net change."""
+    return {**(comparison.quick_changes if setting.quick else {}), **net.changes}
 
 
-# A folder's files are looked at once, not for each member.
+# Checks the files of a folder once, not for each member.
 _open_dataset = functools.lru_cache(1)(open_dataset)
 
 
-def training_batch(task):
-    """Returns the first batch of a task's training: images (B, H, W, 3), normalized, and labels (B,)."""
+def training_batch(task: Classification) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the first training batch: normalized images (B, H, W, 3) float32 and labels (B,) int32."""
     batch = next(iter(task.training_batches(0, tf.distribute.InputContext())))
     return task.preprocessing.normalize(batch["image"]), batch["label"]
 
 
-def test_images(task):
-    """Returns the first batch of a task's test images (B, H, W, 3), normalized."""
+def test_images(task: Classification) -> tf.Tensor:
+    """Returns the first batch of test images, normalized, (B, H, W, 3) float32."""
     batch = next(iter(task.evaluation_batches()))
     return task.preprocessing.normalize(batch["image"][batch["weight"] > 0])
 
 
 def _curves(run):
+    """Returns lists of (step, error): `training` and `test`."""
     keys = {"training": "training_error", "test": "top1_error"}
     lines = run.metrics()
     return {
@@ -222,53 +223,57 @@ def _curves(run):
     }
 
 
-def nets_report(row, figures):
-    """Returns the `Report` of a row's nets; the figures of other members are for its verdict only."""
-    nets = {label: figures[label] for label in row.nets}
-    lost = [label for label, one in nets.items() if one["diverged"] and not row.nets[label].may_diverge()]
-    sentence, holds = (f"Nothing can be compared: {', '.join(lost)} diverged", False) if lost else row.verdict(figures)
-    tables = [_errors_table(row, nets), _training_table(nets)]
-    if row.measurement:
-        tables += row.measurement.tables(nets)
+def comparison_report(comparison: Comparison, figures: dict) -> Report:
+    """Returns the `Report` of a comparison.
+
+    Args:
+        comparison: a `Comparison`.
+        figures: what `train_net` returned, by the nets' labels; figures of other members are passed to the verdict.
+    """
+    nets = {label: figures[label] for label in comparison.nets}
+    lost = [label for label, one in nets.items() if one["diverged"] and not comparison.nets[label].may_diverge()]
+    if lost:
+        sentence, holds = f"Nothing can be compared: {', '.join(lost)} diverged", False
+    else:
+        sentence, holds = comparison.verdict(figures)
+    tables = [_errors_table(comparison, nets), _training_table(nets)]
+    if comparison.measurement:
+        tables += comparison.measurement.tables(nets)
     verdict = f"{sentence}: {'as' if holds else 'not as'} expected from the paper."
-    return Report(tables, [verdict], lambda folder: _draw(row, nets, folder))
+    return Report(tables, [verdict], lambda folder: _draw(comparison, nets, folder))
 
 
-def _draw(row, figures, folder):
-    path = folder / f"{row.name}.png"
-    curves = {_trained(label, one): (one["training"], one["test"]) for label, one in figures.items()}
-    error_curves(curves, row.title, path)
-    if not row.measurement:
+def _draw(comparison, figures, folder):
+    path = folder / f"{folder.name}.png"
+    curves = {f"{label} ({one['model']})": (one["training"], one["test"]) for label, one in figures.items()}
+    error_curves(curves, comparison.title, path)
+    if not comparison.measurement:
         return [path]
-    measured = folder / f"{row.name}_measured.png"
-    row.measurement.draw(figures, measured)
+    measured = path.with_stem(f"{path.stem}_measured")
+    comparison.measurement.draw(figures, measured)
     return [path, measured]
 
 
-def _trained(label, figures):
-    return f"{label} ({figures['model']})"
-
-
-def _net(figures, net):
-    """Returns what was trained, as a text."""
-    arguments = f" ({listed(figures['arguments'])})" if figures["arguments"] else ""
-    return f"{figures['model']}{arguments}{'' if net.batch_normalization else ', without batch normalization'}"
-
-
-def _errors_table(row, figures):
+def _errors_table(comparison, figures):
     rows = [
         [
             label,
-            _net(one, row.nets[label]),
+            _trained_net(one, comparison.nets[label]),
             f"{one['parameters']:,}",
             percent(one["training_error"]),
             percent(one["test_error"]),
-            row.nets[label].paper,
+            comparison.nets[label].paper,
         ]
         for label, one in figures.items()
     ]
-    columns = ("net", "trained here", "parameters", "training error, %", "test error, %", "the paper's test error, %")
-    return Table("Errors, of one run each", columns, rows)
+    columns = ("net", "trained here", "parameters", "training error, %", "test error, %", "paper's test error, %")
+    return Table("Errors, one run each", columns, rows)
+
+
+def _trained_net(figures, net):
+    """Returns what was trained, as a text."""
+    arguments = f" ({listed(figures['arguments'])})" if figures["arguments"] else ""
+    return f"{figures['model']}{arguments}{'' if net.batch_normalization else ', without batch normalization'}"
 
 
 def _training_table(figures):
@@ -282,6 +287,22 @@ def _training_table(figures):
     return Table("Training", ("nets", *(key.replace("_", " ") for key in keys)), rows)
 
 
-def percent(error):
-    """Returns an error, a fraction, as a text in percent; None is "diverged"."""
+def shallow_and_deep(figures: dict) -> tuple[dict, dict, str]:
+    """Returns the figures of the shallower and the deeper of two nets, and a sentence that compares their errors."""
+    shallow, deep = figures.values()
+    sentence = (
+        f"The deeper net has a training error of {percent(deep['training_error'])} % (the shallower one "
+        f"{percent(shallow['training_error'])} %) and a test error of {percent(deep['test_error'])} % "
+        f"({percent(shallow['test_error'])} %)"
+    )
+    return shallow, deep, sentence
+
+
+def listed_errors(figures: dict) -> str:
+    """Returns the nets' labels and test errors in percent, as a text."""
+    return ", ".join(f"{label} {percent(one['test_error'])}" for label, one in figures.items())
+
+
+def percent(error: float | None) -> str:
+    """Returns an error, from 0 to 1, as a text in percent; "diverged" for None."""
     return "diverged" if error is None else f"{100 * error:.2f}"

@@ -1,4 +1,4 @@
-"""The seconds that a detector takes for an image, split as the papers' tables are."""
+"""Inference time of a detector per image, in the parts that the papers' tables have."""
 
 import functools
 import statistics
@@ -8,33 +8,35 @@ import tensorflow as tf
 
 from keras_resnets import RCNN, FasterRCNN
 from keras_resnets.detection.fast_rcnn import given_proposals
+from keras_resnets.detection.region_detector import RegionDetector
 from trainers.runtime.measuring import in_turns
 
 
-def split_seconds(model, images, repeats):
-    """Returns the median seconds of `convolution`, `proposals` and `regions` of an image.
-
-    The convolution is all that the trunk does: for R-CNN, on every warped region. Proposals that a detector is given
-    take no time here. Regions are pooled, classified, and what is left of them is found.
+def split_seconds(model: RegionDetector, images: list[dict], repeats: int) -> dict[str, float]:
+    """Measures the parts of a detector's inference.
 
     Args:
         model: a detector.
-        images: list of its inputs, of one image each and of the same shapes.
-        repeats: how many times each is measured.
+        images: inputs of the detector, one image each, all of the same shapes.
+        repeats: number of measurements of each image.
+
+    Returns:
+        Median seconds per image: `convolution`, the trunk, which R-CNN applies to every warped region; `proposals`,
+        0 if they are inputs; `regions`, their pooling, classification and non-maximum suppression.
     """
     parts = {name: tf.function(part) for name, part in _parts(model).items()}
     measured = []
     for number, inputs in enumerate(images):
         functions = _functions(model, parts, {name: tf.constant(value) for name, value in inputs.items()})
         if number == 0:
-            in_turns(functions, 1)  # Traced before the clock starts.
+            in_turns(functions, 1)  # traces the functions
         measured.append(in_turns(functions, repeats))
     seconds = {name: statistics.median(one[name] for one in measured) for name in parts}
     return {"proposals": 0.0, **seconds}
 
 
 def _parts(model):
-    """Returns the functions that are timed."""
+    """Returns the functions to time, by the names of the parts."""
     if isinstance(model, RCNN):
 
         def convolution(inputs, regions, exists):
@@ -56,7 +58,7 @@ def _parts(model):
 
 
 def _functions(model, parts, inputs):
-    """Returns the timed functions with the arguments that an image gives them."""
+    """Returns the functions to time, bound to their arguments for an image."""
     if "proposals" in parts:
         features, *regions = model.propose(inputs)
     else:
@@ -70,8 +72,18 @@ def _functions(model, parts, inputs):
     return {name: functools.partial(part, *arguments[name]) for name, part in parts.items()}
 
 
-def noise_inputs(height, width, proposals=None, seed=0):
-    """Returns the inputs of a detector for an image of noise, with so many random regions of 16 pixels and more."""
+def noise_inputs(height: int, width: int, proposals: int | None = None, seed: int = 0) -> dict[str, np.ndarray]:
+    """Returns the inputs of a detector for an image of noise.
+
+    Args:
+        height, width: size of the image in pixels.
+        proposals: number of random proposals, at least 16 pixels long; None for a detector that finds its own.
+        seed: of the random numbers.
+
+    Returns:
+        A dict of `images` (1, height, width, 3) float32 from 0 to 255, `image_shapes` (1, 2) int32 and, unless None,
+        `proposals` (1, proposals, 4) float32, [x1, y1, x2, y2] in pixels.
+    """
     random = np.random.default_rng(seed)
     images = random.uniform(0, 255, (1, height, width, 3)).astype(np.float32)
     inputs = {"images": images, "image_shapes": np.int32([[height, width]])}

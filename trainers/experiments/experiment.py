@@ -1,10 +1,9 @@
-"""What an experiment is: members that are trained or measured one by one, and a report of all of them."""
+"""An experiment: members that are trained or measured one by one, and a report on all of them."""
 
 import dataclasses
-import fcntl
 import importlib.metadata
 import json
-import os
+import pathlib
 import platform
 import sys
 from collections.abc import Callable
@@ -12,9 +11,11 @@ from collections.abc import Callable
 from keras_resnets.errors import ArgumentError
 from trainers.data.registry import absolute
 from trainers.runtime.atomic_files import write_json, write_text
+from trainers.runtime.file_lock import is_locked, locked
 
-LOCK = "member.lock"  # in a member's folder
-FIGURES = "figures.json"  # likewise, of a complete member
+LOCK = "member.lock"  # file in a member's folder
+FIGURES = "figures.json"  # file in the folder of a complete member
+Member = Callable[[pathlib.Path], dict]  # from a folder to figures: see `Experiment.members`
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,9 +23,9 @@ class Table:
     """A table of a report.
 
     Attributes:
-        title: its heading.
-        columns: their headings.
-        rows: lists of as many texts.
+        title: heading of the table.
+        columns: headings of the columns.
+        rows: lists of texts, one for each column.
     """
 
     title: str
@@ -34,17 +35,41 @@ class Table:
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """What an experiment has shown.
+    """The results of an experiment.
 
     Attributes:
-        tables: a list of `Table`s.
-        verdict: sentences, computed from the figures.
-        draw: function of a folder that writes pictures there, PNG files, and returns their paths.
+        tables: list of `Table`s.
+        verdict: sentences that are computed from the figures.
+        draw: function of a folder that writes PNG files into it and returns their paths.
     """
 
-    tables: list
+    tables: list[Table]
     verdict: list[str]
-    draw: Callable
+    draw: Callable[[pathlib.Path], list[pathlib.Path]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """The choices that an experiment is run with.
+
+    Attributes:
+        folder: folder of the experiment; each member has a subfolder with its name.
+        dataset: value of --dataset.
+        quick: True for shallower nets and less training, to end in half an hour on two cores; False for the schedule of
+            the paper.
+        data_dir: folder of TensorFlow Datasets' data; None for its default.
+        download: whether TensorFlow Datasets may download missing data.
+    """
+
+    folder: pathlib.Path
+    dataset: str
+    quick: bool
+    data_dir: str | None = None
+    download: bool = False
+
+    def described(self) -> dict[str, str]:
+        """Returns the settings that the figures depend on: the values of --dataset and --scale."""
+        return {"dataset": absolute(self.dataset), "scale": "quick" if self.quick else "full"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,31 +77,31 @@ class Experiment:
     """One of the papers' experiments.
 
     Attributes:
-        title: heading of its report.
-        source: the paper, and where in it.
-        found: what the paper found, a sentence.
-        datasets: values of --dataset that it can use, the first of which is the default; one that ends in ":" stands
-            for all that begin so.
-        members: function of a `Setting` that returns a dict of functions by the members' names. A member is a function
-            of a folder that trains or measures there, and returns its figures, a dict that JSON can hold. It goes on
-            where it was interrupted. One that needs another one asks for it by `run_member`.
+        title: heading of the report.
+        source: the paper, and the section, table or figure.
+        found: the paper's finding, a sentence.
+        datasets: accepted values of --dataset; a value that ends in ":" accepts all that begin with it. The first one
+            is the default.
+        members: function of a `Setting` that returns the members, functions by their names. A member takes a folder,
+            trains or measures in it, and returns its figures, a dict for JSON. If it was interrupted, it continues. It
+            gets the figures of another member from `run_member`.
         report: function of the figures, a dict by the members' names, that returns a `Report`.
-        full_dataset: the default of --scale=full, where it is another one.
+        full_dataset: default of --scale=full; None for the same as above.
     """
 
     title: str
     source: str
     found: str
     datasets: tuple[str, ...]
-    members: Callable
-    report: Callable
+    members: Callable[[Setting], dict[str, Member]]
+    report: Callable[[dict[str, dict]], Report]
     full_dataset: str | None = None
 
-    def choose_dataset(self, name, quick):
-        """Returns the value of --dataset, or the default where it is None.
+    def choose_dataset(self, name: str | None, quick: bool) -> str:
+        """Returns the value of --dataset, or the default if it is None.
 
         Raises:
-            ArgumentError: for a data set that the experiment cannot use.
+            ArgumentError: if the experiment does not accept the data set.
         """
         if name is None:
             return self.datasets[0] if quick else self.full_dataset or self.datasets[0]
@@ -86,49 +111,33 @@ class Experiment:
         raise ArgumentError(f"--dataset={name} is not for this experiment: use {known}.")
 
 
-@dataclasses.dataclass(frozen=True)
-class Setting:
-    """How an experiment is run.
+def run_member(folder: pathlib.Path, member: Member) -> dict:
+    """Returns the figures of a member, and runs it if figures.json in its folder does not exist.
 
-    Attributes:
-        folder: of the experiment; a member's folder is in it, and has its name.
-        dataset: value of --dataset.
-        quick: whether to end in half an hour on two cores, with less of everything, instead of the paper's schedule.
-        data_dir: where TensorFlow Datasets keeps its data; None for its default.
-        download: whether it may download what is missing.
-    """
+    If several processes ask for the same member, one runs it and the others wait. The file also holds the versions of
+    the packages that the figures were computed with.
 
-    folder: os.PathLike
-    dataset: str
-    quick: bool
-    data_dir: str | None = None
-    download: bool = False
-
-    def described(self):
-        """Returns what the figures depend on, a dict of texts: the values of --dataset and --scale."""
-        return {"dataset": absolute(self.dataset), "scale": "quick" if self.quick else "full"}
-
-
-def run_member(folder, function):
-    """Returns a member's figures: those of figures.json in its folder or, where there is none, those that it finds.
-
-    Of several processes that ask for the same member, one finds them, and the others wait. The file also has the
-    versions of what they were found with.
+    Args:
+        folder: the member's folder.
+        member: one of `Experiment.members`.
     """
     file = folder / FIGURES
     folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / LOCK, "a") as lock:
-        _wait_for(lock, folder)
+
+    def say_so():
+        print(f"waiting for another process, which runs {folder.name}", file=sys.stderr)
+
+    with locked(folder / LOCK, on_wait=say_so):
         if not file.exists():
-            write_json(file, {"figures": function(folder), "versions": _versions()})
+            write_json(file, {"figures": member(folder), "versions": _versions()})
     return read_member(folder)["figures"]
 
 
-def read_member(folder):
-    """Returns the content of a complete member's figures.json: `figures` and `versions`, or None if it is incomplete.
+def read_member(folder: pathlib.Path) -> dict | None:
+    """Returns `figures` and `versions` of a complete member, a dict, or None if the member is incomplete.
 
     Raises:
-        ArgumentError: if the file is damaged.
+        ArgumentError: if figures.json is damaged.
     """
     file = folder / FIGURES
     return _read(file, "figures", "versions") if file.exists() else None
@@ -140,41 +149,27 @@ def _versions():
 
 
 def _read(file, *keys):
-    """Returns the content of a file, a dict of `keys`."""
+    """Returns the content of a JSON file, a dict with these keys."""
     try:
         content = json.loads(file.read_text())
     except ValueError as error:
-        raise ArgumentError(f"{file} is damaged ({error}): remove it, and give the same command again.") from error
+        raise ArgumentError(f"{file} is damaged ({error}): remove it and repeat the command.") from error
     if not isinstance(content, dict) or content.keys() != {*keys}:
         raise ArgumentError(
-            f"{file} has not {' and '.join(keys)}, and is damaged or of another version: remove it, and give the same "
-            "command again."
+            f"{file} does not hold {' and '.join(keys)}: it is damaged or of another version. Remove it and repeat the "
+            "command."
         )
     return content
 
 
-def _take(lock):
-    """Takes the lock of an open file and returns True, unless another process has it."""
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+def check_setting(setting: Setting) -> None:
+    """Checks that the experiment's folder was begun with this setting, or begins a new one.
 
-
-def _wait_for(lock, folder):
-    if not _take(lock):
-        print(f"waiting for another process, which runs {folder.name}", file=sys.stderr)
-        fcntl.flock(lock, fcntl.LOCK_EX)
-
-
-def check_setting(setting):
-    """Checks that the experiment's folder was begun with the same setting, or begins it.
-
-    A folder where no member has anything, whose data set could not be opened, for example, may be begun again.
+    A folder in which no member has written anything, because its data set could not be opened, for example, counts as
+    new.
 
     Raises:
-        ArgumentError: if it was begun with another one.
+        ArgumentError: if the folder was begun with another setting.
     """
     file, content = setting.folder / "setting.json", setting.described()
     if not file.exists() or all(map(_is_free_lock, setting.folder.glob("*/*"))):
@@ -184,25 +179,22 @@ def check_setting(setting):
     if begun != content:
         raise ArgumentError(
             f"{setting.folder} holds this experiment with --dataset={begun['dataset']} --scale={begun['scale']}: "
-            "repeat these to go on with it, or choose another --output."
+            "repeat these to continue it, or choose another --output."
         )
 
 
 def _is_free_lock(path):
-    """Whether a file is a member's lock, of a process that has ended."""
-    if path.name != LOCK:
-        return False
-    with open(path) as lock:
-        return _take(lock)
+    """Whether a file is a member's lock and no process holds it."""
+    return path.name == LOCK and not is_locked(path)
 
 
-def write_report(setting, experiment, members):
+def write_report(setting: Setting, experiment: Experiment, members: dict[str, dict]) -> pathlib.Path:
     """Writes README.md, results.json and the pictures of an experiment into its folder.
 
     Args:
         setting: a `Setting`.
         experiment: an `Experiment`.
-        members: a dict by its members' names of what `read_member` returns.
+        members: what `read_member` returned for all members, by their names.
 
     Returns:
         The path of README.md.
@@ -214,7 +206,7 @@ def write_report(setting, experiment, members):
     settings = {**setting.described(), **_all_versions([member["versions"] for member in members.values()])}
     parts = [f"# {experiment.title}", source, " ".join(report.verdict), f"Settings: {listed(settings)}."]
     for table in report.tables:
-        parts += [f"## {table.title}", markdown(table.columns, table.rows)]
+        parts += [f"## {table.title}", _markdown(table.columns, table.rows)]
     parts += [f"![{picture.stem}]({picture.name})" for picture in pictures]
     results = {
         "title": experiment.title,
@@ -231,17 +223,17 @@ def write_report(setting, experiment, members):
     return path
 
 
-def _all_versions(found):
-    """Returns, of dicts of versions, one of all versions of each name."""
-    return {name: ", ".join(sorted({one[name] for one in found})) for name in found[0]}
+def _all_versions(versions):
+    """Merges dicts of versions: each package has all its versions, as a text."""
+    return {name: ", ".join(sorted({one[name] for one in versions})) for name in versions[0]}
 
 
-def listed(values):
-    """Returns a dict as a text."""
+def listed(values: dict) -> str:
+    """Returns the names and values of a dict as a text."""
     return ", ".join(f"{name} {value}" for name, value in values.items())
 
 
-def markdown(columns, rows):
+def _markdown(columns, rows):
     """Returns a table in Markdown."""
     lines = [columns, ["---"] * len(columns), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -1,4 +1,4 @@
-"""One page about all experiments of a folder, readable without a network."""
+"""A page on all experiments of a folder that needs no network."""
 
 import base64
 import html
@@ -10,30 +10,29 @@ from keras_resnets import ArgumentError
 from trainers.experiments.experiment import listed
 from trainers.runtime.atomic_files import write_text
 
-KEYS = {"title", "source", "verdict", "tables", "pictures", "settings"}  # of results.json
+KEYS = {"title", "source", "verdict", "tables", "pictures", "settings"}  # that are read from results.json
 STYLE = (
     "body { font-family: sans-serif; max-width: 70em; margin: auto; padding: 1em } img { max-width: 100% } "
     "table { border-collapse: collapse } th, td { border: 1px solid #bbb; padding: 0.2em 0.6em; text-align: left }"
 )
 
 
-def write_html(output):
-    """Writes report.html from the results of all complete experiments in a folder.
+def write_html(output: pathlib.Path) -> pathlib.Path:
+    """Writes report.html on all complete experiments in a folder.
 
     Args:
-        output: the folder, whose folders have the experiments' names.
+        output: the value of --output: the folder that has a subfolder for each experiment.
 
     Returns:
-        The path of report.html; its pictures are inside of it.
+        The path of report.html, which includes the pictures.
 
     Raises:
         ArgumentError: if no experiment in the folder is complete.
     """
-    output = pathlib.Path(output)
     experiments = {file.parent: _results(file) for file in sorted(output.glob("*/results.json"))}
     experiments = {folder: results for folder, results in experiments.items() if results is not None}
     if not experiments:
-        raise ArgumentError(f"--output={output} holds no complete experiment: give the folder of --experiment's runs.")
+        raise ArgumentError(f"--output={output} holds no complete experiment: pass the --output of the experiments.")
     contents = "".join(
         f'<li><a href="#{html.escape(folder.name)}">{html.escape(results["title"])}</a>: '
         f"{html.escape(' '.join(results['verdict']))}</li>\n"
@@ -51,14 +50,14 @@ def write_html(output):
 
 
 def _results(file):
-    """Returns the content of a results.json that `write_report` has written, or None, saying so."""
+    """Returns the content of a results.json of `write_report`; of any other, says so and returns None."""
     try:
         results = json.loads(file.read_text())
     except ValueError:
         results = None
     if isinstance(results, dict) and KEYS <= results.keys():
         return results
-    print(f"left out: {file} is damaged, of something else, or of another version", file=sys.stderr)
+    print(f"left out: {file} is damaged, of another version, or not of an experiment", file=sys.stderr)
     return None
 
 

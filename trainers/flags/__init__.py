@@ -1,1 +1,1 @@
-"""Flags that commands share."""
+"""Flags that several commands share."""

@@ -8,7 +8,7 @@ from absl import flags
 
 from keras_resnets.detection.options import OLD_NAMES
 from keras_resnets.errors import ArgumentError
-from trainers.data.registry import open_detection_dataset
+from trainers.data.registry import open_detection_dataset, usage
 from trainers.engine.run_folder import RunFolder, begun_as
 from trainers.flags import command, training
 from trainers.recipes.recipe import chosen_recipe
@@ -36,12 +36,7 @@ def define_flags(spec: BoxTaskSpec) -> None:
         f"A residual net, VGG or ZF: {', '.join(GENERAL)}, or a name of keras_resnets.list_models().",
     )
     training.define_sizes()
-    flags.DEFINE_string(
-        "dataset",
-        None,
-        "digit_scenes, one_digit_scenes, voc:PATH, coco:IMAGES,TRAIN.json,IMAGES,TEST.json or tfds:NAME.",
-        required=True,
-    )
+    flags.DEFINE_string("dataset", None, f"{usage('detection')}.", required=True)
     flags.DEFINE_boolean(
         "strict", False, "Whether a damaged file or object ends the run; if not, it is reported and left out."
     )

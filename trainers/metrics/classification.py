@@ -2,22 +2,25 @@
 
 import math
 import statistics
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+CONFIDENCE = 0.95  # of `wilson_interval`
 
-def ranked(labels, scores):
-    """Returns how good scores are: a dict of `label`, `predicted` and `rank`.
 
-    Of classes with the same score, the first is better; a score that is not a number is never right.
+def ranked(labels: tf.Tensor, scores: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Compares scores with the labels.
+
+    Of classes with equal scores, the first one ranks higher. A score of NaN ranks below all others.
 
     Args:
         labels: (B,) int32.
         scores: (B, classes), logits or probabilities.
 
     Returns:
-        Three (B,) int32; `rank` is how many classes are better than the true one.
+        `label`, `predicted` and `rank`, (B,) int32 each; `rank` is the number of classes above the true one.
     """
     scores = tf.where(tf.math.is_nan(scores), scores.dtype.min, scores)
     order = tf.argsort(scores, axis=1, direction="DESCENDING", stable=True)
@@ -25,38 +28,33 @@ def ranked(labels, scores):
     return {"label": labels, "predicted": order[:, 0], "rank": rank}
 
 
-CONFIDENCE = 0.95
-
-
-def errors(labels, probabilities):
-    """Returns what is wrong with probabilities.
+def errors(labels: np.ndarray, probabilities: np.ndarray) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Computes error rates with confidence intervals.
 
     Args:
         labels: (N,) int32.
         probabilities: (N, classes).
 
     Returns:
-        What `Classification.predictions` returns, as NumPy arrays, and a dict of `top1_error` and `top5_error`,
-        fractions of images, and `top1_interval` and `top5_interval`, lists of two: see `wilson_interval`.
+        The dict of `ranked`, as NumPy arrays; and a dict of `top1_error` and `top5_error`, fractions of the images, and
+        `top1_interval` and `top5_interval`, [low, high] of `wilson_interval`.
     """
     predictions = {
         name: values.numpy() for name, values in ranked(tf.constant(labels), tf.constant(probabilities)).items()
     }
-    figures = {}
+    metrics = {}
     for k in (1, 5):
         wrong = int(np.sum(predictions["rank"] >= k))
-        figures[f"top{k}_error"] = wrong / len(labels)
-        figures[f"top{k}_interval"] = list(wilson_interval(wrong, len(labels)))
-    return predictions, figures
+        metrics[f"top{k}_error"] = wrong / len(labels)
+        metrics[f"top{k}_interval"] = list(wilson_interval(wrong, len(labels)))
+    return predictions, metrics
 
 
-def wilson_interval(count, total):
-    """Returns the 95 % confidence interval (low, high) of a share, by Wilson (1927), of which `count` of `total` are a
-    sample.
-    """
+def wilson_interval(count: int, total: int) -> tuple[float, float]:
+    """Returns Wilson's 95 % confidence interval (1927), (low, high), of a share that is estimated as count / total."""
     z = statistics.NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
     share, weight = count / total, z**2 / total
-    centre = share + weight / 2
+    center = share + weight / 2
     half = math.sqrt(share * (1 - share) * weight + weight**2 / 4)
-    # Rounding must not leave the share outside.
-    return min(share, (centre - half) / (1 + weight)), max(share, (centre + half) / (1 + weight))
+    # min and max: rounding must not exclude the share itself.
+    return min(share, (center - half) / (1 + weight)), max(share, (center + half) / (1 + weight))

@@ -1,4 +1,4 @@
-"""Average precision of COCO, by pycocotools."""
+"""COCO's average precision, by pycocotools."""
 
 import contextlib
 import io
@@ -9,41 +9,40 @@ from pycocotools.cocoeval import COCOeval
 
 from trainers.metrics.boxes import xywh
 from trainers.metrics.means import mean_of_defined
+from trainers.metrics.predictions import Predictions
 
-MOST_DETECTIONS = 100  # of each class in an image
-AT_50, AT_75 = 0, 5  # places among the IoU thresholds 0.5, 0.55 ... 0.95
+MAX_DETECTIONS = 100  # per class and image
+AT_50, AT_75 = 0, 5  # indices of the IoU thresholds 0.5, 0.55 ... 0.95
 
 
-def coco_metrics(predictions, num_classes):
-    """Computes COCO's average precisions, of at most 100 detections of each class in an image.
+def coco_metrics(predictions: Predictions, num_classes: int) -> tuple[dict[str, float | None], np.ndarray]:
+    """Computes COCO's average precisions, with at most 100 detections per class and image.
 
-    An ignored object is a crowd to COCO: any number of detections may lie in it.
+    Ignored objects are crowds: any number of detections may lie in one.
 
     Args:
-        predictions: see `trainers.metrics`.
-        num_classes: how many classes there are.
+        predictions: see `trainers.metrics.predictions`.
+        num_classes: number of classes.
 
     Returns:
-        Two values:
-
-        - A dict of floats from 0 to 1, means over the classes; None where there is no object that is not ignored.
-          `map`, the mean over the IoU thresholds 0.5, 0.55 ... 0.95; `coco_map_50` and `coco_map_75`, at one threshold;
-          `map_small`, `map_medium` and `map_large`, as `map`, of objects whose area is up to 32 * 32, up to 96 * 96 and
-          above.
-        - (num_classes,) float64: what `map` is the mean of; NaN for a class without objects.
+        - Means over the classes, 0..1; None without an object that counts. `map` is the mean over the IoU thresholds
+          0.5, 0.55 ... 0.95; `coco_map_50` and `coco_map_75` are at one threshold; `map_small`, `map_medium` and
+          `map_large` are `map` for objects with areas of up to 32 * 32, up to 96 * 96, and more pixels.
+        - The average precision of each class, whose mean `map` is: (num_classes,) float64; NaN for a class without
+          objects.
     """
     evaluation = _evaluation(predictions, num_classes)
     precision = evaluation.eval["precision"][..., 0]  # (IoU thresholds, recalls, classes, areas)
     precision[precision == -1] = np.nan
     everything, *by_area = np.moveaxis(precision, -1, 0)
-    figures = {
+    metrics = {
         "map": mean_of_defined(everything),
         "coco_map_50": mean_of_defined(everything[AT_50]),
         "coco_map_75": mean_of_defined(everything[AT_75]),
     }
     for name, values in zip(("small", "medium", "large"), by_area):
-        figures[f"map_{name}"] = mean_of_defined(values)
-    return figures, everything.mean(axis=(0, 1))
+        metrics[f"map_{name}"] = mean_of_defined(values)
+    return metrics, everything.mean(axis=(0, 1))
 
 
 def _evaluation(predictions, num_classes):
@@ -60,14 +59,14 @@ def _evaluation(predictions, num_classes):
     images = len(predictions["classes"])
     with contextlib.redirect_stdout(io.StringIO()):
         evaluation = COCOeval(*(_coco(images, num_classes, rows) for rows in (objects, detections)), iouType="bbox")
-        evaluation.params.maxDets = [MOST_DETECTIONS]
+        evaluation.params.maxDets = [MAX_DETECTIONS]
         evaluation.evaluate()
         evaluation.accumulate()
     return evaluation
 
 
 def _annotations(classes, boxes, **columns):
-    """Returns a dict for each row that is not padding; ids begin at 1, as 0 means "not matched" to COCOeval."""
+    """Returns a dict for each row except padding. The ids begin at 1, since COCOeval takes 0 for "not matched"."""
     present = np.nonzero(classes >= 0)
     table = {
         "id": np.arange(1, len(present[0]) + 1),
@@ -80,7 +79,7 @@ def _annotations(classes, boxes, **columns):
 
 
 def _coco(images, num_classes, annotations):
-    """Also for detections, in place of COCO.loadRes, which fails if there are none."""
+    """Returns a `COCO` of objects or of detections; COCO.loadRes would fail without any detection."""
     coco = COCO()
     coco.dataset = {
         "images": [{"id": index} for index in range(images)],

@@ -2,34 +2,34 @@
 
 import numpy as np
 
-from keras_resnets import ArgumentError
+from keras_resnets.errors import ArgumentError
 from trainers.metrics.boxes import ious
 from trainers.metrics.means import mean_of_defined
+from trainers.metrics.predictions import Predictions
 
-MOST_GUESSES = 5  # of an image
-IOU = 0.5  # that a box must exceed
+MAX_GUESSES = 5  # per image
+IOU = 0.5  # that a right box exceeds
 
 
-def localization_error(predictions):
-    """Returns the share of the images for which every guess is wrong.
+def localization_error(predictions: Predictions) -> float | None:
+    """Returns the share of the images for which all guesses are wrong.
 
-    A guess is a box and a class. Its error is max(class, box): the one is 0 if the image has objects of the class, and
-    the other if the IoU with one of them is above 0.5; otherwise they are 1. The error of an image is the least of its
-    guesses', and 1 without any. Ignored objects count as not there, and so do images without other ones.
+    A guess is a box and a class. It is right if the image has an object of this class whose IoU with the box is above
+    0.5. Ignored objects do not count, and neither do images without other objects. An image without a guess is wrong.
 
     Args:
-        predictions: see `trainers.metrics`: `boxes`, `classes`, `true_boxes`, `true_classes` and `ignored`, with at
-            most five guesses for an image.
+        predictions: see `trainers.metrics.predictions`; of these, `boxes`, `classes`, `true_boxes`, `true_classes` and
+            `ignored`, with at most five guesses per image.
 
     Returns:
-        A float from 0 to 1, or None if no image counts.
+        The error, 0..1, or None if no image counts.
 
     Raises:
-        ArgumentError: if there are more guesses.
+        ArgumentError: if an image has more than five guesses.
     """
     most = int(np.max(np.sum(predictions["classes"] >= 0, axis=1), initial=0))
-    if most > MOST_GUESSES:
-        raise ArgumentError(f"an image has {most} guesses, and the challenge allows {MOST_GUESSES}.")
+    if most > MAX_GUESSES:
+        raise ArgumentError(f"an image has {most} guesses, and the challenge allows {MAX_GUESSES}.")
     columns = [predictions[name] for name in ("boxes", "classes", "true_boxes", "true_classes", "ignored")]
     return mean_of_defined([_image_error(*rows) for rows in zip(*columns)])
 

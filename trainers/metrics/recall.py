@@ -1,56 +1,80 @@
-"""How many of the objects region proposals cover (arXiv 1502.05082).
+"""Recall of region proposals (arXiv 1502.05082).
 
-An object that is not ignored is covered, at an IoU threshold, if one of the proposals of its image has that IoU with it
-or a larger one. Its class does not matter, and one proposal may cover several objects.
+A proposal covers an object at an IoU threshold if their IoU reaches it, whatever the object's class. A proposal may
+cover several objects. Ignored objects do not count.
 """
+
+from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 
-from keras_resnets import ArgumentError
+from keras_resnets.errors import ArgumentError
 from trainers.metrics.boxes import ious
 
-LEAST_IOU = 0.5  # of average recall
+MIN_IOU = 0.5  # of average recall
 
 
-def recall(proposals, annotations, iou_thresholds, counts):
-    """Returns the shares of the objects that the first proposals of their images cover.
+class Objects(Protocol):
+    """The objects of an image, for example a `trainers.data.detection_dataset.Annotation`."""
+
+    @property
+    def boxes(self) -> np.ndarray:
+        """(n, 4), [x1, y1, x2, y2]."""
+
+    @property
+    def ignored(self) -> np.ndarray:
+        """(n,) bool."""
+
+
+def recall(
+    proposals: Sequence[np.ndarray],
+    annotations: Sequence[Objects],
+    iou_thresholds: Sequence[float],
+    counts: Sequence[int],
+) -> np.ndarray:
+    """Returns the share of the objects that are covered by the first proposals of their images.
 
     Args:
-        proposals: list of (n, 4) boxes [x1, y1, x2, y2], best first, for each image.
-        annotations: list of the images' `trainers.data.detection_dataset.Annotation`s.
-        iou_thresholds: sequence of IoUs, above 0.
-        counts: sequence of how many proposals of an image are taken, at least 1; where there are fewer, all are.
+        proposals: (n, 4) boxes [x1, y1, x2, y2] of each image, best first.
+        annotations: of each image.
+        iou_thresholds: above 0.
+        counts: numbers of proposals per image, at least 1 each. An image with fewer has all of them counted.
 
     Returns:
-        (counts, thresholds) float64 from 0 to 1; NaN if there are no objects.
+        (counts, thresholds) float64 in 0..1; NaN without objects.
 
     Raises:
-        ArgumentError: if there are not as many annotations as images with proposals, or a count is less than 1.
+        ArgumentError: if there are not as many annotations as images, or a count is less than 1.
     """
     reached = _best_ious(proposals, annotations, counts)[:, np.newaxis] >= np.asarray(iou_thresholds)[:, np.newaxis]
     return _mean_over_objects(reached)
 
 
-def average_recall(proposals, annotations, counts):
-    """Returns the mean of the recall over all IoU thresholds from 0.5 to 1, exactly.
+def average_recall(
+    proposals: Sequence[np.ndarray], annotations: Sequence[Objects], counts: Sequence[int]
+) -> np.ndarray:
+    """Returns the integral of the recall over the IoU thresholds 0.5..1, times 2.
 
-    An object that is covered up to an IoU of o > 0.5 adds 2 * (o - 0.5) to the sum that is divided by their number.
+    It is exact: the mean over the objects of 2 * max(o - 0.5, 0), where o is the largest IoU with a proposal.
 
     Args:
-        proposals, annotations, counts: see `recall`.
+        proposals: see `recall`.
+        annotations: see `recall`.
+        counts: see `recall`.
 
     Returns:
-        (counts,) float64 from 0 to 1; NaN if there are no objects.
+        (counts,) float64 in 0..1; NaN without objects.
 
     Raises:
         ArgumentError: see `recall`.
     """
-    above = np.maximum(_best_ious(proposals, annotations, counts) - LEAST_IOU, 0)
-    return _mean_over_objects(above) / (1 - LEAST_IOU)
+    above = np.maximum(_best_ious(proposals, annotations, counts) - MIN_IOU, 0)
+    return _mean_over_objects(above) / (1 - MIN_IOU)
 
 
 def _best_ious(proposals, annotations, counts):
-    """Returns (counts, objects) float64: the largest IoU of an object with the first proposals of its image."""
+    """Returns the largest IoU of each object with the first proposals of its image, (counts, objects) float64."""
     if len(proposals) != len(annotations):
         raise ArgumentError(f"proposals of {len(proposals)} images need as many annotations, not {len(annotations)}.")
     if min(counts) < 1:

@@ -1,25 +1,30 @@
-"""The average precision of every class, as a file for people and spreadsheets."""
+"""A table of the average precision of each class, as a CSV file."""
 
 import csv
+import os
+from collections.abc import Sequence
 
 import numpy as np
 
 from trainers.metrics.means import mean_of_defined
+from trainers.metrics.voc import ClassCurve
 
 COLUMNS = ("class", "objects", "detections", "ap_50", "ap_50_11_point", "ap")
 
 
-def write_per_class(path, labels, curves, average_precisions):
-    """Writes `per_class.csv`: a row for each class and last their mean, with average precisions from 0 to 1.
+def write_per_class(
+    path: str | os.PathLike, labels: Sequence[str], curves: Sequence[ClassCurve], average_precisions: np.ndarray
+) -> None:
+    """Writes a row for each class, and a last one for their mean. Average precisions are in 0..1.
 
-    The columns are the class, how many objects (ignored ones are not counted) and detections it has, VOC's average
-    precisions at an IoU of 0.5 by area and by 11 points, and COCO's. A cell is empty where there is no value.
+    The columns are: the class, its number of objects that are not ignored, its number of detections, VOC's average
+    precision at an IoU of 0.5 by area and by 11 points, and COCO's average precision. A missing value is an empty cell.
 
     Args:
-        path: the file to write.
-        labels: the classes' names.
-        curves: a `trainers.metrics.voc.ClassCurve` for each class, at an IoU of 0.5.
-        average_precisions: (classes,) of `trainers.metrics.coco.coco_metrics`; NaN where there is no value.
+        path: of the CSV file.
+        labels: names of the classes.
+        curves: of each class, at an IoU of 0.5.
+        average_precisions: (classes,) of `trainers.metrics.coco.coco_metrics`; NaN for a missing value.
     """
     table = np.array(
         [

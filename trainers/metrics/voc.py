@@ -1,23 +1,26 @@
-"""Average precision of PASCAL VOC: by the rules of its devkit, where the width of a box is x2 - x1 (no "+1")."""
+"""PASCAL VOC's average precision, by the rules of its devkit, except that the width of a box is x2 - x1 (no "+1")."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from trainers.metrics.boxes import ious
 from trainers.metrics.means import mean_of_defined
+from trainers.metrics.predictions import Predictions
 
 
 @dataclasses.dataclass(frozen=True)
 class ClassCurve:
-    """Precision and recall of one class, as more and more of its detections are taken, those of high score first.
+    """Precision and recall of one class for the first 1, 2, ... n detections by decreasing score.
 
     Attributes:
-        ground_truths: the number of its objects that are not ignored.
-        detections: the number of its detections, those of ignored objects included.
-        precision: (n,) float64 from 0 to 1, the share of right ones among the first 1, 2, ... n detections; those of
-            ignored objects are left out, so that n may be less than `detections`.
-        recall: (n,) float64 from 0 to 1, the share of the objects that these found; 0 where there are no objects.
+        ground_truths: number of objects that are not ignored.
+        detections: number of detections, including those of ignored objects.
+        precision: (n,) float64 in 0..1, the share of the detections that are right. Detections of ignored objects are
+            omitted: n may be less than `detections`.
+        recall: (n,) float64 in 0..1, the share of the objects that are found; 0 without objects.
     """
 
     ground_truths: int
@@ -26,47 +29,47 @@ class ClassCurve:
     recall: np.ndarray
 
     @property
-    def interpolated(self):
-        """(n,) float64: the highest precision at this recall or more, so that it never rises with recall."""
+    def interpolated(self) -> np.ndarray:
+        """The highest precision at this recall or above, (n,) float64; it never increases with recall."""
         return np.maximum.accumulate(self.precision[::-1])[::-1]
 
-    def precision_at(self, recalls):
-        """Returns the interpolated precision at recalls, any shape of values from 0 to 1; 0 for what is not reached."""
+    def precision_at(self, recalls: ArrayLike) -> np.ndarray:
+        """Returns the interpolated precision at recalls in 0..1, of any shape; 0 for recalls that are not reached."""
         return np.append(self.interpolated, 0.0)[np.searchsorted(self.recall, recalls)]
 
     @property
-    def average_precision(self):
-        """The area under the interpolated curve (VOC 2010 and later), 0 to 1; NaN if there are no objects."""
+    def average_precision(self) -> float:
+        """The area under the interpolated curve (VOC 2010 and later), in 0..1; NaN without objects."""
         return float(np.diff(self.recall, prepend=0.0) @ self.interpolated) if self.ground_truths else np.nan
 
     @property
-    def average_precision_11_point(self):
-        """The mean of the interpolated precision at the recalls 0, 0.1 ... 1 (VOC 2007); NaN if there are no objects.
+    def average_precision_11_point(self) -> float:
+        """The mean of the interpolated precision at the recalls 0, 0.1 ... 1 (VOC 2007); NaN without objects.
 
-        The devkit takes 0.1 + 0.1 + 0.1 for 0.3, and so says that 3 found of 10 do not reach it; here they do.
+        In the devkit, 3 of 10 objects do not reach a recall of 0.1 + 0.1 + 0.1, by rounding. Here they reach 0.3.
         """
         return float(self.precision_at(np.arange(11) / 10).mean()) if self.ground_truths else np.nan
 
 
-def curves(predictions, num_classes, iou_threshold=0.5):
-    """Computes the precision and recall of every class.
+def curves(predictions: Predictions, num_classes: int, iou_threshold: float = 0.5) -> list[ClassCurve]:
+    """Computes precision and recall of each class.
 
-    The detections of a class, of all images, are taken by falling score; those of equal score in the order of the
-    images and of their detections. Each is compared with the object of its image and class that it overlaps most. If
-    their IoU is below the threshold, the detection is wrong. Otherwise, if the object is ignored, the detection is left
-    out; if it was found by an earlier one, it is wrong, and else right.
+    The detections of a class in all images are sorted by decreasing score; ties keep the order of the images, and of
+    the detections in an image. A detection is matched with the object of its image and class with the highest IoU. If
+    this is below the threshold, the detection is wrong. If the object is ignored, the detection is omitted. If an
+    earlier detection has found the object, the detection is wrong. Otherwise it is right.
 
     Args:
-        predictions: see `trainers.metrics`.
-        num_classes: how many classes there are.
-        iou_threshold: the IoU, above 0, from which on an object is found.
+        predictions: see `trainers.metrics.predictions`.
+        num_classes: number of classes.
+        iou_threshold: lowest IoU of a right detection, above 0.
 
     Returns:
-        A list of `ClassCurve`s, one for each class.
+        A curve for each class.
     """
     matches = _matches(predictions, iou_threshold).reshape(-1)
     classes, scores = predictions["classes"].reshape(-1), predictions["scores"].reshape(-1)
-    ignored = np.append(predictions["ignored"], False)  # What no object is matched with, -1, is not ignored.
+    ignored = np.append(predictions["ignored"], False)  # the last one for detections without a match, -1
     counted = predictions["true_classes"][~predictions["ignored"]]
     result = []
     for label in range(num_classes):
@@ -78,15 +81,14 @@ def curves(predictions, num_classes, iou_threshold=0.5):
     return result
 
 
-def mean_average_precision(curves):
-    """Returns the means of both average precisions over the classes that have objects.
+def mean_average_precision(curves: Sequence[ClassCurve]) -> dict[str, float | None]:
+    """Returns the means of both average precisions over the classes with objects.
 
     Args:
-        curves: the `ClassCurve`s of all classes, at an IoU of 0.5.
+        curves: of all classes, at an IoU of 0.5.
 
     Returns:
-        A dict of floats from 0 to 1, or None if no class has an object: `map_50` (the areas under the curves) and
-        `map_50_11_point`.
+        `map_50`, of the areas under the curves, and `map_50_11_point`: each in 0..1, or None if no class has an object.
     """
     return {
         "map_50": mean_of_defined([curve.average_precision for curve in curves]),
@@ -95,7 +97,7 @@ def mean_average_precision(curves):
 
 
 def _matches(predictions, iou_threshold):
-    """Returns (N, D) int64: the place, in (N * G), of the object that a detection overlaps most; -1: not enough."""
+    """Returns the index in N * G of each detection's object, (N, D) int64; -1 below the threshold."""
     classes, true_classes = predictions["classes"], predictions["true_classes"]
     matches = np.full(classes.shape, -1)
     for image, (image_classes, image_true_classes) in enumerate(zip(classes, true_classes)):
@@ -109,7 +111,7 @@ def _matches(predictions, iou_threshold):
 
 
 def _curve(matched, ground_truths, detections):
-    """The curve of detections by falling score, matched (n,) with objects, or with none: -1."""
+    """Returns the curve of detections by decreasing score; `matched`, (n,), are their objects, or -1."""
     right = np.zeros(len(matched), bool)
     right[np.unique(matched, return_index=True)[1]] = True  # the first one of each object
     found = np.cumsum(right & (matched >= 0))

@@ -1,1 +1,1 @@
-"""Pictures: figures of results, and boxes drawn on images."""
+"""Pictures: charts of results, and boxes drawn on images."""

@@ -1,31 +1,48 @@
-"""Pictures of a run, as PNG files."""
+"""Charts of results, as PNG files.
+
+They are drawn without pyplot, so that importing this module neither loads matplotlib nor chooses a backend.
+"""
+
+from __future__ import annotations
 
 import itertools
+import pathlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-import matplotlib
 import numpy as np
 
-matplotlib.use("Agg")  # No window, also where there is a display.
-from matplotlib import pyplot as plt  # noqa: E402
+from trainers.runtime.atomic_files import atomic_file
 
-from trainers.runtime.atomic_files import atomic_file  # noqa: E402
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-LARGEST_NUMBERED = 20  # classes of a confusion matrix whose cells show their counts
-MOST_CURVES = 20  # classes whose curves of precision are drawn one by one
+    from trainers.metrics.voc import ClassCurve
+
+MAX_NUMBERED = 20  # classes of a confusion matrix with counts in its cells
+MAX_CURVES = 20  # classes with a precision-recall curve of their own
 LINE_STYLES = ("-", "--", ":", "-.")
+Points = Sequence[tuple[int, float]]  # (step, fraction)
 
 
-def learning_curve(lines, series, ylabel, title, path):
-    """Draws figures of a run over its steps, in percent.
+def learning_curve(
+    lines: Iterable[Mapping[str, Any]],
+    series: Iterable[tuple[str, str, Mapping[str, Any]]],
+    ylabel: str,
+    title: str,
+    path: pathlib.Path,
+) -> None:
+    """Draws metrics of a run over its steps, in percent.
 
     Args:
-        lines: of metrics.jsonl, as dicts; not every line has every figure.
-        series: list of (figure's key, label, arguments of matplotlib's `plot`); the figures are fractions.
-        ylabel: what they are.
+        lines: of metrics.jsonl; a line may lack some of the metrics.
+        series: (metric, label, arguments of matplotlib's `plot`) of each curve; the metrics are fractions.
+        ylabel: of the metrics.
         title: heading.
-        path: the PNG file to write.
+        path: of the PNG file.
     """
-    figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
+    figure = _figure(7, 4.5)
+    axes = figure.subplots()
     for key, label, style in series:
         points = [(line["step"], 100 * line[key]) for line in lines if line.get(key) is not None]
         if points:
@@ -36,16 +53,17 @@ def learning_curve(lines, series, ylabel, title, path):
     _save(figure, path)
 
 
-def error_curves(curves, title, path):
+def error_curves(curves: Mapping[str, tuple[Points, Points]], title: str, path: pathlib.Path) -> None:
     """Draws the training error (thin, dashed) and the test error (bold) of several runs over their steps, in percent.
 
     Args:
-        curves: dict from a run's name to a pair of lists of (step, error): the training's and the test's, fractions.
+        curves: training errors and test errors of each run, by its name: (step, fraction) each.
         title: heading.
-        path: the PNG file to write.
+        path: of the PNG file.
     """
-    figure, axes = plt.subplots(figsize=(9, 5), layout="constrained")
-    axes.set_prop_cycle(color=plt.get_cmap("tab20" if len(curves) > 10 else "tab10").colors)
+    figure = _figure(9, 5)
+    axes = figure.subplots()
+    axes.set_prop_cycle(color=_colors("tab20" if len(curves) > 10 else "tab10"))
     for name, (training, test) in curves.items():
         (line,) = axes.plot(*_percent(test), linewidth=2, marker=".", label=name)
         axes.plot(*_percent(training), linewidth=1, linestyle="--", color=line.get_color())
@@ -55,24 +73,27 @@ def error_curves(curves, title, path):
     _save(figure, path)
 
 
-def _percent(points):
-    """Returns the steps and the errors in percent."""
-    return [step for step, _ in points], [100 * error for _, error in points]
-
-
-def by_depth(panels, xlabel, ylabel, title, path, log=False):
-    """Draws curves of figures of a net's layers, in panels one above the other.
+def by_depth(
+    panels: Mapping[str, Mapping[str, Sequence[float]]],
+    xlabel: str,
+    ylabel: str,
+    title: str,
+    path: pathlib.Path,
+    log: bool = False,
+) -> None:
+    """Draws values of a net's layers, in panels one above the other.
 
     Args:
-        panels: dict from a panel's heading to a dict from a curve's name to its values, one for each layer.
-        xlabel: what the layers are.
-        ylabel: what the values are.
+        panels: values of each layer, by the heading of a panel and the name of a curve.
+        xlabel: of the layers.
+        ylabel: of the values.
         title: heading.
-        path: the PNG file to write.
-        log: whether the values' axis is logarithmic.
+        path: of the PNG file.
+        log: whether the axis of the values is logarithmic.
     """
-    figure, columns = plt.subplots(len(panels), figsize=(9, 4 * len(panels)), layout="constrained", squeeze=False)
-    for axes, (heading, curves) in zip(columns[:, 0], panels.items()):
+    figure = _figure(9, 4 * len(panels))
+    column = figure.subplots(len(panels), squeeze=False)[:, 0]
+    for axes, (heading, curves) in zip(column, panels.items()):
         for name, values in curves.items():
             axes.plot(range(1, len(values) + 1), values, label=name)
         axes.set(title=heading, xlabel=xlabel, ylabel=ylabel, yscale="log" if log else "linear")
@@ -83,23 +104,24 @@ def by_depth(panels, xlabel, ylabel, title, path, log=False):
     _save(figure, path)
 
 
-def confusion_matrix(counts, labels, title, path):
-    """Draws how often each class was taken for each other one.
+def confusion_matrix(counts: np.ndarray, labels: Sequence[str], title: str, path: pathlib.Path) -> None:
+    """Draws a confusion matrix.
 
     Args:
-        counts: (classes, classes) integers, rows the true classes.
-        labels: the classes' names.
+        counts: (classes, classes) integers; rows are true classes, columns predicted ones.
+        labels: names of the classes.
         title: heading.
-        path: the PNG file to write.
+        path: of the PNG file.
     """
     side = max(4.0, 0.35 * len(labels) + 1.5)
-    figure, axes = plt.subplots(figsize=(side, side), layout="constrained")
+    figure = _figure(side, side)
+    axes = figure.subplots()
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     axes.set(title=title, xlabel="predicted", ylabel="true")
     axes.set_xticks(range(len(labels)), labels, rotation=90 if max(map(len, labels)) > 2 else 0)
     axes.set_yticks(range(len(labels)), labels)
-    if len(labels) <= LARGEST_NUMBERED:
+    if len(labels) <= MAX_NUMBERED:
         for (row, column), count in np.ndenumerate(counts):
             if count:
                 color = "white" if shares[row, column] > 0.5 else "black"
@@ -107,33 +129,34 @@ def confusion_matrix(counts, labels, title, path):
     _save(figure, path)
 
 
-def precision_recall(curves, labels, title, path):
-    """Draws each class's interpolated precision over recall; the area below it is its average precision (AP).
+def precision_recall(curves: Sequence[ClassCurve], labels: Sequence[str], title: str, path: pathlib.Path) -> None:
+    """Draws the interpolated precision of each class over recall; the area below is its average precision (AP).
 
-    Classes without objects are left out. Of more than 20 others, those 20 are drawn that have the most objects, and the
-    mean of the rest.
+    Classes without objects are omitted. Of more than 20 classes, the 20 with the most objects have a curve each, and
+    the others share one: their mean.
 
     Args:
-        curves: a `trainers.metrics.voc.ClassCurve` for each class.
-        labels: the classes' names.
+        curves: of each class.
+        labels: names of the classes.
         title: heading.
-        path: the PNG file to write.
+        path: of the PNG file.
     """
-    figure, axes = plt.subplots(figsize=(8, 5.5), layout="constrained")
-    axes.set_prop_cycle(color=plt.get_cmap("tab20").colors)
+    figure = _figure(8, 5.5)
+    axes = figure.subplots()
+    axes.set_prop_cycle(color=_colors("tab20"))
     recalls = np.linspace(0, 1, 1001)
 
     def draw(chosen, name, **style):
         precision = np.mean([curve.precision_at(recalls) for curve in chosen], axis=0)
         average_precision = np.mean([curve.average_precision for curve in chosen])
-        # The name comes last: matplotlib leaves out what begins with "_".
+        # The name comes last: matplotlib omits labels that begin with "_".
         axes.plot(100 * recalls, 100 * precision, label=f"{100 * average_precision:.1f} %  {name}", **style)
 
     with_objects = [index for index, curve in enumerate(curves) if curve.ground_truths]
     by_objects = sorted(with_objects, key=lambda index: -curves[index].ground_truths)
-    for index in sorted(by_objects[:MOST_CURVES]):
+    for index in sorted(by_objects[:MAX_CURVES]):
         draw([curves[index]], labels[index])
-    rest = [curves[index] for index in by_objects[MOST_CURVES:]]
+    rest = [curves[index] for index in by_objects[MAX_CURVES:]]
     if rest:
         draw(rest, f"mean of {len(rest)} others", linewidth=2, linestyle="--", color="black")
     axes.set(title=title, xlabel="recall (%)", ylabel="precision (%)", xlim=(0, 100), ylim=(0, 102))
@@ -143,17 +166,24 @@ def precision_recall(curves, labels, title, path):
     _save(figure, path)
 
 
-def proposal_recall(iou_thresholds, recalls, counts, title, path):
-    """Draws the share of the objects that region proposals cover, over the IoU that is asked for.
+def proposal_recall(
+    iou_thresholds: Sequence[float],
+    recalls: Mapping[str, np.ndarray],
+    counts: Sequence[int],
+    title: str,
+    path: pathlib.Path,
+) -> None:
+    """Draws the recall of region proposals over the IoU threshold.
 
     Args:
-        iou_thresholds: (thresholds,) increasing IoUs.
-        recalls: dict from the name of a method to its (counts, thresholds) recalls, from 0 to 1; a line style for each.
-        counts: (counts,) how many proposals of an image are taken; a colour for each.
+        iou_thresholds: (thresholds,) increasing.
+        recalls: (counts, thresholds) in 0..1, by the name of the method, which has a line style.
+        counts: (counts,) proposals per image; each has a color.
         title: heading.
-        path: the PNG file to write.
+        path: of the PNG file.
     """
-    figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
+    figure = _figure(7, 4.5)
+    axes = figure.subplots()
     for (method, curves), style in zip(recalls.items(), itertools.cycle(LINE_STYLES)):
         for index, (count, curve) in enumerate(zip(counts, curves)):
             axes.plot(iou_thresholds, 100 * curve, style, color=f"C{index}", label=f"{method}, {count}")
@@ -164,17 +194,20 @@ def proposal_recall(iou_thresholds, recalls, counts, title, path):
     _save(figure, path)
 
 
-def stacked_bars(labels, bars, xlabel, title, path):
-    """Draws a horizontal bar for each label, made of parts.
+def stacked_bars(
+    labels: Sequence[str], bars: Mapping[str, Sequence[float]], xlabel: str, title: str, path: pathlib.Path
+) -> None:
+    """Draws a horizontal stacked bar for each label.
 
     Args:
-        labels: their names, the first one on top.
-        bars: dict from the name of a part to its lengths, one for each label.
-        xlabel: what they are.
+        labels: from top to bottom.
+        bars: lengths of a part in each bar, by the name of the part.
+        xlabel: of the lengths.
         title: heading.
-        path: the PNG file to write.
+        path: of the PNG file.
     """
-    figure, axes = plt.subplots(figsize=(8, 1.2 + 0.6 * len(labels)), layout="constrained")
+    figure = _figure(8, 1.2 + 0.6 * len(labels))
+    axes = figure.subplots()
     left = np.zeros(len(labels))
     for name, lengths in bars.items():
         axes.barh(labels, lengths, left=left, label=name)
@@ -185,17 +218,20 @@ def stacked_bars(labels, bars, xlabel, title, path):
     _save(figure, path)
 
 
-def intervals(labels, shares, xlabel, title, path):
-    """Draws shares as points, each with an interval.
+def intervals(
+    labels: Sequence[str], shares: Sequence[tuple[float, float, float]], xlabel: str, title: str, path: pathlib.Path
+) -> None:
+    """Draws points with intervals, in percent.
 
     Args:
-        labels: their names, the first one on top.
-        shares: a (share, low, high) for each label, fractions, which are drawn in percent.
-        xlabel: what they are.
+        labels: from top to bottom.
+        shares: (value, low, high) of each label, fractions.
+        xlabel: of the values.
         title: heading.
-        path: the PNG file to write.
+        path: of the PNG file.
     """
-    figure, axes = plt.subplots(figsize=(8, 1.2 + 0.3 * len(labels)), layout="constrained")
+    figure = _figure(8, 1.2 + 0.3 * len(labels))
+    axes = figure.subplots()
     share, low, high = 100 * np.transpose(shares)
     axes.errorbar(share, labels, xerr=[share - low, high - share], fmt="o", capsize=3)
     axes.invert_yaxis()
@@ -204,7 +240,24 @@ def intervals(labels, shares, xlabel, title, path):
     _save(figure, path)
 
 
+def _figure(width: float, height: float) -> Figure:
+    """Returns an empty figure; width and height are in inches."""
+    from matplotlib.figure import Figure  # Imported here: commands start without it.
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
 def _save(figure, path):
     with atomic_file(path, shared=True) as stream:
         figure.savefig(stream, format="png", dpi=120)
-    plt.close(figure)
+
+
+def _colors(name):
+    from matplotlib import colormaps
+
+    return colormaps[name].colors
+
+
+def _percent(points):
+    """Returns the steps, and the values in percent."""
+    return [step for step, _ in points], [100 * value for _, value in points]

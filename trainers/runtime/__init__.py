@@ -1,1 +1,1 @@
-"""Machines, files, signals, error messages."""
+"""The process and its machine: distribution, files, locks, signals, progress, measurements, error messages."""

@@ -1,6 +1,6 @@
-"""Where a run's replicas are: `tf.distribute` strategies from flags and TF_CONFIG.
+"""`tf.distribute` strategies from flags and TF_CONFIG.
 
-With several machines, every machine runs the same command with its own TF_CONFIG:
+Several machines run the same command, each with its own TF_CONFIG:
 
     TF_CONFIG='{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}'
 """
@@ -9,25 +9,27 @@ import json
 import os
 import socket
 import time
+from collections.abc import Callable, Mapping, Sequence
 
 import tensorflow as tf
 
-from keras_resnets import ArgumentError
-from keras_resnets.errors import first_line
+from keras_resnets.errors import ArgumentError, first_line
 from trainers.runtime.choices import DISTRIBUTIONS
 
-SECONDS_BETWEEN_CALLS = 0.5  # to a worker that does not answer yet
+SECONDS_BETWEEN_CALLS = 0.5  # to a machine that does not answer yet
 
 
-def make_strategy(name, *, replicas=None, tpu=None, peer_timeout=300):
-    """Returns the `tf.distribute.Strategy` of a run; call it before TensorFlow has been used.
+def make_strategy(
+    name: str, *, replicas: int | None = None, tpu: str | None = None, peer_timeout: float = 300
+) -> tf.distribute.Strategy:
+    """Returns the strategy of a run; it must be called before TensorFlow is used.
 
     Args:
-        name: "one_device": the first GPU, or the CPU; "mirrored": all GPUs of this machine; "multi_worker": all GPUs,
-            or the CPU, of each machine of TF_CONFIG; "tpu": all cores of a TPU.
-        replicas: of "mirrored": the first GPUs only, or, without GPUs, so many parts of the CPU.
-        tpu: of "tpu": its name or address, or "local".
-        peer_timeout: seconds to wait for other machines.
+        name: "one_device": the first GPU, or the CPU; "mirrored": the GPUs of this machine; "multi_worker": the GPUs,
+            or the CPU, of each machine in TF_CONFIG; "tpu": all cores of a TPU.
+        replicas: GPUs for "mirrored", None for all; without a GPU, virtual CPU devices, None for one.
+        tpu: name or address of the TPU for "tpu", or "local".
+        peer_timeout: seconds to wait for the other machines of "multi_worker".
 
     Raises:
         ArgumentError: if there are no such devices or machines, or TF_CONFIG is wrong.
@@ -49,27 +51,27 @@ def make_strategy(name, *, replicas=None, tpu=None, peer_timeout=300):
     return tf.distribute.get_strategy()
 
 
-def is_chief(strategy):
-    """Whether this process is the one that writes."""
+def is_chief(strategy: tf.distribute.Strategy) -> bool:
+    """Whether this process writes the files of a run; one of several machines does."""
     resolver = strategy.cluster_resolver
     if resolver is None or not resolver.task_type:
         return True
     return resolver.task_type == "chief" or (resolver.task_id == 0 and "chief" not in resolver.cluster_spec().as_dict())
 
 
-def several_machines(strategy):
-    """Whether replicas are on several machines, each with a process of its own."""
+def several_machines(strategy: tf.distribute.Strategy) -> bool:
+    """Whether the replicas are on several machines, each with its own process."""
     return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
 
 
-def one_machine(strategy, flag):
-    """Raises ArgumentError if there are several machines, for what a flag asks for."""
+def one_machine(strategy: tf.distribute.Strategy, flag: str) -> None:
+    """Raises ArgumentError for a flag that does not work with several machines, if there are several."""
     if several_machines(strategy):
         raise ArgumentError(f"{flag} works on one machine: leave out --distribution=multi_worker.")
 
 
-def total_over_replicas(strategy):
-    """Returns the function of a number of this machine's that adds it up over all replicas of all machines."""
+def total_over_replicas(strategy: tf.distribute.Strategy) -> Callable[[float], float]:
+    """Returns a function that sums a number of each machine over all replicas."""
 
     def add(value):
         return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, tf.identity(value))
@@ -81,11 +83,11 @@ def total_over_replicas(strategy):
     return lambda value: total(tf.constant(value, tf.float64)).numpy()
 
 
-def replica_batch(batch_size, accumulation, strategy):
-    """Returns the examples of a step on one replica.
+def replica_batch(batch_size: int, accumulation: int, strategy: tf.distribute.Strategy) -> int:
+    """Returns the number of examples of a step on one replica.
 
     Raises:
-        ArgumentError: if the replicas cannot share `batch_size` examples in `accumulation` equal parts.
+        ArgumentError: if `batch_size` is not a multiple of `accumulation` times the number of replicas.
     """
     parts = strategy.num_replicas_in_sync * accumulation
     if batch_size % parts:
@@ -98,11 +100,14 @@ def replica_batch(batch_size, accumulation, strategy):
     return batch_size // strategy.num_replicas_in_sync
 
 
-def read_tf_config(text):
+def read_tf_config(text: str | None) -> tuple[dict[str, list[str]], str, int]:
     """Reads TF_CONFIG.
 
+    Args:
+        text: value of the environment variable; None if it is not set.
+
     Returns:
-        The cluster as a dict of lists of addresses, and this machine's task type and index in it.
+        The addresses of the cluster by task type, and this machine's task type and index.
 
     Raises:
         ArgumentError: if it is not set, not JSON, or inconsistent.
@@ -118,7 +123,7 @@ def read_tf_config(text):
         for address in addresses:
             _host_and_port(address)
             if addresses.count(address) > 1:
-                raise ValueError(f"{address} is there twice")
+                raise ValueError(f"{address} is given twice")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ArgumentError(f"TF_CONFIG={text} is wrong ({error!r}): set it to something like {example}.") from error
     if task_type not in ("chief", "worker") or not 0 <= index < len(cluster.get(task_type, [])):
@@ -129,13 +134,19 @@ def read_tf_config(text):
     return cluster, task_type, index
 
 
-def meet(cluster, task_type, index, timeout):
+def meet(cluster: Mapping[str, Sequence[str]], task_type: str, index: int, timeout: float) -> None:
     """Waits until all machines of a cluster have called `meet`, at most `timeout` seconds.
 
-    TensorFlow itself would wait for an hour, and cannot be interrupted in it.
+    TensorFlow would wait for an hour, and could not be interrupted.
+
+    Args:
+        cluster: addresses of the machines by task type.
+        task_type: of this machine.
+        index: of this machine among those of its task type.
+        timeout: in seconds.
 
     Raises:
-        ArgumentError: if this machine's port is taken, or others do not answer, naming them.
+        ArgumentError: if this machine's port is taken, or other machines, which it names, do not answer.
     """
     own = cluster[task_type][index]
     waiting = [address for kind in ("chief", "worker") for address in cluster.get(kind, []) if address != own]
@@ -178,7 +189,7 @@ def _host_and_port(address):
 
 
 def _local_devices(replicas):
-    """Returns the names of devices for replicas: GPUs, or parts of the CPU where there are none."""
+    """Returns the names of the replicas' devices: GPUs, or virtual CPU devices on a machine without a GPU."""
     gpus = tf.config.list_physical_devices("GPU")
     if not gpus:
         cpu = tf.config.list_physical_devices("CPU")[0]

@@ -1,25 +1,26 @@
-"""Errors in words that say what to do: about a flag, or when something outside of the program fails."""
+"""Error messages that say what to do: about a flag, or about a failure of data, memory or machines.
+
+TensorFlow is imported by `explained` only: flags are checked before it is loaded.
+"""
+
+from __future__ import annotations
 
 import contextlib
 import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-import tensorflow as tf
+from keras_resnets.errors import ArgumentError, first_line
 
-from keras_resnets import ArgumentError
-from keras_resnets.errors import first_line
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 READING = "IteratorGetNext"  # the operation that takes a batch from a tf.data.Dataset
 COMPILING = "tf2xla conversion failed"  # of XLA
 UNSUPPORTED = "Detected unsupported operations"  # by XLA
-ASSERTION = "ArgumentError: "  # with which the message of an assertion begins that says what to do
-NOT_MEMORY = ("No space left", "Too many open files")  # that TensorFlow gives the same class as a lack of memory
-LOST_MACHINE = (
-    tf.errors.UnavailableError,
-    tf.errors.AbortedError,
-    tf.errors.CancelledError,
-    tf.errors.InternalError,
-    tf.errors.DeadlineExceededError,
-)
+ASSERTION = "ArgumentError: "  # at the beginning of an assertion's message that says what to do
+NOT_MEMORY = ("No space left", "Too many open files")  # ResourceExhaustedErrors with other causes
+LOST_MACHINE = ("UnavailableError", "AbortedError", "CancelledError", "InternalError", "DeadlineExceededError")
 
 
 class Diverged(ArgumentError):
@@ -27,8 +28,8 @@ class Diverged(ArgumentError):
 
 
 @contextlib.contextmanager
-def naming(flag, about=""):
-    """Names the flag in errors about its value, whose messages begin with `about`; for a `with` statement."""
+def naming(flag: str, about: str = "") -> Iterator[None]:
+    """Names a flag in the ArgumentErrors of a `with` statement whose messages begin with `about`."""
     try:
         yield
     except ArgumentError as error:
@@ -38,8 +39,16 @@ def naming(flag, about=""):
 
 
 @contextlib.contextmanager
-def explained(several_machines):
-    """Turns what TensorFlow raises when data, memory or machines fail into an ArgumentError; for a `with` statement."""
+def explained(several_machines: bool) -> Iterator[None]:
+    """Turns TensorFlow's errors of data, memory and machines in a `with` statement into ArgumentErrors.
+
+    It does the same for assertions, e.g. `tf.debugging.assert_less_equal`, whose messages begin with `ASSERTION`.
+
+    Args:
+        several_machines: whether the run has several machines.
+    """
+    import tensorflow as tf
+
     try:
         yield
     except tf.errors.OpError as error:
@@ -49,31 +58,30 @@ def explained(several_machines):
         raise ArgumentError(explanation) from error
 
 
+def cause(error: tf.errors.OpError) -> str:
+    """Returns the line of an error that says what went wrong; in a graph, that is the one before the node's name."""
+    found = re.search(rf"{UNSUPPORTED}[^\n]+|[^\n]+(?=\n\s*\[\[{{{{node)", error.message)
+    line = found[0] if found else first_line(error.message)
+    return re.sub(r"{{.*?}} ?", "", line).strip()[:200]
+
+
 def _explanation(error, several_machines):
-    """Returns what to do about an error, or None where that is not known."""
-    reason = cause(error)
-    asserted = re.search(rf"\[{ASSERTION}(.*?)\]", str(error))
-    if asserted:
+    """Returns the message with the remedy, or None for an unknown error."""
+    reason, kind = cause(error), type(error).__name__
+    if asserted := re.search(rf"\[{ASSERTION}(.*?)\]", str(error)):
         return asserted[1]
     if COMPILING in str(error):
         return f"XLA cannot compile the training step ({reason}): leave out --jit_compile."
-    if isinstance(error, tf.errors.ResourceExhaustedError) and not any(text in str(error) for text in NOT_MEMORY):
+    if kind == "ResourceExhaustedError" and not any(text in str(error) for text in NOT_MEMORY):
         return (
             f"out of memory ({reason}): use smaller images; in training, also a smaller --batch_size, more "
             "--accumulation or, to classify, --remat."
         )
     if READING in str(error):
         return f"the data cannot be read ({reason}): restore them, and give the same command to go on."
-    if several_machines and isinstance(error, LOST_MACHINE):
+    if several_machines and kind in LOST_MACHINE:
         return (
             f"another machine has stopped or cannot be reached ({reason}): "
             "give the same command on all machines again, to go on from the last checkpoint."
         )
     return None
-
-
-def cause(error):
-    """Returns the line of a `tf.errors.OpError` that says what went wrong: of a graph, that before the node's name."""
-    found = re.search(rf"{UNSUPPORTED}[^\n]+|[^\n]+(?=\n\s*\[\[{{{{node)", error.message)
-    line = found[0] if found else first_line(error.message)
-    return re.sub(r"{{.*?}} ?", "", line).strip()[:200]

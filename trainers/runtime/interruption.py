@@ -1,38 +1,40 @@
-"""A polite end of training when the process is asked to stop."""
+"""Signals that end a training after its state has been saved."""
+
+from __future__ import annotations
 
 import signal
 
 
 class Interrupted(Exception):
-    """Training was asked to stop, and has saved its state.
+    """A signal has ended the training; its state is saved.
 
     Attributes:
-        signal: the number of the signal.
-        step: that was saved.
+        signal: number of the signal.
+        step: last step, which is saved.
     """
 
-    def __init__(self, signal_number, step):
+    def __init__(self, signal_number: int, step: int):
         super().__init__(f"stopped at step {step}, which is saved: the same command goes on from there")
         self.signal, self.step = signal_number, step
 
 
 class Interruption:
-    """Notes SIGTERM and SIGINT while it is open; use it in a `with` statement.
+    """Catches SIGTERM and SIGINT in a `with` statement.
 
     A second SIGINT (Ctrl-C) ends the process at once.
 
     Attributes:
-        signal: the number of the signal that came, or 0.
+        signal: number of the caught signal, or 0.
     """
 
     def __init__(self):
         self.signal = 0
 
-    def __enter__(self):
+    def __enter__(self) -> Interruption:
         self._before = {number: signal.signal(number, self._note) for number in (signal.SIGTERM, signal.SIGINT)}
         return self
 
-    def __exit__(self, *unused):
+    def __exit__(self, *unused) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 

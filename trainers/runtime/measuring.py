@@ -1,4 +1,4 @@
-"""Seconds and memory, and of which processor: what the benchmarks share."""
+"""Measurements of time and memory, and the name of the processor."""
 
 import json
 import math
@@ -10,10 +10,13 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Mapping
+from typing import Any
 
+import keras
 import tensorflow as tf
 
-# Of those that /proc/cpuinfo has, what a convolution depends on.
+# Flags of /proc/cpuinfo that convolutions depend on.
 INSTRUCTIONS = {
     "avx2": "AVX2",
     "avx512f": "AVX-512",
@@ -21,7 +24,9 @@ INSTRUCTIONS = {
     "avx512_bf16": "AVX512-BF16",
     "amx_bf16": "AMX-BF16",
 }
-WITH_ONEDNN = {"avx512_vnni", "avx512_bf16", "avx_vnni", "amx_tile", "amx_int8", "amx_bf16"}  # TensorFlow's own choice
+# TensorFlow switches oneDNN on for a processor with one of these flags.
+WITH_ONEDNN = {"avx512_vnni", "avx512_bf16", "avx_vnni", "amx_tile", "amx_int8", "amx_bf16"}
+# Dtype policies, and whether XLA compiles.
 COMPUTATIONS = {
     "float32": ("float32", False),
     "float32_xla": ("float32", True),
@@ -30,8 +35,8 @@ COMPUTATIONS = {
 }
 
 
-def processor():
-    """Returns the processor in words: its name, the cores of this process, its instructions, whether oneDNN is on."""
+def processor() -> str:
+    """Describes the processor: its name, the cores of this process, its instructions, and whether oneDNN is on."""
     lines = (line.partition(":") for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines())
     fields = {name.strip(): value.strip() for name, _, value in lines}
     has = set(fields.get("flags", "").split())
@@ -42,48 +47,53 @@ def processor():
     return f"{name}, {cores} cores, {instructions or 'no AVX'}, oneDNN {'on' if onednn else 'off'}"
 
 
-def in_turns(functions, repeats):
-    """Returns the median seconds of each function, called in turns so that a busy moment hits all of them."""
+def in_turns(functions: Mapping[str, Callable[[], Any]], repeats: int) -> dict[str, float]:
+    """Returns the median seconds of each function. They are called in turns: a busy moment slows down all of them."""
     seconds = {name: [] for name in functions}
     for _ in range(repeats):
         for name, function in functions.items():
             start = time.perf_counter()
             function()
-            tf.test.experimental.sync_devices()  # A GPU may still be at work.
+            tf.test.experimental.sync_devices()  # A GPU may still be computing.
             seconds[name].append(time.perf_counter() - start)
     return {name: statistics.median(values) for name, values in seconds.items()}
 
 
-def by_computation(make, images, repeats):
+def by_computation(make: Callable[[str, bool], Callable[[], Any]], images: int, repeats: int) -> dict[str, float]:
     """Measures a function with float32 and bfloat16, without and with XLA, in turns.
 
     Args:
-        make: function of a dtype policy and of whether XLA compiles, which returns the function, without arguments.
-        images: that a call computes.
-        repeats: times that each is called, after a first one.
+        make: function from a dtype policy, and whether XLA compiles, to the function to be measured.
+        images: computed by a call.
+        repeats: calls of each function after a first one, which is not measured.
 
     Returns:
-        A dict of the images per second of each, by the names of `COMPUTATIONS`, and of their ratios to plain float32.
+        The images per second by the names of `COMPUTATIONS`, and their ratios to float32 without XLA.
     """
     functions = {name: make(*computation) for name, computation in COMPUTATIONS.items()}
     for function in functions.values():
-        function()  # Traced and compiled before the clock starts.
+        function()  # traced and compiled before the measurement
     rates = {name: images / seconds for name, seconds in in_turns(functions, repeats).items()}
     return rates | {f"{name}_ratio": rate / rates["float32"] for name, rate in rates.items() if name != "float32"}
 
 
-def peak_gib():
-    """Returns the largest memory that this process has had, in GiB."""
+def peak_gib() -> float:
+    """Returns the peak memory of this process, in GiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
-def in_new_process(function, *arguments, **environment):
-    """Returns the figures of a function of a module, alone in a process, so that the peak of memory is its own.
+def folder_bytes(path: str | os.PathLike) -> int:
+    """Returns the size of all files below a folder, in bytes."""
+    return sum(file.stat().st_size for file in pathlib.Path(path).rglob("*") if file.is_file())
+
+
+def in_new_process(function: Callable[..., Any], *arguments: Any, **environment: str) -> Any:
+    """Calls a function in a process of its own, whose peak memory is that of the function.
 
     Args:
-        function: returns what can be written as JSON.
-        *arguments: of the function, as Python writes them.
-        **environment: environment variables of the process, beside those of this one.
+        function: of a module; its result must be a JSON value.
+        *arguments: of the function; their `repr` must be Python code.
+        **environment: environment variables, in addition to those of this process.
     """
     module = function.__globals__["__spec__"].name
     call = f"module.{function.__name__}(*{arguments!r})"
@@ -91,8 +101,16 @@ def in_new_process(function, *arguments, **environment):
     return json.loads(python(program, **environment).splitlines()[-1])
 
 
-def python(program, **environment):
-    """Returns what a program prints in a new Python, with these environment variables beside those of this one."""
+def python(program: str, **environment: str) -> str:
+    """Runs a program in a new Python, and returns its standard output.
+
+    Args:
+        program: Python code.
+        **environment: environment variables, in addition to those of this process.
+
+    Raises:
+        RuntimeError: if the program fails, with its standard error.
+    """
     command = [sys.executable, "-c", program]
     process = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment})
     if process.returncode:
@@ -100,6 +118,6 @@ def python(program, **environment):
     return process.stdout
 
 
-def parameters(model):
-    """Returns the number of a model's weights, without moving statistics."""
+def parameters(model: keras.Model) -> int:
+    """Returns the number of a model's parameters, trainable or frozen, without moving statistics."""
     return sum(math.prod(weight.shape) for weight in model.weights if "moving" not in weight.path)

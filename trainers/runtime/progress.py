@@ -1,25 +1,27 @@
-"""Progress of long work: a bar with rate and time left on a terminal, plain lines otherwise."""
+"""Progress of long work on stderr: a bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
 
 import sys
 import time
 
 from tqdm import tqdm
 
-SECONDS_BETWEEN_LINES = 10  # of work that reports no figures, off a terminal
+SECONDS_BETWEEN_LINES = 10  # for work that reports nothing itself
 
 
 class Progress:
-    """Counts work on stderr; use it in a `with` statement.
+    """Counts finished work and shows it, with its rate and the time left; use it in a `with` statement.
 
     Args:
         total: amount of work, in units.
-        title: what is being done.
+        title: of the work.
         unit: plural noun, e.g. "images".
-        done: work done before.
+        done: work that was finished before, in units.
         shown: whether to show anything.
     """
 
-    def __init__(self, total, title, unit, done=0, shown=True):
+    def __init__(self, total: int, title: str, unit: str, done: int = 0, shown: bool = True):
         self._total, self._title, self._unit = total, title, unit
         self._first, self._done, self._start = done, done, time.monotonic()
         self._last_line = self._start
@@ -27,14 +29,14 @@ class Progress:
         if shown and sys.stderr.isatty():
             self._bar = tqdm(total=total, initial=done, desc=title, unit=f" {unit}", dynamic_ncols=True)
 
-    def __enter__(self):
+    def __enter__(self) -> Progress:
         return self
 
-    def __exit__(self, *unused):
+    def __exit__(self, *unused) -> None:
         if self._bar is not None:
             self._bar.close()
 
-    def update(self, amount):
+    def update(self, amount: int) -> None:
         """Adds `amount` units of finished work."""
         self._done += amount
         if self._bar is not None:
@@ -42,8 +44,8 @@ class Progress:
         elif self._shown and time.monotonic() - self._last_line > SECONDS_BETWEEN_LINES:
             self.report("")
 
-    def report(self, text):
-        """Shows figures: behind the bar on a terminal, else on a line of their own with the rate and the time left."""
+    def report(self, text: str) -> None:
+        """Shows a text: behind the bar, or in a line with the rate and the time left."""
         if self._bar is not None:
             self._bar.set_postfix_str(text)
             return

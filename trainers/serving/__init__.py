@@ -1,1 +1,1 @@
-"""What becomes of a trained net: exports, predictions, servers, conformance."""
+"""Trained nets in use: exports, predictions, servers, conformance."""

@@ -1,9 +1,9 @@
-"""Runs a SavedModel through TensorFlow's C API, as TensorFlow Serving does: without TensorFlow's Python package.
+"""Runs a SavedModel through TensorFlow's C API, without TensorFlow's Python code, as TensorFlow Serving does.
 
-python trainers/c_session.py EXPORT < REQUESTS > ANSWERS
+python -P trainers/serving/c_session.py EXPORT < REQUESTS > ANSWERS
 
-Both are JSON: a list of {"inputs": {NAME: ARRAY}, "outputs": {KEY: NAME}}, and one of {KEY: ARRAY}, where NAME is a
-tensor's in the graph, and ARRAY what `to_json` makes of an array.
+Requests and answers are JSON. A request is {"inputs": {NAME: ARRAY}, "outputs": {KEY: NAME}}, where NAME is the name of
+a tensor in the graph and ARRAY is what `to_json` returns; its answer is {KEY: ARRAY}. Both files hold a list of them.
 """
 
 import base64
@@ -15,12 +15,23 @@ import sys
 
 import numpy as np
 
-STRING, STRING_SIZE = 7, 24  # TF_STRING, and the bytes of a TF_TString
-TYPES = {1: "float32", 3: "int32", 4: "uint8", 9: "int64"}  # of TF_DataType
+STRING, STRING_SIZE = 7, 24  # the number of TF_STRING in TF_DataType, and the size of a TF_TString in bytes
+TYPES = {1: "float32", 3: "int32", 4: "uint8", 9: "int64"}  # other numbers of TF_DataType
+POINTERS = ("NewStatus", "NewGraph", "NewSessionOptions", "LoadSessionFromSavedModel", "GraphOperationByName")
+POINTERS += ("AllocateTensor", "TensorData", "StringGetDataPointer")
+RESULT_TYPES = {  # of the functions that do not return an int
+    ctypes.c_void_p: POINTERS,
+    ctypes.c_size_t: ("TensorByteSize", "StringGetSize", "Dim"),
+    ctypes.c_char_p: ("Message",),
+}
 
 
-def to_json(array):
-    """Returns a dict of an array's type, shape and content; strings are arrays of objects."""
+def to_json(array: np.ndarray) -> dict:
+    """Returns the type, shape and base64 content of an array as a dict for JSON.
+
+    Args:
+        array: of float32, int32, uint8 or int64, or of `bytes` objects.
+    """
     array = np.asarray(array)
     if array.dtype == object:
         content = [base64.b64encode(entry).decode() for entry in array.ravel()]
@@ -29,15 +40,15 @@ def to_json(array):
     return {"type": array.dtype.name, "shape": array.shape, "content": content}
 
 
-def from_json(value):
-    """Returns the array of a dict of `to_json`."""
+def from_json(value: dict) -> np.ndarray:
+    """Returns the array that `to_json` made a dict of."""
     if value["type"] == "string":
         return np.array([base64.b64decode(entry) for entry in value["content"]], object).reshape(value["shape"])
     return np.frombuffer(base64.b64decode(value["content"]), value["type"]).reshape(value["shape"])
 
 
 class _Output(ctypes.Structure):
-    """TF_Output: an operation, and which of its outputs."""
+    """TF_Output: an output of an operation."""
 
     _fields_ = [("operation", ctypes.c_void_p), ("index", ctypes.c_int)]
 
@@ -46,22 +57,18 @@ class CSession:
     """A SavedModel loaded by TF_LoadSessionFromSavedModel.
 
     Args:
-        path: the folder of a version.
+        path: folder of a version.
 
     Raises:
-        RuntimeError: if it cannot be loaded.
+        RuntimeError: if the SavedModel cannot be loaded.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str):
         (package,) = importlib.util.find_spec("tensorflow").submodule_search_locations
         self._library = ctypes.CDLL(str(pathlib.Path(package) / "libtensorflow_cc.so.2"))
-        for name in ("NewStatus", "NewGraph", "NewSessionOptions", "LoadSessionFromSavedModel", "AllocateTensor"):
-            self._function(name).restype = ctypes.c_void_p
-        for name in ("GraphOperationByName", "TensorData", "StringGetDataPointer"):
-            self._function(name).restype = ctypes.c_void_p
-        for name in ("TensorByteSize", "StringGetSize", "Dim"):
-            self._function(name).restype = ctypes.c_size_t
-        self._function("Message").restype = ctypes.c_char_p
+        for result_type, names in RESULT_TYPES.items():
+            for name in names:
+                self._function(name).restype = result_type
         self._status = ctypes.c_void_p(self._call("NewStatus"))
         self._graph = ctypes.c_void_p(self._call("NewGraph"))
         options = ctypes.c_void_p(self._call("NewSessionOptions"))
@@ -70,8 +77,16 @@ class CSession:
         loaded = self._checked("LoadSessionFromSavedModel", options, None, path, tags, 1, self._graph, None)
         self._session = ctypes.c_void_p(loaded)
 
-    def run(self, inputs, outputs):
-        """Returns a list of arrays: the tensors called `outputs`, for a dict of arrays by their tensors' names."""
+    def run(self, inputs: dict[str, np.ndarray], outputs: list[str]) -> list[np.ndarray]:
+        """Returns the values of tensors.
+
+        Args:
+            inputs: the values to feed, by the names of their tensors.
+            outputs: names of the tensors to return.
+
+        Raises:
+            RuntimeError: if the graph raises an error.
+        """
         feeds, fetches = ((_Output * len(names))(*map(self._output, names)) for names in (inputs, outputs))
         values = (ctypes.c_void_p * len(inputs))(*(self._tensor(value) for value in inputs.values()))
         results = (ctypes.c_void_p * len(outputs))()
@@ -90,7 +105,7 @@ class CSession:
         return self._function(name)(*arguments)
 
     def _checked(self, name, *arguments):
-        """Calls a function whose last argument is a status, and raises RuntimeError if that is not OK."""
+        """Calls a function whose last argument is a TF_Status; raises RuntimeError unless the status is OK."""
         result = self._call(name, *arguments, self._status)
         if self._call("GetCode", self._status):
             raise RuntimeError(self._call("Message", self._status).decode())
@@ -102,7 +117,7 @@ class CSession:
         return _Output(found, int(index or 0))
 
     def _tensor(self, array):
-        """Returns the address of a new tensor."""
+        """Returns the address of a new TF_Tensor."""
         is_string = array.dtype == object
         kind = STRING if is_string else {name: number for number, name in TYPES.items()}[array.dtype.name]
         size = array.size * STRING_SIZE if is_string else array.nbytes
@@ -132,7 +147,7 @@ class CSession:
 
 
 def main(path):
-    """Answers the requests of the standard input."""
+    """Answers the requests on standard input, on standard output."""
     session, answers = CSession(path), []
     for request in json.load(sys.stdin):
         inputs = {name: from_json(value) for name, value in request["inputs"].items()}

@@ -1,6 +1,7 @@
-"""Comparison of exports with the nets they were made from."""
+"""Comparison of exports with the nets they were made from: the same inputs must give the same outputs."""
 
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -28,21 +29,15 @@ from keras_resnets.serving.formats import FILES
 from keras_resnets.serving.predict_requests import arrays, read_warmup
 from keras_resnets.surgery.graph import batch_normalizations
 from trainers.runtime.choices import SAVED_MODEL
+from trainers.runtime.measuring import folder_bytes
 from trainers.runtime.progress import Progress
 from trainers.serving import c_session
 
-TOLERANCE = 1e-4  # of the largest value
-
-
-LARGEST_SIDE = 96  # px, of the images: the nets are those of full size, the maps are smaller
-
-
+TOLERANCE = 1e-4  # largest difference, as a share of the largest value
+LARGEST_SIDE = 96  # px, of the images: the nets have their full width, their feature maps are smaller
+MEAN, STD = (120, 115, 105), (60, 59, 58)
 RESIZING = Resizing(LARGEST_SIDE, LARGEST_SIDE, (LARGEST_SIDE, LARGEST_SIDE))  # of detectors and localizers
-
-
 LABELS = ["a", "b", "c"]
-
-
 ANCHORS = {"anchor_sizes": (32, 64)}
 
 
@@ -59,7 +54,7 @@ def _localizer(backbone):
     return keras_resnets.Localizer(3, backbone, **ANCHORS, post_nms_topk=20)
 
 
-# Functions that make models of random weights; the second stage of localization after the first one.
+# Name -> function that builds the model.
 DETECTORS = {
     "faster_rcnn_resnet18": lambda: _faster_rcnn("resnet18"),
     "faster_rcnn_resnet18_softmax": lambda: _faster_rcnn("resnet18", rpn_softmax=True),
@@ -67,8 +62,7 @@ DETECTORS = {
     "faster_rcnn_zfnet": lambda: _faster_rcnn("zfnet"),
     "ensemble_resnet18_resnet18_v2": lambda: _ensemble("resnet18", "resnet18_v2"),
 }
-
-
+# Name -> function that builds the localizer and, optionally, its second stage.
 LOCALIZERS = {
     "localizer_resnet18": lambda: [_localizer("resnet18")],
     "localization_rcnn_resnet18": lambda: [
@@ -78,71 +72,89 @@ LOCALIZERS = {
 }
 
 
-def replay(path):
-    """Returns the answers of TensorFlow's C library to a version's warm-up requests: a list of dicts of arrays.
+def compare(models: Sequence[str] | None, format: str) -> dict[str, tuple[float, int]]:
+    """Exports nets with random weights, and compares the exports' answers with those of the nets in Keras.
 
     Args:
-        path: the folder of a version.
-
-    Raises:
-        ArgumentError: if the export is damaged, or the library does not answer.
-    """
-    signatures, requests = SavedModelSession(path).signatures, []
-    for request in read_warmup(path):
-        signature = signatures[request.model_spec.signature_name]
-        inputs = arrays(request.inputs)
-        requests.append(
-            {
-                "inputs": {signature.inputs[key].name: c_session.to_json(value) for key, value in inputs.items()},
-                "outputs": {key: output.name for key, output in signature.outputs.items()},
-            }
-        )
-    command = [sys.executable, c_session.__file__, str(path)]
-    process = subprocess.run(command, input=json.dumps(requests), capture_output=True, text=True)
-    if process.returncode:
-        raise ArgumentError(f"{path} is not answered for by TensorFlow's C library: {process.stderr.strip()[-500:]}")
-    return [{key: c_session.from_json(value) for key, value in answer.items()} for answer in json.loads(process.stdout)]
-
-
-def classifier_differences(name, folder):
-    """Exports a net of the registry, and compares.
-
-    Args:
-        name: one of `keras_resnets.list_models()`.
-        folder: where to export to.
+        models: names as in `export_and_compare`; None for all that have the format.
+        format: "saved_model", "onnx" or "litert".
 
     Returns:
-        The largest difference of each signature's `probabilities` or `features`, as a share of their largest value; and
-        the export's size in bytes.
+        The largest difference of `export_and_compare` and the size of the export in bytes, by the nets' names.
+
+    Raises:
+        ArgumentError: if a name is unknown, or a package of the format is missing.
     """
+    boxes = DETECTORS | LOCALIZERS if format == SAVED_MODEL else {}
+    models, results = models or [*names(), *boxes], {}
+    for name in models:
+        if name not in boxes:
+            find(name)
+    with Progress(len(models), "exporting", "nets") as progress:
+        for name in models:
+            with tempfile.TemporaryDirectory() as folder:
+                differences, size = export_and_compare(name, folder, format)
+            keras.backend.clear_session()
+            results[name] = max(differences.values()), size
+            progress.update(1)
+    return results
+
+
+def table(results: Mapping[str, tuple[float, int]]) -> str:
+    """Returns the results of `compare` as a table in Markdown."""
+    lines = [f"| `{name}` | {difference:.1e} | {size / 1e6:.1f} |" for name, (difference, size) in results.items()]
+    return "\n".join(["| net | largest difference | MB |", "|---|---|---|", *lines])
+
+
+def export_and_compare(name: str, folder: str | os.PathLike, format: str = SAVED_MODEL) -> tuple[dict[str, float], int]:
+    """Exports a net with random weights, and compares the export's answers with those of the net in Keras.
+
+    A SavedModel answers its warm-up requests, see `replay`; other formats answer for an image of noise.
+
+    Args:
+        name: name of a net of the registry or, for a SavedModel, a key of `DETECTORS` or `LOCALIZERS`.
+        folder: folder for the export.
+        format: "saved_model", "onnx" or "litert".
+
+    Returns:
+        The largest absolute differences, each as a share of the largest absolute value in Keras, and the size of the
+        export in bytes. The keys of the differences are a classifier's signatures, "SIGNATURE scores" and "SIGNATURE
+        boxes" of a detector or localizer, or the other format.
+
+    Raises:
+        ArgumentError: if the name is unknown, or a package of the format is missing.
+    """
+    base = pathlib.Path(folder) / name
+    if format != SAVED_MODEL:
+        differences, path = _compare_portable(name, base, format)
+    elif name in DETECTORS:
+        differences, path = _compare_detector(name, base)
+    elif name in LOCALIZERS:
+        differences, path = _compare_localizer(name, base)
+    else:
+        differences, path = _compare_classifier(name, base)
+    return differences, folder_bytes(path)
+
+
+def _compare_classifier(name, base):
     model, preprocessing, labels = _classifier(name)
     features = keras.Model(model.input, model.get_layer("predictions").input)
-    path = export_classifier(model, preprocessing, labels, pathlib.Path(folder) / name, warmup=True)
+    path = export_classifier(model, preprocessing, labels, base, warmup=True)
     differences = {}
     for request, answer in zip(read_warmup(path), replay(path), strict=True):
         signature = request.model_spec.signature_name
         images = preprocessing(_images(request))
         key, net = ("features", features) if signature == "features" else ("probabilities", model)
         differences[signature] = _difference(answer[key], net(images, training=False).numpy())
-    return differences, _size(path)
+    return differences, path
 
 
-def portable_differences(name, folder, format):
-    """Exports a net of the registry for another runtime, and compares that runtime's probabilities with Keras's.
-
-    Args:
-        name: one of `keras_resnets.list_models()`.
-        folder: where to export to.
-        format: "onnx" for ONNX Runtime, or "litert".
-
-    Returns:
-        As `classifier_differences`.
-    """
+def _compare_portable(name, base, format):
     model, preprocessing, labels = _classifier(name)
-    path = export_portable(model, preprocessing, labels, pathlib.Path(folder) / name, format=format)
+    path = export_portable(model, preprocessing, labels, base, format=format)
     images = np.random.default_rng(0).uniform(0, 255, (1, preprocessing.size, preprocessing.size, 3)).astype("float32")
     expected = model(preprocessing.normalize(images), training=False).numpy()
-    return {format: _difference(RUNTIMES[format](path / FILES[format], images), expected)}, _size(path)
+    return {format: _difference(RUNTIMES[format](path / FILES[format], images), expected)}, path
 
 
 def _run_onnx(file, images):
@@ -166,50 +178,31 @@ RUNTIMES = {"onnx": _run_onnx, "litert": _run_litert}
 
 
 def _classifier(name):
-    """Returns a net of random weights for small images, its preprocessing and its labels."""
+    """Returns a net with random weights for small images, its preprocessing and its labels."""
     size = min(find(name).size, LARGEST_SIDE)
     model = randomize(keras_resnets.create_model(name, input_shape=(size, size, 3)))
-    preprocessing = Preprocessing(size, size, (120, 115, 105), (60, 59, 58))
-    return model, preprocessing, [str(i) for i in range(model.output_shape[1])]
+    return model, Preprocessing(size, size, MEAN, STD), [str(i) for i in range(model.output_shape[1])]
 
 
-def detector_differences(name, folder):
-    """As `classifier_differences`, of a detector: differences of the scores, and of the boxes in pixels.
-
-    Args:
-        name: one of `DETECTORS`.
-        folder: where to export to.
-    """
+def _compare_detector(name, base):
     model = randomize(DETECTORS[name]())
-    path = export_detector(model, RESIZING, LABELS, pathlib.Path(folder) / name, warmup=True)
-    return _box_differences(path, model), _size(path)
+    path = export_detector(model, RESIZING, LABELS, base, warmup=True)
+    return _box_differences(path, model), path
 
 
-def localizer_differences(name, folder):
-    """As `detector_differences`, of a localizer, alone or with its second stage.
-
-    Args:
-        name: one of `LOCALIZERS`.
-        folder: where to export to.
-    """
+def _compare_localizer(name, base):
     localizer, *second = [randomize(stage) for stage in LOCALIZERS[name]()]
-    path = export_localizer(
-        localizer,
-        RESIZING,
-        LABELS,
-        pathlib.Path(folder) / name,
-        second_stage=second[0] if second else None,
-        warmup=True,
-    )
+    second_stage = second[0] if second else None
+    path = export_localizer(localizer, RESIZING, LABELS, base, second_stage=second_stage, warmup=True)
 
     def guesses(inputs):
         return two_stage_guesses(localizer, *second, inputs) if second else localizer(inputs)
 
-    return _box_differences(path, guesses), _size(path)
+    return _box_differences(path, guesses), path
 
 
 def _box_differences(path, model):
-    """Returns the differences between an export's scores and boxes, and those of a function of a model's inputs."""
+    """Returns the differences of scores and boxes between an export and a model, or a function of its inputs."""
     differences = {}
     for request, answer in zip(read_warmup(path), replay(path), strict=True):
         resized, scale = RESIZING.resize(_images(request)[0])
@@ -226,10 +219,41 @@ def _box_differences(path, model):
     return differences
 
 
-def randomize(model):
-    """Gives batch normalization random weights and statistics, so that folding it wrongly shows; returns the model."""
+def replay(path: str | os.PathLike) -> list[dict[str, np.ndarray]]:
+    """Returns the answers of TensorFlow's C library to the warm-up requests of a SavedModel.
+
+    Args:
+        path: folder of a version.
+
+    Returns:
+        For each request, the outputs by their names; strings are arrays of `bytes` objects.
+
+    Raises:
+        ArgumentError: if the export is damaged, or the library reports an error.
+    """
+    signatures, requests = SavedModelSession(path).signatures, []
+    for request in read_warmup(path):
+        signature = signatures[request.model_spec.signature_name]
+        inputs = arrays(request.inputs)
+        requests.append(
+            {
+                "inputs": {signature.inputs[key].name: c_session.to_json(value) for key, value in inputs.items()},
+                "outputs": {key: output.name for key, output in signature.outputs.items()},
+            }
+        )
+    # By its path, since -m would import this package, and with it TensorFlow's Python code; -P: files beside it do not
+    # hide modules of the same name.
+    command = [sys.executable, "-P", c_session.__file__, str(path)]
+    process = subprocess.run(command, input=json.dumps(requests), capture_output=True, text=True)
+    if process.returncode:
+        raise ArgumentError(f"TensorFlow's C library cannot run {path}: {process.stderr.strip()[-500:]}")
+    return [{key: c_session.from_json(value) for key, value in answer.items()} for answer in json.loads(process.stdout)]
+
+
+def randomize(model: keras.Model) -> keras.Model:
+    """Gives batch normalization random weights and statistics, so that wrong folding shows; returns the same model."""
     random, layers = np.random.default_rng(0), list(batch_normalizations(model))
-    # Sums of hundreds of units would overflow.
+    # Smaller gammas for deep nets, whose sums of hundreds of units would overflow.
     largest = min(1.0, (20 / max(len(layers), 1)) ** 0.5)
     for layer in layers:
         ranges = {"gamma": (0.5 * largest, largest), "beta": (-0.2, 0.2)}
@@ -245,51 +269,5 @@ def _images(request):
     return inputs["images"] if "images" in inputs else decode(inputs["image_bytes"][0]).numpy()[np.newaxis]
 
 
-def _difference(got, expected):
-    return float(np.max(np.abs(got - expected)) / np.max(np.abs(expected)))
-
-
-def _size(path):
-    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-
-
-def compare(models: Sequence[str] | None, format: str) -> dict[str, tuple[float, int]]:
-    """Exports nets, and compares what the exports answer with what the nets do.
-
-    Args:
-        models: names of `keras_resnets.list_models()`, `DETECTORS` and `LOCALIZERS`; None for all that the format has.
-        format: "saved_model", or one of `FILES`.
-
-    Returns:
-        Dict of name -> the largest difference, relative to the largest value or in pixels; and the export's bytes.
-
-    Raises:
-        ArgumentError: for an unknown name.
-    """
-    boxes = DETECTORS | LOCALIZERS if format == SAVED_MODEL else {}
-    models, results = models or [*names(), *boxes], {}
-    for name in models:
-        if name not in boxes:
-            find(name)
-    with Progress(len(models), "exporting", "nets") as progress:
-        for name in models:
-            with tempfile.TemporaryDirectory() as folder:
-                differences, size = _differences(name, folder, format)
-            keras.backend.clear_session()
-            results[name] = max(differences.values()), size
-            progress.update(1)
-    return results
-
-
-def table(results: Mapping[str, tuple[float, int]]) -> str:
-    """Returns the results of `compare` as a table in Markdown."""
-    lines = [f"| `{name}` | {difference:.1e} | {size / 1e6:.1f} |" for name, (difference, size) in results.items()]
-    return "\n".join(["| net | largest difference | MB |", "|---|---|---|", *lines])
-
-
-def _differences(name, folder, format):
-    if format != SAVED_MODEL:
-        return portable_differences(name, folder, format)
-    if name in LOCALIZERS:
-        return localizer_differences(name, folder)
-    return (detector_differences if name in DETECTORS else classifier_differences)(name, folder)
+def _difference(actual, expected):
+    return float(np.max(np.abs(actual - expected)) / np.max(np.abs(expected)))

@@ -1,9 +1,8 @@
-"""Starting a server for an export: TensorFlow Serving if it is installed, else `trainers.prediction_service`."""
+"""A server for an export in a process of its own: TensorFlow Serving or, without it, `trainers.prediction_service`."""
 
 import contextlib
 import dataclasses
 import os
-import pathlib
 import shutil
 import socket
 import subprocess
@@ -12,6 +11,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 
 from keras_resnets import ArgumentError
 from keras_resnets.serving.versions import resolve
@@ -20,20 +20,20 @@ PROGRAM = "tensorflow_model_server"
 SECONDS_TO_START = 300
 
 
-def find_model_server():
-    """Returns the path of TensorFlow Serving's binary, of TF_MODEL_SERVER or on the PATH, or None."""
+def find_model_server() -> str | None:
+    """Returns the path of TensorFlow Serving's binary, from TF_MODEL_SERVER or the PATH, or None."""
     return os.environ.get("TF_MODEL_SERVER") or shutil.which(PROGRAM)
 
 
 @dataclasses.dataclass(frozen=True)
 class Server:
-    """A server that runs.
+    """A running server.
 
     Attributes:
-        name: what it calls the export.
-        address: of gRPC, "localhost:PORT".
-        rest_address: of REST.
-        process: its process's number.
+        name: the export's name in requests.
+        address: "localhost:PORT" of gRPC.
+        rest_address: "localhost:PORT" of REST.
+        process: the server's process ID.
     """
 
     name: str
@@ -43,11 +43,11 @@ class Server:
 
 
 @contextlib.contextmanager
-def model_server(export):
-    """Serves an export while a `with` statement lasts.
+def model_server(export: str | os.PathLike) -> Iterator[Server]:
+    """Context manager that serves an export.
 
     Args:
-        export: the folder of all versions, or of one.
+        export: folder of a version, or of all versions.
 
     Yields:
         A `Server`.
@@ -65,7 +65,7 @@ def model_server(export):
         command = [binary, f"--model_name={name}", f"--model_base_path={version.parent}"]
         command += [f"--port={port}", f"--rest_api_port={rest_port}"]
     with tempfile.TemporaryFile("w+") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=pathlib.Path(__file__).parents[2])
+        process = subprocess.Popen(command, stdout=log, stderr=log)
         try:
             _wait(process, f"http://localhost:{rest_port}/v1/models/{name}", log)
             yield Server(name, f"localhost:{port}", f"localhost:{rest_port}", process.pid)
@@ -75,7 +75,7 @@ def model_server(export):
 
 
 def _wait(process, address, log):
-    """Waits until the server says that the model is available."""
+    """Waits until the server reports that the model is available."""
     deadline = time.monotonic() + SECONDS_TO_START
     while time.monotonic() < deadline and process.poll() is None:
         with contextlib.suppress(urllib.error.URLError, ConnectionError):
@@ -86,8 +86,8 @@ def _wait(process, address, log):
     raise ArgumentError(f"{process.args[0]} does not serve {address}: {log.read().strip()[-500:]}")
 
 
-def free_ports(count):
-    """Returns so many ports that nobody listens at."""
+def free_ports(count: int) -> list[int]:
+    """Returns ports that no process listens on."""
     with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.create_server(("", 0))) for _ in range(count)]
-        return [entry.getsockname()[1] for entry in sockets]
+        servers = [stack.enter_context(socket.create_server(("", 0))) for _ in range(count)]
+        return [server.getsockname()[1] for server in servers]

@@ -1,6 +1,7 @@
 """Predictions for image files, as tables and pictures."""
 
 import itertools
+import os
 import pathlib
 from collections.abc import Callable, Sequence
 
@@ -10,17 +11,20 @@ from PIL import Image
 from keras_resnets import ArgumentError
 from keras_resnets.preprocessing import decode
 from keras_resnets.serving import SavedModelSession, predict_files
-from trainers.data.sources.folder import image_files
+from trainers.data.image_files import image_files
 from trainers.plots.drawing import draw_detections
 from trainers.runtime.choices import SHOWN_SCORE
 from trainers.runtime.progress import Progress
 
 
-def find_images(arguments):
-    """Returns the files among the arguments, and the images below the folders among them.
+def find_images(arguments: list[str]) -> list[pathlib.Path]:
+    """Returns the image files that the arguments of a command name.
+
+    Args:
+        arguments: paths of files, and of folders whose image files are found at any depth.
 
     Raises:
-        ArgumentError: if something does not exist, or there is nothing to do.
+        ArgumentError: if a path does not exist, a folder has no image files, or there are no arguments.
     """
     files = []
     for path in map(pathlib.Path, arguments):
@@ -28,7 +32,7 @@ def find_images(arguments):
             raise ArgumentError(f"{path} does not exist: give image files or folders.")
         found = image_files(path) if path.is_dir() else [path]
         if not found:
-            raise ArgumentError(f"{path} has no image files.")
+            raise ArgumentError(f"{path} has no image files: give image files or folders of them.")
         files += found
     if not files:
         raise ArgumentError("nothing to predict: give image files or folders after the flags.")
@@ -36,14 +40,14 @@ def find_images(arguments):
 
 
 def open_export(export: str, classes: Sequence[int] | None) -> SavedModelSession:
-    """Returns the session of an export that takes image files.
+    """Opens an export that takes image files.
 
     Args:
-        export: the folder of a version, or of all versions.
-        classes: numbers of the classes to find, for a localizer; None for none.
+        export: folder of a version, or of all versions.
+        classes: numbers of the classes that a localizer is to find; None for other exports.
 
     Raises:
-        ArgumentError: if there is no SavedModel, or it takes other inputs.
+        ArgumentError: if there is no SavedModel, or it needs other inputs.
     """
     session = SavedModelSession(export)
     if "image_bytes" not in session.signatures:
@@ -61,16 +65,16 @@ def open_export(export: str, classes: Sequence[int] | None) -> SavedModelSession
 def predict(
     session: Callable, files: Sequence[pathlib.Path], classes: Sequence[int] | None, check: Callable[[dict], None]
 ) -> list[dict]:
-    """Returns the answers for image files, as `predict_files` yields them, and shows the progress.
+    """Returns the answers for image files, see `predict_files`, and shows progress.
 
     Args:
-        session: of an export, or a client of a server.
-        files: their paths.
+        session: the session of an export, or the client of a server.
+        files: paths of the image files.
         classes: see `open_export`.
-        check: is called with each answer when it comes.
+        check: function that is called with each answer as it arrives.
 
     Raises:
-        ArgumentError: if nothing came back for one of the classes.
+        ArgumentError: if no image has an answer for one of the classes.
     """
     answers = []
     with Progress(len(files), "predicting", "images") as progress:
@@ -86,14 +90,14 @@ def predict(
     return answers
 
 
-def table(answers, folder_is_label=False, score=SHOWN_SCORE):
+def table(answers: list[dict], folder_is_label: bool = False, score: float = SHOWN_SCORE) -> list[str]:
     """Returns the answers as lines of text.
 
     Args:
-        answers: as `predict_files` yields them.
-        folder_is_label: whether to say if each answer is the name of the image's folder, as in the data sets
-            `folder:`, and to count those that are, in a last line.
-        score: of a detection, at least.
+        answers: what `predict_files` yields.
+        folder_is_label: whether to compare each answer with the name of the image's folder, its label in the data sets
+            `folder:PATH`. The lines then say "right" or "WRONG", and a last line counts the right ones.
+        score: lowest score of the detections to show, from 0 to 1.
     """
     width = max(len(answer["file"]) for answer in answers)
     lines, right = [], 0
@@ -114,6 +118,7 @@ def table(answers, folder_is_label=False, score=SHOWN_SCORE):
 
 
 def _objects(answer, score):
+    """Returns the detections of an image as a text; boxes are [x1 y1 x2 y2] in pixels."""
     shown = [
         f"{label} {share:.0%} [{' '.join(f'{side:.0f}' for side in box)}]"
         for label, share, box in zip(answer["labels"], answer["scores"], answer["boxes"])
@@ -122,16 +127,17 @@ def _objects(answer, score):
     return "  ".join(shown)
 
 
-def draw(answers, folder, score=SHOWN_SCORE):
-    """Writes a copy of each image of a detector's answers into a folder, as PNG, with its boxes and labels.
+def draw(answers: list[dict], folder: str | os.PathLike, score: float = SHOWN_SCORE) -> list[pathlib.Path]:
+    """Writes PNG copies of images with the boxes and labels of a detector.
 
     Args:
-        answers: as `predict_files` yields them.
-        folder: path; a copy is called like its image, with `_2`, `_3` ... where that would be another copy or an image.
-        score: of a detection, at least.
+        answers: what `predict_files` yields.
+        folder: folder for the copies. A copy has its image's name; `_2`, `_3` ... is added if the path is that of
+            another copy or of one of the images.
+        score: lowest score of the detections to draw, from 0 to 1.
 
     Returns:
-        The copies' paths.
+        The paths of the copies; classifiers' answers and damaged images have none.
     """
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

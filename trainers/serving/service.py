@@ -1,4 +1,4 @@
-"""A small server with TensorFlow Serving's protocols, gRPC and REST."""
+"""A service for one export, and its servers with TensorFlow Serving's protocols, gRPC and REST."""
 
 import base64
 import json
@@ -16,26 +16,20 @@ from keras_resnets.errors import first_line
 from keras_resnets.serving import SavedModelSession
 from keras_resnets.serving.predict_requests import arrays, serving_api
 
-THREADS = 16
-
-
+THREADS = 16  # of the gRPC server
 DEFAULT_SIGNATURE = "serving_default"
-
-
 HTTP_STATUS = {"INVALID_ARGUMENT": 400, "NOT_FOUND": 404, "FAILED_PRECONDITION": 412}
-
-
 PATH = re.compile(r"/v1/models/([^/:]+)(?:/versions/(\d+))?(:predict)?")
 
 
 class Refusal(Exception):
-    """An answer that is an error.
+    """A request that is answered with an error.
 
     Attributes:
-        code: as gRPC calls it.
+        code: name of gRPC's status code, a key of `HTTP_STATUS`.
     """
 
-    def __init__(self, code, message):
+    def __init__(self, code: str, message: str):
         super().__init__(message)
         self.code = code
 
@@ -44,28 +38,47 @@ class Service:
     """Answers requests for one version of one export.
 
     Args:
-        export: the path of a version's folder, or of all versions' folder.
-        name: the name that clients use; None for the folder's.
+        export: folder of a version, or of all versions, of which the highest is served.
+        name: the export's name in requests; None for the name of the folder of all versions.
+
+    Attributes:
+        name: the export's name in requests.
+        version: the version that is served.
     """
 
-    def __init__(self, export, name=None):
+    def __init__(self, export: str, name: str | None = None):
         self._session = SavedModelSession(export)
         self.version = int(self._session.path.name) if self._session.path.name.isdigit() else 1
         self.name = name or self._session.path.resolve().parent.name
 
-    def check(self, name, version):
-        """Raises Refusal for another model; `version` is None for any."""
+    def check(self, name: str, version: int | None) -> None:
+        """Raises Refusal unless the name and the version, or None for any version, are those that are served."""
         if name != self.name or version not in (None, self.version):
             raise Refusal("NOT_FOUND", f"Servable not found for request: {name}, version {version or 'any'}")
 
-    def input_types(self, signature):
-        """Returns a dict of the NumPy types of a signature's inputs; an empty one if there is no such signature."""
+    def input_types(self, signature: str | None) -> dict[str, type]:
+        """Returns the NumPy types of a signature's inputs; none for an unknown signature."""
         definition = self._session.signatures.get(signature or DEFAULT_SIGNATURE)
         inputs = {} if definition is None else definition.inputs
         return {key: tf.as_dtype(info.dtype).as_numpy_dtype for key, info in inputs.items()}
 
-    def __call__(self, name, version, signature, inputs):
-        """Returns a signature's outputs as a dict of arrays, for a dict of arrays; or raises Refusal."""
+    def __call__(
+        self, name: str, version: int | None, signature: str | None, inputs: dict[str, np.ndarray]
+    ) -> dict[str, np.ndarray]:
+        """Answers a request.
+
+        Args:
+            name: name of the model.
+            version: version of the model, or None for any.
+            signature: name of the signature; None or "" for `DEFAULT_SIGNATURE`.
+            inputs: the signature's inputs by their names.
+
+        Returns:
+            The signature's outputs by their names.
+
+        Raises:
+            Refusal: if the model or the signature is unknown, or the inputs do not fit.
+        """
         self.check(name, version)
         signature = signature or DEFAULT_SIGNATURE
         if signature not in self._session.signatures:
@@ -77,7 +90,16 @@ class Service:
 
 
 def serve(service: Service, port: int, rest_port: int) -> None:
-    """Serves over gRPC and REST until SIGINT or SIGTERM comes; prints the ports first, which are free ones for 0."""
+    """Prints the ports, and serves over gRPC and REST until SIGINT or SIGTERM.
+
+    Args:
+        service: a `Service`.
+        port: port of localhost for gRPC; 0 for any free one.
+        rest_port: likewise, for REST.
+
+    Raises:
+        ArgumentError: if TensorFlow Serving's API is not installed.
+    """
     grpc_server, port = start_grpc(service, port)
     rest_server, rest_port = start_rest(service, rest_port)
     print(f"{service.name}, version {service.version}: gRPC localhost:{port}, REST localhost:{rest_port}", flush=True)
@@ -89,13 +111,24 @@ def serve(service: Service, port: int, rest_port: int) -> None:
     grpc_server.stop(None)
 
 
-def start_grpc(service, port):
-    """Serves over gRPC; returns the server, and its port, which is a free one for 0."""
+def start_grpc(service: Service, port: int):
+    """Starts a gRPC server in threads of this process.
+
+    Args:
+        service: a `Service`.
+        port: port of localhost; 0 for any free one.
+
+    Returns:
+        The `grpc.Server`, and its port.
+
+    Raises:
+        ArgumentError: if TensorFlow Serving's API is not installed.
+    """
     service_api, request_api = serving_api("prediction_service_pb2_grpc"), serving_api("predict_pb2")
     import grpc
 
     class Servicer(service_api.PredictionServiceServicer):
-        def Predict(self, request, context):  # noqa: N802 - the protocol's name
+        def Predict(self, request, context):  # noqa: N802 - the name in the protocol
             spec = request.model_spec
             version = spec.version.value if spec.HasField("version") else None
             try:
@@ -115,11 +148,19 @@ def start_grpc(service, port):
     return server, port
 
 
-def start_rest(service, port):
-    """Serves over REST; returns the server, and its port, which is a free one for 0."""
+def start_rest(service: Service, port: int) -> tuple[ThreadingHTTPServer, int]:
+    """Starts a REST server in threads of this process.
+
+    Args:
+        service: a `Service`.
+        port: port of localhost; 0 for any free one.
+
+    Returns:
+        The server, and its port.
+    """
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):  # noqa: N802 - the library's name
+        def do_GET(self):  # noqa: N802 - the name in http.server
             self._reply(lambda name, version: _status(service))
 
         def do_POST(self):  # noqa: N802
@@ -152,6 +193,7 @@ def start_rest(service, port):
 
 
 def _status(service):
+    """Returns the answer to a request for the model's status."""
     status = {
         "version": str(service.version),
         "state": "AVAILABLE",
@@ -161,6 +203,7 @@ def _status(service):
 
 
 def _predicted(service, name, version, body):
+    """Returns the answer to a request for a prediction, in columns."""
     try:
         request = json.loads(body)
         signature = request.get("signature_name")
@@ -173,12 +216,13 @@ def _predicted(service, name, version, body):
 
 
 def _input(value, dtype):
-    """Returns the array of an input: lists of numbers have its type, those of {"b64": ...} are bytes."""
+    """Returns an input as an array: of `bytes` for a list of {"b64": ...}, otherwise of its type."""
     if isinstance(value, list) and value and isinstance(value[0], dict):
         return np.array([base64.b64decode(entry["b64"]) for entry in value], object)
     return np.array(value, dtype)
 
 
 def _output(value):
+    """Returns an output as lists; strings are UTF-8."""
     texts = value.dtype == object
     return np.char.decode(value.astype(bytes), "utf-8").tolist() if texts else value.tolist()

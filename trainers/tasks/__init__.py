@@ -1,1 +1,1 @@
-"""What is trained: classification, detection, localization."""
+"""The tasks that nets are trained for: classification, detection, localization."""

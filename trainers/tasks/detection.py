@@ -216,7 +216,7 @@ class Detection(Task):
 
     def evaluation_example(self, example):
         """Returns an example of a split in the form of `evaluation_batches`."""
-        limit = max(self.config["max_boxes"], self.dataset.most_boxes or 0)
+        limit = max(self.config["max_boxes"], self.dataset.max_boxes or 0)
         image, scale = self.resizing.resize(example["image"].pixels())
         image, shape = self.resizing.pad(image)
         given = {}
@@ -251,7 +251,7 @@ class Detection(Task):
         return model.training_losses(inputs, targets, seeds, training=training)
 
     def predictions(self, model, batch):
-        """Returns detections and annotation of each image, in pixels of the original: see `trainers.metrics`."""
+        """Returns detections and annotation of each image, in pixels of the original: see `trainers.metrics.voc`."""
         found = self.detections(model, self.inputs(batch))
         annotation = {name: batch[name] for name in ANNOTATION}
         boxes = to_original(found["boxes"], batch["scales"])

@@ -146,12 +146,12 @@ def _check_anchors(options, resizing):
 
 
 def _max_boxes(dataset, max_boxes):
-    if max_boxes is not None and dataset.most_boxes is not None and max_boxes < dataset.most_boxes:
+    if max_boxes is not None and dataset.max_boxes is not None and max_boxes < dataset.max_boxes:
         raise ArgumentError(
-            f"--max_boxes={max_boxes} is less than the {dataset.most_boxes} boxes of an image: leave it out, or pass "
+            f"--max_boxes={max_boxes} is less than the {dataset.max_boxes} boxes of an image: leave it out, or pass "
             "as many."
         )
-    return max_boxes or max(1, dataset.most_boxes or MOST_BOXES)
+    return max_boxes or max(1, dataset.max_boxes or MOST_BOXES)
 
 
 def default_resizing(

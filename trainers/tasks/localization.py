@@ -12,7 +12,7 @@ from trainers.data.pipeline import evaluation_batches
 from trainers.data.registry import open_detection_dataset, title
 from trainers.engine.checkpoints import trained_model
 from trainers.engine.run_folder import RunFolder
-from trainers.metrics.localization import MOST_GUESSES, localization_error
+from trainers.metrics.localization import MAX_GUESSES, localization_error
 from trainers.metrics.percent import percent
 from trainers.plots.figures import learning_curve
 from trainers.tasks import specs
@@ -84,13 +84,13 @@ class Localization(Detection):
         """Returns the box of each image's class, and the annotation, in pixels of the original.
 
         These are `boxes` (B, 1, 4), `scores` and `classes` (B, 1), and the arrays of the annotation, see
-        `trainers.metrics`. With a classifier, there are also the boxes of its five likeliest classes,
+        `trainers.metrics.predictions`. With a classifier, there are also the boxes of its five likeliest classes,
         `predicted_boxes` (B, 5, 4) and `predicted_classes` (B, 5).
         """
         classes = batch["classes"]
         if self._classifier is not None:
             task, classifier = self._classifier
-            likeliest = task.likeliest(classifier, batch["classified"], MOST_GUESSES)
+            likeliest = task.likeliest(classifier, batch["classified"], MAX_GUESSES)
             classes = tf.concat([classes, likeliest], axis=1)
         found, scores = self.guesses(model, self.inputs(batch), classes)
         boxes = to_original(found, batch["scales"])

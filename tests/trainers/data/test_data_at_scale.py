@@ -1,4 +1,4 @@
-"""Two epochs of what large data sets look like, on one and on two machines: small ones in the same formats."""
+"""Two epochs on small data sets in the formats of large ones, on one machine and on two."""
 
 import json
 import math

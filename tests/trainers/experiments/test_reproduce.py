@@ -1,4 +1,4 @@
-"""The papers' experiments: what they are made of, that they go on where they stopped, and their report."""
+"""The papers' experiments: their members, which continue where they stopped, and their reports."""
 
 import base64
 import concurrent.futures
@@ -19,10 +19,11 @@ from keras_resnets.models import registry
 from keras_resnets.models.cifar import units_of_depth
 from trainers.engine.checkpoints import restore_model
 from trainers.engine.run_folder import RunFolder
-from trainers.experiments import classifiers, crops_and_ensembles
-from trainers.experiments.classifiers import Net, Row
+from trainers.experiments import classifiers
+from trainers.experiments.classifiers import Comparison, Net, comparison_report
 from trainers.experiments.experiment import Experiment, Report, Setting, Table, check_setting, run_member, write_report
 from trainers.experiments.html_report import write_html
+from trainers.experiments.papers import crops_and_ensembles
 from trainers.experiments.registry import EXPERIMENTS, find
 from trainers.experiments.reproduce import reproduce
 from trainers.plots.figures import by_depth
@@ -30,7 +31,7 @@ from trainers.recipes import classification
 from trainers.tasks.ensembles import MultiViewNet, answer
 from trainers.tasks.protocols import PROTOCOLS
 
-CLASSIFICATION = [name for name, (module, _) in EXPERIMENTS.items() if module == "classification"]
+COMPARISONS = [name for name in EXPERIMENTS if getattr(find(name).report, "func", None) is comparison_report]
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def setting(tmp_path):
 
 
 class Small:
-    """An experiment whose members count how often they are run; the second one fails until it is `ready`."""
+    """An experiment whose members are recorded in `runs`; the second one fails until `ready`."""
 
     def __init__(self):
         self.runs, self.ready = [], True
@@ -72,7 +73,7 @@ class Small:
         return [path]
 
 
-def test_no_member_is_run_again(setting):
+def test_a_complete_member_is_not_run_again(setting):
     small = Small()
     small.ready = False
     with pytest.raises(KeyboardInterrupt):
@@ -86,7 +87,7 @@ def test_no_member_is_run_again(setting):
 
 
 def test_versions_are_those_of_the_members(setting, monkeypatch):
-    """A report may be written by others."""
+    """The report may be written with others."""
     small = Small()
     monkeypatch.setattr(platform, "python_version", lambda: "3.0")
     reproduce(small.experiment, setting, (1, 2))
@@ -96,10 +97,11 @@ def test_versions_are_those_of_the_members(setting, monkeypatch):
     assert settings["python"] == f"3.0, {platform.python_version()}" and settings["keras"] == keras.__version__
 
 
-def test_a_data_set_that_could_not_be_opened_does_not_stay(setting):
-    """Also where a member's folder was made before: nothing of it was trained."""
-    row = Row("tiny", "Tiny nets", "A paper", "it is.", {"one": Net("cifar_resnet8")}, 32, lambda one: ("One", True))
-    tiny = classifiers.experiment(row)
+def test_a_folder_is_begun_anew_if_the_data_set_could_not_be_opened(setting):
+    """It has the folder of a member by then, but nothing that was trained."""
+    tiny = classifiers.experiment(
+        Comparison("Tiny nets", "A paper", "it is.", {"one": Net("cifar_resnet8")}, 32, lambda one: ("One", True))
+    )
     with pytest.raises(ArgumentError, match="there is no folder /nowhere/train"):
         reproduce(tiny, dataclasses.replace(setting, dataset="folder:/nowhere"))
     assert reproduce(tiny, setting).exists()
@@ -113,7 +115,7 @@ def test_damaged_figures_are_named(content, setting):
     reproduce(small.experiment, setting)
     file = setting.folder / "first" / "figures.json"
     file.write_text(content)
-    with pytest.raises(ArgumentError, match=f"{file} .*remove it, and give the same command again"):
+    with pytest.raises(ArgumentError, match=f"{file} .*[Rr]emove it and repeat the command\\."):
         reproduce(small.experiment, setting)
     file.unlink()
     reproduce(small.experiment, setting)
@@ -159,19 +161,19 @@ def test_the_report_of_a_folder_is_one_page_without_requests(setting, capsys):
     assert len(pictures) == 2 and base64.b64decode(pictures[0]) == original
 
 
-def test_a_folder_of_images_is_looked_at_once_for_all_nets(tmp_path, capsys):
+def test_the_files_of_a_folder_are_checked_once_for_all_nets(tmp_path, capsys):
     save_photos(tmp_path, {"train": 40, "val": 2})
     next((tmp_path / "train").rglob("*.jpg")).write_bytes(b"no JPEG")
-    row = Row("tiny", "Tiny nets", "A paper", "it is.", {}, 32, lambda one: ("One", True))
+    comparison = Comparison("Tiny nets", "A paper", "it is.", {}, 32, lambda one: ("One", True))
     setting = Setting(tmp_path / "out", f"folder:{tmp_path}", quick=True)
-    sizes = [classifiers.make_task(row, Net(f"cifar_resnet{depth}"), setting).dataset.train.size for depth in (8, 14)]
-    assert sizes[0] == sizes[1] and capsys.readouterr().err.count("it cannot be decoded") == 1
+    tasks = [classifiers.make_task(comparison, Net(f"cifar_resnet{depth}"), setting) for depth in (8, 14)]
+    assert tasks[0].dataset.train.size == tasks[1].dataset.train.size
+    assert capsys.readouterr().err.count("it cannot be decoded") == 1
 
 
 def test_nets_are_trained_and_reported(setting):
-    """Also one whose loss ends in infinity, and what was trained is not trained again."""
-    row = Row(
-        name="tiny",
+    """One of them diverges. A trained net is not trained again."""
+    comparison = Comparison(
         title="Tiny nets",
         source="A paper",
         found="they are small.",
@@ -182,7 +184,7 @@ def test_nets_are_trained_and_reported(setting):
         images=96,
         verdict=lambda figures: (f"There are {len(figures)}", True),
     )
-    text = reproduce(classifiers.experiment(row), setting).read_text()
+    text = reproduce(classifiers.experiment(comparison), setting).read_text()
     results = json.loads((setting.folder / "results.json").read_text())
     residual, wild = results["members"]["residual"], results["members"]["wild"]
     assert residual["model"] == "cifar_resnet8" and residual["steps"] == 3 and not residual["diverged"]
@@ -192,16 +194,16 @@ def test_nets_are_trained_and_reported(setting):
     assert f"| residual | cifar_resnet8 | 75,290 | {100 * residual['training_error']:.2f} |" in text
     assert "| wild | cifar_plainnet8, without batch normalization | 74,810 | diverged | diverged | - |" in text
     assert "| wild | digits | learning_rate 1e+30 |" in text and "Settings: dataset digits, scale quick, python" in text
-    assert "There are 2: as expected from the paper." in text and results["pictures"] == ["tiny.png"]
-    # The same command, with the figures of a finished run lost: the run is read, not made again.
+    assert "There are 2: as expected from the paper." in text and results["pictures"] == ["small.png"]
+    # If the figures of a finished run are lost, the same command reads them from the run.
     (setting.folder / "residual" / "figures.json").unlink()
-    reproduce(classifiers.experiment(row), setting)
+    reproduce(classifiers.experiment(comparison), setting)
     assert json.loads((setting.folder / "results.json").read_text())["members"]["residual"] == residual
 
 
-@pytest.mark.parametrize("name", CLASSIFICATION)
+@pytest.mark.parametrize("name", COMPARISONS)
 def test_nets_of_experiments_can_be_built(name, setting):
-    """The nets exist, and so do those that stand for them; shallow ones are built with the same arguments."""
+    """The nets and their replacements exist; shallow ones of the same family are built with the same arguments."""
     built = set()
     members = find(name).members(setting)
     assert len(members) > 1
@@ -220,8 +222,8 @@ def test_nets_of_experiments_can_be_built(name, setting):
         assert keras_resnets.create_model(model, **json.loads(arguments)).output_shape == (None, 10)
 
 
-@pytest.mark.parametrize("name", CLASSIFICATION)
-def test_papers_figures_are_those_of_the_registry(name, setting):
+@pytest.mark.parametrize("name", COMPARISONS)
+def test_the_papers_errors_are_those_of_the_registry(name, setting):
     compared = 0
     for member in find(name).members(setting).values():
         _, net, _ = member.args
@@ -233,7 +235,7 @@ def test_papers_figures_are_those_of_the_registry(name, setting):
     assert compared or name not in ("plain_vs_residual", "deep", "layer_responses")
 
 
-def test_papers_tables_are_complete(setting):
+def test_the_papers_tables_are_complete(setting):
     def errors(name):
         return [member.args[1].paper for member in find(name).members(setting).values()]
 
@@ -268,9 +270,9 @@ def net_figures(test_error, training_error=0.6, measured=None, diverged=False):
 
 
 @pytest.mark.parametrize("diverged", [False, True])
-@pytest.mark.parametrize("name", CLASSIFICATION)
+@pytest.mark.parametrize("name", COMPARISONS)
 def test_reports_of_experiments(name, diverged, setting):
-    """With the same figures for all nets, also if no loss remained finite: nothing then is as in the papers."""
+    """All nets have the same figures, or all have diverged: neither is as in the papers."""
     measured = {"conv1_conv": 0.5, "conv2_conv": 0.25}
     if name == "gradient_flow":
         measured = {"gradients": measured, "sum_rule": {"conv2": 1e-7, "conv3": 2e-7, "conv4": 1e-7}}
@@ -312,7 +314,7 @@ def test_reports_of_experiments(name, diverged, setting):
     ],
 )
 def test_verdicts(name, errors, setting):
-    """As in the papers, and the opposite. The training errors are in proportion, but for the deepest net."""
+    """For errors as in the papers, and for the opposite. Training errors equal test errors, or 0 for `deep`."""
 
     def verdict(errors):
         training = [0.0 if name == "deep" else error for error in errors]
@@ -327,18 +329,18 @@ def test_verdicts(name, errors, setting):
     assert verdict(opposite).endswith(": not as expected from the paper.")
 
 
-def test_a_deepest_net_that_is_not_trained_does_not_overfit(setting):
+def test_a_deep_net_with_a_high_training_error_does_not_overfit(setting):
     figures = dict(zip(find("deep").members(setting), [net_figures(0.06, 0.0), net_figures(0.08, 0.1)]))
     assert find("deep").report(figures).verdict[0].endswith(": not as expected from the paper.")
 
 
-@pytest.mark.parametrize("name", CLASSIFICATION)
+@pytest.mark.parametrize("name", COMPARISONS)
 def test_any_data_set_will_do(name, setting, tmp_path):
-    """A quick experiment on photographs samples all classes, and trains with the net's own augmentation."""
+    """A quick experiment on photographs samples all classes, and trains with the augmentation of the net's recipe."""
     save_photos(tmp_path / "photos", {"train": 80, "val": 8})
     setting = dataclasses.replace(setting, dataset=f"folder:{tmp_path / 'photos'}")
-    row, net, _ = next(iter(find(name).members(setting).values())).args
-    task = classifiers.make_task(dataclasses.replace(row, train_images=40), net, setting)
+    comparison, net, _ = next(iter(find(name).members(setting).values())).args
+    task = classifiers.make_task(dataclasses.replace(comparison, train_images=40), net, setting)
     train = task.dataset.train
     assert {int(train.load(key)["label"]) for key in train.keys(None)} == {0, 1} and train.size == 40
     own = classification.RECIPES[net.recipe].augmentation
@@ -366,9 +368,9 @@ def test_a_member_is_run_by_one_process_at_a_time(setting, capsys):
         first = pool.submit(run_member, setting.folder / "one", measured)
         assert begun.wait(60)
         second = pool.submit(run_member, setting.folder / "one", lambda folder: {"value": 2})
-        while "waiting for another process, which runs one" not in capsys.readouterr().err:
+        while "waiting for another process that runs one" not in capsys.readouterr().err:
             time.sleep(0.01)
-        # Nothing but a lock is there, and yet the folder is in use.
+        # The folder holds nothing but a lock, yet it is in use.
         with pytest.raises(ArgumentError, match="holds this experiment with --dataset=digits --scale=quick"):
             check_setting(dataclasses.replace(setting, quick=False))
         go_on.set()
@@ -377,11 +379,11 @@ def test_a_member_is_run_by_one_process_at_a_time(setting, capsys):
 
 @pytest.mark.slow
 def test_crops_and_ensembles(setting, monkeypatch):
-    """What is measured is what an evaluation by these protocols, alone and together, measures."""
+    """The errors are those of an evaluation with these protocols, alone and as an ensemble."""
     nets = {name: Net("cifar_resnet8", changes=crops_and_ensembles.SCALES) for name in crops_and_ensembles.NETS}
-    row = dataclasses.replace(crops_and_ensembles.ROW, images=64, train_images=64, nets=nets)
+    comparison = dataclasses.replace(crops_and_ensembles.COMPARISON, images=64, train_images=64, nets=nets)
     monkeypatch.setattr(crops_and_ensembles, "NETS", nets)
-    monkeypatch.setattr(crops_and_ensembles, "ROW", row)
+    monkeypatch.setattr(crops_and_ensembles, "COMPARISON", comparison)
     monkeypatch.setattr(classifiers, "QUICK_TEST", 6)
     text = reproduce(crops_and_ensembles.EXPERIMENT, setting).read_text()
     figures = json.loads((setting.folder / "results.json").read_text())["members"]
@@ -393,7 +395,7 @@ def test_crops_and_ensembles(setting, monkeypatch):
 
     members = []
     for name, net in nets.items():
-        task, run = classifiers.make_task(row, net, setting), RunFolder(setting.folder / name / "run")
+        task, run = classifiers.make_task(comparison, net, setting), RunFolder(setting.folder / name / "run")
         model = task.build_model()
         members.append(MultiViewNet(run.path, task, model, restore_model(model, run), "ten_crop"))
     _, expected = answer(members, task.dataset)
@@ -403,7 +405,7 @@ def test_crops_and_ensembles(setting, monkeypatch):
     }
     best = rows.pop(("greedy search", "of all these"))
     assert best["top1_error"] <= min(one["top1_error"] for one in rows.values() if one["net"] in nets)
-    assert "The greedy search, on the same test images, takes cifar_resnet8 by " in text
+    assert "The greedy search, on the same test images, chooses cifar_resnet8 with " in text
     assert "| cifar_resnet8 | twelve_crop | 12 | " in text and text.count("![") == 2
 
 

@@ -2,12 +2,10 @@
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from keras_resnets import ArgumentError
 from trainers.data.detection_dataset import Annotation
 from trainers.metrics.recall import average_recall, recall
-from trainers.plots.figures import proposal_recall
 
 # Boxes of 10 by 10 pixels that do not touch.
 A, B, C = ([x, 0, x + 10, 10] for x in (0, 20, 40))
@@ -125,13 +123,3 @@ def test_wrong_arguments():
         recall([boxes(A)], [objects(A), objects(B)], [0.5], [1])
     with pytest.raises(ArgumentError, match=r"counts=\(10, 0\) must be at least 1 each"):
         average_recall([boxes(A)], [objects(A)], [10, 0])
-
-
-def test_the_plot_is_a_picture(tmp_path):
-    thresholds, falling = np.linspace(0.5, 1, 11), np.linspace(1, 0, 11)
-    curves = {name: np.stack([falling * share for share in (0.5, 1)]) for name in ("selective_search", "edge_boxes")}
-    path = tmp_path / "recall.png"
-    proposal_recall(thresholds, curves, (100, 300), "Region proposals", path)
-    with Image.open(path) as picture:
-        assert picture.format == "PNG" and picture.width > 200
-        assert len(picture.convert("RGB").getcolors(1 << 20)) > 50

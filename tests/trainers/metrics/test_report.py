@@ -1,16 +1,13 @@
-"""What is written about every class: a table and a picture."""
+"""The table of all classes."""
 
 import csv
 
 import numpy as np
-import pytest
 from detections import as_predictions, random_images
-from PIL import Image
 
 from trainers.metrics.coco import coco_metrics
 from trainers.metrics.report import write_per_class
 from trainers.metrics.voc import curves, mean_average_precision
-from trainers.plots.figures import precision_recall
 
 A, B, C = ([x, 0, x + 10, 10] for x in (0, 20, 40))
 
@@ -44,23 +41,3 @@ def test_the_last_row_is_what_the_metrics_report(tmp_path):
     means = mean_average_precision(class_curves)
     expected = [means["map_50"], means["map_50_11_point"], figures["map"]]
     np.testing.assert_allclose([float(cell) for cell in mean[3:]], expected, atol=5e-7)
-
-
-@pytest.mark.parametrize("num_classes", [1, 5, 20, 25])
-def test_the_picture_of_the_curves(tmp_path, num_classes):
-    predictions = as_predictions(random_images(seed=4, count=60, num_classes=num_classes + 1))
-    path = tmp_path / "precision_recall.png"
-    labels = [f"_class {index}" for index in range(num_classes)]
-    precision_recall(curves(predictions, num_classes), labels, "a net on scenes", path)
-    with Image.open(path) as picture:
-        assert picture.format == "PNG" and picture.size == (960, 660)
-        colors = picture.convert("RGB").getcolors(picture.width * picture.height)
-    colored = [color for _, color in colors if max(color) - min(color) > 60]
-    assert colored, "no curve is drawn"
-
-
-def test_a_picture_without_any_object(tmp_path, recwarn):
-    predictions = as_predictions([([(A, 0, 0.9)], [])])
-    precision_recall(curves(predictions, 1), ["cat"], "nothing", tmp_path / "precision_recall.png")
-    assert (tmp_path / "precision_recall.png").stat().st_size
-    assert not recwarn.list

@@ -36,7 +36,7 @@ def test_help_needs_no_tensorflow(command, without_tensorflow):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["reproduce", "--experiment=depth", "--output=x"], "value should be one of <degradation|plain_vs_residual|"),
+        (["reproduce", "--experiment=depth", "--output=x"], "value should be one of <activation_orders|"),
         (["benchmark", "--what=everything"], "value should be one of <import_time|build_resnet101|"),
         (["evaluate", "--model_dir=x", "--protocol=two_crop"], "value should be one of <single_crop|ten_crop|"),
         (["detection", "--step=1"], "error: Unknown command line flag 'step'. Did you mean: steps"),

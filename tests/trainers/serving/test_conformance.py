@@ -1,4 +1,4 @@
-"""What TensorFlow's C++ runtime makes of exports, without Python code, is what Keras makes of the nets."""
+"""Exports answer in TensorFlow's C++ runtime, without Python code, as the nets do in Keras."""
 
 import json
 import subprocess
@@ -13,14 +13,7 @@ from keras_resnets.preprocessing import Preprocessing
 from keras_resnets.serving import export_classifier
 from keras_resnets.serving.predict_requests import read_warmup
 from trainers.serving import c_session
-from trainers.serving.conformance import (
-    TOLERANCE,
-    classifier_differences,
-    detector_differences,
-    localizer_differences,
-    portable_differences,
-    replay,
-)
+from trainers.serving.conformance import TOLERANCE, export_and_compare, replay
 
 pytestmark = pytest.mark.numerics
 slow = pytest.mark.slow
@@ -41,7 +34,7 @@ SLOW_NETS = [
 
 @pytest.mark.parametrize("name", [*QUICK_NETS, *(pytest.param(name, marks=slow) for name in SLOW_NETS)])
 def test_a_net_of_every_family(name, tmp_path):
-    differences, _ = classifier_differences(name, tmp_path)
+    differences, _ = export_and_compare(name, tmp_path)
     assert differences.keys() == {"serving_default", "image_bytes", "features"}
     assert max(differences.values()) < TOLERANCE
 
@@ -51,26 +44,26 @@ def test_a_net_of_every_family(name, tmp_path):
     "name", ["faster_rcnn_resnet18_softmax", "faster_rcnn_resnet50_v2", "ensemble_resnet18_resnet18_v2"]
 )
 def test_a_detector(name, tmp_path):
-    differences, _ = detector_differences(name, tmp_path)
+    differences, _ = export_and_compare(name, tmp_path)
     assert len(differences) == 4 and max(differences.values()) < TOLERANCE
 
 
 @slow
 @pytest.mark.parametrize("name", ["localizer_resnet18", "localization_rcnn_resnet18"])
 def test_a_localizer(name, tmp_path):
-    differences, _ = localizer_differences(name, tmp_path)
+    differences, _ = export_and_compare(name, tmp_path)
     assert len(differences) == 4 and max(differences.values()) < TOLERANCE
 
 
 @pytest.mark.parametrize("format", ["onnx", "litert"])
 @pytest.mark.parametrize("name", ["cifar_resnet20", pytest.param("resnet18_v2", marks=slow)])
 def test_other_runtimes(name, format, tmp_path):
-    differences, _ = portable_differences(name, tmp_path, format)
+    differences, _ = export_and_compare(name, tmp_path, format)
     assert differences[format] < TOLERANCE
     assert (tmp_path / name / "1" / "labels.txt").read_text().splitlines()[:2] == ["0", "1"]
 
 
-def test_the_c_library_says_what_is_wrong(tmp_path):
+def test_errors_of_the_c_library_are_reported(tmp_path):
     model = keras_resnets.CifarResNet(8, classes=3)
     preprocessing = Preprocessing(32, 32, (0, 0, 0), (1, 1, 1))
     path = export_classifier(model, preprocessing, ["a", "b", "c"], tmp_path / "net", batch_size=2, warmup=True)

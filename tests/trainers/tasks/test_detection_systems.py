@@ -147,7 +147,7 @@ def test_proposals_move_with_the_image():
     split = dataset_of(images, annotations).train
     split = with_proposals(split, lambda: [np.concatenate([one.boxes, [[0, 0, 9, 7]]]) for one in annotations])
     dataset = dataset_of(images, annotations)
-    dataset = type(dataset)(dataset.labels, 96, dataset.most_boxes, split, split)
+    dataset = type(dataset)(dataset.labels, 96, dataset.max_boxes, split, split)
     config = detection_config(
         "resnet", "rectangles", dataset, "digit_scenes", **STAGES, batch_size=4, augmentation="flip", system="fast_rcnn"
     )

@@ -1,1 +1,1 @@
-"""Random changes of training images."""
+"""Random changes to training images and their boxes."""

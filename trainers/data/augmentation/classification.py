@@ -1,28 +1,33 @@
-"""Random changes to training images: functions of an image and a seed, without any state.
+"""Random changes of training images for classification: pure functions of an image and a seed.
 
-Each takes an image source (see `trainers.data.image_source`), the net's `Preprocessing` and a seed (two integers in a
-tensor), and returns (size, size, 3) float32, 0..255.
+Each augmentation takes an `ImageSource`, the net's `Preprocessing` and a seed, (2,) integers, and returns an image of
+the net's size, (size, size, 3) float32, 0..255.
 """
 
 import functools
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
 
+from keras_resnets.preprocessing import Preprocessing
+from trainers.data.image_source import ImageSource
+
 PADDING = 4  # pixels on each side
-SMALL_PADDING = 1
-# He et al., arXiv 1512.03385, section 3.4: the short side is 256 to 480 pixels long when 224 are cut out.
+SMALL_PADDING = 1  # pixels on each side
+# Length of the image's short side, in sides of the crop (He et al., arXiv 1512.03385, section 3.4).
 SHORT_SIDES = (256 / 224, 480 / 224)
-# Szegedy et al., arXiv 1409.4842, section 6.
+# Share of the image's area in the crop, and the crop's aspect ratio (Szegedy et al., arXiv 1409.4842, section 6).
 AREAS, ASPECT_RATIOS = (0.08, 1.0), (3 / 4, 4 / 3)
-# Of the colours of ImageNet's training images, in 0..1 (arXiv 1512.03385's Torch code); a column is an eigenvector.
+# Principal components of the colors of ImageNet's training images, in 0..1 (Torch code of arXiv 1512.03385). A column
+# is an eigenvector.
 COLOR_EIGENVALUES = np.array([0.2175, 0.0188, 0.0045], np.float32)
 COLOR_EIGENVECTORS = np.array(
     [[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]], np.float32
 )
 COLOR_STDDEV = 0.1
-# Of the Inception nets' training code, for colours in 0..1.
-LARGEST_BRIGHTNESS, LARGEST_HUE = 32 / 255, 0.2
+# Of the Inception nets' training code, for colors in 0..1.
+MAX_BRIGHTNESS_DELTA, MAX_HUE_DELTA = 32 / 255, 0.2
 SATURATIONS = CONTRASTS = (0.5, 1.5)
 COLOR_ORDERS = (
     ("brightness", "saturation", "hue", "contrast"),
@@ -31,45 +36,48 @@ COLOR_ORDERS = (
     ("hue", "saturation", "contrast", "brightness"),
 )
 
+Augmentation = Callable[[ImageSource, Preprocessing, tf.Tensor], tf.Tensor]
 
-def central_crop(source, preprocessing, seed):
-    """No change: what the net sees in an evaluation."""
+
+def central_crop(source: ImageSource, preprocessing: Preprocessing, seed: tf.Tensor) -> tf.Tensor:
+    """The central crop of an evaluation, unchanged."""
     return preprocessing.crop(source.pixels())
 
 
-def pad_and_crop(source, preprocessing, seed):
-    """Pads with the mean on each side and cuts out a random square (He et al., arXiv 1512.03385, section 4.2)."""
+def pad_and_crop(source: ImageSource, preprocessing: Preprocessing, seed: tf.Tensor) -> tf.Tensor:
+    """Pads each side with the mean, and takes a random crop (He et al., arXiv 1512.03385, section 4.2)."""
     return _shift(source, preprocessing, seed, PADDING)
 
 
-def pad_crop_and_flip(source, preprocessing, seed):
-    """`pad_and_crop`, then a mirror image half of the time."""
+def pad_crop_and_flip(source: ImageSource, preprocessing: Preprocessing, seed: tf.Tensor) -> tf.Tensor:
+    """`pad_and_crop`, and a horizontal flip with probability 1/2."""
     crop_seed, flip_seed = tf.unstack(tf.random.split(seed, 2))
     image = pad_and_crop(source, preprocessing, crop_seed)
     return tf.image.stateless_random_flip_left_right(image, flip_seed)
 
 
-def shift_and_flip(source, preprocessing, seed):
-    """`pad_crop_and_flip` with a single pixel of padding: for images of centred things, and short trainings."""
+def shift_and_flip(source: ImageSource, preprocessing: Preprocessing, seed: tf.Tensor) -> tf.Tensor:
+    """`pad_crop_and_flip` with one pixel of padding: for centered objects and short trainings."""
     shift_seed, flip_seed = tf.unstack(tf.random.split(seed, 2))
     image = _shift(source, preprocessing, shift_seed, SMALL_PADDING)
     return tf.image.stateless_random_flip_left_right(image, flip_seed)
 
 
-def scale_jitter_and_color(source, preprocessing, seed):
-    """A random square of the image at a random scale, mirrored half of the time, with other colours (section 3.4)."""
+def scale_jitter_and_color(source: ImageSource, preprocessing: Preprocessing, seed: tf.Tensor) -> tf.Tensor:
+    """A random square at a random scale, flipped with probability 1/2, then `shift_colors` (section 3.4)."""
     scale_seed, place_seed, flip_seed, color_seed = tf.unstack(tf.random.split(seed, 4))
     top, left, side = tf.unstack(random_square(source.shape(), scale_seed, place_seed))
     image = _resize(source.window(top, left, side, side), preprocessing.size)
     return shift_colors(tf.image.stateless_random_flip_left_right(image, flip_seed), color_seed)
 
 
-def random_square(shape, scale_seed, place_seed):
-    """Returns top, left and side, (3,) int32, of a square in an image whose short side is `SHORT_SIDES` times as long.
+def random_square(shape: tf.Tensor, scale_seed: tf.Tensor, place_seed: tf.Tensor) -> tf.Tensor:
+    """Returns top, left and side, (3,) int32, of a random square; the image's short side is `SHORT_SIDES` sides long.
 
     Args:
-        shape: height and width of the image.
-        scale_seed, place_seed: seeds of how large it is, and of where.
+        shape: height and width of the image, (2,) int32.
+        scale_seed: of the side.
+        place_seed: of top and left.
     """
     shape = tf.cast(shape, tf.float32)
     short_side = tf.random.stateless_uniform([], scale_seed, *SHORT_SIDES)
@@ -78,16 +86,25 @@ def random_square(shape, scale_seed, place_seed):
     return tf.cast(tf.concat([corner, [side]], axis=0), tf.int32)
 
 
-def shift_colors(image, seed):
-    """Adds the principal components of ImageNet's colours (Krizhevsky et al., 2012, section 4.1), in random shares."""
+def shift_colors(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Adds random multiples of the principal components of ImageNet's colors (Krizhevsky et al., 2012, section 4.1).
+
+    Args:
+        image: (H, W, 3) float32, 0..255.
+        seed: (2,) integers.
+
+    Returns:
+        (H, W, 3) float32, 0..255.
+    """
     shares = tf.random.stateless_normal([3], seed, stddev=COLOR_STDDEV)
     return tf.clip_by_value(image + 255 * tf.linalg.matvec(COLOR_EIGENVECTORS, shares * COLOR_EIGENVALUES), 0, 255)
 
 
-def random_resized_crop(source, preprocessing, seed):
-    """A random window of 8 to 100 % of the area and 3/4 to 4/3 of the shape, mirrored half of the time.
+def random_resized_crop(source: ImageSource, preprocessing: Preprocessing, seed: tf.Tensor) -> tf.Tensor:
+    """A random window, resized to a square, and flipped with probability 1/2.
 
-    From "Going deeper with convolutions" (arXiv 1409.4842, section 6).
+    It has 8 % to 100 % of the image's area and an aspect ratio of 3/4 to 4/3 (Szegedy et al., arXiv 1409.4842,
+    section 6).
     """
     window_seed, flip_seed = tf.unstack(tf.random.split(seed, 2))
     begin, size, _ = tf.image.stateless_sample_distorted_bounding_box(
@@ -104,23 +121,30 @@ def random_resized_crop(source, preprocessing, seed):
     return tf.image.stateless_random_flip_left_right(image, flip_seed)
 
 
-def random_resized_crop_and_color(source, preprocessing, seed):
-    """`random_resized_crop`, then distorted colours."""
+def random_resized_crop_and_color(source: ImageSource, preprocessing: Preprocessing, seed: tf.Tensor) -> tf.Tensor:
+    """`random_resized_crop`, then `distort_colors`."""
     crop_seed, color_seed = tf.unstack(tf.random.split(seed, 2))
     return distort_colors(random_resized_crop(source, preprocessing, crop_seed), color_seed)
 
 
-def distort_colors(image, seed):
-    """Adds to the brightness, turns the hue, and multiplies saturation and contrast, in one of four orders.
+def distort_colors(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Shifts brightness and hue, and scales saturation and contrast, in one of four orders.
 
-    These are the photometric distortions of A. Howard (arXiv 1312.5402), as the training code of the Inception nets has
-    them. They are computed in 0..1, without a limit until the last.
+    These are the photometric distortions of A. Howard (arXiv 1312.5402) in the version of the Inception nets' training
+    code. The image is clipped after the last one only.
+
+    Args:
+        image: (H, W, 3) float32, 0..255.
+        seed: (2,) integers.
+
+    Returns:
+        (H, W, 3) float32, 0..255.
     """
     order_seed, *seeds = tf.unstack(tf.random.split(seed, 5))
     changes = {
-        "brightness": lambda image: tf.image.stateless_random_brightness(image, LARGEST_BRIGHTNESS, seeds[0]),
+        "brightness": lambda image: tf.image.stateless_random_brightness(image, MAX_BRIGHTNESS_DELTA, seeds[0]),
         "saturation": lambda image: tf.image.stateless_random_saturation(image, *SATURATIONS, seeds[1]),
-        "hue": lambda image: tf.image.stateless_random_hue(image, LARGEST_HUE, seeds[2]),
+        "hue": lambda image: tf.image.stateless_random_hue(image, MAX_HUE_DELTA, seeds[2]),
         "contrast": lambda image: tf.image.stateless_random_contrast(image, *CONTRASTS, seeds[3]),
     }
 
@@ -135,9 +159,11 @@ def distort_colors(image, seed):
     return tf.clip_by_value(255 * changed, 0, 255)
 
 
-def random_resized_crop_and_rand_augment(source, preprocessing, seed):
-    """`random_resized_crop`, then RandAugment."""
-    # Imported here: keras-cv takes seconds, and only this needs it.
+def random_resized_crop_and_rand_augment(
+    source: ImageSource, preprocessing: Preprocessing, seed: tf.Tensor
+) -> tf.Tensor:
+    """`random_resized_crop`, then `rand_augment`."""
+    # Imported here: keras-cv takes seconds to import, and only this augmentation needs it.
     from trainers.data.augmentation.rand_augment import rand_augment
 
     crop_seed, change_seed = tf.unstack(tf.random.split(seed, 2))
@@ -145,7 +171,7 @@ def random_resized_crop_and_rand_augment(source, preprocessing, seed):
 
 
 def _shift(source, preprocessing, seed, padding):
-    # The papers pad with zeros after subtracting the mean: with the mean, before that.
+    # The papers subtract the mean, and then pad with zeros.
     image = preprocessing.crop(source.pixels()) - preprocessing.mean
     padded = tf.pad(image, [[padding, padding], [padding, padding], [0, 0]]) + preprocessing.mean
     return tf.image.stateless_random_crop(padded, image.shape, seed)
@@ -156,7 +182,7 @@ def _resize(image, size):
     return tf.ensure_shape(resized, [size, size, 3])
 
 
-AUGMENTATIONS = {
+AUGMENTATIONS: dict[str, Augmentation] = {
     augmentation.__name__: augmentation
     for augmentation in (
         central_crop,

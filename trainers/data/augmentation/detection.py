@@ -1,8 +1,8 @@
-"""Random changes to training images with boxes: functions of an image and a seed, without any state.
+"""Random changes of training images with boxes: pure functions of an image and a seed.
 
-Each takes an image (H, W, 3) uint8, its boxes (n, 4) float32, the `Resizing` of training images and a seed (two
-integers in a tensor), and returns the image, resized, (h, w, 3) float32, 0..255, and its boxes in pixels of that: as
-many, those that are left out without area.
+Each takes an image (H, W, 3) uint8, its boxes (n, 4) float32, the `Resizing` of training images, and a seed, (2,)
+integers. It returns the resized image, (h, w, 3) float32, 0..255, and the boxes in pixels of that, (n, 4) float32. A
+box that is no longer in the image has no area.
 """
 
 import dataclasses
@@ -10,10 +10,12 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from keras_resnets.detection.resizing import from_original
+from keras_resnets.detection.resizing import Resizing, from_original
 from trainers.data.augmentation.classification import random_square, shift_colors
 
 JITTER = (0.75, 1.25)  # factors of the short side
+
+Change = Callable[[tf.Tensor, tf.Tensor, Resizing, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,44 +23,43 @@ class Augmentation:
     """A row of `AUGMENTATIONS`.
 
     Attributes:
-        change: a function of this module.
-        crop: where it cuts out squares, their side as a share of an evaluation's short side; None for whole images.
+        change: function of this module.
+        crop: side of the squares that it cuts out, as a share of the short side in evaluations; None for whole images.
     """
 
-    change: Callable
+    change: Change
     crop: float | None = None
 
-    def resizing(self, resizing):
-        """Returns the `Resizing` of training images, from an evaluation's: crops have a canvas of their own."""
+    def resizing(self, resizing: Resizing) -> Resizing:
+        """Returns the `Resizing` of training images from that of evaluations: the canvas of crops is their size."""
         if self.crop is None:
             return resizing
         return dataclasses.replace(resizing, canvas=2 * (max(1, round(self.crop * resizing.short_side)),))
 
 
 def none(image, boxes, resizing, seed):
-    """Only resizes."""
+    """Resizes only."""
     return _resized(image, boxes, resizing, 1.0)
 
 
 def flip(image, boxes, resizing, seed):
-    """A mirror image half of the time (Fast R-CNN, arXiv 1504.08083, section 2.3)."""
+    """A horizontal flip with probability 1/2 (Fast R-CNN, arXiv 1504.08083, section 2.3)."""
     return _flipped(*none(image, boxes, resizing, seed), seed)
 
 
 def scale_jitter_and_flip(image, boxes, resizing, seed):
-    """A short side of 3/4 to 5/4 of its length, within the canvas, and a mirror image half of the time."""
+    """A short side of 3/4 to 5/4 of its length, limited by the canvas, and a horizontal flip with probability 1/2."""
     scale_seed, flip_seed = tf.unstack(tf.random.split(seed, 2))
     factor = tf.random.stateless_uniform([], scale_seed, *JITTER)
     return _flipped(*_resized(image, boxes, resizing, factor), flip_seed)
 
 
 def crop_and_color(image, boxes, resizing, seed):
-    """A square as large as the canvas, cut out at random, mirrored half of the time, with other colours.
+    """A random square, resized to the canvas, flipped with probability 1/2, with shifted colors.
 
-    It is what ResNet's classification and localization see (arXiv 1512.03385, section 3.4 and appendix C): the short
-    side of the image that it is cut out of is 256/224 to 480/224 times as long. The paper does not say what becomes of
-    boxes: here they are cut off where the square ends, and those whose centre is outside of it are left out (SSD,
-    arXiv 1512.02325, section 2.2).
+    ResNet's classifiers and localizers are trained on such crops (arXiv 1512.03385, section 3.4 and appendix C); the
+    image's short side is 256/224 to 480/224 times the side of the square. The paper does not mention the boxes. Here
+    they are clipped to the square, and removed if their center is outside (SSD, arXiv 1512.02325, section 2.2).
     """
     scale_seed, place_seed, flip_seed, color_seed = tf.unstack(tf.random.split(seed, 4))
     top, left, side = tf.unstack(random_square(tf.shape(image)[:2], scale_seed, place_seed))
@@ -86,7 +87,7 @@ def _flipped(image, boxes, seed):
     return tf.where(flips, image[:, ::-1], image), tf.where(flips, mirrored, boxes)
 
 
-AUGMENTATIONS = {
+AUGMENTATIONS: dict[str, Augmentation] = {
     "none": Augmentation(none),
     "flip": Augmentation(flip),
     "scale_jitter_and_flip": Augmentation(scale_jitter_and_flip),

@@ -1,21 +1,22 @@
-"""Training images that are mixed in pairs: MixUp (arXiv 1710.09412) and CutMix (arXiv 1905.04899)."""
+"""MixUp (arXiv 1710.09412) and CutMix (arXiv 1905.04899): training images that are mixed in pairs."""
 
 import tensorflow as tf
 
 
-def mix(batch, seed, mixup_alpha, cutmix_alpha):
-    """Mixes every image with the one at the other end of the batch, by MixUp or, half of the time, CutMix.
+def mix(batch: dict[str, tf.Tensor], seed: tf.Tensor, mixup_alpha: float, cutmix_alpha: float) -> dict[str, tf.Tensor]:
+    """Mixes each image with its counterpart in the reversed batch, by MixUp or CutMix with probability 1/2 each.
 
-    The share is the same for the whole batch, as in the papers' code; every replica has a batch of its own.
+    The share is the same for the whole batch of a replica, as in the papers' code.
 
     Args:
-        batch: `image` (B, H, W, 3) float32, `label` (B,) int32.
-        seed: two integers in a tensor.
-        mixup_alpha: of the Beta distribution of MixUp's share.
-        cutmix_alpha: likewise of CutMix.
+        batch: of one replica, with `image` (B, H, W, 3) float32 and `label` (B,) int32.
+        seed: (2,) integers.
+        mixup_alpha: both parameters of the Beta distribution of MixUp's share.
+        cutmix_alpha: both parameters of the Beta distribution of CutMix's share.
 
     Returns:
-        The batch with mixed images, `other_label` (B,) int32 and `share` (B,) float32, that of `label`.
+        The batch with mixed images; `other_label`, (B,) int32, of the counterparts; and `share`, (B,) float32 in 0..1,
+        the weight of `label`. That of `other_label` is the rest.
     """
     choice_seed, share_seed, place_seed = tf.unstack(tf.random.split(seed, 3))
     images, others = batch["image"], batch["image"][::-1]
@@ -40,7 +41,7 @@ def _beta(alpha, seed):
 
 
 def _window(share, height, width, seed):
-    """Returns (H, W) booleans, true in a rectangle that has 1 - share of the area before it is cut at the border."""
+    """Returns (H, W) bool, true in a rectangle of 1 - share of the area, clipped to the image."""
     sides = tf.sqrt(1 - share) * [height, width]
     center = tf.random.stateless_uniform([2], seed) * [height, width]
     low, high = tf.round(center - sides / 2), tf.round(center + sides / 2)

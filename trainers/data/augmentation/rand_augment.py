@@ -1,110 +1,121 @@
-"""RandAugment (Cubuk et al., arXiv 1909.13719) with keras-cv's operations.
+"""RandAugment (Cubuk et al., arXiv 1909.13719) with the operations of keras-cv. The only module that imports keras-cv.
 
-keras-cv's own RandAugment draws from a generator with a state, so that an image's changes depend on all images before
-it. Here they depend on the seed alone: the operations are keras-cv's, the choices are made here. The only module that
-knows keras-cv.
+keras-cv's own RandAugment draws from a generator with a state: the changes of an image depend on all images before it.
+Here they depend on the image's seed only: the choices are made here, and keras-cv applies them.
 
-As in keras-cv's RandAugment, the paper's rotation, posterizing and sharpness are left out, brightness is added to
-instead of multiplied, and colour is only removed.
+As in keras-cv's RandAugment, the paper's rotation, posterization and sharpness are left out, brightness is shifted
+instead of scaled, and color is only removed.
 """
 
 import functools
+from collections.abc import Callable
 
 import tensorflow as tf
 
 OPERATIONS_PER_IMAGE = 2
-MAGNITUDE, MAGNITUDE_STDDEV = 0.3, 0.15  # of 1: 9 of the paper's 30, with the spread that timm introduced
-LARGEST_SHIFT = 0.45  # of the image's side
-LARGEST_SHEAR = 0.3  # pixels a row or column
-LARGEST_CHANGE = 0.9  # of brightness, contrast and colour
-LARGEST_ADDITION = 110  # before solarizing, in 0..255
+MAGNITUDE, MAGNITUDE_STDDEV = 0.3, 0.15  # 9 of the paper's 30 levels; the deviation is that of timm
+MAX_SHIFT = 0.45  # of the image's side
+MAX_SHEAR = 0.3  # pixels per row or column
+MAX_CHANGE = 0.9  # of brightness, contrast and color
+MAX_ADDITION = 110  # before solarization, in 0..255
+UNUSED_SEED = 1  # of layers that are given their random numbers
+
+Operation = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
 
 
-def rand_augment(image, seed):
-    """Applies two random operations, one after the other.
+def rand_augment(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Applies two random operations in turn.
 
     Args:
         image: (H, W, 3) float32, 0..255.
-        seed: two integers in a tensor.
+        seed: (2,) integers.
 
     Returns:
-        Of the same shape, type and range.
+        (H, W, 3) float32, 0..255.
     """
-    operations = _operations()
+    choices = list(operations().values())
     for operation_seed in tf.unstack(tf.random.split(seed, OPERATIONS_PER_IMAGE)):
         choice_seed, magnitude_seed, sign_seed = tf.unstack(tf.random.split(operation_seed, 3))
-        choice = tf.random.stateless_uniform([], choice_seed, 0, len(operations), tf.int32)
+        choice = tf.random.stateless_uniform([], choice_seed, 0, len(choices), tf.int32)
         magnitude = tf.random.stateless_normal([], magnitude_seed, MAGNITUDE, MAGNITUDE_STDDEV)
         magnitude = tf.clip_by_value(magnitude, 0.0, 1.0)
         sign = tf.where(tf.random.stateless_uniform([], sign_seed) < 0.5, -1.0, 1.0)
-        branches = [functools.partial(operation, image[tf.newaxis], magnitude, sign) for operation in operations]
+        branches = [functools.partial(operation, image[tf.newaxis], magnitude, sign) for operation in choices]
         changed = tf.switch_case(choice, branches)
         image = tf.ensure_shape(tf.clip_by_value(changed[0], 0.0, 255.0), image.shape)
     return image
 
 
 @functools.cache
-def _operations():
-    """Returns functions of a batch of one image, a magnitude in 0..1 and a sign."""
-    # Functions with names: AutoGraph, which keras-cv needs, takes one lambda for another.
+def operations() -> dict[str, Operation]:
+    """Returns the operations that `rand_augment` chooses from, by their names.
+
+    An operation is a function of images (1, H, W, 3) float32, 0..255, a magnitude in 0..1 and a sign, -1 or 1. It
+    returns images of the same shape and type, maybe beyond 0..255.
+    """
     from keras_cv import layers
 
-    # Layers ask for TensorFlow's own generator when they are made; with deterministic operations there is none yet.
+    # With a seed, a layer makes a generator of its own, which nothing draws from. Without one, it would make
+    # TensorFlow's global generator, which --deterministic does not allow.
     with tf.init_scope():
-        tf.random.set_global_generator(tf.random.Generator.from_seed(0))
-    values = (0, 255)
-    contrast = layers.AutoContrast(value_range=values)
-    equalization = layers.Equalization(value_range=values)
-    solarization = layers.Solarization(value_range=values)
-    color = layers.RandomColorDegeneration(factor=0.5)
-    contrast_change = layers.RandomContrast(value_range=values, factor=0.5)
-    brightness = layers.RandomBrightness(factor=0.5, value_range=values)
-    shear_x = layers.RandomShear(x_factor=0.5, fill_mode="constant")
-    shear_y = layers.RandomShear(y_factor=0.5, fill_mode="constant")
-    translation = layers.RandomTranslation(height_factor=0.5, width_factor=0.5, fill_mode="constant")
+        values = {"value_range": (0, 255), "seed": UNUSED_SEED}
+        contrast_layer = layers.AutoContrast(**values)
+        equalization_layer = layers.Equalization(**values)
+        solarization_layer = layers.Solarization(**values)
+        random_contrast = layers.RandomContrast(factor=0.5, **values)
+        random_brightness = layers.RandomBrightness(factor=0.5, **values)
+        filled = {"fill_mode": "constant", "seed": UNUSED_SEED}
+        shear_x = layers.RandomShear(x_factor=0.5, **filled)
+        shear_y = layers.RandomShear(y_factor=0.5, **filled)
+        translation = layers.RandomTranslation(height_factor=0.5, width_factor=0.5, **filled)
 
-    def identity(image, magnitude, sign):
-        return image
+    # Functions with names: AutoGraph, which keras-cv needs, takes one lambda for another.
 
-    def stretch_contrast(image, magnitude, sign):
-        return contrast.augment_images(image)
+    def identity(images, magnitude, sign):
+        return images
 
-    def equalize(image, magnitude, sign):
-        return equalization.augment_images(image)
+    def stretch_contrast(images, magnitude, sign):
+        return contrast_layer.augment_images(images)
 
-    def solarize(image, magnitude, sign):
-        change = {"thresholds": 255 * (1 - magnitude), "additions": LARGEST_ADDITION * magnitude}
-        return solarization.augment_images(image, change)
+    def equalize(images, magnitude, sign):
+        return equalization_layer.augment_images(images)
 
-    def remove_color(image, magnitude, sign):
-        return color.augment_images(image, LARGEST_CHANGE * magnitude)
+    def solarize(images, magnitude, sign):
+        change = {"thresholds": 255 * (1 - magnitude), "additions": MAX_ADDITION * magnitude}
+        return solarization_layer.augment_images(images, change)
 
-    def change_contrast(image, magnitude, sign):
-        return contrast_change.augment_images(image, 1 + sign * LARGEST_CHANGE * magnitude)
+    def remove_color(images, magnitude, sign):
+        # As RandomColorDegeneration, which drops its seed and would make the global generator.
+        gray = tf.image.grayscale_to_rgb(tf.image.rgb_to_grayscale(images))
+        return tf.clip_by_value(images + MAX_CHANGE * magnitude * (gray - images), 0.0, 255.0)
 
-    def change_brightness(image, magnitude, sign):
-        return brightness.augment_images(image, 255 * sign * LARGEST_CHANGE * magnitude)
+    def change_contrast(images, magnitude, sign):
+        return random_contrast.augment_images(images, 1 + sign * MAX_CHANGE * magnitude)
 
-    def shear_horizontally(image, magnitude, sign):
-        change = {"shear_x": tf.reshape(sign * LARGEST_SHEAR * magnitude, [1, 1]), "shear_y": None}
-        return shear_x.augment_images(image, change)
+    def change_brightness(images, magnitude, sign):
+        return random_brightness.augment_images(images, 255 * sign * MAX_CHANGE * magnitude)
 
-    def shear_vertically(image, magnitude, sign):
-        change = {"shear_x": None, "shear_y": tf.reshape(sign * LARGEST_SHEAR * magnitude, [1, 1])}
-        return shear_y.augment_images(image, change)
+    def shear_horizontally(images, magnitude, sign):
+        change = {"shear_x": tf.reshape(sign * MAX_SHEAR * magnitude, [1, 1]), "shear_y": None}
+        return shear_x.augment_images(images, change)
 
-    def shift(image, vertical, horizontal):
+    def shear_vertically(images, magnitude, sign):
+        change = {"shear_x": None, "shear_y": tf.reshape(sign * MAX_SHEAR * magnitude, [1, 1])}
+        return shear_y.augment_images(images, change)
+
+    def shift(images, vertical, horizontal):
         change = {"height_translations": vertical, "width_translations": horizontal}
-        change = {name: tf.reshape(LARGEST_SHIFT * value, [1, 1]) for name, value in change.items()}
-        return translation.augment_images(image, change)
+        change = {name: tf.reshape(MAX_SHIFT * value, [1, 1]) for name, value in change.items()}
+        return translation.augment_images(images, change)
 
-    def shift_vertically(image, magnitude, sign):
-        return shift(image, sign * magnitude, 0.0)
+    def shift_vertically(images, magnitude, sign):
+        return shift(images, sign * magnitude, 0.0)
 
-    def shift_horizontally(image, magnitude, sign):
-        return shift(image, 0.0, sign * magnitude)
+    def shift_horizontally(images, magnitude, sign):
+        return shift(images, 0.0, sign * magnitude)
 
-    return (
+    # In this order: a seed chooses by number.
+    chosen_from = (
         identity,
         stretch_contrast,
         equalize,
@@ -117,3 +128,4 @@ def _operations():
         shift_vertically,
         shift_horizontally,
     )
+    return {operation.__name__: operation for operation in chosen_from}

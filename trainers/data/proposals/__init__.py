@@ -1,1 +1,1 @@
-"""Region proposals from outside the detector: methods, a cache, and data sets that have them."""
+"""Region proposals that are computed outside of the net."""

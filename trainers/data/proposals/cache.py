@@ -1,4 +1,4 @@
-"""Region proposals that are kept on disk: to find them takes longer than anything else that is done with an image."""
+"""A cache of region proposals on disk: computing them takes longer than everything else that is done with an image."""
 
 import collections
 import concurrent.futures
@@ -7,49 +7,50 @@ import hashlib
 import inspect
 import io
 import json
+import os
 import pathlib
 import sys
 import time
 import zipfile
 import zlib
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from keras_resnets import ArgumentError
-from keras_resnets.errors import first_line
+from keras_resnets.errors import ArgumentError, first_line
 from trainers.data.proposals.methods import METHODS
-from trainers.data.sources.problems import Damage
+from trainers.data.split import Split
 from trainers.data.tf_data_options import CORES
 from trainers.runtime.atomic_files import atomic_file
 from trainers.runtime.progress import Progress
 
-VERSION = 1  # of what the methods return: a larger one makes all proposals again
-# What NumPy raises when it reads what is no .npz file, or no longer one.
-BROKEN = (zipfile.BadZipFile, zlib.error, ValueError, KeyError, EOFError, OSError, RuntimeError)
+VERSION = 1  # of the methods; to be increased when they return other boxes
+# What NumPy raises for a file that is not a .npz file, or a damaged one.
+DAMAGED = (zipfile.BadZipFile, zlib.error, ValueError, KeyError, EOFError, OSError, RuntimeError)
 
 
 class ProposalCache:
-    """Proposals of one method with certain settings, found once for an image.
+    """Proposals of one method with fixed settings, computed once for each image.
 
-    Every image has a file of its own, named by its pixels, in a folder named by the settings: other images or settings
-    are never mixed up. A file is complete as soon as it has its name. One that was damaged later is named on stderr and
-    made again. Several processes may share a folder.
+    Each image has a file, named by a hash of its pixels, in a folder named by a hash of the settings. Files are written
+    atomically. A damaged file is reported on stderr, and its proposals are computed again. Processes can share it.
 
     Args:
-        folder: of the caches of all methods and settings; made where it is missing.
+        folder: of the caches of all methods and settings; created if it is missing.
         method: one of `trainers.data.proposals.methods.METHODS`.
-        limit: the largest number of boxes of an image.
+        limit: the largest number of boxes per image.
         **settings: other arguments of the method.
 
     Attributes:
-        settings: dict of all arguments of the method but the image, defaults included; of a model file, its SHA-256.
+        settings: all arguments of the method except the image, including defaults; a model file as its SHA-256.
 
     Raises:
         ArgumentError: if there is no such method.
         OSError: if a model file cannot be read.
     """
 
-    def __init__(self, folder, method, limit=2000, **settings):
+    def __init__(self, folder: str | os.PathLike, method: str, limit: int = 2000, **settings: Any):
         if method not in METHODS:
             raise ArgumentError(f"method={method!r} is unknown: use {', '.join(METHODS)}.")
         self._find = functools.partial(METHODS[method], limit=limit, **settings)
@@ -57,27 +58,23 @@ class ProposalCache:
         name = _digest(json.dumps({"version": VERSION, **self.settings}, sort_keys=True).encode())
         self._folder = pathlib.Path(folder) / f"{method}-{name}"
 
-    def __call__(self, image):
-        """Returns an image's proposals, those that are kept where there are any.
+    def __call__(self, image: np.ndarray) -> tuple[np.ndarray, float]:
+        """Returns the proposals of an image, from the cache if they are there.
 
         Args:
             image: (H, W, 3) uint8, RGB.
 
         Returns:
-            Two values: (n, 4) float32 boxes [x1, y1, x2, y2] in pixels, best first; and the seconds that it once took
-            to find them.
+            (n, 4) float32 boxes [x1, y1, x2, y2] in pixels, best first; and the seconds that their computation took.
 
         Raises:
             ArgumentError: see the methods.
         """
         name = _digest(str(image.shape).encode(), np.ascontiguousarray(image))
         file = self._folder / name[:2] / f"{name}.npz"
-        try:
-            return _read(file)
-        except FileNotFoundError:
-            pass
-        except Damage as damage:
-            print(f"{file} is damaged ({damage}): made again", file=sys.stderr)
+        cached = _read(file)
+        if cached is not None:
+            return cached
         start = time.perf_counter()
         boxes = self._find(image)
         seconds = time.perf_counter() - start
@@ -85,18 +82,20 @@ class ProposalCache:
         return boxes, seconds
 
 
-def split_proposals(cache, split, title, workers=None):
-    """Returns the proposals of every image of a split; several are found at a time, and progress is shown on stderr.
+def split_proposals(
+    cache: ProposalCache, split: Split, title: str, workers: int | None = None
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """Returns the proposals of all images of a split, computed in parallel, with progress on stderr.
 
     Args:
-        cache: a `ProposalCache`.
-        split: a `Split` of a `DetectionDataset`.
-        title: what the progress is called.
-        workers: how many images are worked on at a time, by default as many as this process may use cores.
+        cache: of the proposals.
+        split: of a `DetectionDataset`.
+        title: of the progress.
+        workers: images in parallel; None for one per core of this process.
 
     Returns:
-        Two values: a list of (n, 4) float32 boxes, in the order of the examples' `index`; and (size,) float64 seconds
-        that it once took to find them.
+        (n, 4) float32 boxes for each example, in the order of `index`; and (size,) float64, the seconds that their
+        computation took.
 
     Raises:
         ArgumentError: see the methods.
@@ -106,7 +105,7 @@ def split_proposals(cache, split, title, workers=None):
         lambda key: (key["index"], split.load(key)["image"].pixels()), num_parallel_calls=CORES
     )
     boxes, seconds, waiting = [None] * split.size, np.zeros(split.size), collections.deque()
-    # Threads will do: OpenCV lets other threads of Python work.
+    # Threads suffice: OpenCV releases Python's lock.
     with concurrent.futures.ThreadPoolExecutor(workers) as pool, Progress(split.size, title, "images") as progress:
 
         def finish_first():
@@ -116,15 +115,15 @@ def split_proposals(cache, split, title, workers=None):
 
         for index, image in images.prefetch(workers).as_numpy_iterator():
             waiting.append((index, pool.submit(cache, image)))
-            if len(waiting) > 2 * workers:  # Not all images of the split have to be in memory.
+            if len(waiting) > 2 * workers:  # limits the images in memory
                 finish_first()
         while waiting:
             finish_first()
     return boxes, seconds
 
 
-def _settings(find):
-    """Returns the arguments of a `functools.partial` of a method that are not the image, as JSON has them."""
+def _settings(find: Callable) -> dict[str, Any]:
+    """Returns the arguments of a `functools.partial` of a method except the image, as JSON values."""
     parameters = inspect.signature(find).parameters
     settings = {name: parameter.default for name, parameter in parameters.items() if name != "image"}
     if settings.get("model") is not None:
@@ -137,14 +136,19 @@ def _digest(*parts):
 
 
 def _read(file):
-    content = file.read_bytes()
+    """Returns boxes and seconds, or None if there is no file or it is damaged."""
+    try:
+        content = file.read_bytes()
+    except FileNotFoundError:
+        return None
     try:
         with np.load(io.BytesIO(content)) as arrays:
             if arrays.zip.testzip() is not None:
-                raise Damage("its checksum is wrong")
+                raise ValueError("its checksum is wrong")
             return arrays["boxes"], float(arrays["seconds"])
-    except BROKEN as error:
-        raise Damage(first_line(error)) from error
+    except DAMAGED as error:
+        print(f"{file} is damaged ({first_line(error)}): computed again", file=sys.stderr)
+        return None
 
 
 def _write(file, boxes, seconds):

@@ -1,21 +1,23 @@
-"""Region proposals from outside of the net, as R-CNN, SPPnet and Fast R-CNN take them, by OpenCV's contrib modules.
+"""Region proposals for R-CNN, SPPnet and Fast R-CNN, by OpenCV's contrib modules.
 
-Boxes are [x1, y1, x2, y2] in pixels of the image, where the width is x2 - x1 (no "+1").
+Boxes are [x1, y1, x2, y2] in pixels of the image; the width is x2 - x1 (no "+1").
 """
 
 import functools
+import os
 import pathlib
+from collections.abc import Callable
 
 import numpy as np
 
 from keras_resnets.errors import ArgumentError
 
-# px, of the longer side of what is searched: larger images are shrunk, as R-CNN (arXiv 1311.2524) does ILSVRC's, since
-# the time and the number of boxes grow with the size. Those of PASCAL VOC are not larger.
-LARGEST_SIDE = 500
+# Longer side of the searched image, in pixels. Larger images are shrunk, as in R-CNN (arXiv 1311.2524) for ILSVRC: time
+# and number of boxes grow with the size. Images of PASCAL VOC are not larger.
+MAX_SIDE = 500
 
-# What the regions of selective search are grown from, and what makes two of them similar. The scales are OpenCV's: the
-# paper's of the fast mode, 50 and 100, make twice as many boxes, which find no more of the objects of digit_scenes.
+# Color spaces and scales of the segmentations, and similarities of regions. The scales are OpenCV's. The paper's scales
+# of the fast mode, 50 and 100, give twice as many boxes, which cover no more objects of digit_scenes.
 MODES = {
     "fast": {
         "colors": ("hsv", "lab"),
@@ -33,32 +35,32 @@ MODES = {
         ),
     },
 }
-SMOOTHING = 0.8  # px, standard deviation, before the segmentation
-SMALLEST_REGION = 100  # pixels, of the segmentation
+SMOOTHING = 0.8  # before the segmentation: standard deviation in pixels
+MIN_REGION = 100  # of the segmentation, in pixels
 
-EDGE_SMOOTHING = 2.5  # px, standard deviation: the average recall on digit_scenes rises up to here, and hardly beyond
-SMALLEST_BOX = 300  # pixels; the paper's 1,000 are too many for the small objects of digit_scenes
-TIE = 1e-4  # of a gradient: a ridge may be two pixels wide
+EDGE_SMOOTHING = 2.5  # standard deviation in pixels; a larger one hardly improves the average recall on digit_scenes
+MIN_AREA = 300  # of a box, in pixels; the paper's 1,000 exclude the small objects of digit_scenes
+TIE = 1e-4  # relative difference of gradients that counts as none: a ridge may be two pixels wide
 
 
-def selective_search(image, limit, mode="fast", seed=0):
-    """Selective search (doi 10.1007/s11263-013-0620-5): boxes around similar neighbouring regions, merged step by step.
+def selective_search(image: np.ndarray, limit: int, mode: str = "fast", seed: int = 0) -> np.ndarray:
+    """Selective search (doi 10.1007/s11263-013-0620-5): boxes around regions that are merged by their similarity.
 
-    The boxes have no scores. First come those that most of the segmentations, of several colour spaces and scales, have
-    led to; equally frequent ones are in a random order. (The paper multiplies a box's place in its hierarchy with a
-    random number, so that large boxes tend to be the first; of a few hundred boxes, this order finds more objects.)
+    The boxes have no scores. Those that result from most segmentations, in several color spaces and scales, come first,
+    and equally frequent ones are in random order. The paper multiplies the rank of a box in its hierarchy by a random
+    number, which favors large boxes. The order here covers more objects with a few hundred boxes.
 
     Args:
         image: (H, W, 3) uint8, RGB.
         limit: the largest number of boxes, at least 1.
-        mode: "fast", or "quality", which takes four times as long and finds twice as many.
+        mode: "fast", or "quality", which takes four times as long and finds twice as many boxes.
         seed: of the order, not negative.
 
     Returns:
-        (n, 4) float32, all different, with an area; the same for the same arguments.
+        (n, 4) float32, all different, with areas above 0. The same arguments give the same boxes.
 
     Raises:
-        ArgumentError: if the arguments are wrong, or OpenCV is missing.
+        ArgumentError: if an argument is wrong, or OpenCV is missing.
     """
     cv2 = _checked_opencv(image, limit)
     if mode not in MODES:
@@ -76,7 +78,7 @@ def selective_search(image, limit, mode="fast", seed=0):
 
 
 def _color_planes(cv2, image):
-    """Returns the image in the colour spaces of `MODES`, as uint8."""
+    """Returns the image in the color spaces of `MODES`, uint8, by their names."""
     hsv, gray = cv2.cvtColor(image, cv2.COLOR_RGB2HSV), cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     shares = 255 * image[..., :2] / np.maximum(image.sum(axis=-1, keepdims=True), 1.0)
     return {
@@ -89,35 +91,37 @@ def _color_planes(cv2, image):
 
 
 def _merged_regions(segmentation, pixels, scale, similarities):
-    """Returns [x, y, width, height] (n, 4) int32 of the regions of a segmentation, and of what they are merged to."""
+    """Returns [x, y, width, height], (n, 4) int32, of the regions of a segmentation and of the merged regions."""
     search = segmentation.createSelectiveSearchSegmentation()
     search.addImage(pixels)
-    search.addGraphSegmentation(segmentation.createGraphSegmentation(SMOOTHING, scale, SMALLEST_REGION))
+    search.addGraphSegmentation(segmentation.createGraphSegmentation(SMOOTHING, scale, MIN_REGION))
     create = "createSelectiveSearchSegmentationStrategy"
-    # Shared by the similarities, they are computed once. They must not be used for another image.
+    # The similarities share these, so that each is computed once. They must not be used for another image.
     parts = {name: getattr(segmentation, create + name)() for name in ("Color", "Fill", "Texture", "Size")}
     for names in similarities:
         search.addStrategy(getattr(segmentation, create + "Multiple")(*(parts[name] for name in names)))
     return search.process()
 
 
-def edge_boxes(image, limit, model=None, min_area=SMALLEST_BOX):
-    """EdgeBoxes (doi 10.1007/978-3-319-10602-1_26): boxes that many contours are in, and few cross.
+def edge_boxes(
+    image: np.ndarray, limit: int, model: str | os.PathLike | None = None, min_area: int = MIN_AREA
+) -> np.ndarray:
+    """EdgeBoxes (doi 10.1007/978-3-319-10602-1_26): boxes that contain many contours, and are crossed by few.
 
-    The paper finds edges with a structured forest. Its model file is not part of OpenCV: where it is not given, edges
-    are the ridges of the image's gradients.
+    The paper detects edges with a structured forest, whose model file is not part of OpenCV. Without it, edges are the
+    ridges of the image's gradients.
 
     Args:
         image: (H, W, 3) uint8, RGB.
         limit: the largest number of boxes, at least 1.
-        model: path of the forest, as `cv2.ximgproc.createStructuredEdgeDetection` reads it, or None.
-        min_area: of the boxes that are tried, in pixels.
+        model: file of the forest, for `cv2.ximgproc.createStructuredEdgeDetection`; or None.
+        min_area: of a box, in pixels.
 
     Returns:
-        (n, 4) float32, all different, with an area, by falling score; n is 0 where there are no edges.
+        (n, 4) float32, all different, with areas above 0, by decreasing score; n is 0 for an image without edges.
 
     Raises:
-        ArgumentError: if the arguments are wrong, or OpenCV is missing.
+        ArgumentError: if an argument is wrong, or OpenCV is missing.
     """
     cv2 = _checked_opencv(image, limit)
     if min_area < 1:
@@ -130,9 +134,9 @@ def edge_boxes(image, limit, model=None, min_area=SMALLEST_BOX):
 
 
 def _gradient_ridges(cv2, image):
-    """Returns (H, W) float32 twice: edges, from 0 to 1, one or two pixels wide, and their gradients' angles, 0 to pi.
+    """Returns edges, 0..1, one or two pixels wide, and the angles of their gradients, 0..pi; both (H, W) float32.
 
-    The ideal edge between black and white has 1.
+    A perfect edge between black and white has the value 1.
     """
     smooth = cv2.GaussianBlur(np.float32(image) / 255, (0, 0), EDGE_SMOOTHING)
     slopes = [cv2.Sobel(smooth, cv2.CV_32F, *axis, scale=1 / 8) for axis in ((1, 0), (0, 1))]  # per pixel
@@ -151,14 +155,14 @@ def _gradient_ridges(cv2, image):
 
 
 def _forest_edges(image, model):
-    """Returns what `_gradient_ridges` does, found by a structured forest (arXiv 1406.5549)."""
+    """Returns edges and angles as `_gradient_ridges`, detected by a structured forest (arXiv 1406.5549)."""
     forest = _forest(model)
     edges = forest.detectEdges(np.float32(image) / 255)
     angles = forest.computeOrientation(edges)
     return forest.edgesNms(edges, angles), angles
 
 
-@functools.cache  # It takes seconds.
+@functools.cache  # Reading a forest takes seconds.
 def _forest(model):
     import cv2
 
@@ -167,15 +171,15 @@ def _forest(model):
         raise ArgumentError(f"model={model} is no file: {remedy}.")
     try:
         storage = cv2.FileStorage(model, cv2.FILE_STORAGE_READ)
-        if storage.getNode("options").getNode("numberOfTrees").empty():  # Dividing by 0 would end the process.
+        if storage.getNode("options").getNode("numberOfTrees").empty():  # OpenCV would divide by 0, and crash.
             raise ArgumentError(f"model={model} is no structured forest: {remedy}.")
         return cv2.ximgproc.createStructuredEdgeDetection(model)
-    except (cv2.error, SystemError) as error:  # The second is raised from the first one where that is in a constructor.
+    except (cv2.error, SystemError) as error:  # SystemError if the cv2.error was raised in a constructor
         raise ArgumentError(f"model={model} is damaged, or no structured forest: {remedy}.") from error
 
 
 def _checked_opencv(image, limit):
-    """Returns the module `cv2`, imported here so that nothing else needs it, when the arguments are right."""
+    """Checks the arguments, and returns the module `cv2`, which only the methods need."""
     try:
         import cv2
 
@@ -190,9 +194,9 @@ def _checked_opencv(image, limit):
 
 
 def _shrunk(cv2, image):
-    """Returns the image with a longer side of at most 500 pixels."""
+    """Returns the image with a longer side of at most `MAX_SIDE` pixels."""
     height, width = image.shape[:2]
-    factor = LARGEST_SIDE / max(height, width)
+    factor = MAX_SIDE / max(height, width)
     if factor >= 1:
         return image
     size = max(1, round(width * factor)), max(1, round(height * factor))
@@ -200,7 +204,7 @@ def _shrunk(cv2, image):
 
 
 def _boxes(rectangles, searched, image, limit):
-    """Makes boxes of an image of rectangles [x, y, width, height] of the shrunk one, in their order."""
+    """Converts rectangles [x, y, width, height] of the shrunk image into boxes of the image, in their order."""
     corners = np.reshape(rectangles, (-1, 4)).astype(np.float32)
     corners[:, 2:] += corners[:, :2]
     height, width = image.shape[:2]
@@ -211,8 +215,8 @@ def _boxes(rectangles, searched, image, limit):
     return boxes[np.sort(first)][:limit]
 
 
-# What --method names: functions of an image, a limit and settings.
-METHODS = {
+# The values of --method: functions of an image, a limit and settings.
+METHODS: dict[str, Callable[..., np.ndarray]] = {
     "selective_search": selective_search,
     "selective_search_quality": functools.partial(selective_search, mode="quality"),
     "edge_boxes": edge_boxes,

@@ -1,28 +1,31 @@
-"""Data sets whose images have region proposals, for detectors that do not find regions themselves."""
+"""Data sets with region proposals, for detectors without a region proposal network."""
 
 import dataclasses
 import functools
+import os
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
 
+from trainers.data.detection_dataset import DetectionDataset
 from trainers.data.proposals.cache import ProposalCache, split_proposals
+from trainers.data.split import Split
 
 
-def propose_by(dataset, folder, method, limit):
-    """Returns a data set with the proposals of a method, which are found, or read, when a split is used first.
+def propose_by(dataset: DetectionDataset, folder: str | os.PathLike, method: str, limit: int) -> DetectionDataset:
+    """Returns a data set with the proposals of a method, as by `with_proposals`.
+
+    The proposals of a split are read from the cache, or computed, when its first example is loaded.
 
     Args:
-        dataset: a `DetectionDataset`.
-        folder: of the `ProposalCache` that keeps them.
+        dataset: with boxes.
+        folder: of the `ProposalCache`.
         method: one of `trainers.data.proposals.methods.METHODS`.
-        limit: the largest number of boxes of an image.
-
-    Returns:
-        A `DetectionDataset`: see `with_proposals`.
+        limit: the largest number of boxes per image.
 
     Raises:
-        ArgumentError: see `ProposalCache`, and, when a split is used, the methods.
+        ArgumentError: see `ProposalCache`; when the first example is loaded, see the methods.
     """
     cache = ProposalCache(folder, method, limit)
 
@@ -32,20 +35,20 @@ def propose_by(dataset, folder, method, limit):
     return dataclasses.replace(dataset, train=found(dataset.train, "train"), test=found(dataset.test, "test"))
 
 
-def with_proposals(split, find):
+def with_proposals(split: Split, find: Callable[[], Sequence[np.ndarray]]) -> Split:
     """Returns a split whose examples have `proposals`, (R, 4) float32 in pixels of the image, padded with zeros.
 
-    R is the most that an image of the split has. Machines do not read the split in parts: each knows all proposals.
+    R is the largest number of proposals of an image. Machines do not read the split in parts: each has all proposals.
 
     Args:
-        split: a `Split` of a `DetectionDataset`.
-        find: function without arguments that returns a list of (n, 4) float32, one for each example, in the order of
-            their `index`; it is called when an example is loaded first.
+        split: of a `DetectionDataset`.
+        find: returns (n, 4) float32 boxes for each example, in the order of `index`. It is called once, when the first
+            example is loaded.
     """
 
     @functools.cache
     def table():
-        with tf.init_scope():  # Not in the graph that loads an example: it may be large.
+        with tf.init_scope():  # outside of the graph that loads an example: the table may be large
             boxes = find()
             counts = np.array([len(rows) for rows in boxes], np.int64)
             rows = tf.constant(np.concatenate([*boxes, np.zeros((1, 4))]).astype(np.float32))

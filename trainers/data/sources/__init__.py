@@ -1,1 +1,1 @@
-"""Where examples come from: one file for each kind of data set."""
+"""Data sets by format or origin, one file each; `trainers.data.registry` lists them."""

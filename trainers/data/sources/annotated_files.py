@@ -1,29 +1,31 @@
-"""Image files whose boxes are in annotation files, checked against the images: what `voc:` and `coco:` share."""
+"""Image files with boxes in annotation files, checked against the images: the common part of `voc:` and `coco:`."""
 
 import dataclasses
 import math
 import pathlib
+from collections.abc import Iterable, Sequence
+from typing import Any
 
-from keras_resnets import ArgumentError
-from trainers.data.detection_dataset import Annotation, DetectionDataset, file_split, most_boxes
+from keras_resnets.errors import ArgumentError
+from trainers.data.detection_dataset import Annotation, DetectionDataset, file_split, max_boxes
 from trainers.data.sources.image_sizes import image_sizes
-from trainers.data.sources.problems import Damage
+from trainers.data.sources.problems import Damage, Problems
 
 IMAGE_LEFT_OUT = "image left out"
-ROUNDING = 0.01  # pixels that a box may be beyond the image unreported: COCO's coordinates are rounded to hundredths
+ROUNDING = 0.01  # pixels; boxes are clipped by this much without a report: COCO rounds to hundredths
 
 
 @dataclasses.dataclass(frozen=True)
 class AnnotatedObject:
-    """An object as its annotation file has it.
+    """An object of an annotation file.
 
     Attributes:
-        name: its file and what it is called there, e.g. "000005.xml: object 3 (chair)".
-        stated: its box in the file's own words, e.g. "bbox=[1, 2, 30, 40]".
+        name: of the object, for messages, e.g. "000005.xml: object 3 (chair)".
+        stated: its box as written in the file, e.g. "bbox=[1, 2, 30, 40]".
         box: [x1, y1, x2, y2] in pixels, with x1 < x2 and y1 < y2; maybe outside of the image.
         index: of its class in the labels.
         ignored: see `Annotation`.
-        area: in pixels, or None for that of the box.
+        area: in pixels; None for the area of the box.
     """
 
     name: str
@@ -36,14 +38,14 @@ class AnnotatedObject:
 
 @dataclasses.dataclass(frozen=True)
 class AnnotatedImage:
-    """An image as its annotation file has it.
+    """An image of an annotation file.
 
     Attributes:
-        name: the annotation file, and what the image is called there.
+        name: of the image, for messages, with the annotation file.
         file: path of the image.
-        width: in pixels, or None where it is not stated.
-        height: likewise.
-        objects: list of `AnnotatedObject`s.
+        width: stated in the file, in pixels; None if it is not.
+        height: stated in the file, in pixels; None if it is not.
+        objects: of the image.
     """
 
     name: str
@@ -53,8 +55,8 @@ class AnnotatedImage:
     objects: list[AnnotatedObject]
 
 
-def number(value):
-    """Returns a text or a number as a float, or None where it is not a finite number."""
+def number(value: Any) -> float | None:
+    """Returns a text or a number as a float, or None if it is not a finite number."""
     try:
         result = float(value)
     except (TypeError, ValueError, OverflowError):
@@ -62,31 +64,37 @@ def number(value):
     return result if math.isfinite(result) else None
 
 
-def file_dataset(labels, train, test, layout, problems):
-    """Makes a data set of the images that can be decoded, with their boxes clipped to them.
+def file_dataset(
+    labels: Iterable[str],
+    train: Sequence[AnnotatedImage],
+    test: Sequence[AnnotatedImage],
+    layout: str,
+    problems: Problems,
+) -> DetectionDataset:
+    """Returns a data set of the images that can be decoded, with the boxes clipped to the images.
 
     Args:
-        labels: the classes' names.
-        train: list of `AnnotatedImage`s.
-        test: likewise.
-        layout: what files are expected, for the message where nothing is left.
-        problems: a `Problems`; told of images that are missing or damaged or have another size than stated, and of
-            boxes that are not inside.
+        labels: names of the classes.
+        train: training images.
+        test: test images.
+        layout: the expected files, for messages.
+        problems: where to report missing and damaged images, wrong sizes, and boxes outside of their images.
 
     Raises:
-        ArgumentError: if a split has no image, there is no object to train on, or problems are errors.
+        ArgumentError: if a split has no image, the training split has no object, or `problems` is strict and there is
+            one.
     """
     train_files, train_annotations = _checked("train", train, problems)
     test_files, test_annotations = _checked("test", test, problems)
     for split, files in (("training", train_files), ("test", test_files)):
         if not files:
             raise ArgumentError(f"--dataset={problems.dataset} has no {split} image that can be used; {layout}.")
-    if not most_boxes(train_annotations):
+    if not max_boxes(train_annotations):
         raise ArgumentError(f"--dataset={problems.dataset} has no object in its training images; {layout}.")
     return DetectionDataset(
         labels=tuple(labels),
         side=None,
-        most_boxes=most_boxes(train_annotations, test_annotations),
+        max_boxes=max_boxes(train_annotations, test_annotations),
         train=file_split(train_files, train_annotations),
         test=file_split(test_files, test_annotations),
     )

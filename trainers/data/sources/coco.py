@@ -1,6 +1,6 @@
-"""`coco:IMAGES,TRAIN.json,IMAGES,TEST.json`: COCO (arXiv 1405.0312), or data of one's own in its format.
+"""`coco:IMAGES,TRAIN.json,IMAGES,TEST.json`: COCO (arXiv 1405.0312), or other data in its format.
 
-Of `coco:IMAGES,ANNOTATIONS.json`, a tenth of the images are the test split: always the same, chosen at random.
+`coco:IMAGES,ANNOTATIONS.json` has a random tenth of the images as its test split, always the same.
 """
 
 import collections.abc
@@ -10,7 +10,8 @@ import reprlib
 
 import numpy as np
 
-from keras_resnets import ArgumentError
+from keras_resnets.errors import ArgumentError
+from trainers.data.detection_dataset import DetectionDataset
 from trainers.data.sources.annotated_files import IMAGE_LEFT_OUT, AnnotatedImage, AnnotatedObject, file_dataset, number
 from trainers.data.sources.problems import Damage, Problems
 
@@ -21,16 +22,16 @@ LAYOUT = (
 TEST_SHARE = 0.1
 
 
-def open_coco(spec, strict):
-    """Opens data in COCO's format as a `DetectionDataset`; crowds are the ignored ones.
+def open_coco(spec: str, strict: bool) -> DetectionDataset:
+    """Opens data in COCO's format; crowds are ignored objects.
 
     Args:
         spec: four or two paths with commas between them, see above.
-        strict: whether a damaged file or object is an error; otherwise it is named on stderr and left out.
+        strict: whether a damaged file or object is an error; if not, it is reported on stderr and skipped.
 
     Raises:
-        ArgumentError: if a path is missing, a JSON file is not COCO's or the two have different categories, nothing
-            can be used, or, if strict, something is damaged.
+        ArgumentError: if a path does not exist, a JSON file is not COCO's, the two have different categories, no image
+            or object can be used, or, if strict, one is damaged.
     """
     paths = spec.split(",")
     if len(paths) not in (2, 4) or not all(paths):
@@ -61,7 +62,7 @@ def _divided(images):
 
 
 def _read(folder, file, problems):
-    """Returns the categories, {id: label} in order of their ids, and a list of `AnnotatedImage`s."""
+    """Returns the categories, {id: label} in the order of the ids, and a list of `AnnotatedImage`s."""
     if not pathlib.Path(folder).is_dir():
         raise ArgumentError(f"--dataset={problems.dataset}: there is no folder {folder}; {LAYOUT}.")
     content = _content(file, problems)
@@ -85,7 +86,7 @@ def _content(file, problems):
 
 
 def _entries(content, key):
-    """Returns the entries of a list, empty ones for those that are none."""
+    """Returns the entries of a list, {} for those that are no dicts."""
     return [entry if isinstance(entry, dict) else {} for entry in content[key]]
 
 
@@ -100,7 +101,7 @@ def _categories(file, content):
 
 
 def _find(table, key):
-    """Returns what a table has, or None, also for what cannot be a key."""
+    """Returns `table.get(key)`, and None for a key that is not hashable."""
     return table.get(key) if isinstance(key, collections.abc.Hashable) else None
 
 

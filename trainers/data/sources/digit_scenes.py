@@ -1,8 +1,9 @@
-"""Real handwritten digits on crops of real photographs, with tight boxes; no network needed.
+"""`digit_scenes` and `one_digit_scenes`: handwritten digits on crops of photographs, with tight boxes.
 
-A scene has digits of scikit-learn, 24 to 96 pixels large, in inks that can be read, and is the same on every machine.
-Training and test scenes have different digits; both photographs serve both. A scene of `digit_scenes` is 256x256 pixels
-and has 1 to 8 digits; one of `one_digit_scenes` is 128x128 pixels and has one, which is also the image's class.
+Digits and photographs come with scikit-learn. The digits of a scene are 24 to 96 pixels large, in legible inks. Scenes
+are the same on every machine. Training and test scenes have different digits on the same two photographs. A scene of
+`digit_scenes` has 256x256 pixels and 1 to 8 digits. A scene of `one_digit_scenes` has 128x128 pixels and one digit,
+which is also its class.
 """
 
 import dataclasses
@@ -13,60 +14,38 @@ from PIL import Image
 from sklearn import datasets
 
 from trainers.data.classification_dataset import ImageDataset
-from trainers.data.detection_dataset import Annotation, DetectionDataset, annotated_split, most_boxes
+from trainers.data.detection_dataset import Annotation, DetectionDataset, annotated_split, max_boxes
 from trainers.data.image_source import Pixels
 from trainers.data.sources.digits import SCALE, digit_arrays
 from trainers.runtime.progress import Progress
 
-SIDE = 256
-
-
+SIDE, MOST_DIGITS = 256, 8  # of a scene of `digit_scenes`; the side in pixels
 TRAIN, TEST = 1000, 200  # scenes
-
-
-MOST_DIGITS = 8
-
-
-ONE_DIGIT_SIDE = 128
-
-
-ONE_DIGIT_TRAIN, ONE_DIGIT_TEST = 2000, 400
-
-
+ONE_DIGIT_SIDE = 128  # of a scene of `one_digit_scenes`, in pixels
+ONE_DIGIT_TRAIN, ONE_DIGIT_TEST = 2000, 400  # scenes
 SIDES = (24, 96)  # of a digit's box, the longer one, in pixels
-
-
-LARGEST_OVERLAP = 0.05  # of two digits' boxes, as a share of the smaller one's area
-
-
-PLACES = 100  # that are looked at for a digit
-
-
-# Of the luminance, 0..255: between an ink and what is behind it on average, and how uneven that may be.
+MAX_OVERLAP = 0.05  # of two digits' boxes, as a share of the smaller one's area
+PLACES = 100  # that are tried for a digit
+# Of the luminance, 0..255: the smallest difference between an ink and the mean of its background, and the largest
+# standard deviation of that.
 CONTRAST, UNEVENNESS = 100, 40
-
-
-LUMINANCE = np.float32([0.299, 0.587, 0.114])
-
-
+LUMINANCE = np.float32([0.299, 0.587, 0.114])  # weights of red, green, blue
 INKS = ((0, 50), (205, 255))  # dark and light ones
+MASTER_SIDE = 128  # of a digit before it gets its size, in pixels
 
 
-MASTER_SIDE = 128  # px, of a digit before it gets its size
-
-
-def open_digit_scenes():
-    """Opens the data set `digit_scenes` as a `DetectionDataset`."""
+def open_digit_scenes() -> DetectionDataset:
+    """Opens the data set `digit_scenes`."""
     return _open("digit_scenes", SIDE, MOST_DIGITS, (TRAIN, TEST), streams=(0, 1))
 
 
-def open_one_digit_scenes():
-    """Opens the data set `one_digit_scenes` as a `DetectionDataset`."""
+def open_one_digit_scenes() -> DetectionDataset:
+    """Opens the data set `one_digit_scenes`, for detection."""
     return _open("one_digit_scenes", ONE_DIGIT_SIDE, 1, (ONE_DIGIT_TRAIN, ONE_DIGIT_TEST), streams=(2, 3))
 
 
-def open_one_digit_images():
-    """Opens the data set `one_digit_scenes` as an `ImageDataset`: the same images, the digit as their label."""
+def open_one_digit_images() -> ImageDataset:
+    """Opens the data set `one_digit_scenes`, for classification: the same images, with the digit as their label."""
     scenes = open_one_digit_scenes()
     images = np.stack([*scenes.train.keys(None).map(lambda key: scenes.train.load(key)["image"].pixels())])
     return ImageDataset(
@@ -80,7 +59,7 @@ def open_one_digit_images():
 
 
 def _labelled(split):
-    """Returns a split of scenes of one digit with that as their label."""
+    """Returns a split of scenes of one digit, labelled with the digit."""
 
     def load(key):
         example = split.load(key)
@@ -101,7 +80,7 @@ def _open(name, side, most_digits, counts, streams):
     return DetectionDataset(
         labels=tuple(map(str, range(10))),
         side=side,
-        most_boxes=most_boxes(train_annotations, test_annotations),
+        max_boxes=max_boxes(train_annotations, test_annotations),
         train=_split(train, train_annotations),
         test=_split(test, test_annotations),
     )
@@ -112,14 +91,14 @@ def _split(images, annotations):
     return annotated_split(annotations, lambda index: Pixels(tf.gather(images, index)))
 
 
-def _scenes(count, stream, digits, labels, progress, side=SIDE, most_digits=MOST_DIGITS):
-    """Returns (count, side, side, 3) uint8 and the scenes' annotations; `stream` tells random numbers apart."""
+def _scenes(count, stream, digits, labels, progress, side, most_digits):
+    """Returns (count, side, side, 3) uint8 and the scenes' annotations; each `stream` has its own random numbers."""
     inks, photos = [_ink(digit) for digit in digits], datasets.load_sample_images().images
     images, annotations = np.empty((count, side, side, 3), np.uint8), []
     for i in range(count):
         random = np.random.default_rng((stream, i))
         boxes = []
-        while not boxes:  # There may be no place for a single digit: then on another background.
+        while not boxes:  # If no digit found a place, try another background.
             scene, boxes, chosen = _scene(random, photos, inks, side, most_digits)
         images[i] = np.round(scene)
         annotations.append(Annotation.of(boxes, labels[chosen]))
@@ -142,16 +121,16 @@ def _scene(random, photos, inks, side, most_digits):
 
 
 def _ink(digit):
-    """Returns the share of ink (h, w), in 0..1, of a digit (32, 32) uint8, cut to its box."""
+    """Returns the opacity (h, w) float32, in 0..1, of a digit (32, 32) uint8, cropped to its box."""
     pixels = Image.fromarray(digit[::SCALE, ::SCALE])
     ink = np.asarray(pixels.resize((MASTER_SIDE, MASTER_SIDE), Image.Resampling.BICUBIC), np.float32) / 255
-    ink = np.clip(2.5 * ink - 0.5, 0, 1)  # a pen's edge, not an enlarged pixel's
+    ink = np.clip(2.5 * ink - 0.5, 0, 1)  # edges as sharp as a pen's
     rows, columns = (np.flatnonzero(np.max(ink, axis=axis) > 0.5) for axis in (1, 0))
     return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
 def _resized(ink, side):
-    """Returns the ink with its longer side `side` pixels long."""
+    """Resizes the ink to a longer side of `side` pixels."""
     height, width = (max(1, round(n * side / max(ink.shape))) for n in ink.shape)
     return np.asarray(Image.fromarray(ink).resize((width, height), Image.Resampling.BOX))
 
@@ -166,7 +145,7 @@ def _background(random, photos, side):
 
 
 def _place(random, scene, ink, boxes):
-    """Returns the box of a place where the ink can be read and covers nothing, or None where there is none."""
+    """Returns a box where the ink is legible and covers no other box, or None if none of `PLACES` is one."""
     height, width = ink.shape
     luminance = scene @ LUMINANCE
     for _ in range(PLACES):
@@ -183,11 +162,11 @@ def _overlap(box, other):
     """Whether two boxes overlap too much."""
     width, height = (min(box[i + 2], other[i + 2]) - max(box[i], other[i]) for i in (0, 1))
     smaller = min((b[2] - b[0]) * (b[3] - b[1]) for b in (box, other))
-    return width > 0 and height > 0 and width * height > LARGEST_OVERLAP * smaller
+    return width > 0 and height > 0 and width * height > MAX_OVERLAP * smaller
 
 
 def _draw(random, scene, ink, box):
-    """Draws a digit in a random ink, dark on light and light on dark."""
+    """Draws a digit in a random ink: dark on light, light on dark."""
     left, top, right, bottom = box
     behind = scene[top:bottom, left:right]
     color = random.uniform(*INKS[int((behind @ LUMINANCE).mean() < 127.5)], 3).astype(np.float32)

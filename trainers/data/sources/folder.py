@@ -5,20 +5,19 @@ import sys
 
 import tensorflow as tf
 
-from keras_resnets import ArgumentError
+from keras_resnets.errors import ArgumentError
 from trainers.data.classification_dataset import IMAGENET_MEAN, IMAGENET_STD, ImageDataset
+from trainers.data.image_files import EXTENSIONS, image_files
 from trainers.data.image_source import Encoded
 from trainers.data.sources.image_sizes import image_sizes
 from trainers.data.sources.problems import NAMED
 from trainers.data.split import Split, shuffled_indices
 
-EXTENSIONS = {".jpg", ".jpeg", ".png", ".bmp", ".gif"}
 
+def open_folder(path: str) -> ImageDataset:
+    """Opens a folder of images; the classes are the names of the folders in `train`, sorted.
 
-def open_folder(path):
-    """Opens a folder of images as an `ImageDataset`; the classes are the folders of `train`, sorted.
-
-    Every file is decoded once: one that cannot be is left out, counted and named on stderr.
+    Each file is decoded once. Those that cannot be decoded are reported on stderr and skipped.
 
     Raises:
         ArgumentError: if a split is missing or empty, or the test split has a class that the training split lacks.
@@ -44,15 +43,8 @@ def open_folder(path):
     )
 
 
-def image_files(folder):
-    """Returns the image files below `folder`, by their extensions, sorted."""
-    return sorted(
-        file for file in pathlib.Path(folder).rglob("*") if file.suffix.lower() in EXTENSIONS and file.is_file()
-    )
-
-
 def _classes(folder):
-    """Returns the names of the folders in `folder`, but for hidden ones, which tools leave behind."""
+    """Returns the names of the folders in `folder`, except hidden ones, which tools leave behind."""
     return sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
@@ -87,7 +79,7 @@ def _file_split(files):
 
 
 def _decodable(folder, files):
-    """Leaves out what does not decode."""
+    """Returns the files that can be decoded, and reports the others."""
     decodable = image_sizes([file for file, _ in files], f"reading {folder}").any(axis=1)
     bad = [file for (file, _), good in zip(files, decodable) if not good]
     for file in bad[:NAMED]:

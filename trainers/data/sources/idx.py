@@ -1,4 +1,4 @@
-"""`idx:PATH`: a folder with the four files of MNIST, Fashion-MNIST and their relatives, gzipped or not.
+"""`idx:PATH`: a folder with the four files of MNIST, Fashion-MNIST and similar data sets.
 
 The files are `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-images-idx3-ubyte` and
 `t10k-labels-idx1-ubyte`, with or without `.gz`.
@@ -10,14 +10,14 @@ import zlib
 
 import numpy as np
 
-from keras_resnets import ArgumentError
-from trainers.data.classification_dataset import grayscale_dataset
+from keras_resnets.errors import ArgumentError
+from trainers.data.classification_dataset import ImageDataset, grayscale_dataset
 
-UNSIGNED_BYTE = 8  # the only element type of these files
+UNSIGNED_BYTE = 8  # the element type of these files
 
 
-def open_idx(path):
-    """Opens a folder of IDX files as an `ImageDataset`; the classes are called "0", "1", ...
+def open_idx(path: str) -> ImageDataset:
+    """Opens a folder of IDX files; the classes are "0", "1", ...
 
     Raises:
         ArgumentError: if a file is missing, truncated or of another format.
@@ -49,17 +49,21 @@ def _find(folder, name):
     raise ArgumentError(f"--dataset=idx:{folder}: the folder has no {name} or {name}.gz.")
 
 
-def read_idx(path, dimensions):
-    """Reads one IDX file of unsigned bytes.
+def read_idx(path: str, dimensions: int) -> np.ndarray:
+    """Reads an IDX file of unsigned bytes.
 
-    The format: two zero bytes, the element type, the number of dimensions, each dimension as a big-endian 32-bit
-    integer, then the elements.
+    The format is: two zero bytes, the element type, the number of dimensions, each dimension as a big-endian 32-bit
+    integer, and the elements.
+
+    Args:
+        path: of the file; gzipped if it ends in ".gz".
+        dimensions: that the file must have.
 
     Returns:
-        A uint8 array of that many dimensions.
+        A uint8 array with this number of dimensions.
 
     Raises:
-        ArgumentError: if the file is not so.
+        ArgumentError: if the file is damaged or of another format.
     """
     try:
         with gzip.open(path, "rb") if path.endswith(".gz") else open(path, "rb") as file:

@@ -1,4 +1,7 @@
-"""Heights and widths of image files, found by decoding each once: a damaged file met in training would end it."""
+"""Sizes of image files. Each file is decoded once, as a damaged one would end a training."""
+
+import pathlib
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -8,15 +11,15 @@ from trainers.data.tf_data_options import CORES, untuned
 from trainers.runtime.progress import Progress
 
 
-def image_sizes(files, title):
-    """Decodes every file.
+def image_sizes(files: Sequence[str | pathlib.Path], title: str) -> np.ndarray:
+    """Decodes all files.
 
     Args:
-        files: a list of paths.
-        title: what the progress on stderr is called.
+        files: paths.
+        title: of the progress on stderr.
 
     Returns:
-        (len(files), 2) int32, height and width in pixels; zeros where a file is missing or cannot be decoded.
+        (len(files), 2) int32, height and width in pixels; zeros for a file that is missing or cannot be decoded.
     """
     sizes = np.zeros((len(files), 2), np.int32)
     if not files:
@@ -33,11 +36,11 @@ def image_sizes(files, title):
 def _size(index, path):
     content = tf.io.read_file(path)
     size, decoded = tf.cond(tf.io.is_jpeg(content), lambda: _jpeg_size(content), lambda: _other_size(content))
-    return index, size, decoded  # What nothing depends on is not computed: the file would not be decoded.
+    return index, size, decoded  # `decoded` is unused, but without it tf.data would skip the decoding.
 
 
 def _jpeg_size(content):
-    # An eighth of the size: the whole file is still read, three times faster.
+    # At an eighth of the size, the whole file is still read, and three times faster.
     pixels = tf.io.decode_jpeg(content, channels=3, ratio=8)
     return tf.io.extract_jpeg_shape(content)[:2], tf.shape(pixels)
 

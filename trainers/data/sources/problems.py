@@ -1,27 +1,29 @@
-"""What is damaged in a data set: named on stderr and left out, or an error."""
+"""Reports of damaged files and objects of a data set: on stderr, or as an error."""
 
 import collections
 import contextlib
+import pathlib
 import sys
+from collections.abc import Iterator
 
-from keras_resnets import ArgumentError
+from keras_resnets.errors import ArgumentError
 
-NAMED = 20  # damaged files and objects named one by one
+NAMED = 20  # problems that are printed one by one
 
 
 class Damage(Exception):
-    """What is wrong with an object or a file, in words; see `Problems.leave_out`."""
+    """A damaged object or file; the message says what is wrong: see `Problems.leave_out`."""
 
 
 class Problems:
-    """Reports what is damaged; in a `with` statement, at the end of which it is counted.
+    """Reports problems, and prints their number at the end of its `with` statement.
 
     Args:
         dataset: value of --dataset, e.g. "voc:PATH".
         strict: whether the first problem is an error.
     """
 
-    def __init__(self, dataset, strict):
+    def __init__(self, dataset: str, strict: bool):
         self.dataset, self._strict = dataset, strict
         self._outcomes = collections.Counter()
 
@@ -35,11 +37,11 @@ class Problems:
             named = f", {NAMED} of them named above" if total > NAMED else ""
             print(f"{self.dataset}: {total} problem{'s' if total > 1 else ''}{named} ({outcomes})", file=sys.stderr)
 
-    def report(self, problem, outcome):
-        """Reports one problem.
+    def report(self, problem: str, outcome: str) -> None:
+        """Reports a problem.
 
         Args:
-            problem: the file, the object and what is wrong with it.
+            problem: the file, the object, and what is wrong with it.
             outcome: what is done about it, e.g. "left out".
 
         Raises:
@@ -52,8 +54,8 @@ class Problems:
             print(f"{problem}: {outcome}", file=sys.stderr)
 
     @contextlib.contextmanager
-    def leave_out(self, name, outcome="left out"):
-        """Reports a `Damage` that is raised in its `with` statement, and goes on after that."""
+    def leave_out(self, name: str | pathlib.Path, outcome: str = "left out") -> Iterator[None]:
+        """Reports a `Damage` of `name` that is raised in the `with` statement, and continues after the statement."""
         try:
             yield
         except Damage as damage:

@@ -1,26 +1,26 @@
 """`tfds:NAME`: any data set of TensorFlow Datasets with an image and a label.
 
-The training split is "train"; the error is measured on "validation" where there is one (ImageNet's "test" has no
-labels), else on "test", else on the last tenth of "train", which is not trained on then.
+The training split is "train". The test split is "validation" (ImageNet's "test" has no labels); without one, "test";
+without either, the last tenth of "train", which is then not trained on.
 """
 
 import tensorflow as tf
 
-from keras_resnets import ArgumentError
+from keras_resnets.errors import ArgumentError
 from trainers.data.classification_dataset import IMAGENET_MEAN, IMAGENET_STD, ImageDataset
 from trainers.data.sources.tfds_stream import prepared_builder, stream_split, usual_splits
 
-# Of the training images (arXiv 1512.03385's Torch code); other data sets take ImageNet's.
+# Mean and standard deviation of the training images (Torch code of arXiv 1512.03385).
 CIFAR_STATISTICS = ((125.3, 123.0, 113.9), (63.0, 62.1, 66.7))
 
 
-def open_tfds(name, data_dir, download):
-    """Opens a data set of TensorFlow Datasets as an `ImageDataset`.
+def open_tfds(name: str, data_dir: str | None, download: bool) -> ImageDataset:
+    """Opens a data set of TensorFlow Datasets, with its own statistics for CIFAR, and ImageNet's for all others.
 
     Args:
         name: as for `tfds.builder`, e.g. "cifar10" or "imagenet2012".
-        data_dir: where the prepared data are; None for the default of TensorFlow Datasets.
-        download: whether to download and prepare what is missing.
+        data_dir: folder of the prepared data; None for the default of TensorFlow Datasets.
+        download: whether to download and prepare the data set if it is missing.
 
     Raises:
         ArgumentError: if there is no such data set, it has no image and label, or it has not been prepared.
@@ -48,7 +48,7 @@ def open_tfds(name, data_dir, download):
 
 
 def _image_and_label(name, info):
-    import tensorflow_datasets as tfds  # It takes seconds to import.
+    import tensorflow_datasets as tfds  # Imported here: it takes seconds.
 
     keys = info.supervised_keys or ()
     if len(keys) == 2 and all(isinstance(key, str) for key in keys):

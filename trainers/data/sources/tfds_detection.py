@@ -1,17 +1,17 @@
 """`tfds:NAME`: any data set of TensorFlow Datasets with images and boxes around objects, such as "voc/2007".
 
-The splits are those of `tfds_classification`, but for PASCAL VOC's: trained on is "train+validation" and the precision
-is that on "test", or, for the years whose "test" has no boxes, they are "train" and "validation".
+The splits are those of `tfds_classification`, except for PASCAL VOC. Its training split is "train+validation" and its
+test split "test"; for the years whose "test" has no boxes, they are "train" and "validation".
 """
 
 import tensorflow as tf
 
-from keras_resnets import ArgumentError
+from keras_resnets.errors import ArgumentError
 from trainers.data.detection_dataset import DetectionDataset
 from trainers.data.sources.tfds_stream import prepared_builder, stream_split, usual_splits
 
 IGNORED = ("is_difficult", "is_crowd")
-# Of the features that an object may have, the type, and the shape for all objects of an image.
+# Types of the features of objects, and their shapes for all objects of an image.
 FIELDS = {
     "bbox": (tf.float32, [-1, 4]),
     "label": (tf.int32, [-1]),
@@ -20,13 +20,13 @@ FIELDS = {
 }
 
 
-def open_tfds_objects(name, data_dir, download):
-    """Opens a data set of TensorFlow Datasets as a `DetectionDataset`; difficult objects and crowds are ignored ones.
+def open_tfds(name: str, data_dir: str | None, download: bool) -> DetectionDataset:
+    """Opens a data set of TensorFlow Datasets; difficult objects and crowds are ignored ones.
 
     Args:
         name: as for `tfds.builder`, e.g. "voc/2007" or "coco/2017".
-        data_dir: where the prepared data are; None for the default of TensorFlow Datasets.
-        download: whether to download and prepare what is missing.
+        data_dir: folder of the prepared data; None for the default of TensorFlow Datasets.
+        download: whether to download and prepare the data set if it is missing.
 
     Raises:
         ArgumentError: if there is no such data set, it has no image with objects, or it has not been prepared.
@@ -37,7 +37,7 @@ def open_tfds_objects(name, data_dir, download):
     train, test = _splits(builder)
     first_pixel = 1 if builder.name == "voc" else 0
 
-    def target(example):  # Strings have the same shape for any number of objects.
+    def target(example):  # Serialized, the features have the same shape for any number of objects.
         return {key: tf.io.serialize_tensor(tf.cast(example["objects"][key], FIELDS[key][0])) for key in kept}
 
     def load_target(image, target):
@@ -48,14 +48,14 @@ def open_tfds_objects(name, data_dir, download):
     return DetectionDataset(
         labels=tuple(features["label"].names),
         side=height if height == width else None,
-        most_boxes=None,
+        max_boxes=None,
         train=stream_split(name, builder, train, "image", target, load_target),
         test=stream_split(name, builder, test, "image", target, load_target),
     )
 
 
 def _object_features(name, features):
-    import tensorflow_datasets as tfds  # It takes seconds to import.
+    import tensorflow_datasets as tfds  # Imported here: it takes seconds.
 
     objects = dict(features.items()).get("objects")
     if isinstance(objects, tfds.features.Sequence) and isinstance(objects.feature, tfds.features.FeaturesDict):
@@ -74,7 +74,7 @@ def _object_features(name, features):
 def _splits(builder):
     if builder.name != "voc":
         return usual_splits(builder.info.splits)
-    # Of other years, VOC has kept the boxes of the test images to itself.
+    # VOC has not published the boxes of the test images of other years.
     return ("train+validation", "test") if builder.builder_config.name == "2007" else ("train", "validation")
 
 
@@ -82,9 +82,9 @@ def _annotation(image, objects, first_pixel):
     """Returns the fields of an `Annotation`.
 
     Args:
-        image: an image source.
-        objects: `bbox`, (n, 4) float32, is ymin, xmin, ymax, xmax as shares of the height and width.
-        first_pixel: what the pixels are counted from. VOC's, from 1, have the last one as part of the box.
+        image: an `ImageSource`.
+        objects: their features; `bbox`, (n, 4) float32, is ymin, xmin, ymax, xmax as shares of height and width.
+        first_pixel: number of the first pixel. VOC counts from 1, and the last pixel is part of the box.
     """
     height, width = tf.unstack(tf.cast(image.shape(), tf.float32))
     top, left, bottom, right = tf.unstack(objects["bbox"], axis=1)

@@ -1,31 +1,38 @@
-"""Splits of TensorFlow Datasets, read as streams: from files that are shared out to machines, shuffled in blocks."""
+"""Splits of TensorFlow Datasets as streams: machines share the files, and examples are shuffled in blocks."""
+
+from __future__ import annotations
 
 import functools
+from collections.abc import Callable, Container
+from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
-from keras_resnets import ArgumentError
-from trainers.data.image_source import Encoded
+from keras_resnets.errors import ArgumentError
+from trainers.data.image_source import Encoded, ImageSource
 from trainers.data.split import Split
 from trainers.data.tf_data_options import untuned
 
-# Examples that are shuffled together are so many that they have this many pixels: 10,000 of ImageNet, all of CIFAR.
-SHUFFLED_PIXELS = 10_000 * 224 * 224
-EQUAL_SHARE = 0.99  # of the examples of another machine, for machines to read files of their own
+if TYPE_CHECKING:
+    import tensorflow_datasets as tfds
+
+SHUFFLED_PIXELS = 10_000 * 224 * 224  # of a shuffled block: 10,000 examples of ImageNet, or all of CIFAR
+# Machines read files of their own if the smallest of their shares has this many examples, relative to the largest.
+EQUAL_SHARE = 0.99
 
 
-def prepared_builder(name, data_dir, download):
-    """Returns the `tfds.core.DatasetBuilder` of a data set.
+def prepared_builder(name: str, data_dir: str | None, download: bool) -> tfds.core.DatasetBuilder:
+    """Returns the builder of a data set.
 
     Args:
         name: as for `tfds.builder`, e.g. "cifar10" or "coco/2017".
-        data_dir: where the prepared data are; None for the default of TensorFlow Datasets.
-        download: whether to download and prepare what is missing.
+        data_dir: folder of the prepared data; None for the default of TensorFlow Datasets.
+        download: whether to download and prepare the data set if it is missing.
 
     Raises:
-        ArgumentError: if there is no such data set, or its files have to be fetched by hand.
+        ArgumentError: if there is no such data set, or its files have to be downloaded by hand.
     """
-    import tensorflow_datasets as tfds  # It takes seconds to import.
+    import tensorflow_datasets as tfds  # Imported here: it takes seconds.
 
     try:
         builder = tfds.builder(name, data_dir=data_dir)
@@ -34,15 +41,19 @@ def prepared_builder(name, data_dir, download):
     if download:
         try:
             builder.download_and_prepare()
-        except AssertionError as error:  # Files that have to be fetched by hand.
+        except AssertionError as error:  # if files have to be downloaded by hand
             raise ArgumentError(
                 f"--dataset=tfds:{name} cannot be downloaded: {' '.join(str(error).split())}"
             ) from error
     return builder
 
 
-def usual_splits(names):
-    """Returns the splits to train on and to measure with; they are not known before a data set is prepared."""
+def usual_splits(names: Container[str]) -> tuple[str, str]:
+    """Returns the names of the training and the test split.
+
+    Args:
+        names: of all splits; empty as long as the data set has not been prepared.
+    """
     if "validation" in names:
         return "train", "validation"
     if "test" in names or not names:
@@ -50,17 +61,24 @@ def usual_splits(names):
     return "train[:90%]", "train[90%:]"
 
 
-def stream_split(name, builder, split, image, target, load_target):
-    """A split that is read from its beginning on, with the images encoded until they are loaded.
+def stream_split(
+    name: str,
+    builder: tfds.core.DatasetBuilder,
+    split: str,
+    image: str,
+    target: Callable[[dict[str, Any]], Any],
+    load_target: Callable[[ImageSource, Any], dict[str, tf.Tensor]],
+) -> Split:
+    """Returns a split that is read from the beginning on. Its keys have the encoded images.
 
     Args:
         name: of the data set, for messages.
-        builder: its `tfds.core.DatasetBuilder`.
-        split: as TensorFlow Datasets has it, e.g. "train" or "train+validation".
-        image: name of the feature that is the image.
-        target: function from an example of TensorFlow Datasets to what a key holds beside the image: a tensor, or a
-            dict of tensors, of the same shapes for every example, as keys are put in batches.
-        load_target: function from an image source and a target to a dict of what an example has beside `image`.
+        builder: of the data set.
+        split: its name in TensorFlow Datasets, e.g. "train" or "train+validation".
+        image: name of the image's feature.
+        target: function from an example of TensorFlow Datasets to its target in the key: a tensor, or a dict of
+            tensors. Their shapes are the same for all examples, as keys are put in batches.
+        load_target: function from the image and the target to the fields of an example beside `image`.
 
     Raises:
         ArgumentError: if the split has not been prepared.
@@ -96,33 +114,34 @@ def stream_split(name, builder, split, image, target, load_target):
         sizes = [sum(map(_count, files[i::machines])) for i in range(machines)]
         if min(sizes) > EQUAL_SHARE * max(sizes):
             return Split(sizes[machine], read(context), load)
-        # One with more than others would see its examples less often: each reads all, and takes every n-th.
+        # With unequal shares, the examples of the largest would be seen less often. Each machine reads all files, and
+        # takes every n-th example.
         return Split(size // machines, lambda seed: read()(seed).shard(machines, machine), load)
 
     def first(count):
         return Split(count, read(count=count), load)
 
-    in_random_order = not builder.info.disable_shuffling and "+" not in split  # Joined ones follow each other.
+    in_random_order = not builder.info.disable_shuffling and "+" not in split  # Joined splits follow each other.
     return Split(size, read(), load, part, first if in_random_order else None)
 
 
 def _examples(builder, split, image, context=None):
     """Returns a `tf.data.Dataset` of the examples of a split, or of the files that one of several machines reads."""
-    import tensorflow_datasets as tfds  # It takes seconds to import.
+    import tensorflow_datasets as tfds  # Imported here: it takes seconds.
 
-    # A cache would be filled anew in every epoch: each is a data set of its own.
+    # Each epoch is a data set of its own, and would fill a cache of its own.
     config = tfds.ReadConfig(input_context=context, try_autocache=False)
     decoders = {image: tfds.decode.SkipDecoding()}
     return untuned(builder.as_dataset(split=split, decoders=decoders, read_config=config))
 
 
 def _count(file):
-    """Returns how many examples a split has in a file."""
+    """Returns the number of examples of a split in a file."""
     return file.take if file.take >= 0 else file.examples_in_shard - file.skip
 
 
 def _shuffled(stream, block, seed):
-    """Shuffles within blocks, while images are encoded: what a resumed run skips is not decoded."""
+    """Shuffles keys within blocks. The images stay encoded: a resumed run skips them without decoding."""
 
     def shuffled(examples):
         seed_of_block = tf.random.fold_in(seed, examples["index"][0])
@@ -130,5 +149,5 @@ def _shuffled(stream, block, seed):
         examples = tf.nest.map_structure(lambda value: tf.gather(value, order), examples)
         return tf.data.Dataset.from_tensor_slices(examples)
 
-    # Not Dataset.shuffle, which takes no seed that is known only when the epoch is.
+    # Dataset.shuffle takes no tensor as its seed, and the seed of an epoch is one.
     return stream.batch(block).prefetch(1).flat_map(shuffled)

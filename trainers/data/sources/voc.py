@@ -1,11 +1,11 @@
-"""`voc:PATH`: PASCAL VOC (doi 10.1007/s11263-009-0275-4), or data of one's own in its format.
+"""`voc:PATH`: PASCAL VOC (doi 10.1007/s11263-009-0275-4), or other data in its format.
 
-PATH is a folder that holds VOC2007, VOC2012, ... (VOCdevkit), or one such; in each, `ImageSets/Main/SPLIT.txt` lists
-the images `JPEGImages/ID.jpg`, and `Annotations/ID.xml` has their objects. The labels are VOC's, or the lines of
-`PATH/labels.txt`.
+PATH is a folder with VOC2007, VOC2012, ... (VOCdevkit), or one of these folders. In each of them,
+`ImageSets/Main/SPLIT.txt` lists the images `JPEGImages/ID.jpg`, and `Annotations/ID.xml` has their objects. The labels
+are VOC's, or the lines of `PATH/labels.txt`.
 
-Trained on is `trainval` (or `train`) of all years; the precision is that on `test` of the years whose test images are
-annotated. Where there is none, `train` and `val` take their places.
+The training split is `trainval` (or `train`) of all years. The test split is `test` of the years whose test images are
+annotated. Without such a year, the splits are `train` and `val`.
 """
 
 import collections
@@ -13,7 +13,8 @@ import pathlib
 import sys
 import xml.etree.ElementTree
 
-from keras_resnets import ArgumentError
+from keras_resnets.errors import ArgumentError
+from trainers.data.detection_dataset import DetectionDataset
 from trainers.data.sources.annotated_files import IMAGE_LEFT_OUT, AnnotatedImage, AnnotatedObject, file_dataset, number
 from trainers.data.sources.problems import Damage, Problems
 
@@ -43,20 +44,20 @@ LAYOUT = (
     "expected are PATH/VOC2007/ (or other years; or PATH is such a folder) with JPEGImages/ID.jpg, Annotations/ID.xml, "
     "ImageSets/Main/trainval.txt and test.txt (or train.txt and val.txt)"
 )
-# Of the test images, for them to be annotated. Of 2012's, 47% have a file, with the persons only whose actions or
-# layout were to be told.
+# Of the test images, at least, for a year to count as annotated. In 2012, 47 % have a file, but only for the persons of
+# the action and layout challenges.
 ANNOTATED_SHARE = 0.5
 
 
-def open_voc(path, strict):
-    """Opens PASCAL VOC as a `DetectionDataset`; difficult objects are the ignored ones.
+def open_voc(path: str, strict: bool) -> DetectionDataset:
+    """Opens PASCAL VOC; difficult objects are ignored ones.
 
     Args:
         path: see above.
-        strict: whether a damaged file or object is an error; otherwise it is named on stderr and left out.
+        strict: whether a damaged file or object is an error; if not, it is reported on stderr and skipped.
 
     Raises:
-        ArgumentError: if files of the layout are missing, nothing can be used, or, if strict, something is damaged.
+        ArgumentError: if files are missing, no image or object can be used, or, if strict, one is damaged.
     """
     root = pathlib.Path(path)
     labels = _labels(root)
@@ -84,7 +85,7 @@ def _lines(file):
 
 
 def _splits(root):
-    """Returns lists of (folder of a year, file that lists images), for training and test."""
+    """Returns the training and the test images: lists of (folder of a year, file that lists images)."""
     years = _years(root)
     annotated = [year for year in years if _is_annotated(year)]
     if annotated:
@@ -106,7 +107,7 @@ def _years(root):
 
 
 def _lists(years, *splits):
-    """Returns (year, file of the first of the splits that it has), of the years that have one."""
+    """Returns (year, file of its first split among `splits`) for the years that have one."""
     lists = []
     for year in years:
         files = [year / "ImageSets" / "Main" / f"{split}.txt" for split in splits]
@@ -156,7 +157,7 @@ def _parse(file):
         return xml.etree.ElementTree.parse(file).getroot()
     except OSError as error:
         raise Damage(f"it cannot be read ({error.strerror})") from error
-    except (xml.etree.ElementTree.ParseError, ValueError, LookupError) as error:  # The last two of its encoding.
+    except (xml.etree.ElementTree.ParseError, ValueError, LookupError) as error:  # the last two: a wrong encoding
         raise Damage(f"it is not XML ({error})") from error
 
 
@@ -176,7 +177,7 @@ def _objects(file, root, classes, problems):
 
 
 def _box(element):
-    """Returns xmin, ymin, xmax and ymax of an object; its parts have boxes of their own."""
+    """Returns xmin, ymin, xmax and ymax of an object, not of its parts."""
     box = element.find("bndbox")
     if box is None:
         raise Damage("it has no bndbox")
@@ -191,6 +192,6 @@ def _box(element):
 
 
 def _from_zero(box):
-    """VOC counts pixels from 1, and the last one is part of the box."""
+    """Returns [x1, y1, x2, y2]: VOC counts pixels from 1, and the last one is part of the box."""
     x1, y1, x2, y2 = box
     return [x1 - 1, y1 - 1, x2, y2]

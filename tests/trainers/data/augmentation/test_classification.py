@@ -1,12 +1,10 @@
-"""Random changes to training images."""
+"""Random changes of training images for classification."""
 
 import collections
-import io
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image
 from sklearn import datasets
 
 from keras_resnets.preprocessing import Preprocessing
@@ -19,8 +17,7 @@ from trainers.data.augmentation.classification import (
     scale_jitter_and_color,
     shift_colors,
 )
-from trainers.data.augmentation.mixup_cutmix import mix
-from trainers.data.image_source import Encoded, Pixels
+from trainers.data.image_source import Pixels
 
 
 def preprocessing(size, mean=(0.0, 0.0, 0.0)):
@@ -128,34 +125,3 @@ def test_random_resized_crops_have_the_published_areas_and_shapes():
         ratios.append(width / height)
     assert 0.05 < min(areas) < 0.14 and 0.8 < max(areas) < 1.1
     assert 0.65 < min(ratios) < 0.85 and 1.15 < max(ratios) < 1.5
-
-
-@pytest.mark.parametrize("format, mode", [("JPEG", "RGB"), ("JPEG", "L"), ("JPEG", "CMYK"), ("PNG", "RGB")])
-def test_a_window_of_a_file_is_the_window_of_the_decoded_image(format, mode):
-    file = io.BytesIO()
-    Image.fromarray(datasets.load_sample_images().images[0][:90, :130]).convert(mode).save(file, format)
-    source = Encoded(tf.constant(file.getvalue()))
-    whole = source.pixels().numpy()
-    assert source.shape().numpy().tolist() == [90, 130] and whole.shape == (90, 130, 3)
-    for top, left, height, width in [(0, 0, 90, 130), (17, 5, 40, 61), (89, 129, 1, 1)]:
-        window = source.window(*tf.constant([top, left, height, width])).numpy().astype(int)
-        expected = whole[top : top + height, left : left + width]
-        assert window.shape == expected.shape
-        # Colours at the edge of a JPEG's window are interpolated without their neighbours.
-        assert np.abs(window - expected)[2:-2, 2:-2].max(initial=0) == 0 and np.abs(window - expected).mean() < 2
-
-
-def test_mixed_images_have_the_shares_of_their_labels():
-    batch = {"image": tf.reshape([0.0, 0.0, 0.0, 200.0], (4, 1, 1, 1)) * tf.ones((4, 16, 16, 3))}
-    batch["label"] = tf.constant([0, 1, 2, 3])
-    mixup, cutmix = [], []
-    for i in range(200):
-        mixed = mix(batch, tf.constant([3, i]), mixup_alpha=0.2, cutmix_alpha=1.0)
-        assert mixed["other_label"].numpy().tolist() == [3, 2, 1, 0]
-        share = float(mixed["share"][0])
-        assert 0 <= share <= 1
-        # The share of the other image in the first is what its label does not have.
-        np.testing.assert_allclose(np.mean(mixed["image"][0]) / 200, 1 - share, atol=1e-5)
-        values = np.unique(np.round(mixed["image"][0], 3))
-        (mixup if len(values) == 1 and 0 < values[0] < 200 else cutmix).append(share)
-    assert len(mixup) > 50 and len(cutmix) > 50

@@ -89,7 +89,7 @@ def test_other_settings_and_images_have_other_files(tmp_path):
     assert caches[3].settings == {"limit": 2000, "mode": "quality", "seed": 0}
 
 
-def test_damaged_files_are_named_and_made_again(tmp_path, capsys):
+def test_damaged_files_are_reported_and_computed_again(tmp_path, capsys):
     cache = ProposalCache(tmp_path, "edge_boxes", 10)
     boxes, _ = cache(IMAGES[0])
     (file,) = files(tmp_path)
@@ -101,7 +101,7 @@ def test_damaged_files_are_named_and_made_again(tmp_path, capsys):
         file.write_bytes(wrong)
         np.testing.assert_array_equal(cache(IMAGES[0])[0], boxes)
         message = capsys.readouterr().err
-        assert message.startswith(f"{file} is damaged (") and message.endswith("): made again\n")
+        assert message.startswith(f"{file} is damaged (") and message.endswith("): computed again\n")
         np.testing.assert_array_equal(np.load(file)["boxes"], boxes)
     # What has only bits that do not matter changed may be kept; wrong boxes never are.
     for _ in range(200):

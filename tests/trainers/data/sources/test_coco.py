@@ -65,7 +65,7 @@ def test_objects_as_annotated(files):
     assert first["classes"].tolist() == [1, 2] and first["ignored"].tolist() == [False, True]
     assert first["areas"].tolist() == [100.5, 3000]
     assert second["boxes"].shape == (0, 4) and second["size"].tolist() == [61, 50]
-    assert sizes(dataset.test) == [(62, 50)] and (dataset.most_boxes, dataset.side) == (2, None)
+    assert sizes(dataset.test) == [(62, 50)] and (dataset.max_boxes, dataset.side) == (2, None)
 
 
 def test_a_tenth_of_one_file_is_the_test_split(tmp_path):

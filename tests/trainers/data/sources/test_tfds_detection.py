@@ -12,7 +12,7 @@ from PIL import Image
 
 from keras_resnets import ArgumentError
 from trainers.data.pipeline import training_batches
-from trainers.data.sources.tfds_detection import open_tfds_objects
+from trainers.data.sources.tfds_detection import open_tfds
 from trainers.data.split import hold_out
 
 
@@ -39,19 +39,19 @@ def test_voc_counts_pixels_from_1(tmp_path):
     with prepared(
         {"train+validation": 100, "test": 100}, bbox=bbox, label=[14, 8, 3], is_difficult=[True, False, False]
     ):
-        dataset = open_tfds_objects("voc/2007", str(tmp_path), download=False)
+        dataset = open_tfds("voc/2007", str(tmp_path), download=False)
         (example,) = load(dataset.train)
     np.testing.assert_allclose(example["boxes"], [[10, 0, 31, 40], [0, 24, 100, 50]], atol=1e-5)
     np.testing.assert_allclose(example["areas"], [21 * 40, 100 * 26], rtol=1e-6)
     assert [dataset.labels[index] for index in example["classes"]] == ["person", "chair"]
     assert example["ignored"].tolist() == [True, False]
-    assert (len(dataset.labels), dataset.side, dataset.most_boxes) == (20, None, None)
+    assert (len(dataset.labels), dataset.side, dataset.max_boxes) == (20, None, None)
 
 
 def test_coco_has_crowds_and_areas(tmp_path):
     objects = {"bbox": [[0.0, 0.1, 0.5, 0.6]] * 2, "label": [79, 0], "is_crowd": [False, True], "area": [123, 4567]}
     with prepared({"train": 100, "test": 101}, **objects):
-        dataset = open_tfds_objects("coco/2017", str(tmp_path), download=False)
+        dataset = open_tfds("coco/2017", str(tmp_path), download=False)
         (example,) = load(dataset.train)
     np.testing.assert_allclose(example["boxes"], [[10, 0, 60, 25]] * 2, rtol=1e-6)
     assert example["classes"].tolist() == [79, 0] and example["ignored"].tolist() == [False, True]
@@ -63,7 +63,7 @@ def test_coco_has_crowds_and_areas(tmp_path):
 )
 def test_splits_of_voc(name, train, test, tmp_path):
     with prepared({train: 60, test: 61}, bbox=[[0.1, 0.1, 0.9, 0.9]], label=[0], is_difficult=[False]):
-        dataset = open_tfds_objects(name, str(tmp_path), download=False)
+        dataset = open_tfds(name, str(tmp_path), download=False)
         assert sizes(dataset.train) == [(60, 50)] and sizes(dataset.test) == [(61, 50)]
 
 
@@ -84,7 +84,7 @@ class Squares(tfds.testing.DummyDataset):
 
 @pytest.fixture
 def squares(tmp_path):
-    return open_tfds_objects("squares", str(tmp_path), download=True)
+    return open_tfds("squares", str(tmp_path), download=True)
 
 
 def check_squares(examples):
@@ -133,6 +133,6 @@ def test_batches_of_one_of_two_machines(held_out, squares):
 
 def test_data_sets_that_cannot_be_used(tmp_path):
     with pytest.raises(ArgumentError, match="tfds:cifar10 is not a data set of an image with objects"):
-        open_tfds_objects("cifar10", str(tmp_path), download=False)
+        open_tfds("cifar10", str(tmp_path), download=False)
     with pytest.raises(ArgumentError, match="has no prepared split 'train[+]validation' .* pass --download"):
-        open_tfds_objects("voc/2007", str(tmp_path), download=False)
+        open_tfds("voc/2007", str(tmp_path), download=False)

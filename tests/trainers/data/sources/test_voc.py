@@ -67,7 +67,7 @@ def test_objects_as_annotated(year):
     np.testing.assert_allclose(first["areas"], [3000, 5.5 * 11], rtol=1e-6)
     assert second["boxes"].shape == (0, 4) and second["size"].tolist() == [61, 50]
     assert [value.dtype for value in first.values()][:4] == [np.float32, np.int32, bool, np.float32]
-    assert (dataset.most_boxes, dataset.side, len(dataset.labels)) == (2, None, 20)
+    assert (dataset.max_boxes, dataset.side, len(dataset.labels)) == (2, None, 20)
     assert dataset.labels == tuple(sorted(dataset.labels))
 
 

@@ -1,4 +1,4 @@
-"""R-CNN, SPPnet, Fast R-CNN and Faster R-CNN on one data set, with one small backbone: what each step has gained."""
+"""R-CNN, SPPnet, Fast R-CNN and Faster R-CNN on one data set, with one small backbone: what each step gains."""
 
 import dataclasses
 import functools
@@ -14,24 +14,31 @@ from trainers.data.proposals.methods import selective_search
 from trainers.experiments.detection_timing import noise_inputs, split_seconds
 from trainers.experiments.experiment import Experiment, Report, Table
 from trainers.experiments.small_detectors import (
-    FULL,
     HEAD,
     MOST_PROPOSALS,
-    QUICK,
     STAGES,
+    scale_of,
     train_backbone,
     train_detector,
 )
 from trainers.plots.figures import stacked_bars
 from trainers.runtime.measuring import in_turns
 
-SECOND_TABLE = ((("zfnet", 256), ("vgg16", 512)), (300, 2000))  # nets with their proposal networks' filters, proposals
+RPN_FILTERS = {"zfnet": 256, "vgg16": 512}  # nets of the second table
+PROPOSALS = (300, 2000)  # per image, in the second table
 HEIGHT, WIDTH = 600, 1000  # px
+PARTS = ("proposals", "convolution", "regions")
 
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """A detector of the first table: its name there, its system, and whether its training alternates."""
+    """A detector of the first table.
+
+    Attributes:
+        title: name in the table.
+        system: see `trainers.tasks.detection.configure`.
+        alternating: likewise.
+    """
 
     title: str
     system: str
@@ -49,15 +56,21 @@ ROWS = {
 
 def members(setting):
     """Returns the members: see `trainers.experiments.experiment.Experiment`."""
-    scale = QUICK if setting.quick else FULL
-    found = {"backbone": functools.partial(train_backbone, scale)}
-    found |= {name: functools.partial(_detector, setting, scale, row) for name, row in ROWS.items()}
-    found |= {"shared_convolution": functools.partial(_shared_convolution, scale)}
-    for (net, filters), counts in ((pair, SECOND_TABLE[1]) for pair in SECOND_TABLE[0]):
-        for count in counts:
-            found[f"{net}_{count}"] = functools.partial(_published_net, net, filters, count, scale)
-    found["fast_rcnn_vgg16_2000"] = functools.partial(_with_selective_search, scale)
-    return found | {"sampling": functools.partial(_sampling, scale)}
+    scale = scale_of(setting)
+    detectors = {name: functools.partial(_detector, setting, scale, row) for name, row in ROWS.items()}
+    nets = {
+        f"{net}_{count}": functools.partial(_published_net, net, count, scale)
+        for net in RPN_FILTERS
+        for count in PROPOSALS
+    }
+    return {
+        "backbone": functools.partial(train_backbone, scale),
+        **detectors,
+        "shared_convolution": functools.partial(_shared_convolution, scale),
+        **nets,
+        "fast_rcnn_vgg16_2000": functools.partial(_with_selective_search, scale),
+        "sampling": functools.partial(_sampling, scale),
+    }
 
 
 def _detector(setting, scale, row, folder):
@@ -66,7 +79,7 @@ def _detector(setting, scale, row, folder):
 
 
 def _shared_convolution(scale, folder):
-    """Times R-CNN as in its paper, on squares of 227 pixels, and Fast R-CNN, on the same 2,000 proposals."""
+    """Times R-CNN, with regions warped to 227x227 pixels as in its paper, and Fast R-CNN, on the same proposals."""
     inputs, seconds = noise_inputs(256, 256, MOST_PROPOSALS), {}
     for name, build in (("rcnn", RCNN), ("fast_rcnn", FastRCNN)):
         net = keras_resnets.ResNet(**STAGES, include_top=False)
@@ -74,14 +87,14 @@ def _shared_convolution(scale, folder):
     return seconds
 
 
-def _published_net(net, filters, count, scale, folder):
-    """Times Faster R-CNN of one of the papers' nets on an image of 600x1000."""
-    detector = FasterRCNN(20, net, rpn_filters=filters, test_post_nms_topk=count)
+def _published_net(net, count, scale, folder):
+    """Times Faster R-CNN with one of the papers' nets on an image of 600x1000 pixels."""
+    detector = FasterRCNN(20, net, rpn_filters=RPN_FILTERS[net], test_post_nms_topk=count)
     return split_seconds(detector, [noise_inputs(HEIGHT, WIDTH)], scale.repeats)
 
 
 def _with_selective_search(scale, folder):
-    """Times Fast R-CNN of VGG-16 on 2,000 proposals, and selective search on a photograph of that size."""
+    """Times Fast R-CNN with VGG-16 on 2,000 proposals, and selective search on a photograph of the same size."""
     photo = tf.image.resize(datasets.load_sample_images().images[0], (HEIGHT, WIDTH))
     photo = tf.cast(photo, tf.uint8).numpy()
     search = {"search": lambda: selective_search(photo, MOST_PROPOSALS)}
@@ -91,7 +104,7 @@ def _with_selective_search(scale, folder):
 
 
 def _sampling(scale, folder):
-    """Times a step of Fast R-CNN on 128 regions: 64 of each of 2 images, or 1 of each of 128."""
+    """Times a training step of Fast R-CNN on 128 regions: 64 from each of 2 images, or 1 from each of 128."""
     steps = {}
     for images, regions in ((2, 64), (128, 1)):
         net = keras_resnets.ResNet(**STAGES, include_top=False)
@@ -113,11 +126,8 @@ def report(figures):
     return Report(tables, _verdict(figures), lambda folder: [_draw(detectors, folder)])
 
 
-PARTS = ("proposals", "convolution", "regions")
-
-
 def _test_seconds(figures):
-    """Returns the seconds of each of `PARTS` for an image, those of selective search where it was used."""
+    """Returns the seconds per image of each of `PARTS`, selective search included."""
     seconds = dict(figures["test_seconds"])
     seconds["proposals"] += figures.get("proposal_seconds", 0.0)
     return seconds
@@ -137,21 +147,20 @@ def _detectors_table(detectors):
                 f"{figures['seconds']:.0f}",
                 f"{disk / 1e6:.0f}",
                 f"{figures['proposals']:.0f}",
-                *(_milliseconds(seconds[part]) for part in PARTS),
-                _milliseconds(sum(seconds.values())),
+                *_columns(seconds),
             ]
         )
-    headings = ("detector", "mAP@.5", "stages", "training s", "disk MB", "regions of an image")
-    return Table("One backbone, one data set (test times in ms an image)", (*headings, *PARTS, "total"), rows)
+    headings = ("detector", "mAP@.5", "stages", "training s", "disk MB", "regions per image")
+    return Table("One backbone, one data set (test times in ms per image)", (*headings, *PARTS, "total"), rows)
 
 
 def _nets_table(figures):
     rows = [["VGG-16", "Fast R-CNN, selective search", "2000", *_columns(figures["fast_rcnn_vgg16_2000"])]]
     for net, title in (("vgg16", "VGG-16"), ("zfnet", "ZF")):
-        for count in SECOND_TABLE[1]:
+        for count in PROPOSALS:
             rows.append([title, "Faster R-CNN", str(count), *_columns(figures[f"{net}_{count}"])])
     title = f"The papers' nets on an image of {HEIGHT}x{WIDTH}, untrained (ms; arXiv 1506.01497, table 5)"
-    return Table(title, ("net", "system", "regions of an image", *PARTS, "total"), rows)
+    return Table(title, ("net", "system", "regions per image", *PARTS, "total"), rows)
 
 
 def _shared_table(figures):
@@ -164,10 +173,11 @@ def _shared_table(figures):
 
 def _sampling_table(figures):
     rows = [[name, _milliseconds(seconds)] for name, seconds in figures["sampling"].items()]
-    return Table("Sampling: images x regions of a step (ms)", ("sample", "step"), rows)
+    return Table("Sampling: images x regions per step (ms)", ("sample", "step"), rows)
 
 
 def _columns(seconds):
+    """Returns the milliseconds of each of `PARTS` and of all, as texts."""
     return [*(_milliseconds(seconds[part]) for part in PARTS), _milliseconds(sum(seconds.values()))]
 
 
@@ -185,18 +195,18 @@ def _verdict(figures):
     staged, single = figures["rcnn"]["seconds"], figures["fast_rcnn"]["seconds"]
     sampling = figures["sampling"]
     return [
-        f"At 2,000 proposals, shared convolution is {convolution:.0f} times as fast as R-CNN's, and all of an image "
-        f"{total:.1f} times.",
-        f"The proposals of Faster R-CNN take {_milliseconds(network)} ms an image, those of selective search "
+        f"With 2,000 proposals, shared convolution is {convolution:.0f} times as fast as R-CNN's, and the whole "
+        f"detector {total:.1f} times.",
+        f"The proposals of Faster R-CNN take {_milliseconds(network)} ms per image, those of selective search "
         f"{_milliseconds(search)} ms ({search / max(network, 1e-6):.0f} times as long).",
         f"One stage of training (Fast R-CNN) took {single:.0f} s and reached an mAP of "
         f"{figures['fast_rcnn']['map_50']:.1%}; R-CNN's stages took {staged:.0f} s and reached "
         f"{figures['rcnn']['map_50']:.1%}.",
-        f"Joint training of Faster R-CNN took {joint['seconds']:.0f} s ({joint['map_50']:.1%}), four steps "
+        f"Joint training of Faster R-CNN took {joint['seconds']:.0f} s ({joint['map_50']:.1%}), four-step training "
         f"{figures['faster_rcnn_alternating']['seconds']:.0f} s "
         f"({figures['faster_rcnn_alternating']['map_50']:.1%}).",
-        f"A step on 64 regions of each of 2 images is {sampling['128x1'] / sampling['2x64']:.0f} times as fast as one "
-        "on 1 of each of 128.",
+        f"A step on 64 regions from each of 2 images is {sampling['128x1'] / sampling['2x64']:.0f} times as fast as a "
+        "step on 1 region from each of 128 images.",
     ]
 
 
@@ -212,8 +222,8 @@ def _draw(detectors, folder):
 EXPERIMENT = Experiment(
     title="The detection lineage",
     source="R-CNN (arXiv 1311.2524), SPPnet (1406.4729), Fast R-CNN (1504.08083), Faster R-CNN (1506.01497)",
-    found="R-CNN with VGG-16 takes 47 s for an image, Fast R-CNN 0.32 s without selective search, and Faster R-CNN "
-    "0.2 s with its proposals; the mean average precision on VOC 2007 rises from 66.0 to 66.9 and 69.9 %.",
+    found="with VGG-16, R-CNN takes 47 s per image, Fast R-CNN 0.32 s without selective search, and Faster R-CNN 0.2 s "
+    "with its proposals; the mean average precision on VOC 2007 rises from 66.0 to 66.9 and 69.9 %.",
     datasets=("digit_scenes",),
     members=members,
     report=report,

@@ -10,17 +10,18 @@ from trainers.engine.checkpoints import trained_model
 from trainers.engine.predictor import predictor
 from trainers.engine.run_folder import RunFolder
 from trainers.experiments.experiment import Experiment, Report, Table, run_member
-from trainers.experiments.small_detectors import FULL, QUICK, open_scenes, train_backbone, train_detector
+from trainers.experiments.small_detectors import open_scenes, scale_of, train_backbone, train_detector
 from trainers.plots.figures import stacked_bars
 from trainers.tasks.detection import Detection
 
-# Each is a detector of its own.
+FIGURES = ("map_50", "map", "coco_map_75")
+# Detectors that are trained, by their options.
 TRAINED = {
     "baseline": {},
     "other_seed": {"seed": 1},
     "context": {"global_context": True},
 }
-# Each is a detector of `TRAINED` with options that change nothing that was trained.
+# Detectors of `TRAINED`, with options that change only their inference.
 TESTED = {
     "baseline": ("baseline", {}),
     "box voting": ("baseline", {"voting_iou": 0.5}),
@@ -30,7 +31,7 @@ TESTED = {
     "multi-scale": ("baseline", {"scales": (0.75, 1.0, 1.5)}),
     "all of these": ("context", {"box_refinement": True, "voting_iou": 0.5, "scales": (0.75, 1.0, 1.5)}),
 }
-# Whose proposals are united, and whose scores are averaged.
+# Detectors whose proposals are united, and detectors whose scores are averaged.
 ENSEMBLES = {
     "the other seed": (("other_seed",), ("other_seed",)),
     "two nets' proposals": (("baseline", "other_seed"), ("baseline",)),
@@ -41,10 +42,12 @@ ENSEMBLES = {
 
 def members(setting):
     """Returns the members: see `trainers.experiments.experiment.Experiment`."""
-    scale = QUICK if setting.quick else FULL
-    found = {"backbone": functools.partial(train_backbone, scale)}
-    found |= {name: functools.partial(_train, setting, scale, options) for name, options in TRAINED.items()}
-    return found | {"tests": functools.partial(_test, setting, scale)}
+    scale = scale_of(setting)
+    return {
+        "backbone": functools.partial(train_backbone, scale),
+        **{name: functools.partial(_train, setting, scale, options) for name, options in TRAINED.items()},
+        "tests": functools.partial(_test, setting, scale),
+    }
 
 
 def _train(setting, scale, options, folder):
@@ -53,16 +56,16 @@ def _train(setting, scale, options, folder):
 
 def _test(setting, scale, folder):
     """Measures all rows of `TESTED` and `ENSEMBLES`."""
-    for name, options in TRAINED.items():  # Other shards may not have finished them.
+    for name, options in TRAINED.items():  # Another shard may still be training them.
         run_member(setting.folder / name, functools.partial(_train, setting, scale, options))
     dataset = open_scenes(setting, scale)
     figures = {}
     for name, (trained, options) in TESTED.items():
         figures[name] = _measured(*_restored(setting, dataset, trained, options))
     for name, groups in ENSEMBLES.items():
-        members = {name: _restored(setting, dataset, name, {}) for name in dict.fromkeys(sum(groups, ()))}
-        task = next(iter(members.values()))[0]
-        proposers, classifiers = ([members[name][1] for name in group] for group in groups)
+        restored = {member: _restored(setting, dataset, member, {}) for member in dict.fromkeys(sum(groups, ()))}
+        task = next(iter(restored.values()))[0]
+        proposers, classifiers = ([restored[member][1] for member in group] for group in groups)
         figures[name] = _measured(task, Ensemble(proposers, classifiers))
         keras.backend.clear_session()
     return figures
@@ -78,22 +81,21 @@ def _restored(setting, dataset, name, options):
 
 def _measured(task, model):
     metrics = task.metrics(predictor(task, model, tf.distribute.get_strategy())())
-    return {name: metrics[name] for name in ("map_50", "map", "coco_map_75")}
+    return {name: metrics[name] for name in FIGURES}
 
 
 def report(figures):
     """Returns the `Report` of the members' figures."""
     tests = figures["tests"]
-    names = ("map_50", "map", "coco_map_75")
-    rows = [[name, *(f"{one[key]:.1%}" for key in names)] for name, one in tests.items()]
-    table = Table("Faster R-CNN, ResNet's conv5 as its head", ("test", "mAP@.5", "mAP@[.5,.95]", "mAP@.75"), rows)
+    rows = [[name, *(f"{one[figure]:.1%}" for figure in FIGURES)] for name, one in tests.items()]
+    table = Table("Faster R-CNN with ResNet's conv5 as its head", ("test", "mAP@.5", "mAP@[.5,.95]", "mAP@.75"), rows)
     return Report([table], [_verdict(tests)], lambda folder: [_draw(tests, folder)])
 
 
 def _verdict(tests):
     base = tests["baseline"]["map"]
     changes = [f"{name} {100 * (one['map'] - base):+.1f}" for name, one in tests.items() if name != "baseline"]
-    return f"Against the baseline, mAP@[.5,.95] changes by (points): {', '.join(changes)}."
+    return f"Compared with the baseline, mAP@[.5,.95] changes by (points): {', '.join(changes)}."
 
 
 def _draw(tests, folder):

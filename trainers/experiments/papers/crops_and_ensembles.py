@@ -1,4 +1,4 @@
-"""More crops and more nets (Inception-v4, arXiv 1602.07261, tables 2 to 5; GoogLeNet, arXiv 1409.4842, section 7)."""
+"""Several crops and several nets (Inception-v4, arXiv 1602.07261, tables 2 to 5; GoogLeNet, arXiv 1409.4842)."""
 
 import dataclasses
 import functools
@@ -8,7 +8,15 @@ import numpy as np
 
 from trainers.engine.checkpoints import trained_model
 from trainers.engine.run_folder import RunFolder
-from trainers.experiments.classifiers import Net, Row, experiment, make_task, nets_report, percent, train_net
+from trainers.experiments.classifiers import (
+    Comparison,
+    Net,
+    comparison_report,
+    experiment,
+    make_task,
+    percent,
+    train_net,
+)
 from trainers.experiments.experiment import Report, Table, run_member
 from trainers.metrics.classification import errors
 from trainers.plots.figures import intervals
@@ -16,7 +24,7 @@ from trainers.runtime.progress import Progress
 from trainers.tasks.ensembles import MultiViewNet, greedy_search
 from trainers.tasks.protocols import PROTOCOLS
 
-# Nets that see objects of several sizes, as those of the papers did. Of digits, see `make_task`.
+# The nets are trained on objects of several sizes, as in the papers; on digits, `make_task` changes the augmentation.
 SCALES = {"augmentation": "random_resized_crop"}
 NETS = {
     "first": Net("cifar_resnet110", quick="cifar_resnet20", recipe="cifar_warmup", changes=SCALES),
@@ -26,7 +34,7 @@ NETS = {
 FIRST, TESTS = "first", "tests"
 ENSEMBLE, SEARCH = "ensemble of three", "greedy search"
 ENSEMBLE_PROTOCOLS = ("single_crop", "ten_crop", "144_crop")
-# Top-1 and top-5 errors on ImageNet, in %.
+# The papers' top-1 and top-5 errors on ImageNet, in %.
 PAPER = {
     (FIRST, "single_crop"): "20.0/5.0 (Inception-v4)",
     (FIRST, "ten_crop"): "21.43/5.71 (ResNet-152)",
@@ -39,26 +47,24 @@ PAPER = {
 
 def members(setting):
     """Returns the members: see `trainers.experiments.experiment.Experiment`."""
-    found = {name: functools.partial(train_net, ROW, net, setting) for name, net in NETS.items()}
-    return found | {TESTS: functools.partial(_test, setting)}
+    trained = {name: functools.partial(train_net, COMPARISON, net, setting) for name, net in NETS.items()}
+    return trained | {TESTS: functools.partial(_test, setting)}
 
 
 def _test(setting, folder):
-    """Measures the first net by all protocols, and all nets, alone and together, by `ENSEMBLE_PROTOCOLS`.
+    """Evaluates the first net with all protocols, and each net and the ensemble with `ENSEMBLE_PROTOCOLS`.
 
     Returns:
-        A dict, of empty lists if a net has diverged: `rows`, a list of dicts (`net`, `protocol`, `views`,
-        `images_per_second` or None, and the figures of `errors`), and `found`, the members that the
-        greedy search took.
+        A dict of `rows`, a list of dicts (`net`, `protocol`, `views`, `images_per_second` or None, and the figures of
+        `errors`), and `found`, the (net, protocol) pairs that the greedy search chose. Both are empty if a net has
+        diverged.
     """
-    rows, answers = [], {}
-    trained = [
-        run_member(setting.folder / name, functools.partial(train_net, ROW, net, setting)) for name, net in NETS.items()
-    ]
+    trained = [run_member(setting.folder / name, member) for name, member in members(setting).items() if name in NETS]
     if any(one["diverged"] for one in trained):
         return {"rows": [], "found": []}
+    rows, answers = [], {}
     for name, net in NETS.items():
-        task, run = make_task(ROW, net, setting), RunFolder(setting.folder / name / "run")
+        task, run = make_task(COMPARISON, net, setting), RunFolder(setting.folder / name / "run")
         model = trained_model(task, run)
         for protocol in PROTOCOLS if name == FIRST else ENSEMBLE_PROTOCOLS:
             labels, answers[name, protocol], seconds = _answers(MultiViewNet(run.path, task, model, 0, protocol))
@@ -76,7 +82,7 @@ def _test(setting, folder):
 
 
 def _answers(member):
-    """Returns labels and probabilities, see `MultiViewNet.predict`, and how many seconds they took."""
+    """Returns labels and probabilities, see `MultiViewNet.predict`, and the seconds that the prediction took."""
     dataset = member.task.dataset
     total = dataset.test.size * member.protocol.views_of_an_image
     start = time.monotonic()
@@ -93,7 +99,7 @@ def _row(name, protocol, views, rate, labels, probabilities):
 def report(figures):
     """Returns the `Report` of the members' figures."""
     models = {name: figures[name]["model"] for name in NETS}
-    tests, trained = figures[TESTS]["rows"], nets_report(ROW, figures)
+    tests, trained = figures[TESTS]["rows"], comparison_report(COMPARISON, figures)
     if not tests:
         return trained
     rows = [
@@ -108,11 +114,11 @@ def report(figures):
         ]
         for one in tests
     ]
-    columns = ("net", "protocol", "views", "top-1 error, % (95 %)", "top-5 error, % (95 %)", "images/s", "the papers'")
-    found = ", ".join(f"{models[name]} by {protocol}" for name, protocol in figures[TESTS]["found"])
+    columns = ("net", "protocol", "views", "top-1 error, % (95 %)", "top-5 error, % (95 %)", "images/s", "papers")
+    chosen = ", ".join(f"{models[name]} with {protocol}" for name, protocol in figures[TESTS]["found"])
     return Report(
         [Table("Tests", columns, rows), *trained.tables],
-        [*trained.verdict, f"The greedy search, on the same test images, takes {found}."],
+        [*trained.verdict, f"The greedy search, on the same test images, chooses {chosen}."],
         lambda folder: [_draw(models, tests, folder), *trained.draw(folder)],
     )
 
@@ -128,8 +134,8 @@ def _verdict(figures):
     gain = error[ENSEMBLE, "144_crop"] - min(error[name, "144_crop"] for name in NETS)
     listed = ", ".join(f"{name} {100 * change:+.2f}" for name, change in changes.items())
     sentence = (
-        f"Against a single crop, the top-1 error of the first net changes by (points) {listed}; that of the ensemble, "
-        f"against its best net by 144 crops, by {100 * gain:+.2f}"
+        f"Compared with a single crop, the top-1 error of the first net changes by (points) {listed}; with 144 crops, "
+        f"the ensemble's differs from that of its best net by {100 * gain:+.2f}"
     )
     return sentence, max(changes["ten_crop"], changes["144_crop"], gain) < 0
 
@@ -138,12 +144,11 @@ def _draw(models, tests, folder):
     path = folder / "crops_and_ensembles_tests.png"
     labels = [f"{models.get(one['net'], one['net'])}, {one['protocol']}" for one in tests]
     shares = [(one["top1_error"], *one["top1_interval"]) for one in tests]
-    intervals(labels, shares, "top-1 error (%), with its 95 % interval", ROW.title, path)
+    intervals(labels, shares, "top-1 error (%), with its 95 % interval", COMPARISON.title, path)
     return path
 
 
-ROW = Row(
-    name="crops_and_ensembles",
+COMPARISON = Comparison(
     title="Crops and ensembles",
     source="Inception-v4 (arXiv 1602.07261), section 5, tables 2 to 5; ResNet (arXiv 1512.03385), tables 3 to 5",
     found="more crops lower the error, and so do more nets.",
@@ -151,4 +156,4 @@ ROW = Row(
     images=19_200,
     verdict=_verdict,
 )
-EXPERIMENT = dataclasses.replace(experiment(ROW), members=members, report=report)
+EXPERIMENT = dataclasses.replace(experiment(COMPARISON), members=members, report=report)

@@ -1,14 +1,14 @@
-"""NoC (Ren et al., 2015; arXiv 1504.06066): what is computed for each region, after its features are pooled."""
+"""Heads of regions, which follow the pooling of a region's features (NoC, arXiv 1504.06066)."""
 
 import functools
 
 from trainers.experiments.experiment import Experiment, Report, Table
-from trainers.experiments.small_detectors import FULL, QUICK, train_backbone, train_detector
+from trainers.experiments.small_detectors import scale_of, train_backbone, train_detector
 from trainers.plots.figures import stacked_bars
 from trainers.runtime.measuring import parameters
 
 UNITS = 256  # instead of the paper's 4,096
-ROWS = {
+HEADS = {
     "2fc": {"head": "mlp", "head_layers": 2},
     "3fc": {"head": "mlp", "head_layers": 3},
     "4fc": {"head": "mlp", "head_layers": 4},
@@ -22,9 +22,9 @@ ROWS = {
 
 def members(setting):
     """Returns the members: see `trainers.experiments.experiment.Experiment`."""
-    scale = QUICK if setting.quick else FULL
-    found = {"backbone": functools.partial(train_backbone, scale)}
-    return found | {name: functools.partial(_head, setting, scale, options) for name, options in ROWS.items()}
+    scale = scale_of(setting)
+    heads = {name: functools.partial(_head, setting, scale, options) for name, options in HEADS.items()}
+    return {"backbone": functools.partial(train_backbone, scale), **heads}
 
 
 def _head(setting, scale, options, folder):
@@ -35,7 +35,7 @@ def _head(setting, scale, options, folder):
 
 def report(figures):
     """Returns the `Report` of the members' figures."""
-    heads = {name: figures[name] for name in ROWS}
+    heads = {name: figures[name] for name in HEADS}
     rows = [
         [
             name,
@@ -47,7 +47,7 @@ def report(figures):
         ]
         for name, one in heads.items()
     ]
-    columns = ("head", "parameters", "mAP@.5", "mAP@[.5,.95]", "ms for the regions of an image", "training s")
+    columns = ("head", "parameters", "mAP@.5", "mAP@[.5,.95]", "ms per image for regions", "training s")
     table = Table("Fast R-CNN with selective search and one backbone", columns, rows)
     return Report([table], [_verdict(heads)], lambda folder: [_draw(heads, folder)])
 

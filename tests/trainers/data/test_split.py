@@ -1,0 +1,32 @@
+"""Parts of data sets."""
+
+import numpy as np
+import pytest
+from labelled_images import as_is, examples
+
+from keras_resnets.errors import ArgumentError
+from trainers.data.pipeline import training_batches
+from trainers.data.registry import open_dataset
+from trainers.data.split import hold_out, sample
+
+
+def test_held_out_examples_are_measured_and_never_trained_on():
+    dataset = hold_out(open_dataset("digits"), 100)
+    assert (dataset.train.size, dataset.test.size) == (1337, 100)
+    indices = [{int(key["index"]) for key in split.keys(None)} for split in (dataset.train, dataset.test)]
+    assert [len(one) for one in indices] == [1337, 100] and indices[0] | indices[1] == set(range(1437))
+    batches = training_batches(dataset.train, as_is, batch_size=1337, first_step=0, seed=0)
+    labels = np.bincount(next(iter(batches))["label"], minlength=10)
+    assert labels.tolist() == np.bincount([int(e["label"]) for e in examples(dataset.train)], minlength=10).tolist()
+    # Not the last ones: of a folder, those would all be of the last classes.
+    assert min(indices[1]) < 200
+    with pytest.raises(ArgumentError, match="--holdout=1437 must be positive and less than the 1437"):
+        hold_out(open_dataset("digits"), 1437)
+
+
+def test_a_sample_is_chosen_at_random_and_in_order():
+    digits = open_dataset("digits").train
+    indices = [int(key["index"]) for key in sample(digits, 6).keys(None)]
+    assert len(indices) == 6 and indices == sorted(indices) and indices != list(range(6))
+    assert indices == [int(key["index"]) for key in sample(digits, 6).keys(None)]
+    assert sample(digits, digits.size) is digits
