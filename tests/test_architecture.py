@@ -21,6 +21,7 @@ LEVELS = {
         {"errors": "ArgumentError, which every refusal of an argument raises"},
         {
             "deprecation": "old names of arguments, which warn",
+            "dtype_policies": "Keras's dtype policy for a block of code",
             "initializers": "initial weights, as the papers draw them",
         },
         {"ops": "arithmetic of boxes and images on tensors, without weights"},

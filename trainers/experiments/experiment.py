@@ -125,7 +125,7 @@ def run_member(folder: pathlib.Path, member: Member) -> dict:
     folder.mkdir(parents=True, exist_ok=True)
 
     def say_so():
-        print(f"waiting for another process, which runs {folder.name}", file=sys.stderr)
+        print(f"waiting for another process that runs {folder.name}", file=sys.stderr)
 
     with locked(folder / LOCK, on_wait=say_so):
         if not file.exists():
