@@ -9,8 +9,6 @@ import pathlib
 import runpy
 import sys
 
-from trainers.runtime import quiet_start
-
 USAGE = """\
 usage: keras-resnets COMMAND [--FLAG=VALUE ...]
 
@@ -42,7 +40,6 @@ def run():
         print("\n".join([USAGE, *(f"  {command:<{width}}  {summary}" for command, summary in commands.items())]))
     elif name in commands:
         del sys.argv[0]  # run_module replaces the next one, the command's name.
-        quiet_start.import_tensorflow()
         runpy.run_module(f"trainers.{name.replace('-', '_')}", run_name="__main__", alter_sys=True)
     else:
         close = "".join(f" (did you mean {match}?)" for match in difflib.get_close_matches(name, commands, n=1))

@@ -6,20 +6,18 @@ float32 [x1, y1, x2, y2] in pixels of the canvas, where the width is x2 - x1.
 
 import tensorflow as tf
 
+from keras_resnets import layers
 from keras_resnets.detection.backbones import make_backbone
 from keras_resnets.detection.base import BoxModel
 from keras_resnets.detection.heads import region_networks
+from keras_resnets.detection.options import ROI_POOLING
 from keras_resnets.detection.region_losses import padded_targets, region_losses, sample_regions
 from keras_resnets.detection.scales import choose_scales
 from keras_resnets.errors import ArgumentError
 from keras_resnets.layers.detections import Detections
 from keras_resnets.layers.region_layer import RegionLayer
-from keras_resnets.layers.roi_align import RoIAlign
-from keras_resnets.layers.roi_pooling import RoIPooling
 from keras_resnets.ops import boxes
 from keras_resnets.ops.resize import scaled
-
-ROI_POOLING = {"max": RoIPooling, "align": RoIAlign}
 
 
 class RegionDetector(BoxModel):
@@ -40,7 +38,7 @@ class RegionDetector(BoxModel):
         self.region_network, self.head = region_networks(parts, self._pooled_shape(), self.options, num_classes)
         self.detections = Detections(
             self.options.score_threshold,
-            self.options.detection_iou,
+            self.options.nms_threshold,
             self.options.max_detections,
             self.options.delta_stds,
             self.options.voting_iou,
@@ -54,7 +52,8 @@ class RegionDetector(BoxModel):
     def _make_roi_pooling(self, roi_pooling, parts):
         if isinstance(roi_pooling, str):
             pool_size = self.options.pool_size or parts.pool_size
-            roi_pooling = ROI_POOLING[roi_pooling](pool_size, parts.stride, name="roi_pooling")
+            layer = getattr(layers, ROI_POOLING[roi_pooling])
+            roi_pooling = layer(pool_size, parts.stride, name="roi_pooling")
         if self.options.head is None:
             parts.check_pool_size(roi_pooling.pool_size)
         if roi_pooling.stride != parts.stride:

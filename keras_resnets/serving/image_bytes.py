@@ -6,8 +6,8 @@ Shapes: B files in a batch.
 import tensorflow as tf
 
 from keras_resnets.preprocessing import decode
+from keras_resnets.serving.formats import MAX_PIXELS
 
-MAX_PIXELS = 25_000_000  # of an image: 75 MB decoded, and 300 MB as the float32 that it is resized from
 OK = "OK"
 INVALID = "INVALID_ARGUMENT: "
 DAMAGED = f"{INVALID}it cannot be decoded as JPEG, PNG, BMP or GIF"

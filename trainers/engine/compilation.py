@@ -11,7 +11,6 @@ import tensorflow as tf
 from trainers.runtime.failures import cause
 from trainers.runtime.measuring import in_turns
 
-AUTO = "auto"
 BATCHES = 2  # the first ones of the data: the same for every measurement
 TURNS = 3
 

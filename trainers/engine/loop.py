@@ -33,11 +33,12 @@ import tensorflow as tf
 from keras_resnets import ArgumentError
 from keras_resnets.surgery.graph import batch_normalizations
 from trainers.engine.checkpoints import Checkpoints, saved
-from trainers.engine.compilation import AUTO, can_compile, choose, timed_batches
+from trainers.engine.compilation import can_compile, choose, timed_batches
 from trainers.engine.run_log import RunLog
 from trainers.engine.state import State
 from trainers.engine.training_step import training_step
 from trainers.recipes.recipe import Recipe
+from trainers.runtime.choices import AUTO
 from trainers.runtime.distribution import replica_batch, several_machines, total_over_replicas
 from trainers.runtime.failures import explained
 from trainers.runtime.interruption import Interrupted, Interruption

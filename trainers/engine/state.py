@@ -5,6 +5,8 @@ import contextlib
 import keras
 import tensorflow as tf
 
+from trainers.engine.optimizers import make_optimizer
+
 INITIAL_LOSS_SCALE = 2.0**15
 LOSS_SCALES = 1.0, 2.0**24  # the least and the largest
 LOSS_SCALE_GROWTH_STEPS = 2000  # finite steps after which the scale is doubled
@@ -36,7 +38,7 @@ class State:
             self.average = task.build_model() if recipe.ema_decay is not None else None
         finally:
             keras.config.set_dtype_policy(policy_before)
-        self.optimizer = recipe.make_optimizer(steps, task.learning_rate_factors(self.model))
+        self.optimizer = make_optimizer(recipe, steps, task.learning_rate_factors(self.model))
         self.optimizer.build(self.model.trainable_variables)
         self.loss_scale = self.finite_steps = None
         if precision == "mixed_float16":

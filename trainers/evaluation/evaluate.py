@@ -11,28 +11,12 @@ from trainers.engine.checkpoints import restore_model
 from trainers.engine.loop import predictor
 from trainers.engine.run_folder import RunFolder
 from trainers.evaluation.ensembles import Member, answer
-from trainers.evaluation.protocols import PROTOCOLS
+from trainers.evaluation.protocols import DEFAULT_PROTOCOL, PROTOCOLS
 from trainers.tasks.classification import Classification
-from trainers.tasks.detection import SYSTEMS, Detection
+from trainers.tasks.detection import Detection
 from trainers.tasks.localization import Localization
 from trainers.tasks.registry import TASKS
-
-# Options of a detector that change nothing that was trained.
-TEST_OPTIONS = (
-    "box_refinement",
-    "canonical_size",
-    "detection_iou",
-    "max_detections",
-    "scales",
-    "scales_per_region",
-    "score_threshold",
-    "test_after_nms",
-    "test_before_nms",
-    "voting_iou",
-)
-
-
-DEFAULT_PROTOCOL = "single_crop"
+from trainers.tasks.specs import SYSTEMS
 
 
 def evaluate(
@@ -61,7 +45,7 @@ def evaluate(
         data_dir: see `open_dataset`; by default the run's own.
         download: see `open_dataset`.
         best: whether to evaluate the best checkpoint instead.
-        options: of a detector, a dict of `TEST_OPTIONS` that are others than in its training.
+        options: of a detector, a dict of `trainers.tasks.specs.TEST_OPTIONS` that are others than in its training.
         ensemble: paths of other runs with the same classes. Detectors find and classify regions together; of
             classification nets, the probabilities are averaged, and a path may be followed by ":" and the protocol of
             this member.
@@ -87,7 +71,7 @@ def evaluate(
     views = {name: value for name, value in views.items() if value}
     _check_uses(kind, options, ensemble, classifier_dir, views)
     if options:
-        make_options({**config["options"], **options}, SYSTEMS[config["system"]].model.OPTIONS)
+        make_options({**config["options"], **options}, SYSTEMS[config["system"]].options)
     joined = joined_runs(run, ensemble, dataset_name)
     dataset = kind.open_dataset(config, dataset_name, data_dir or config["data_dir"], download)
     _check_labels(f"--dataset={dataset_name}", dataset.labels, run)

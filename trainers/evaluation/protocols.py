@@ -1,19 +1,11 @@
 """The papers' protocols of evaluation: which views of a test image a net is shown.
 
 A net's answer is the mean of its probabilities for all views. Sides are in proportion to what the net sees: where the
-papers write 224 and 256 pixels, it is `size` and 256/224 of it, rounded. Offsets of centres are rounded up, as in
-fb.resnet.torch, but for `single_crop`, which is what training measures.
-
-Shapes: V views of an image, S side of the square that the net sees, `size`; images are RGB, 0..255, channels last. The
-short side of the resized image, in pixels, may be a tensor: one graph does for all scales.
+papers write 224 and 256 pixels, it is `size` and 256/224 of it, rounded.
 """
 
 import dataclasses
 from collections.abc import Callable
-
-import tensorflow as tf
-
-from keras_resnets.preprocessing import resize_and_crop, resized_shape, resized_window
 
 PAPERS_SIZE, PAPERS_SHORT_SIDE = 224, 256
 
@@ -23,29 +15,35 @@ class Protocol:
     """One row of `PROTOCOLS`.
 
     Attributes:
-        views: function from an image (H, W, 3), of any number type, the size and the short side to (V, h, w, 3)
-            float32.
-        count: V.
+        function: name of a function of `trainers.evaluation.views`, which makes the views.
+        count: number of its views.
         short_sides: of the resized images, for a net that sees 224 pixels: all views are shown at each; () for the
             preprocessing's own.
         dense: whether the net classifies every position of a view, and its logits are averaged over the positions (VGG,
-            arXiv 1409.1556, section 3.2). Views then have h and w that differ from image to image, and are (S, S)
+            arXiv 1409.1556, section 3.2). Views then differ in size from image to image, and are squares of `size`
             otherwise.
-        with_room: whether the resized image is larger than what the net sees: a short side that leaves no room around S
-            becomes 256/224 of it.
+        with_room: whether the resized image is larger than what the net sees: a short side that leaves no room around
+            `size` becomes 256/224 of it.
     """
 
-    views: Callable
+    function: str
     count: int
     short_sides: tuple[int, ...] = ()
     dense: bool = False
     with_room: bool = False
 
-    def scales(self, size, short_side):
+    @property
+    def views(self) -> Callable:
+        """The function that makes the views: see `trainers.evaluation.views`."""
+        from trainers.evaluation import views  # needs TensorFlow, for which the names of the protocols do not wait
+
+        return getattr(views, self.function)
+
+    def scales(self, size: int, short_side: int) -> list[int]:
         """Returns the short sides that `views` is called with: integers, one for each scale.
 
         Args:
-            size: S.
+            size: side of the square that the net sees, in pixels.
             short_side: the preprocessing's.
         """
         if self.with_room and short_side == size:
@@ -53,75 +51,9 @@ class Protocol:
         return [_in_proportion(size, side) for side in self.short_sides] or [short_side]
 
     @property
-    def views_of_an_image(self):
+    def views_of_an_image(self) -> int:
         """Number of the views at all scales."""
         return self.count * max(1, len(self.short_sides))
-
-
-def single_crop(image, size, short_side):
-    """The centre, as in training's evaluations: (1, S, S, 3)."""
-    return resize_and_crop(image[tf.newaxis], size, short_side)
-
-
-def ten_crop(image, size, short_side):
-    """The four corners and the centre of the image, and their mirror images (AlexNet, section 4.1): (10, S, S, 3).
-
-    AlexNet's corners are those of the central square; here they are the whole image's, as in fb.resnet.torch and
-    SPPnet (arXiv 1406.4729).
-    """
-    shape = resized_shape(tf.shape(image)[:2], short_side)
-    offsets = _corners_and_centre(*tf.unstack(shape - size))
-    crops = [resized_window(image[tf.newaxis], shape, offset, [size, size]) for offset in offsets]
-    return _with_mirrors(tf.concat(crops, axis=0))
-
-
-def twelve_crop(image, size, short_side):
-    """The six views of the central square, see `three_squares`, and their mirror images: (12, S, S, 3).
-
-    Inception-v4 (arXiv 1602.07261) has 12 crops without saying which: this is what it seems to mean.
-    """
-    _, centre, _ = _squares(image, short_side)
-    return _with_mirrors(_six_views(centre, size, short_side - size))
-
-
-def three_squares(image, size, short_side):
-    """Views of three squares (left, centre and right; of a portrait, top, centre and bottom): (36, S, S, 3).
-
-    Of each square six: its corners, its centre, and all of it resized to S; then the mirror images of all 18. That is
-    GoogLeNet's protocol (arXiv 1409.4842, section 7) at one of its four scales.
-    """
-    views = [_six_views(square, size, short_side - size) for square in _squares(image, short_side)]
-    return _with_mirrors(tf.concat(views, axis=0))
-
-
-def whole_image(image, _, short_side):
-    """All of the image and its mirror image: (2, h, w, 3)."""
-    shape = resized_shape(tf.shape(image)[:2], short_side)
-    return _with_mirrors(resized_window(image[tf.newaxis], shape, [0, 0], tf.cast(shape, tf.int32)))
-
-
-def _with_mirrors(views):
-    return tf.concat([views, views[:, :, ::-1]], axis=0)
-
-
-def _corners_and_centre(bottom, right):
-    """Returns the offsets (top, left) of five crops, of which the last corner's is given."""
-    return [(0, 0), (0, right), (bottom, 0), (bottom, right), (-(-bottom // 2), -(-right // 2))]
-
-
-def _squares(image, side):
-    """Returns the first, the central and the last square (side, side, 3) along the long side."""
-    shape = resized_shape(tf.shape(image)[:2], side)
-    room = shape - tf.cast(side, tf.float32)
-    offsets = [(0, 0), -(-room // 2), room]
-    return [resized_window(image[tf.newaxis], shape, offset, [side, side])[0] for offset in offsets]
-
-
-def _six_views(square, size, room):
-    """Returns the corners, the centre and all of a square that is `room` larger than a view: (6, S, S, 3)."""
-    crops = [square[top : top + size, left : left + size] for top, left in _corners_and_centre(room, room)]
-    whole = resized_window(square[tf.newaxis], [size, size], [0, 0], [size, size])
-    return tf.concat([crops, whole], axis=0)
 
 
 def _in_proportion(size, side):
@@ -129,12 +61,14 @@ def _in_proportion(size, side):
 
 
 PROTOCOLS = {
-    "single_crop": Protocol(single_crop, 1),
-    "ten_crop": Protocol(ten_crop, 10, with_room=True),
-    "twelve_crop": Protocol(twelve_crop, 12, with_room=True),
+    "single_crop": Protocol("single_crop", 1),
+    "ten_crop": Protocol("ten_crop", 10, with_room=True),
+    "twelve_crop": Protocol("twelve_crop", 12, with_room=True),
     # GoogLeNet, section 7.
-    "144_crop": Protocol(three_squares, 36, short_sides=(256, 288, 320, 352)),
-    "dense": Protocol(whole_image, 2, dense=True),
+    "144_crop": Protocol("three_squares", 36, short_sides=(256, 288, 320, 352)),
+    "dense": Protocol("whole_image", 2, dense=True),
     # ResNet (arXiv 1512.03385), section 3.4. What is averaged over the scales, the paper calls scores: probabilities.
-    "multi_scale": Protocol(whole_image, 2, short_sides=(224, 256, 384, 480, 640), dense=True),
+    "multi_scale": Protocol("whole_image", 2, short_sides=(224, 256, 384, 480, 640), dense=True),
 }
+
+DEFAULT_PROTOCOL = "single_crop"

@@ -3,33 +3,9 @@
 import dataclasses
 import math
 
-import keras
-
-from keras_resnets import ArgumentError
-
-DECAY = 0.94
-
+from keras_resnets.errors import ArgumentError
 
 DECAYED = ("all", "kernels")
-
-
-class RMSprop(keras.optimizers.RMSprop):
-    """RMSProp as in TensorFlow 1, with which the Inception nets were trained: the mean square starts at 1, not at 0.
-
-    (Epsilon is inside the root in Keras, too.)
-    """
-
-    def add_optimizer_variables(self, trainable_variables, name, initializer="zeros"):
-        initializer = "ones" if name == "velocity" else initializer
-        return super().add_optimizer_variables(trainable_variables, name, initializer)
-
-
-OPTIMIZERS = {
-    "sgd": lambda learning_rate, momentum: keras.optimizers.SGD(learning_rate, momentum=momentum),
-    "nesterov": lambda learning_rate, momentum: keras.optimizers.SGD(learning_rate, momentum=momentum, nesterov=True),
-    "adam": lambda learning_rate, momentum: keras.optimizers.Adam(learning_rate, beta_1=momentum),
-    "rmsprop": lambda learning_rate, momentum: RMSprop(learning_rate, rho=0.9, momentum=momentum, epsilon=1.0),
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +24,7 @@ class Recipe:
         warmup_steps: steps at the start (half of the training at most): "steps" stays at `warmup_learning_rate`
             during them (arXiv 1512.03385, section 4.2), "cosine" rises linearly from it to `learning_rate`.
         warmup_learning_rate: see `warmup_steps`.
-        optimizer: a name in `OPTIMIZERS`.
+        optimizer: a name in `trainers.engine.optimizers.OPTIMIZERS`.
         momentum: of the optimizer, in Caffe's form (the learning rate inside the velocity), which is Keras's.
         weight_decay: w in the term w / 2 * sum(weight ** 2) of the loss.
         decay: what that sum is over: "all" that is trained, biases and batch normalization's gammas and betas included,
@@ -108,47 +84,6 @@ class Recipe:
     def total_steps(self, examples):
         """Returns the number of steps for a training split of `examples` examples."""
         return self.steps if self.steps is not None else max(1, math.ceil(self.epochs * examples / self.batch_size))
-
-    def make_optimizer(self, total_steps, learning_rate_factors=None):
-        """Returns the Keras optimizer, with its schedule stretched over `total_steps`.
-
-        Args:
-            total_steps: of the training.
-            learning_rate_factors: a factor for each trainable variable; None for 1.
-        """
-        optimizer = OPTIMIZERS[self.optimizer](self._learning_rate(total_steps), self.momentum)
-        if learning_rate_factors is not None:
-            _scale_learning_rates(optimizer, learning_rate_factors)
-        return optimizer
-
-    def _learning_rate(self, total_steps):
-        warmup = min(self.warmup_steps, total_steps // 2)
-        if self.schedule == "cosine":
-            if not warmup:
-                return keras.optimizers.schedules.CosineDecay(self.learning_rate, total_steps)
-            return keras.optimizers.schedules.CosineDecay(
-                self.warmup_learning_rate, total_steps - warmup, warmup_target=self.learning_rate, warmup_steps=warmup
-            )
-        if self.schedule == "exponential":
-            return keras.optimizers.schedules.ExponentialDecay(
-                self.learning_rate, max(1, math.ceil(total_steps / self.decays)), DECAY, staircase=True
-            )
-        ends = [round(drop * total_steps) for drop in self.drops]
-        values = [self.learning_rate * 0.1**i for i in range(len(ends) + 1)]
-        if warmup:
-            ends, values = [warmup, *ends], [self.warmup_learning_rate, *values]
-        # Keras keeps a value up to and including its boundary, counting steps from 0.
-        return keras.optimizers.schedules.PiecewiseConstantDecay([end - 1 for end in ends], values)
-
-
-def _scale_learning_rates(optimizer, factors):
-    """Makes every variable's step with its own multiple of the learning rate."""
-    update_step = optimizer.update_step
-
-    def scaled(gradient, variable, learning_rate):
-        update_step(gradient, variable, learning_rate * factors[optimizer._get_variable_index(variable)])
-
-    optimizer.update_step = scaled
 
 
 def goes_on(begun, name):

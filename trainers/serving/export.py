@@ -10,12 +10,8 @@ from keras_resnets import ArgumentError
 from trainers.data.registry import title
 from trainers.engine.checkpoints import restore_model
 from trainers.evaluation.evaluate import joined_runs
+from trainers.runtime.choices import EXPORT_PRECISIONS
 from trainers.tasks.registry import load_task
-
-SAVED_MODEL = "saved_model"
-
-
-POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}  # The probabilities are float32 in any case.
 
 
 def export(run, base=None, version=None, best=False, precision="float32", ensemble=(), **settings):
@@ -50,7 +46,7 @@ def _restored(run, best, precision):
     """Returns a run's task, and its model with the weights of a checkpoint."""
     task = load_task(run)
     # A new model, outside of any strategy's scope, in the export's precision whatever the training used.
-    with _policy(POLICIES[precision]):
+    with _policy(EXPORT_PRECISIONS[precision]):
         model = task.build_for_export()
     restore_model(model, run, best)
     return task, model

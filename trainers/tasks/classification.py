@@ -29,7 +29,7 @@ from trainers.recipes.classification import RECIPES
 from trainers.recipes.recipe import Recipe, change, get_recipe
 from trainers.runtime.failures import naming
 from trainers.tasks import configuration, fine_tuning
-from trainers.tasks.nets import GENERAL, SIZE
+from trainers.tasks.nets import GENERAL, SIZE, general_builder
 
 LARGEST_EVALUATION_BATCH = 250  # images on one replica
 
@@ -359,4 +359,4 @@ def configure(
 
 def _builder(name):
     """Returns the builder of a net, of the registry or a general form."""
-    return GENERAL.get(name) or functools.partial(keras_resnets.create_model, name)
+    return general_builder(name) if name in GENERAL else functools.partial(keras_resnets.create_model, name)

@@ -1,7 +1,5 @@
 """The task of `trainers.engine.loop` for images with boxes."""
 
-import dataclasses
-
 import keras
 import numpy as np
 import tensorflow as tf
@@ -9,7 +7,6 @@ from PIL import Image
 
 import keras_resnets
 from keras_resnets import ArgumentError
-from keras_resnets.detection import FastRCNNOptions, Options, RCNNOptions, SPPNetOptions
 from keras_resnets.detection.backbones import backbone_net, classification_net, load_backbone
 from keras_resnets.detection.resizing import Resizing, from_original, to_original
 from keras_resnets.ops.boxes import areas
@@ -24,25 +21,11 @@ from trainers.metrics import coco, report, voc
 from trainers.plots.drawing import draw_detections
 from trainers.plots.figures import learning_curve, precision_recall
 from trainers.recipes import recipe
-from trainers.recipes.detection import DETECTION_RECIPES, DETECTORS, FROZEN, default_detection_recipe
+from trainers.runtime.choices import SHOWN_SCORE
 from trainers.runtime.failures import TOO_MANY_BOXES, naming
-from trainers.tasks import detection_config, fine_tuning
-from trainers.tasks.nets import GENERAL
-
-MOST_PROPOSALS = 2000  # of an image: what selective search finds in R-CNN (arXiv 1311.2524, section 2.1)
-
-
-WITH_ROI_POOLING = ("faster_rcnn", "fast_rcnn")
-
-
-SPEC = detection_config.BoxTaskSpec(
-    task="detection",
-    options=(Options, RCNNOptions, SPPNetOptions, FastRCNNOptions),
-    recipes=DETECTION_RECIPES,
-    changed_options=DETECTORS,
-    default_recipe=default_detection_recipe,
-    frozen=FROZEN,
-)
+from trainers.tasks import detection_config, fine_tuning, specs
+from trainers.tasks.nets import GENERAL, general_builder
+from trainers.tasks.specs import SYSTEMS
 
 
 def configure(*arguments, system="faster_rcnn", proposals=None, alternating=False, roi_pooling="max", **choices):
@@ -50,7 +33,7 @@ def configure(*arguments, system="faster_rcnn", proposals=None, alternating=Fals
 
     Args:
         *arguments, **choices: those of `trainers.tasks.detection_config.box_config` after the first two.
-        system: a name of `trainers.tasks.detection.SYSTEMS`.
+        system: a name of `trainers.tasks.specs.SYSTEMS`.
         proposals: for systems that do not find regions themselves, arguments of `propose_by`;
             the data set has these proposals.
         alternating: whether Faster R-CNN is trained in four steps, instead of jointly.
@@ -65,28 +48,12 @@ def configure(*arguments, system="faster_rcnn", proposals=None, alternating=Fals
     if alternating and system != "faster_rcnn":
         raise ArgumentError(f"alternating={alternating} is for system='faster_rcnn', not {system!r}: leave it out.")
     return {
-        **detection_config.box_config(SPEC, SYSTEMS[system].model.OPTIONS, *arguments, **choices),
+        **detection_config.box_config(specs.DETECTION, SYSTEMS[system].options, *arguments, **choices),
         "system": system,
         "alternating": alternating,
         "proposals": proposals,
-        "pooling": {"roi_pooling": roi_pooling} if system in WITH_ROI_POOLING else {},
+        "pooling": {"roi_pooling": roi_pooling} if SYSTEMS[system].has_roi_pooling else {},
     }
-
-
-@dataclasses.dataclass(frozen=True)
-class System:
-    """What it is called, and the class of its detector."""
-
-    title: str
-    model: type
-
-
-SYSTEMS = {
-    "faster_rcnn": System("Faster R-CNN", keras_resnets.FasterRCNN),
-    "fast_rcnn": System("Fast R-CNN", keras_resnets.FastRCNN),
-    "rcnn": System("R-CNN", keras_resnets.RCNN),
-    "spp_net": System("SPPnet", keras_resnets.SPPNet),
-}
 
 
 INPUTS = ("images", "image_shapes", "proposals")
@@ -102,9 +69,6 @@ PICTURES = 4  # test images that TensorBoard shows
 
 
 LARGEST_PICTURE = 640  # px, of their long side
-
-
-SHOWN_SCORE = 0.5  # of a detection, at least, in pictures
 
 
 class Detection:
@@ -160,7 +124,7 @@ class Detection:
     def _backbone(self):
         name = self.config["backbone"]
         if name in GENERAL:
-            return GENERAL[name](self.config["block_counts"], self.config["filters"], include_top=False)
+            return general_builder(name)(self.config["block_counts"], self.config["filters"], include_top=False)
         return backbone_net(name, **self._width) if self._width else name
 
     @property

@@ -1,7 +1,6 @@
 """What the binaries that learn from boxes share: a run's configuration, and their flags."""
 
 import dataclasses
-from collections.abc import Callable
 
 import numpy as np
 
@@ -14,38 +13,10 @@ from trainers.recipes.recipe import change, get_recipe, goes_on
 from trainers.runtime.failures import naming
 from trainers.tasks import configuration
 
-SIDES = (600, 1000)  # px (Fast R-CNN, arXiv 1504.08083, section 5.2)
-
-
 CANVAS_MULTIPLE = 32  # px
 
 
 MOST_BOXES = 100  # of an image, where the data set does not tell
-
-
-@dataclasses.dataclass(frozen=True)
-class BoxTaskSpec:
-    """A kind of task.
-
-    Attributes:
-        task: its name in `trainers.tasks.registry`.
-        options: the classes of its models' options.
-        recipes: the table of its recipes.
-        changed_options: the table of the options that a recipe changes, where a model has them.
-        default_recipe: function from a value of --dataset to the name of a recipe.
-        frozen: dict of recipes to dicts of backbones to the stages that stay as they are.
-        without_flag: names of options that have no effect on its models, or only one value.
-        sides: short side of a resized image, and long side at most, in pixels, where images differ in size.
-    """
-
-    task: str
-    options: tuple[type, ...]
-    recipes: dict
-    changed_options: dict
-    default_recipe: Callable
-    frozen: dict = dataclasses.field(default_factory=dict)
-    without_flag: tuple[str, ...] = ()
-    sides: tuple[int, int] = SIDES
 
 
 def box_config(
@@ -74,7 +45,7 @@ def box_config(
     """Makes a run's configuration: everything needed to repeat it, but for what only one kind of task has.
 
     Args:
-        kind: a `BoxTaskSpec`.
+        kind: a `trainers.tasks.specs.BoxTaskSpec`.
         options_class: one of its `options`.
         backbone: a name of `keras_resnets.detection.backbones`, or of `trainers.tasks.nets.GENERAL`.
         dataset_name: the value of --dataset.
@@ -180,7 +151,7 @@ def default_resizing(kind, dataset, short_side=None, long_side=None, canvas=None
     """Returns the `Resizing` of a data set: what is not given is the kind's, or of images of one size, theirs.
 
     Args:
-        kind: a `BoxTaskSpec`.
+        kind: a `trainers.tasks.specs.BoxTaskSpec`.
         dataset: a `DetectionDataset`.
         short_side, long_side: in pixels.
         canvas: (height, width); None for a square that images of any shape fit in.

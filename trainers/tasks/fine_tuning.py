@@ -4,8 +4,6 @@ A stage is called like its layers: "conv2" has `conv2_block1_1_conv` and all oth
 "stem" is another name of "conv1".
 """
 
-import math
-
 import keras
 
 from keras_resnets import ArgumentError
@@ -50,23 +48,6 @@ def learning_rate_factors(model, rates, of_biases=1.0):
         factors.get(id(variable), 1.0) * (of_biases if variable.path.endswith("/bias") else 1.0)
         for variable in model.trainable_variables
     ]
-
-
-def parse_rates(pairs):
-    """Returns the dict of a list like ["conv2=0.1", "predictions=10"], or raises ArgumentError."""
-    rates = {}
-    for pair in pairs:
-        stage, _, factor = pair.partition("=")
-        try:
-            rates[stage] = float(factor)
-        except ValueError:
-            rates[stage] = -1.0
-        if not 0 <= rates[stage] < math.inf:
-            raise ArgumentError(
-                f"--stage_learning_rates={pair} is wrong: write STAGE=FACTOR, a factor of 0 or more, "
-                "for example conv2=0.1."
-            )
-    return rates
 
 
 def _layers(model, stage, flag):

@@ -13,23 +13,9 @@ from trainers.data.registry import open_detection_dataset, title
 from trainers.engine.checkpoints import trained_model
 from trainers.metrics.localization import MOST_GUESSES, localization_error
 from trainers.plots.figures import learning_curve
-from trainers.recipes import localization
-from trainers.tasks import detection_config
+from trainers.tasks import detection_config, specs
 from trainers.tasks.classification import Classification
 from trainers.tasks.detection import ANNOTATION, LARGEST_EVALUATION_BATCH, Detection, percent
-
-# px: training cuts 224 out of it (ResNet, arXiv 1512.03385, section 3.4); the long side is our choice.
-SIDES = (256, 448)
-
-
-SPEC = detection_config.BoxTaskSpec(
-    task="localization",
-    options=(LocalizerOptions,),
-    recipes=localization.LOCALIZATION_RECIPES,
-    changed_options=localization.LOCALIZERS,
-    default_recipe=localization.default_localization_recipe,
-    sides=SIDES,
-)
 
 
 class Localization(Detection):
@@ -170,7 +156,7 @@ def class_proposals(task, model, split, classes):
         classes: (split.size, C) int32, by the examples' index; -1 for padding.
 
     Yields:
-        For each example, in the order of the split: its index; (C, N, 4) float32, the N = `after_nms` best boxes of
+        For each example, in the order of the split: its index; (C, N, 4) float32, the N = `post_nms_topk` best boxes of
         each class in pixels of the original, best first, padded with zeros; and (C, N) bool, whether there is a box.
     """
     classes = tf.constant(classes, tf.int32)
@@ -189,4 +175,4 @@ def class_proposals(task, model, split, classes):
 
 def configure(*arguments, **choices):
     """Makes the configuration of a run of `Localization`: see `trainers.tasks.detection_config.box_config`."""
-    return detection_config.box_config(SPEC, LocalizerOptions, *arguments, **choices)
+    return detection_config.box_config(specs.LOCALIZATION, LocalizerOptions, *arguments, **choices)

@@ -14,19 +14,8 @@ from trainers.data.proposals.with_proposals import with_proposals
 from trainers.data.registry import title
 from trainers.engine.checkpoints import trained_model
 from trainers.engine.run_folder import RunFolder
-from trainers.recipes import localization
-from trainers.tasks import detection_config
-from trainers.tasks.localization import SIDES, Localization, class_proposals, image_class
-
-SPEC = detection_config.BoxTaskSpec(
-    task="localization_rcnn",
-    options=(RCNNOptions,),
-    recipes=localization.LOCALIZATION_RCNN_RECIPES,
-    changed_options=localization.LOCALIZATION_RCNNS,
-    default_recipe=localization.default_localization_recipe,
-    without_flag=("svm", "score_threshold", "detection_iou", "max_detections", "voting_iou", "box_refinement"),
-    sides=SIDES,
-)
+from trainers.tasks import detection_config, specs
+from trainers.tasks.localization import Localization, class_proposals, image_class
 
 
 class LocalizationRCNN(Localization):
@@ -117,5 +106,5 @@ def configure(*arguments, localizer_dir, **choices):
     """
     if (choices.get("options") or {}).get("svm"):
         raise ArgumentError("svm=True is for trainers.detection: the second stage has no SVMs, leave it out.")
-    config = detection_config.box_config(SPEC, RCNNOptions, *arguments, **choices)
+    config = detection_config.box_config(specs.LOCALIZATION_RCNN, RCNNOptions, *arguments, **choices)
     return {**config, "localizer_dir": os.path.abspath(localizer_dir)}

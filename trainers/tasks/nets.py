@@ -2,21 +2,28 @@
 
 import functools
 import inspect
+from collections.abc import Callable, Collection
 
 import keras_resnets
-from keras_resnets.models import registry
 
+# The builder's name in `keras_resnets`, and arguments of it.
 GENERAL = {
-    "resnet": keras_resnets.ResNet,
-    "resnet_v2": keras_resnets.ResNetV2,
-    "plainnet": functools.partial(keras_resnets.ResNet, shortcut=None, name="plainnet"),
+    "resnet": ("ResNet", {}),
+    "resnet_v2": ("ResNetV2", {}),
+    "plainnet": ("ResNet", {"shortcut": None, "name": "plainnet"}),
 }
 
 
 SIZE = 224  # px, of images that are not of one size
 
 
-def builder_arguments(name):
+def general_builder(name: str) -> Callable:
+    """Returns the builder of a key of `GENERAL`: a function of `block_counts` and `filters`."""
+    builder, arguments = GENERAL[name]
+    return functools.partial(getattr(keras_resnets, builder), **arguments)
+
+
+def builder_arguments(name: str) -> Collection[str]:
     """Returns the names of the arguments of a net's builder.
 
     Args:
@@ -25,4 +32,6 @@ def builder_arguments(name):
     Raises:
         ArgumentError: for a name that does not exist.
     """
-    return inspect.signature(GENERAL.get(name) or registry.find(name).build).parameters
+    from keras_resnets.models import registry  # imports Keras, for which the flags' definitions do not wait
+
+    return inspect.signature(general_builder(name) if name in GENERAL else registry.find(name).build).parameters

@@ -130,7 +130,7 @@ def test_parameters_of_vgg16():
 
 
 def test_detections_are_the_linear_functions(trained):
-    detector = trained(score_threshold=0.0, detection_iou=1.0, max_detections=30)
+    detector = trained(score_threshold=0.0, nms_threshold=1.0, max_detections=30)
     given = {name: value[:1] for name, value in batch(count=5).items()}
     width, height = SHAPES[0][::-1]
     shapes = given["image_shapes"]

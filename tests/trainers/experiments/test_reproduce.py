@@ -25,9 +25,10 @@ from trainers.experiments import classifiers, crops_and_ensembles
 from trainers.experiments.classifiers import Net, Row
 from trainers.experiments.experiment import Experiment, Report, Setting, Table, check_setting, run_member, write_report
 from trainers.experiments.html_report import write_html
+from trainers.experiments.registry import EXPERIMENTS, find
+from trainers.experiments.reproduce import reproduce
 from trainers.plots.figures import by_depth
 from trainers.recipes import classification
-from trainers.reproduce import EXPERIMENTS, find, reproduce
 
 CLASSIFICATION = [name for name, (module, _) in EXPERIMENTS.items() if module == "classification"]
 

@@ -27,8 +27,9 @@ from trainers.engine import train as engine_train
 from trainers.engine.checkpoints import restore_model
 from trainers.engine.run_folder import RunFolder
 from trainers.metrics import voc
-from trainers.tasks.detection import SPEC, Detection, configure
+from trainers.tasks.detection import Detection, configure
 from trainers.tasks.detection_config import default_resizing
+from trainers.tasks.specs import DETECTION
 
 pytestmark = pytest.mark.numerics
 EXPORT = pathlib.Path(__file__).parents[3] / "saved_models" / "faster_rcnn_digit_scenes"
@@ -263,10 +264,10 @@ def test_anchors_that_fit_into_no_image():
 def test_default_sizes():
     photos = DetectionDataset(("a",), None, None, None, None)
     scenes = DetectionDataset(("a",), 256, None, None, None)
-    assert default_resizing(SPEC, photos) == Resizing(600, 1000, (1024, 1024))
-    assert default_resizing(SPEC, photos, 300, 500) == Resizing(300, 500, (512, 512))
-    assert default_resizing(SPEC, photos, canvas=(608, 1024)) == Resizing(600, 1000, (608, 1024))
-    assert default_resizing(SPEC, scenes) == Resizing(256, 256, (256, 256))
+    assert default_resizing(DETECTION, photos) == Resizing(600, 1000, (1024, 1024))
+    assert default_resizing(DETECTION, photos, 300, 500) == Resizing(300, 500, (512, 512))
+    assert default_resizing(DETECTION, photos, canvas=(608, 1024)) == Resizing(600, 1000, (608, 1024))
+    assert default_resizing(DETECTION, scenes) == Resizing(256, 256, (256, 256))
 
 
 def test_the_export_detects_what_the_trainer_does(trained, tmp_path):

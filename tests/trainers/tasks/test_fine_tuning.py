@@ -64,18 +64,6 @@ def test_stages_learn_at_their_own_pace(tmp_path):
         np.testing.assert_allclose(steps["slow"][path], factor * step, rtol=1e-3, atol=1e-7, err_msg=path)
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "rmsprop"])
-def test_learning_rates_by_stage_hold_for_every_optimizer(optimizer):
-    from trainers.recipes.recipe import Recipe
-
-    recipe = Recipe(1, None, 5, 0.1, "steps", drops=(1.0,), optimizer=optimizer)
-    variables = [keras.Variable([1.0, 2.0]) for _ in range(2)]
-    scaled = recipe.make_optimizer(5, [1.0, 0.25])
-    for _ in range(3):
-        scaled.apply([tf.constant([0.3, -0.2])] * 2, variables)
-    np.testing.assert_allclose((variables[1] - [1.0, 2.0]) / (variables[0] - [1.0, 2.0]), 0.25, rtol=1e-4)
-
-
 def test_stages_that_there_are_not():
     model = keras_resnets.CifarResNet(8)
     with pytest.raises(ArgumentError, match="--freeze: .* no stage 'conv5': it has stem, conv2, conv3, conv4, pred"):
@@ -87,12 +75,6 @@ def test_stages_that_there_are_not():
         fine_tuning.learning_rate_factors(model, {"stem": 0.1})
     with pytest.raises(ArgumentError, match="leaves nothing to train"):
         fine_tuning.freeze(model, ["stem", "conv2", "conv3", "conv4", "predictions"])
-    for pair in ("conv2", "conv2=fast", "conv2=-1"):
-        with pytest.raises(
-            ArgumentError, match=f"--stage_learning_rates={pair} is wrong: write STAGE=FACTOR, a factor"
-        ):
-            fine_tuning.parse_rates([pair])
-    assert fine_tuning.parse_rates(["conv2=0.1", "predictions=10"]) == {"conv2": 0.1, "predictions": 10.0}
 
 
 def test_training_starts_from_published_weights_with_their_preprocessing(tmp_path):
