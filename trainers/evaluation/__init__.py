@@ -1,1 +1,1 @@
-"""Measuring trained nets: protocols, ensembles, proposals."""
+"""Evaluation of trained runs and of region proposals."""
