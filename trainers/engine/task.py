@@ -184,7 +184,7 @@ class Task(abc.ABC):
 
     @classmethod
     def with_options(cls, config: dict[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns a configuration with other options, which are among `evaluation_flags` and change no weights.
+        """Returns a configuration with other values of options that change no weights, all in `evaluation_flags`.
 
         Raises:
             ArgumentError: for a value that cannot work.

@@ -1,1 +1,1 @@
-"""Evaluation of trained nets: protocols, ensembles, proposals."""
+"""Evaluation of trained runs and of region proposals."""

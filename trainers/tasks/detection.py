@@ -114,7 +114,7 @@ class Detection(Task):
         return fine_tuning.configured(model, self.config["freeze"], self.recipe)
 
     def make_model(self, *arguments, **options):
-        """Returns a new detector, of the arguments of its class."""
+        """Returns a new detector from the arguments of its class."""
         return SYSTEMS[self.config["system"]].model(*arguments, **self.config["pooling"], **options)
 
     def _backbone(self):
@@ -151,9 +151,9 @@ class Detection(Task):
         """See `Task`. Members are Faster R-CNNs that resize images alike."""
         if {member["system"], config["system"]} != {"faster_rcnn"}:
             return "both must be of Faster R-CNN, leave it out"
-        return (
-            None if member["resizing"] == config["resizing"] else "they resize images to different sizes, leave it out"
-        )
+        if member["resizing"] != config["resizing"]:
+            return "they resize images to different sizes, leave it out"
+        return None
 
     def ensemble(self, models):
         """Returns detectors as one: see `keras_resnets.Ensemble`."""
