@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from keras_resnets.detection.backbones import classification_net, load_backbone
 from keras_resnets.detection.options import describe, make_options, with_new_option_names
+from keras_resnets.dtype_policies import dtype_policy_scope
 from keras_resnets.errors import ArgumentError
 from keras_resnets.layers.image_normalization import ImageNormalization
 from keras_resnets.surgery.graph import batch_normalizations
@@ -116,18 +117,14 @@ class BoxModel(keras.Model):
     @classmethod
     def from_config(cls, config):
         config = with_new_option_names(config)  # An older version may have saved it.
-        policy = keras.config.dtype_policy()
-        # The parts that are made anew have the precision of the model that was saved.
-        keras.config.set_dtype_policy(keras.dtype_policies.get(config.pop("dtype")))
-        try:
+        # The parts are made anew, in the precision of the saved model.
+        with dtype_policy_scope(keras.dtype_policies.get(config.pop("dtype"))):
             objects = {
                 key: keras.saving.deserialize_keras_object(config[key])
                 for key in ("backbone", "roi_pooling")
                 if isinstance(config.get(key), dict)
             }
             return cls(**{**config, **objects})
-        finally:
-            keras.config.set_dtype_policy(policy)
 
 
 def _serialized(value):

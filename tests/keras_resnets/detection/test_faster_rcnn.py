@@ -10,6 +10,7 @@ import keras_resnets
 from keras_resnets import ArgumentError, FasterRCNN
 from keras_resnets.detection.heads import siblings
 from keras_resnets.detection.rpn import region_proposal_network
+from keras_resnets.dtype_policies import dtype_policy_scope
 from keras_resnets.layers import RoIAlign
 from keras_resnets.ops import boxes
 
@@ -286,15 +287,9 @@ def test_a_version_2_net_learns_and_detects():
     assert np.all(np.isfinite(detector(inputs())["boxes"]))
 
 
-@pytest.fixture
-def mixed_precision():
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    yield
-    keras.config.set_dtype_policy("float32")
-
-
-def test_mixed_precision_stays_inside(mixed_precision, trained):
-    detector = trained()
+def test_mixed_precision_stays_inside(trained):
+    with dtype_policy_scope("mixed_bfloat16"):
+        detector = trained()
     (features,), proposals, exists = detector.propose(inputs())
     assert features.dtype == "bfloat16" and proposals.dtype == "float32"
     found = detector(inputs())
@@ -309,11 +304,11 @@ def test_mixed_precision_stays_inside(mixed_precision, trained):
     assert all(weight.dtype == "float32" for weight in detector.weights)
 
 
-def test_a_saved_detector_keeps_its_precision(mixed_precision, trained, tmp_path):
-    detector = trained()
+def test_a_saved_detector_keeps_its_precision(trained, tmp_path):
+    with dtype_policy_scope("mixed_bfloat16"):
+        detector = trained()
     expected = detector(inputs())
     detector.save(tmp_path / "detector.keras")
-    keras.config.set_dtype_policy("float32")
     loaded = keras.models.load_model(tmp_path / "detector.keras")
     assert loaded.propose(inputs())[0][0].dtype == "bfloat16"
     assert_same(loaded(inputs()), expected, 1e-6)
