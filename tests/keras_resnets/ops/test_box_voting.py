@@ -8,17 +8,17 @@ import keras_resnets
 from keras_resnets import FasterRCNN
 from keras_resnets.layers import Detections
 from keras_resnets.ops import boxes
-from keras_resnets.ops.box_voting import vote
+from keras_resnets.ops.box_voting import box_voting
 
 
 def test_a_kept_box_is_the_mean_of_the_boxes_around_it():
     around = np.float32([[0, 0, 10, 10], [0, 0, 12, 10], [50, 50, 60, 60], [0, 0, 10, 30]])
-    voted = vote(around[:1], around, np.float32([0.9, 0.3, 0.8, 0.7]), 0.5)
+    voted = box_voting(around[:1], around, np.float32([0.9, 0.3, 0.8, 0.7]), 0.5)
     # The IoU of the fourth is a third, that of the second five sixths.
     np.testing.assert_allclose(voted, [[0, 0, (0.9 * 10 + 0.3 * 12) / 1.2, 10]], rtol=1e-6)
-    np.testing.assert_allclose(vote(around[:1], around, np.float32([0.9, 0.3, 0.8, 0.7]), 0.9), around[:1])
+    np.testing.assert_allclose(box_voting(around[:1], around, np.float32([0.9, 0.3, 0.8, 0.7]), 0.9), around[:1])
     nothing = np.zeros((2, 4), "float32")
-    np.testing.assert_array_equal(vote(nothing, around, np.zeros(4, "float32"), 0.5), nothing)
+    np.testing.assert_array_equal(box_voting(nothing, around, np.zeros(4, "float32"), 0.5), nothing)
 
 
 def detect(voting_iou):
