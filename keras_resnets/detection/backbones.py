@@ -115,7 +115,7 @@ def make_backbone(backbone: str | keras.Model, dropout_rate: float = 0.5) -> Bac
         )
     net = _without_skipping(backbone) if isinstance(backbone, keras.Model) else backbone_net(backbone)
     stages = [layer.name for layer in net.layers if re.fullmatch(r"conv\d+_out", layer.name)]
-    windows = [getattr(layer, "pool_size", None) for layer in net.layers if layer.name == LAST_POOLING]
+    windows: list[Any] = [getattr(layer, "pool_size", None) for layer in net.layers if layer.name == LAST_POOLING]
     if len(stages) < 2 or len(net.output.shape) != 4 or not FULLY_CONNECTED.keys() >= {*windows}:
         raise ArgumentError(
             f"backbone={net.name}, with the stages {', '.join(stages) or 'none'} and the output {net.output.shape}, "
@@ -161,7 +161,7 @@ def _cut_before_last_pooling(net, stages, family, dropout_rate):
     if not parts.covers_the_image:
         raise ArgumentError(
             f"backbone={net.name} has layers without padding, so regions would be pooled at shifted positions: pad "
-            "them, for ZFNet by padding='faster_rcnn'."
+            "them, those of ZFNet by padding='faster_rcnn'."
         )
     return parts
 

@@ -38,7 +38,7 @@ class FastRCNN(RegionDetector):
     """
 
     loss_names: tuple[str, ...] = ("region_class", "region_box")
-    OPTIONS = FastRCNNOptions
+    OPTIONS: type = FastRCNNOptions
 
     def __init__(
         self,

@@ -60,7 +60,7 @@ class FasterRCNN(RegionDetector):
     """
 
     loss_names: tuple[str, ...] = ("rpn_class", "rpn_box", "region_class", "region_box")
-    OPTIONS = Options
+    OPTIONS: type = Options
 
     def __init__(
         self,

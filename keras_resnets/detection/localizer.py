@@ -57,7 +57,7 @@ class Localizer(BoxModel):
     """
 
     loss_names = ("rpn_class", "rpn_box")
-    OPTIONS = LocalizerOptions
+    OPTIONS: type = LocalizerOptions
 
     def __init__(
         self,
@@ -69,17 +69,17 @@ class Localizer(BoxModel):
         **options: Any,
     ):
         super().__init__(num_classes, backbone, weights, normalization, name, options)
-        parts, options = make_backbone(backbone), self.options
+        parts = make_backbone(backbone)
         self.trunk = parts.trunk
-        self.anchors = anchor_generator(options, parts.stride)
+        self.anchors = anchor_generator(self.options, parts.stride)
         self.rpn = region_proposal_network(
-            self.trunk.output.shape[-1], self.anchors.per_cell * num_classes, options.rpn_filters
+            self.trunk.output.shape[-1], self.anchors.per_cell * num_classes, self.options.rpn_filters
         )
         self.proposals = Proposals(
-            options.pre_nms_topk,
-            options.post_nms_topk,
-            options.rpn_nms_threshold,
-            options.proposal_min_size,
+            self.options.pre_nms_topk,
+            self.options.post_nms_topk,
+            self.options.rpn_nms_threshold,
+            self.options.proposal_min_size,
             name="proposals",
         )
         self._finish(backbone, weights)

@@ -35,7 +35,7 @@ class RCNN(SVMDetector):
         ArgumentError: (a ValueError) for an argument that cannot work.
     """
 
-    OPTIONS = RCNNOptions
+    OPTIONS: type = RCNNOptions
 
     def __init__(
         self,

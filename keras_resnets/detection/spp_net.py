@@ -30,7 +30,7 @@ class SPPNet(SVMDetector):
         ArgumentError: (a ValueError) for an argument that cannot work.
     """
 
-    OPTIONS = SPPNetOptions
+    OPTIONS: type = SPPNetOptions
 
     def __init__(
         self,

@@ -89,5 +89,5 @@ def linear_model(features: int, pooled: int, num_classes: int) -> keras.Model:
     return keras.Model(list(inputs), (margins, deltas), name="linear")
 
 
-def _size(shape) -> int:
+def _size(shape: Sequence[int | None]) -> int:
     return tf.TensorShape(shape).num_elements()

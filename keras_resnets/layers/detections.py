@@ -53,7 +53,8 @@ class Detections(keras.layers.Layer):
         # Comparisons with NaN are false.
         scores = tf.where(valid[..., tf.newaxis] & (scores > self.score_threshold), scores, 0.0)
         candidates = boxes.decode(deltas, regions[:, :, tf.newaxis], self.delta_stds)
-        batch, count, classes = tf.shape(scores)[0], *scores.shape[1:]
+        batch = tf.shape(scores)[0]
+        count, classes = scores.shape[1:]
 
         # From here on, shapes are (B * K, R): each class of each image is on its own.
         def by_class(tensor):

@@ -364,7 +364,7 @@ def model(**arguments):
         ({"train_batch_norm": "no"}, "train_batch_norm='no' must be True or False"),
         ({"dropout_rate": 1}, r"dropout_rate=1 must be a number in \[0, 1\)"),
         ({"normalization": {"mean": (0, 0, 0)}}, "must be a dict of mean and std"),
-        ({"roi_pooling": lambda: RoIAlign(14, 8)}, "roi_pooling has stride=8, and the trunk's is 16"),
+        ({"roi_pooling": lambda: RoIAlign(14, 8)}, "roi_pooling has stride=8, but the trunk has stride=16"),
         ({"rpn_background_iou": 0.8}, "rpn_background_iou=0.8 must not be larger than rpn_foreground_iou=0.7"),
         ({"test_post_nms_topk": 0}, "test_post_nms_topk=0 must be a positive integer"),
         ({"anchor_rounding": "pixels"}, "anchor_rounding='pixels' must be 'corners', 'sizes' or None"),
