@@ -17,8 +17,8 @@ class AnchorGenerator(keras.layers.Layer):
     """The anchors of a feature map (Faster R-CNN, arXiv 1506.01497, section 3.1.1).
 
     Input: features (B, H, W, C).
-    Output: (H * W * k, 4) float32, [x1, y1, x2, y2] in pixels of the image. Anchors may cross its boundary. The order is
-    by row, column, ratio and size.
+    Output: (H * W * k, 4) float32, [x1, y1, x2, y2] in pixels of the image. Anchors may cross its boundary. They are
+    ordered by row, column, ratio and size.
 
     Args:
         sizes: square roots of the areas, in pixels.

@@ -127,7 +127,7 @@ def test_a_narrow_net_starts_from_its_own_weights_and_older_runs_go_on(tmp_path)
 
 
 def test_a_run_goes_on_whose_options_had_other_names(tmp_path):
-    options = {"nms_threshold": 0.35, "test_post_nms_topk": 50}
+    options = {"nms_threshold": 0.35, "test_post_nms_topk": 50, "anchor_sizes": (16, 32)}
     new = configure("resnet18", "rectangles", rectangle_dataset(2, seed=9), "faster_rcnn", options=options)
     old_names = {new_name: old_name for old_name, new_name in OLD_NAMES.items()}
     old = {old_names.get(name, name): value for name, value in new["options"].items()}
