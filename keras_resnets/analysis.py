@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_resnets.errors import ArgumentError
-from keras_resnets.surgery.graph import _check_flat
+from keras_resnets.surgery.graph import check_flat
 
 LARGEST_BATCH = 50  # images that are computed at once: of each, the maps of all layers are in memory
 
@@ -117,7 +117,7 @@ def sum_rule_deviations(model, images):
 
 def _check(model, images):
     """Raises ArgumentError if a model is not functional and flat, or images are not what it takes."""
-    _check_flat(model)
+    check_flat(model)
     shape, taken = np.shape(images), model.input_shape
     sides = zip(shape[1:], taken[1:])
     if len(shape) != len(taken) or shape[0] == 0 or any(side not in (None, given) for given, side in sides):
