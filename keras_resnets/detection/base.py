@@ -5,13 +5,15 @@ Shapes: see `keras_resnets.detection.region_detector`.
 
 import copy
 import dataclasses
+import inspect
 import numbers
 
 import keras
 import tensorflow as tf
 
 from keras_resnets.detection.backbones import classification_net, load_backbone
-from keras_resnets.detection.options import make_options
+from keras_resnets.detection.options import describe, make_options, with_new_option_names
+from keras_resnets.dtype_policies import dtype_policy_scope
 from keras_resnets.errors import ArgumentError
 from keras_resnets.layers.image_normalization import ImageNormalization
 from keras_resnets.surgery.graph import batch_normalizations
@@ -30,6 +32,12 @@ class BoxModel(keras.Model):
 
     loss_names = ()
     OPTIONS = None
+
+    def __init_subclass__(cls, **kwargs):
+        """Adds the options to the docstring of a model."""
+        super().__init_subclass__(**kwargs)
+        if "OPTIONS" in cls.__dict__ and cls.__doc__:
+            cls.__doc__ = f"{inspect.cleandoc(cls.__doc__)}\n\nOptions:\n{describe(cls.OPTIONS)}\n"
 
     def __init__(self, num_classes, backbone, weights, normalization, name, options, **others):
         super().__init__(autocast=False, name=name)
@@ -108,19 +116,15 @@ class BoxModel(keras.Model):
 
     @classmethod
     def from_config(cls, config):
-        config = dict(config)
-        policy = keras.config.dtype_policy()
-        # The parts that are made anew have the precision of the model that was saved.
-        keras.config.set_dtype_policy(keras.dtype_policies.get(config.pop("dtype")))
-        try:
+        config = with_new_option_names(config)  # An older version may have saved it.
+        # The parts are made anew, in the precision of the saved model.
+        with dtype_policy_scope(keras.dtype_policies.get(config.pop("dtype"))):
             objects = {
                 key: keras.saving.deserialize_keras_object(config[key])
                 for key in ("backbone", "roi_pooling")
                 if isinstance(config.get(key), dict)
             }
             return cls(**{**config, **objects})
-        finally:
-            keras.config.set_dtype_policy(policy)
 
 
 def _serialized(value):

@@ -27,7 +27,7 @@ class FastRCNN(RegionDetector):
 
     Args:
         num_classes, backbone, weights, roi_pooling, normalization, name: as of `FasterRCNN`.
-        **options: the fields of `keras_resnets.detection.FastRCNNOptions`.
+        **options: see below.
 
     Raises:
         ArgumentError: (a ValueError) for an argument that cannot work.

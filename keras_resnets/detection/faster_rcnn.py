@@ -48,7 +48,7 @@ class FasterRCNN(RegionDetector):
         normalization: dict of `mean`, `std` and `bgr` (see `keras_resnets.layers.ImageNormalization`), by default what
             the weights expect, or ImageNet's statistics.
         name: the model's name.
-        **options: the fields of `keras_resnets.detection.Options`.
+        **options: see below.
 
     Raises:
         ArgumentError: (a ValueError) for an argument that cannot work.
@@ -82,10 +82,10 @@ class FasterRCNN(RegionDetector):
         self.rpn = region_proposal_network(
             self.trunk.output.shape[-1], self.anchors.per_cell, options.rpn_filters, options.rpn_softmax
         )
-        limits = options.proposal_iou, options.proposal_min_size
-        self.proposals = Proposals(options.test_before_nms, options.test_after_nms, *limits, name="proposals")
+        limits = options.rpn_nms_threshold, options.proposal_min_size
+        self.proposals = Proposals(options.test_pre_nms_topk, options.test_post_nms_topk, *limits, name="proposals")
         self.training_proposals = Proposals(
-            options.train_before_nms, options.train_after_nms, *limits, name="training_proposals"
+            options.train_pre_nms_topk, options.train_post_nms_topk, *limits, name="training_proposals"
         )
 
     def call(self, inputs, training=False):

@@ -28,7 +28,7 @@ def maxout(options):
     return [first], [*others, _fully_connected(options)]
 
 
-HEADS = {function.__name__: function for function in (mlp, conv, maxout)}
+FUNCTIONS = {"mlp": mlp, "conv": conv, "maxout": maxout}
 
 
 def _fully_connected(options):
@@ -73,7 +73,7 @@ def region_networks(backbone, pooled_shape, options, num_classes):
     """
     pooled, region_features, later = backbone.pooled, backbone.region_features, []
     if options.head is not None:
-        earlier, later = HEADS[options.head](options)
+        earlier, later = FUNCTIONS[options.head](options)
         pooled = region_features = keras.Input(pooled_shape)
         for function in earlier:
             region_features = function(region_features)

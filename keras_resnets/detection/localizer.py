@@ -48,7 +48,7 @@ class Localizer(BoxModel):
         num_classes: K.
         backbone, weights, normalization: see `keras_resnets.FasterRCNN`; of the backbone, the trunk alone is used.
         name: the model's name.
-        **options: the fields of `keras_resnets.detection.LocalizerOptions`.
+        **options: see below.
 
     Raises:
         ArgumentError: (a ValueError) for an argument that cannot work.
@@ -75,7 +75,11 @@ class Localizer(BoxModel):
             self.trunk.output.shape[-1], self.anchors.per_cell * num_classes, options.rpn_filters
         )
         self.proposals = Proposals(
-            options.before_nms, options.after_nms, options.proposal_iou, options.proposal_min_size, name="proposals"
+            options.pre_nms_topk,
+            options.post_nms_topk,
+            options.rpn_nms_threshold,
+            options.proposal_min_size,
+            name="proposals",
         )
         self._finish(backbone, weights)
 
@@ -91,11 +95,11 @@ class Localizer(BoxModel):
             inputs, training: as of the model.
 
         Returns:
-            Boxes (B, C, N, 4) float32, best first, N = `after_nms`, padded with zeros; and (B, C, N) bool, whether
+            Boxes (B, C, N, 4) float32, best first, N = `post_nms_topk`, padded with zeros; and (B, C, N) bool, whether
             there is one. They carry no gradient.
         """
         found, exist = self.proposals(*self._class_outputs(inputs, training))
-        shape = [-1, _count(_classes(inputs)), self.options.after_nms]
+        shape = [-1, _count(_classes(inputs)), self.options.post_nms_topk]
         return tf.reshape(found, [*shape, 4]), tf.reshape(exist, shape)
 
     def training_losses(self, inputs, targets, seeds, training=True):

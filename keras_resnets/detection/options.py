@@ -1,27 +1,130 @@
-"""The choices of a two-stage detector, with their defaults."""
+"""The options of two-stage detectors: their defaults, their ranges and their documentation.
+
+The text of an option is metadata of its field; the classes' docstrings and the trainers' flags show it. This module
+does not load TensorFlow.
+"""
 
 import dataclasses
 import difflib
+import inspect
 import math
 import numbers
+import textwrap
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
-from keras_resnets.detection.heads import HEADS
+from keras_resnets.deprecation import with_new_names
 from keras_resnets.errors import ArgumentError
+
+# New names by the old ones, which the next release does not accept.
+OLD_NAMES = {
+    "after_nms": "post_nms_topk",
+    "before_nms": "pre_nms_topk",
+    "detection_iou": "nms_threshold",
+    "proposal_iou": "rpn_nms_threshold",
+    "roi_beta": "roi_smooth_l1_beta",
+    "roi_foreground_share": "roi_positive_fraction",
+    "rpn_beta": "rpn_smooth_l1_beta",
+    "rpn_foreground_share": "rpn_positive_fraction",
+    "test_after_nms": "test_post_nms_topk",
+    "test_before_nms": "test_pre_nms_topk",
+    "train_after_nms": "train_post_nms_topk",
+    "train_before_nms": "train_pre_nms_topk",
+}
+HEADS = ("mlp", "conv", "maxout")
+WIDTH = 120  # characters of a docstring's line
+
+
+@dataclasses.dataclass(frozen=True)
+class Values:
+    """A set of values, and its description in an error message."""
+
+    text: str
+    contain: Callable[[Any], bool]
+
+
+BOOLEAN = Values("True or False", lambda value: isinstance(value, bool))
+POSITIVE = Values("a positive number", lambda value: isinstance(value, numbers.Real) and 0 < value < math.inf)
+NON_NEGATIVE = Values("a number from 0 on", lambda value: isinstance(value, numbers.Real) and 0 <= value < math.inf)
+FRACTION = Values("a number in [0, 1]", lambda value: isinstance(value, numbers.Real) and 0 <= value <= 1)
+RATE = Values("a number in [0, 1)", lambda value: isinstance(value, numbers.Real) and 0 <= value < 1)
+POSITIVE_INTEGER = Values("a positive integer", lambda value: _is_integer(value) and value > 0)
+NON_NEGATIVE_INTEGER = Values("an integer from 0 on", lambda value: _is_integer(value) and value >= 0)
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def _integer(low: int, high: int) -> Values:
+    return Values(f"an integer from {low} to {high}", lambda value: _is_integer(value) and low <= value <= high)
+
+
+def _one_of(*names: str) -> Values:
+    return Values(", ".join(map(repr, names)), lambda value: isinstance(value, str) and value in names)
+
+
+def _list_of(values: Values, count: int | None = None) -> Values:
+    def contain(value):
+        return isinstance(value, tuple) and len(value) == (count or len(value) or 1) and all(map(values.contain, value))
+
+    return Values(f"a list{f' of {count}' if count else ''}, each {values.text}", contain)
+
+
+def option(default: Any, values: Values, help: str) -> Any:
+    """Returns the field of an option.
+
+    Args:
+        default: its value where none is given; None allows None besides `values`.
+        values: what it can be.
+        help: its documentation, in sentences.
+    """
+    return dataclasses.field(default=default, metadata={"values": values, "help": help})
+
+
+def _with_default(owner: type, name: str, default: Any) -> Any:
+    """Returns the field of an option of another class, with another default."""
+    field = next(field for field in dataclasses.fields(owner) if field.name == name)
+    return dataclasses.field(default=default, metadata=field.metadata)
+
+
+def describe(options_class: type) -> str:
+    """Returns the documentation of all options of a class, as a section of a docstring has it."""
+    lines: list[str] = []
+    for field in dataclasses.fields(options_class):
+        text = f"{field.name}: {field.metadata['help']} Default: {field.default!r}."
+        lines += textwrap.wrap(text, WIDTH, initial_indent=" " * 4, subsequent_indent=" " * 8, break_on_hyphens=False)
+    return "\n".join(lines)
+
+
+Class = TypeVar("Class", bound=type)
+
+
+def _documented(options_class: Class) -> Class:
+    """Adds all options to the docstring of a class of options."""
+    text = inspect.cleandoc(options_class.__doc__ or "")
+    options_class.__doc__ = (
+        f"{text}\n\nAttributes:\n{describe(options_class)}\n\n"
+        "Raises:\n    ArgumentError: (a ValueError) for a value that is out of range, or does not fit the others."
+    )
+    return options_class
 
 
 @dataclasses.dataclass(frozen=True)
 class CheckedOptions:
-    """Options whose values are checked: what each may be is in the tables below."""
+    """Options whose values are checked."""
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if isinstance(value, list):  # of a configuration that was JSON
+            if isinstance(value, list):  # JSON has no tuples.
                 value = tuple(value)
                 object.__setattr__(self, field.name, value)
-            _check(field.name, field.default, value)
+            values, is_optional = field.metadata["values"], field.default is None
+            if not values.contain(value) and not (is_optional and value is None):
+                raise ArgumentError(f"{field.name}={value!r} must be {values.text}{' or None' if is_optional else ''}.")
 
-    def _check_order(self, first, low, second, high):
+    def _check_order(self, first: str, low: float, second: str, high: float) -> None:
         if low > high:
             raise ArgumentError(
                 f"{first}={getattr(self, first)} must not be larger than {second}={getattr(self, second)}, but {low} "
@@ -29,72 +132,105 @@ class CheckedOptions:
             )
 
 
+@_documented
 @dataclasses.dataclass(frozen=True)
 class RegionOptions(CheckedOptions):
-    """The keyword arguments that all detectors have; the defaults are the papers', where they say one.
+    """The options of all detectors.
 
-    Those of the sample of regions are of Faster R-CNN that is trained end to end.
-
-    Attributes:
-        head: the network of a region, from its pooled features (NoC, arXiv 1504.06066): None for the backbone's own,
-            which is conv5 of residual nets and fc6 and fc7 of VGG and ZF; "mlp" for fully connected layers, "conv" for
-            convolutions before them, "maxout" for two scales that are merged after the first of these convolutions.
-            From the weights of VGG and ZF it takes fc6 and fc7 where they have the same size.
-        head_layers: of a `head`: fully connected layers, 2 to 4, the classifier included.
-        head_convolutions: of the heads "conv" and "maxout": 3x3 convolutions, 1 to 3, which begin as the identity.
-        head_units: of each fully connected layer but the classifier.
-        scales: rising factors of the image's size, at which features are computed; regions are found at 1, and have
-            features of a few adjacent ones.
-        scales_per_region: how many: the features are merged by maxout, whatever the head.
-        canonical_size: square root of the area, in pixels, that a region should have at the scales it is given.
-        global_context: whether the features of the whole image are added to those of every region (ResNet, arXiv
-            1512.03385, appendix B).
-        pool_size: bins of a region on each side; None for 14 for residual nets (whose paper does not state it), 7 for
-            VGG, 6 for ZF.
-        roi_foreground_iou: a region that overlaps an object so much is foreground.
-        roi_background_iou: from which IoU on, and below which, a region is background.
-        roi_batch_size: regions sampled from an image.
-        roi_foreground_share: largest part of them that is foreground.
-        roi_beta: of the smooth L1 loss.
-        delta_stds: what the deltas of regions are divided by, to be learned.
-        score_threshold: a detection's score is larger.
-        detection_iou: above which IoU two detections of a class are taken for one.
-        max_detections: of an image.
-        voting_iou: from which IoU on the detections of a class correct the box of the one that is kept, by box voting;
-            None for none.
-        box_refinement: whether regions are pooled and classified once more from their corrected boxes, and both
-            results count (ResNet, arXiv 1512.03385, appendix B).
-        dropout_rate: after fc6 and fc7.
-        train_batch_norm: whether batch normalization is trained. Otherwise its weights and statistics stay as they are,
-            as in the paper, which makes sense with trained weights only. (`trainable = True` of the model or a part of
-            it undoes that: Keras passes it on to every layer.)
-
-    Raises:
-        ArgumentError: (a ValueError) for a value that cannot work.
+    The defaults are those of the papers. The sample of regions is that of end-to-end training of Faster R-CNN.
     """
 
-    head: str | None = None
-    head_layers: int = 3
-    head_convolutions: int = 2
-    head_units: int = 4096
-    scales: tuple[float, ...] = (1.0,)
-    scales_per_region: int = 2
-    canonical_size: float = 224.0
-    global_context: bool = False
-    pool_size: int | None = None
-    roi_foreground_iou: float = 0.5
-    roi_background_iou: tuple[float, float] = (0.0, 0.5)
-    roi_batch_size: int = 128
-    roi_foreground_share: float = 0.25
-    roi_beta: float = 1.0
-    delta_stds: tuple[float, float, float, float] = (0.1, 0.1, 0.2, 0.2)
-    score_threshold: float = 0.05
-    detection_iou: float = 0.3
-    max_detections: int = 100
-    voting_iou: float | None = None
-    box_refinement: bool = False
-    dropout_rate: float = 0.5
-    train_batch_norm: bool = False
+    head: str | None = option(
+        None,
+        _one_of(*HEADS),
+        "The network that classifies a region from its pooled features (NoC, arXiv 1504.06066): 'mlp' has fully "
+        "connected layers, 'conv' has convolutions before them, 'maxout' merges two scales after the first of these "
+        "convolutions. None takes the backbone's own: conv5 of residual nets, fc6 and fc7 of VGG and ZF. A head takes "
+        "fc6 and fc7 from weights of VGG and ZF if they have the same size.",
+    )
+    head_layers: int = option(3, _integer(2, 4), "Number of fully connected layers of `head`, with the classifier.")
+    head_convolutions: int = option(
+        2,
+        _integer(1, 3),
+        "Number of 3x3 convolutions of the heads 'conv' and 'maxout'. They are initialized as the identity.",
+    )
+    head_units: int = option(
+        4096, POSITIVE_INTEGER, "Units of each fully connected layer of `head`, except the classifier."
+    )
+    scales: tuple[float, ...] = option(
+        (1.0,),
+        _list_of(POSITIVE),
+        "Factors of the image size at which features are computed, in rising order; one of them is 1. Proposals are "
+        "made at 1, and each region is pooled at a few adjacent scales.",
+    )
+    scales_per_region: int = option(
+        2, POSITIVE_INTEGER, "Number of scales at which a region is pooled. Their features are merged by maxout."
+    )
+    canonical_size: float = option(
+        224.0,
+        POSITIVE,
+        "Square root of the area, in pixels, that a region should have at the scales at which it is pooled.",
+    )
+    global_context: bool = option(
+        False,
+        BOOLEAN,
+        "Whether the features of the whole image are concatenated to those of each region (ResNet, arXiv 1512.03385, "
+        "appendix B).",
+    )
+    pool_size: int | None = option(
+        None,
+        POSITIVE_INTEGER,
+        "Number of bins on each side of a pooled region. None is 14 for residual nets (their paper does not give it), "
+        "7 for VGG and 6 for ZF.",
+    )
+    roi_foreground_iou: float = option(
+        0.5, FRACTION, "A region is foreground if its IoU with an object is at least this."
+    )
+    roi_background_iou: tuple[float, float] = option(
+        (0.0, 0.5),
+        _list_of(FRACTION, 2),
+        "A region is background if its largest IoU with an object is in this half-open interval.",
+    )
+    roi_batch_size: int = option(128, POSITIVE_INTEGER, "Number of regions sampled from each image for training.")
+    roi_positive_fraction: float = option(
+        0.25, FRACTION, "Largest fraction of foreground among the sampled regions of an image."
+    )
+    roi_smooth_l1_beta: float = option(
+        1.0, POSITIVE, "Beta of the smooth L1 loss of regions: it is quadratic below and linear above."
+    )
+    delta_stds: tuple[float, float, float, float] = option(
+        (0.1, 0.1, 0.2, 0.2),
+        _list_of(POSITIVE, 4),
+        "Standard deviations of the deltas x, y, w, h of regions. The regression targets are divided by them.",
+    )
+    score_threshold: float = option(0.05, FRACTION, "Detections have scores above this.")
+    nms_threshold: float = option(
+        0.3,
+        FRACTION,
+        "IoU threshold of non-maximum suppression: of two detections of a class with a larger IoU, the one with the "
+        "lower score is dropped.",
+    )
+    max_detections: int = option(100, POSITIVE_INTEGER, "Largest number of detections in an image.")
+    voting_iou: float | None = option(
+        None,
+        FRACTION,
+        "IoU threshold of box voting: a detection's box becomes the mean, weighted by scores, of the boxes of its "
+        "class whose IoU with it is at least this (MR-CNN, arXiv 1505.01749). None turns box voting off.",
+    )
+    box_refinement: bool = option(
+        False,
+        BOOLEAN,
+        "Whether regions are pooled and classified a second time at their regressed boxes, and both results go to "
+        "non-maximum suppression (ResNet, arXiv 1512.03385, appendix B).",
+    )
+    dropout_rate: float = option(0.5, RATE, "Dropout rate after fc6 and fc7.")
+    train_batch_norm: bool = option(
+        False,
+        BOOLEAN,
+        "Whether batch normalization is trained. If not, its weights and statistics are frozen, as in the paper, which "
+        "needs pretrained weights. Setting `trainable = True` on the model or a part of it unfreezes it, since Keras "
+        "passes that on to every layer.",
+    )
 
     def __post_init__(self):
         super().__post_init__()
@@ -103,13 +239,8 @@ class RegionOptions(CheckedOptions):
         self._check_order("roi_background_iou", low, "roi_background_iou", high)
         self._check_head()
 
-    def _check_head(self):
-        if self.head is not None and self.head not in [*HEADS]:
-            raise ArgumentError(f"head={self.head!r} is unknown: use {', '.join(map(repr, HEADS))} or None.")
-        for name, limits in (("head_layers", (2, 4)), ("head_convolutions", (1, 3))):
-            if not limits[0] <= getattr(self, name) <= limits[1]:
-                raise ArgumentError(f"{name}={getattr(self, name)} must be from {limits[0]} to {limits[1]}.")
-        for name, heads in (("head_layers", [*HEADS]), ("head_convolutions", ["conv", "maxout"])):
+    def _check_head(self) -> None:
+        for name, heads in (("head_layers", HEADS), ("head_convolutions", ("conv", "maxout"))):
             if self.head not in heads and getattr(self, name) != getattr(RegionOptions, name):
                 raise ArgumentError(
                     f"{name}={getattr(self, name)} has no effect with head={self.head!r}: leave it out, or pass head="
@@ -124,36 +255,39 @@ class RegionOptions(CheckedOptions):
             )
 
 
+@_documented
 @dataclasses.dataclass(frozen=True)
 class FastRCNNOptions(RegionOptions):
-    """The keyword arguments of `keras_resnets.FastRCNN`: those of `RegionOptions`, with its paper's sample of regions.
+    """The options of `keras_resnets.FastRCNN`.
 
-    That is 64 regions of each of two images, of which background overlaps an object by an IoU from 0.1 on (arXiv
-    1504.08083, section 2.3).
+    The sample of regions is the paper's (arXiv 1504.08083, section 2.3): 64 regions from each of two images, and
+    background with an IoU of at least 0.1.
     """
 
-    roi_background_iou: tuple[float, float] = (0.1, 0.5)
-    roi_batch_size: int = 64
+    roi_background_iou: tuple[float, float] = _with_default(RegionOptions, "roi_background_iou", (0.1, 0.5))
+    roi_batch_size: int = _with_default(RegionOptions, "roi_batch_size", 64)
 
 
+@_documented
 @dataclasses.dataclass(frozen=True)
 class RCNNOptions(RegionOptions):
-    """The keyword arguments of `keras_resnets.RCNN`: those of `RegionOptions`, and of its regions and its SVMs.
+    """The options of `keras_resnets.RCNN`.
 
-    The 128 regions of a step (arXiv 1311.2524, section 2.3) are 64 of each of two images, as Fast R-CNN's.
-
-    Attributes:
-        warp_size: side of the square that a region is warped to, in pixels.
-        warp_context: pixels of it around the region, on each side.
-        svm: whether detections have the scores and boxes of linear functions, which are trained after the network;
-            otherwise those of the head, which then learns boxes with the classes, as Fast R-CNN's (and as the second
-            stage of localization in ResNet, arXiv 1512.03385, appendix C).
+    The 128 regions of a training step (arXiv 1311.2524, section 2.3) are 64 from each of two images, as for Fast R-CNN.
     """
 
-    roi_batch_size: int = 64
-    warp_size: int = 227
-    warp_context: int = 16
-    svm: bool = True
+    roi_batch_size: int = _with_default(RegionOptions, "roi_batch_size", 64)
+    warp_size: int = option(227, POSITIVE_INTEGER, "Side of the square to which each region is warped, in pixels.")
+    warp_context: int = option(
+        16, NON_NEGATIVE_INTEGER, "Context on each side of the region in the warped square, in pixels of the square."
+    )
+    svm: bool = option(
+        True,
+        BOOLEAN,
+        "Whether linear SVMs score regions and linear regressors correct boxes; they are trained after the network. If "
+        "not, the network's head does both, as in Fast R-CNN (and in the second stage of localization in ResNet, arXiv "
+        "1512.03385, appendix C).",
+    )
 
     def __post_init__(self):
         super().__post_init__()
@@ -165,170 +299,155 @@ class RCNNOptions(RegionOptions):
             raise ArgumentError(f"scales={self.scales} cannot work: every region becomes an image of one size.")
 
 
+@_documented
 @dataclasses.dataclass(frozen=True)
 class SPPNetOptions(RegionOptions):
-    """The keyword arguments of `keras_resnets.SPPNet`: those of `RegionOptions`, with the paper's, and its own.
+    """The options of `keras_resnets.SPPNet`.
 
-    Its sample of regions is Fast R-CNN's: 64 of each of two images, background from an IoU of 0.1 on (arXiv 1406.4729,
-    section 4.1).
-
-    Attributes:
-        pyramid: bins on each side, for each level of the pyramid; 1, 2, 3 and 6 make 50 bins.
-        svm: as of `RCNNOptions`.
+    The sample of regions is that of Fast R-CNN: 64 regions from each of two images, and background with an IoU of at
+    least 0.1 (arXiv 1406.4729, section 4.1).
     """
 
-    head: str | None = "mlp"
-    roi_background_iou: tuple[float, float] = (0.1, 0.5)
-    roi_batch_size: int = 64
-    scales_per_region: int = 1
-    pyramid: tuple[int, ...] = (1, 2, 3, 6)
-    svm: bool = True
+    head: str = option(
+        "mlp", _one_of("mlp"), "The network that classifies a region: fully connected layers on its pyramid's vector."
+    )
+    roi_background_iou: tuple[float, float] = _with_default(RegionOptions, "roi_background_iou", (0.1, 0.5))
+    roi_batch_size: int = _with_default(RegionOptions, "roi_batch_size", 64)
+    scales_per_region: int = _with_default(RegionOptions, "scales_per_region", 1)
+    pyramid: tuple[int, ...] = option(
+        (1, 2, 3, 6),
+        _list_of(POSITIVE_INTEGER),
+        "Number of bins on each side at each level of the pyramid. The paper's 1, 2, 3 and 6 make 50 bins.",
+    )
+    svm: bool = _with_default(RCNNOptions, "svm", True)
 
-    def _check_head(self):
-        super()._check_head()
-        if self.head != "mlp":
-            raise ArgumentError(f"head={self.head!r} cannot take a pyramid's vectors: leave it out, it is 'mlp'.")
 
-
+@_documented
 @dataclasses.dataclass(frozen=True)
 class AnchorOptions(CheckedOptions):
-    """What a region proposal network and its anchors have in every model.
+    """The options of anchors and of the region proposal network (RPN), for all models that have them."""
 
-    Attributes:
-        anchor_sizes: square roots of the anchors' areas, in pixels.
-        anchor_ratios: their heights divided by their widths.
-        anchor_offset: where in a cell their centres are: see `keras_resnets.layers.AnchorGenerator`.
-        anchor_rounding: likewise.
-        rpn_filters: of the proposal network's 3x3 convolution (256 for ZF and 512 for VGG in the paper).
-        rpn_foreground_iou: an anchor that overlaps an object so much is foreground, as is every object's best one.
-        rpn_background_iou: an anchor that overlaps every object less is background; between the two it does not count.
-        cross_boundary_anchors: whether anchors that cross the image's border count in training.
-        rpn_batch_size: anchors sampled from an image.
-        rpn_foreground_share: largest part of them that is foreground.
-        rpn_beta: of the smooth L1 loss: 1/9 is py-faster-rcnn's sigma of 3.
-        proposal_iou: above which IoU non-maximum suppression takes two proposals for one.
-        proposal_min_size: smallest side of a proposal, in pixels; 16 in the authors' code, which hides small objects.
-
-    Raises:
-        ArgumentError: (a ValueError) for a value that cannot work.
-    """
-
-    anchor_sizes: tuple[float, ...] = (128, 256, 512)
-    anchor_ratios: tuple[float, ...] = (0.5, 1, 2)
-    anchor_offset: float = 0.5
-    anchor_rounding: str | None = None
-    rpn_filters: int = 512
-    rpn_foreground_iou: float = 0.7
-    rpn_background_iou: float = 0.3
-    cross_boundary_anchors: bool = False
-    rpn_batch_size: int = 256
-    rpn_foreground_share: float = 0.5
-    rpn_beta: float = 1 / 9
-    proposal_iou: float = 0.7
-    proposal_min_size: float = 0.0
+    anchor_sizes: tuple[float, ...] = option(
+        (128, 256, 512), _list_of(POSITIVE), "Square roots of the areas of anchors, in pixels."
+    )
+    anchor_ratios: tuple[float, ...] = option(
+        (0.5, 1, 2), _list_of(POSITIVE), "Aspect ratios of anchors: height divided by width."
+    )
+    anchor_offset: float = option(
+        0.5,
+        NON_NEGATIVE,
+        "Position of an anchor's center in its cell, in strides: 0.5 is the middle of the cell, 0 its upper left "
+        "corner (torchvision, detectron2).",
+    )
+    anchor_rounding: str | None = option(
+        None,
+        _one_of("corners", "sizes"),
+        "How anchors are rounded to pixels: 'corners' as in torchvision, 'sizes' as in py-faster-rcnn. None does not "
+        "round.",
+    )
+    rpn_filters: int = option(
+        512, POSITIVE_INTEGER, "Filters of the RPN's 3x3 convolution. The paper has 256 for ZF and 512 for VGG."
+    )
+    rpn_foreground_iou: float = option(
+        0.7,
+        FRACTION,
+        "An anchor is foreground if its IoU with an object is at least this, or is the largest of all anchors with "
+        "that object.",
+    )
+    rpn_background_iou: float = option(
+        0.3,
+        FRACTION,
+        "An anchor is background if its IoU with every object is less than this. Anchors between the two thresholds "
+        "are ignored in training.",
+    )
+    cross_boundary_anchors: bool = option(
+        False, BOOLEAN, "Whether anchors that cross the image boundary take part in training."
+    )
+    rpn_batch_size: int = option(256, POSITIVE_INTEGER, "Number of anchors sampled from each image for training.")
+    rpn_positive_fraction: float = option(
+        0.5, FRACTION, "Largest fraction of foreground among the sampled anchors of an image."
+    )
+    rpn_smooth_l1_beta: float = option(
+        1 / 9,
+        POSITIVE,
+        "Beta of the smooth L1 loss of anchors: it is quadratic below and linear above. 1/9 is sigma = 3 in "
+        "py-faster-rcnn.",
+    )
+    rpn_nms_threshold: float = option(
+        0.7,
+        FRACTION,
+        "IoU threshold of non-maximum suppression of proposals: of two with a larger IoU, the one with the lower score "
+        "is dropped.",
+    )
+    proposal_min_size: float = option(
+        0.0,
+        NON_NEGATIVE,
+        "Smallest width and height of a proposal, in pixels. The authors' code has 16, which loses small objects.",
+    )
 
     def __post_init__(self):
         super().__post_init__()
         self._check_order("rpn_background_iou", self.rpn_background_iou, "rpn_foreground_iou", self.rpn_foreground_iou)
 
 
+@_documented
 @dataclasses.dataclass(frozen=True)
 class Options(AnchorOptions, RegionOptions):
-    """The keyword arguments of a detector that finds its regions itself: `RegionOptions`, `AnchorOptions`, and these.
+    """The options of `keras_resnets.FasterRCNN`: those of regions, of anchors, and of proposals."""
 
-    Attributes:
-        train_before_nms: best boxes that non-maximum suppression compares in training, at most.
-        train_after_nms: proposals that it leaves in training, at most.
-        test_before_nms: as `train_before_nms`, at test time.
-        test_after_nms: as `train_after_nms`, at test time.
-        rpn_softmax: whether the proposal network has two scores for each anchor, of background and object, and their
-            softmax, as in the paper and in Caffe; otherwise one and its sigmoid, which is as expressive. (The classes
-            of a `Localizer` are logistic units in its paper, too.)
+    train_pre_nms_topk: int = option(
+        12_000, POSITIVE_INTEGER, "Number of top-scoring proposals kept before non-maximum suppression in training."
+    )
+    train_post_nms_topk: int = option(
+        2_000, POSITIVE_INTEGER, "Number of top-scoring proposals kept after non-maximum suppression in training."
+    )
+    test_pre_nms_topk: int = option(
+        6_000, POSITIVE_INTEGER, "Number of top-scoring proposals kept before non-maximum suppression in inference."
+    )
+    test_post_nms_topk: int = option(
+        300, POSITIVE_INTEGER, "Number of top-scoring proposals kept after non-maximum suppression in inference."
+    )
+    rpn_softmax: bool = option(
+        False,
+        BOOLEAN,
+        "Whether the RPN has two logits for each anchor, background and object, with a softmax, as in the paper and in "
+        "Caffe. If not, it has one with a sigmoid, which represents the same functions.",
+    )
 
-    Raises:
-        ArgumentError: (a ValueError) for a value that cannot work.
-    """
 
-    train_before_nms: int = 12_000
-    train_after_nms: int = 2_000
-    test_before_nms: int = 6_000
-    test_after_nms: int = 300
-    rpn_softmax: bool = False
-
-
+@_documented
 @dataclasses.dataclass(frozen=True)
 class LocalizerOptions(AnchorOptions):
-    """The keyword arguments of a localizer (ResNet, arXiv 1512.03385, appendix C): `AnchorOptions`, and these.
+    """The options of `keras_resnets.Localizer` (ResNet, arXiv 1512.03385, appendix C)."""
 
-    Attributes:
-        rpn_batch_size: anchors sampled from an image, for each of its classes.
-        before_nms: best boxes of a class that non-maximum suppression compares, at most.
-        after_nms: proposals of a class that it leaves, at most.
-        train_batch_norm: see `RegionOptions`.
-
-    Raises:
-        ArgumentError: (a ValueError) for a value that cannot work.
-    """
-
-    rpn_batch_size: int = 8
-    before_nms: int = 6_000
-    after_nms: int = 200
-    train_batch_norm: bool = False
+    rpn_batch_size: int = option(
+        8, POSITIVE_INTEGER, "Number of anchors sampled from each image for each of its classes."
+    )
+    pre_nms_topk: int = option(
+        6_000, POSITIVE_INTEGER, "Number of top-scoring proposals of a class kept before non-maximum suppression."
+    )
+    post_nms_topk: int = option(
+        200, POSITIVE_INTEGER, "Number of top-scoring proposals of a class kept after non-maximum suppression."
+    )
+    train_batch_norm: bool = _with_default(RegionOptions, "train_batch_norm", False)
 
 
-KINDS = {
-    "a positive integer": lambda value: isinstance(value, numbers.Integral) and value > 0 and value is not True,
-    "an integer from 0 on": lambda value: isinstance(value, numbers.Integral) and value >= 0 and value is not True,
-    "a positive number": lambda value: isinstance(value, numbers.Real) and 0 < value < math.inf,
-    "a number from 0 on": lambda value: isinstance(value, numbers.Real) and 0 <= value < math.inf,
-    "a number in [0, 1]": lambda value: isinstance(value, numbers.Real) and 0 <= value <= 1,
-    "a number in [0, 1)": lambda value: isinstance(value, numbers.Real) and 0 <= value < 1,
-    "True or False": lambda value: isinstance(value, bool),
-}
-KIND_OF = {
-    "canonical_size": "a positive number",
-    "pyramid": "a positive integer",
-    "warp_context": "an integer from 0 on",
-    "pool_size": "a positive integer",
-    "voting_iou": "a number in [0, 1]",
-    "anchor_offset": "a number from 0 on",
-    "rpn_beta": "a positive number",
-    "roi_beta": "a positive number",
-    "proposal_min_size": "a number from 0 on",
-    "roi_background_iou": "a number in [0, 1]",
-    "dropout_rate": "a number in [0, 1)",
-}
-ANY_LENGTH = ("anchor_sizes", "anchor_ratios", "scales", "pyramid")
-KIND_OF_DEFAULT = {
-    bool: "True or False",
-    int: "a positive integer",
-    float: "a number in [0, 1]",
-    tuple: "a positive number",
-}
+def with_new_option_names(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns options that an older version has written, by their present names."""
+    return with_new_names(options, OLD_NAMES)
 
 
-def _check(name, default, value):
-    """Raises ArgumentError for a value that an option cannot have."""
-    if name in ("anchor_rounding", "head") or (default is None and value is None):
-        return  # The first is the anchors' own to check, and the second has a table.
-    kind = KIND_OF.get(name) or KIND_OF_DEFAULT[type(default)]
-    if isinstance(default, tuple):
-        right = isinstance(value, tuple) and all(map(KINDS[kind], value))
-        right = right and (len(value) == len(default) or (name in ANY_LENGTH and value))
-        kind = f"a list, each {kind}" if name in ANY_LENGTH else f"a list of {len(default)}, each {kind}"
-    else:
-        right = KINDS[kind](value)
-    if not right:
-        raise ArgumentError(f"{name}={value!r} must be {kind}.")
-
-
-def make_options(arguments, kind=Options):
-    """Returns the options of a dict of keyword arguments, or raises ArgumentError for a name that is unknown.
+def make_options(arguments: Mapping[str, Any], kind: type = Options) -> Any:
+    """Returns the options that keyword arguments give; an old name causes a DeprecationWarning.
 
     Args:
-        arguments: the dict.
-        kind: `Options`, or another class of this module.
+        arguments: values by name.
+        kind: the class of the options.
+
+    Raises:
+        ArgumentError: (a ValueError) for an unknown name, or a value that cannot work.
     """
+    arguments = with_new_names(arguments, OLD_NAMES, warn=True)
     names = [field.name for field in dataclasses.fields(kind)]
     for name in arguments:
         if name not in names:

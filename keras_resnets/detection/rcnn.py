@@ -26,7 +26,7 @@ class RCNN(StagedDetector):
 
     Args:
         num_classes, backbone, weights, normalization, name: as of `FasterRCNN`.
-        **options: the fields of `keras_resnets.detection.RCNNOptions`.
+        **options: see below.
 
     Raises:
         ArgumentError: (a ValueError) for an argument that cannot work.

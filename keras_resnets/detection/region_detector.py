@@ -40,7 +40,7 @@ class RegionDetector(BoxModel):
         self.region_network, self.head = region_networks(parts, self._pooled_shape(), self.options, num_classes)
         self.detections = Detections(
             self.options.score_threshold,
-            self.options.detection_iou,
+            self.options.nms_threshold,
             self.options.max_detections,
             self.options.delta_stds,
             self.options.voting_iou,

@@ -38,7 +38,7 @@ def sample_regions(options, proposals, exists, targets, seeds):
     low, high = options.roi_background_iou
     foreground = exists & (best >= options.roi_foreground_iou)
     background = exists & (best >= low) & (best < high)
-    size, share = options.roi_batch_size, options.roi_foreground_share
+    size, share = options.roi_batch_size, options.roi_positive_fraction
     sampled, counts = sample(foreground, background, size, share, seeds, stream=1)
     foreground, objects, regions = (tf.gather(t, sampled, batch_dims=1) for t in (foreground, objects, regions))
     true_boxes, classes = (tf.gather(targets[name], objects, batch_dims=1) for name in ("boxes", "classes"))
@@ -64,7 +64,7 @@ def region_losses(options, logits, deltas, sampled):
     labels, counts = sampled["labels"], tf.cast(sampled["counts"], tf.float32)
     cross_entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits) * counts
     errors = tf.gather(deltas, labels, batch_dims=2) - sampled["deltas"]
-    box_losses = tf.reduce_sum(smooth_l1(errors, options.roi_beta), axis=-1) * tf.cast(labels > 0, tf.float32)
+    box_losses = tf.reduce_sum(smooth_l1(errors, options.roi_smooth_l1_beta), axis=-1) * tf.cast(labels > 0, tf.float32)
     normalizer = tf.cast(tf.shape(logits)[0] * options.roi_batch_size, tf.float32)
     return {
         "region_class": tf.reduce_sum(cross_entropy) / normalizer,

@@ -74,14 +74,14 @@ def image_losses(options, logits, deltas, anchors, image_shapes, targets, seeds)
         Dict of (B,) float32, `rpn_class` and `rpn_box`.
     """
     matches = _matches(options, anchors, image_shapes, targets)
-    size, share = options.rpn_batch_size, options.rpn_foreground_share
+    size, share = options.rpn_batch_size, options.rpn_positive_fraction
     sampled, counts = sample(matches >= 0, matches == BACKGROUND, size, share, seeds)
     logits, deltas, matches = (tf.gather(tensor, sampled, batch_dims=1) for tensor in (logits, deltas, matches))
     foreground = tf.cast(counts & (matches >= 0), tf.float32)
     cross_entropy = tf.nn.sigmoid_cross_entropy_with_logits(foreground, logits) * tf.cast(counts, tf.float32)
     objects = tf.gather(targets["boxes"], tf.maximum(matches, 0), batch_dims=1)
     errors = deltas - boxes.encode(objects, tf.gather(anchors, sampled))
-    box_losses = tf.reduce_sum(smooth_l1(errors, options.rpn_beta), axis=-1) * foreground
+    box_losses = tf.reduce_sum(smooth_l1(errors, options.rpn_smooth_l1_beta), axis=-1) * foreground
     terms = {"rpn_class": cross_entropy, "rpn_box": box_losses}
     return {name: tf.reduce_sum(loss, axis=1) / size for name, loss in terms.items()}
 

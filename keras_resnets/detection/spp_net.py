@@ -21,7 +21,7 @@ class SPPNet(StagedDetector):
 
     Args:
         num_classes, backbone, weights, normalization, name: as of `FasterRCNN`.
-        **options: the fields of `keras_resnets.detection.SPPNetOptions`.
+        **options: see below.
 
     Raises:
         ArgumentError: (a ValueError) for an argument that cannot work.

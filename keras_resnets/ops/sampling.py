@@ -5,14 +5,14 @@ import math
 import tensorflow as tf
 
 
-def sample(is_foreground, is_background, size, foreground_share, seeds, stream=0):
+def sample(is_foreground, is_background, size, positive_fraction, seeds, stream=0):
     """Chooses candidates at random, foreground up to a share, then background up to the size.
 
     Args:
         is_foreground: (B, N) bool.
         is_background: (B, N) bool.
         size: number of candidates to choose in each image.
-        foreground_share: largest part of them that is foreground, in [0, 1]; where that is no whole number, it is one
+        positive_fraction: largest part of them that is foreground, in [0, 1]; where that is no whole number, it is one
             more in some of the images, so that the share is right on average.
         seeds: (B, 2) integers, of each image's stateless random numbers: what is chosen does not depend on the batch.
         stream: integer; other samples with the same seeds have another one.
@@ -31,7 +31,7 @@ def sample(is_foreground, is_background, size, foreground_share, seeds, stream=0
     specs = tf.TensorSpec([is_foreground.shape[1]], tf.float32), tf.TensorSpec([], tf.float32)
     priorities, rounding = tf.map_fn(draw, tf.convert_to_tensor(seeds), fn_output_signature=specs)
     size_or_all = size if is_foreground.shape[1] is None else min(size, is_foreground.shape[1])
-    share = round(size * foreground_share, 6)
+    share = round(size * positive_fraction, 6)
     most = tf.cast(tf.floor(share + rounding), tf.int32)[:, tf.newaxis]
     foreground = _best(is_foreground, priorities, min(size_or_all, math.ceil(share)))
     foreground = foreground[0], foreground[1] & (tf.range(foreground[0].shape[1]) < most)

@@ -54,8 +54,8 @@ def our_detector(roi_pooling, tensors, folder):
         anchor_offset=0,
         anchor_rounding="corners",
         rpn_filters=256,
-        test_before_nms=2000,
-        test_after_nms=100,
+        test_pre_nms_topk=2000,
+        test_post_nms_topk=100,
         proposal_min_size=1e-3,
     )
     for name, theirs in LAYERS.items():

@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_resnets import FasterRCNN
+from keras_resnets.dtype_policies import dtype_policy_scope
 from keras_resnets.layers import RoIAlign, RoIPooling
 from trainers.runtime.measuring import by_computation, in_new_process, in_turns, parameters, peak_gib
 
@@ -47,8 +48,9 @@ def inference_rates(backbone, repeats):
 
     def make(precision, jit_compile):
         keras.utils.set_random_seed(0)  # The same weights have as many proposals.
-        keras.config.set_dtype_policy(precision)
-        return functools.partial(tf.function(FasterRCNN(20, backbone=backbone), jit_compile=jit_compile), _image())
+        with dtype_policy_scope(precision):
+            detector = FasterRCNN(20, backbone=backbone)
+        return functools.partial(tf.function(detector, jit_compile=jit_compile), _image())
 
     return by_computation(make, 1, repeats)
 

@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 import keras_resnets
+from keras_resnets.dtype_policies import dtype_policy_scope
 from keras_resnets.preprocessing import Preprocessing
 from keras_resnets.serving import GrpcClient, SavedModelSession, export_classifier
 from trainers.runtime.measuring import in_new_process, in_turns, processor
@@ -70,9 +71,8 @@ def _ours(folder):
     """Returns our exports in float32 and bfloat16, as functions of images."""
     preprocessing, sessions = Preprocessing(SIZE, SIZE, (120, 115, 105), (60, 59, 58)), {}
     for name, policy in (("keras_resnets", "float32"), ("keras_resnets_bfloat16", "mixed_bfloat16")):
-        keras.config.set_dtype_policy(policy)
-        model = randomize(keras_resnets.create_model(NET))
-        keras.config.set_dtype_policy("float32")
+        with dtype_policy_scope(policy):
+            model = randomize(keras_resnets.create_model(NET))
         session = SavedModelSession(export_classifier(model, preprocessing, LABELS, f"{folder}/{name}"))
         sessions[name] = functools.partial(_ask, session)
     return sessions

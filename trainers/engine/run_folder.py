@@ -6,6 +6,7 @@ import json
 import pathlib
 
 from keras_resnets import ArgumentError
+from keras_resnets.detection.options import with_new_option_names
 from trainers.recipes.recipe import Recipe
 from trainers.runtime.atomic_files import write_json, write_text
 
@@ -95,15 +96,16 @@ class RunFolder:
             yield
 
     def config(self):
-        """Returns the content of config.json, or raises ArgumentError where there is no run."""
+        """Returns the content of config.json, options by their present names; raises ArgumentError where no run is."""
         if not self._config.is_file():
             raise ArgumentError(
                 f"--model_dir={self.path} holds no run: train one with trainers.classification or trainers.detection."
             )
         try:
-            return json.loads(self._config.read_text())
+            config = json.loads(self._config.read_text())
         except ValueError as error:
             raise ArgumentError(f"{self._config} is damaged ({error}): train again in another folder.") from error
+        return {**config, "options": with_new_option_names(config["options"])} if "options" in config else config
 
     def write_compilation(self, choice):
         """Writes compilation.json: a dict of `jit_compile`, whether XLA compiles, and the `reason` in words."""

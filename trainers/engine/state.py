@@ -2,8 +2,9 @@
 
 import contextlib
 
-import keras
 import tensorflow as tf
+
+from keras_resnets.dtype_policies import dtype_policy_scope
 
 INITIAL_LOSS_SCALE = 2.0**15
 LOSS_SCALES = 1.0, 2.0**24  # the least and the largest
@@ -29,13 +30,9 @@ class State:
     """
 
     def __init__(self, task, recipe, steps, precision):
-        policy_before = keras.config.dtype_policy()
-        keras.config.set_dtype_policy(precision)
-        try:
+        with dtype_policy_scope(precision):
             self.model = task.build_model()
             self.average = task.build_model() if recipe.ema_decay is not None else None
-        finally:
-            keras.config.set_dtype_policy(policy_before)
         self.optimizer = recipe.make_optimizer(steps, task.learning_rate_factors(self.model))
         self.optimizer.build(self.model.trainable_variables)
         self.loss_scale = self.finite_steps = None

@@ -21,13 +21,13 @@ from trainers.tasks.registry import TASKS
 TEST_OPTIONS = (
     "box_refinement",
     "canonical_size",
-    "detection_iou",
+    "nms_threshold",
     "max_detections",
     "scales",
     "scales_per_region",
     "score_threshold",
-    "test_after_nms",
-    "test_before_nms",
+    "test_post_nms_topk",
+    "test_pre_nms_topk",
     "voting_iou",
 )
 

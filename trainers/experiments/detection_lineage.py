@@ -76,7 +76,7 @@ def _shared_convolution(scale, folder):
 
 def _published_net(net, filters, count, scale, folder):
     """Times Faster R-CNN of one of the papers' nets on an image of 600x1000."""
-    detector = FasterRCNN(20, net, rpn_filters=filters, test_after_nms=count)
+    detector = FasterRCNN(20, net, rpn_filters=filters, test_post_nms_topk=count)
     return split_seconds(detector, [noise_inputs(HEIGHT, WIDTH)], scale.repeats)
 
 

@@ -1,8 +1,6 @@
 """Flags of tasks with boxes."""
 
 import dataclasses
-import inspect
-import re
 
 from absl import flags
 
@@ -75,30 +73,20 @@ def define_flags(kind):
 
 def define_options(kind, names=None):
     """Defines a flag for each option of a kind's models, or for those of some names."""
-    for field, owner in _option_fields(kind, names):
+    for field in _option_fields(kind, names):
         define = FLAG_OF_OPTION.get(field.name) or FLAG_OF_KIND[type(field.default)]
-        define(field.name, None, f"{_about(field.name, owner)} Default: {field.default}, or the system's or recipe's.")
-
-
-def _about(name, options_class):
-    """Returns what the docstring of a class of options, or of one that it is made of, says about an option."""
-    for owner in options_class.__mro__:
-        found = re.search(rf"^    {name}: (.*?)(?=^    \w+: |^\w|\Z)", inspect.getdoc(owner), re.MULTILINE | re.DOTALL)
-        if found:
-            text = " ".join(found[1].split())
-            return text[0].upper() + text[1:]
-    raise ValueError(f"{options_class.__name__} does not say what {name} is")
+        define(field.name, None, f"{field.metadata['help']} Default: {field.default}, or the system's or recipe's.")
 
 
 def _option_fields(kind, names=None):
-    """Returns the fields of all options of a kind, each name once, and the class that it is taken from."""
-    fields = {field.name: (field, owner) for owner in reversed(kind.options) for field in dataclasses.fields(owner)}
+    """Returns the fields of all options of a kind, each name once."""
+    fields = {field.name: field for owner in reversed(kind.options) for field in dataclasses.fields(owner)}
     return [fields[name] for name in names or fields if name not in kind.without_flag]
 
 
 def given_options(kind, names=None):
     """Returns the options, by their names, that the flags of `define_options` give."""
-    given = {field.name: flags.FLAGS[field.name].value for field, _ in _option_fields(kind, names)}
+    given = {field.name: flags.FLAGS[field.name].value for field in _option_fields(kind, names)}
     return {
         name: command.numbers(name, int if name in LISTS_OF_INTEGERS else float) if isinstance(value, list) else value
         for name, value in given.items()

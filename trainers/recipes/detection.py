@@ -88,12 +88,12 @@ DETECTORS = {
         "warp_size": 64,
         "warp_context": 5,  # as large a part as 16 of 227
         "roi_batch_size": 32,
-        "roi_foreground_share": 0.5,
+        "roi_positive_fraction": 0.5,
         "pool_size": 7,
-        "train_before_nms": 1_000,
-        "train_after_nms": 200,
-        "test_before_nms": 1_000,
-        "test_after_nms": 100,
+        "train_pre_nms_topk": 1_000,
+        "train_post_nms_topk": 200,
+        "test_pre_nms_topk": 1_000,
+        "test_post_nms_topk": 100,
     },
     # From scratch, it has to learn what is no object at all.
     ("digit_scenes", FastRCNNOptions): {"roi_background_iou": (0.0, 0.5)},

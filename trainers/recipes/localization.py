@@ -44,7 +44,7 @@ LOCALIZERS = {
         "anchor_ratios": (1, 1.6, 2.4),
         "cross_boundary_anchors": True,  # A digit is up to three quarters of the image.
         "rpn_filters": 128,
-        "before_nms": 1_000,
+        "pre_nms_topk": 1_000,
     },
 }
 
@@ -66,7 +66,7 @@ LOCALIZATION_RCNNS = {
         "warp_size": 64,
         "warp_context": 5,
         "roi_batch_size": 8,
-        "roi_foreground_share": 0.5,
+        "roi_positive_fraction": 0.5,
         "pool_size": 8,
         "svm": False,
     },

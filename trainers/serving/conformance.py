@@ -44,7 +44,7 @@ ANCHORS = {"anchor_sizes": (32, 64)}
 
 
 def _faster_rcnn(backbone, **options):
-    return keras_resnets.FasterRCNN(3, backbone, **ANCHORS, test_after_nms=20, score_threshold=0.0, **options)
+    return keras_resnets.FasterRCNN(3, backbone, **ANCHORS, test_post_nms_topk=20, score_threshold=0.0, **options)
 
 
 def _ensemble(*backbones):
@@ -53,7 +53,7 @@ def _ensemble(*backbones):
 
 
 def _localizer(backbone):
-    return keras_resnets.Localizer(3, backbone, **ANCHORS, after_nms=20)
+    return keras_resnets.Localizer(3, backbone, **ANCHORS, post_nms_topk=20)
 
 
 # Functions that make models of random weights; the second stage of localization after the first one.

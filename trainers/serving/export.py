@@ -1,12 +1,10 @@
 """Exports of runs for TensorFlow Serving."""
 
-import contextlib
 import pathlib
 import re
 
-import keras
-
 from keras_resnets import ArgumentError
+from keras_resnets.dtype_policies import dtype_policy_scope
 from trainers.data.registry import title
 from trainers.engine.checkpoints import restore_model
 from trainers.evaluation.evaluate import joined_runs
@@ -50,21 +48,10 @@ def _restored(run, best, precision):
     """Returns a run's task, and its model with the weights of a checkpoint."""
     task = load_task(run)
     # A new model, outside of any strategy's scope, in the export's precision whatever the training used.
-    with _policy(POLICIES[precision]):
+    with dtype_policy_scope(POLICIES[precision]):
         model = task.build_for_export()
     restore_model(model, run, best)
     return task, model
-
-
-@contextlib.contextmanager
-def _policy(name):
-    """Builds what is built in a `with` statement in a precision."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(name)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
 
 
 def slug(dataset):

@@ -170,7 +170,7 @@ def class_proposals(task, model, split, classes):
         classes: (split.size, C) int32, by the examples' index; -1 for padding.
 
     Yields:
-        For each example, in the order of the split: its index; (C, N, 4) float32, the N = `after_nms` best boxes of
+        For each example, in the order of the split: its index; (C, N, 4) float32, the N = `post_nms_topk` best boxes of
         each class in pixels of the original, best first, padded with zeros; and (C, N) bool, whether there is a box.
     """
     classes = tf.constant(classes, tf.int32)

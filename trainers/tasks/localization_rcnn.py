@@ -24,7 +24,7 @@ SPEC = detection_config.BoxTaskSpec(
     recipes=localization.LOCALIZATION_RCNN_RECIPES,
     changed_options=localization.LOCALIZATION_RCNNS,
     default_recipe=localization.default_localization_recipe,
-    without_flag=("svm", "score_threshold", "detection_iou", "max_detections", "voting_iou", "box_refinement"),
+    without_flag=("svm", "score_threshold", "nms_threshold", "max_detections", "voting_iou", "box_refinement"),
     sides=SIDES,
 )
 

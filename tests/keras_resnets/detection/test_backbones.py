@@ -10,7 +10,7 @@ import keras_resnets
 from keras_resnets import ArgumentError, FasterRCNN
 from keras_resnets.detection.backbones import backbone_net, classification_net, load_backbone, make_backbone
 
-NARROW = {"anchor_sizes": (16, 32), "test_after_nms": 20, "train_after_nms": 40, "roi_batch_size": 16}
+NARROW = {"anchor_sizes": (16, 32), "test_post_nms_topk": 20, "train_post_nms_topk": 40, "roi_batch_size": 16}
 NARROW |= {"max_detections": 10, "score_threshold": 0.0}
 NETS = {
     "vgg": lambda: keras_resnets.VGG((1, 1, 1, 1, 1), include_top=False, width=1 / 32),

@@ -21,7 +21,7 @@ OPTIONS = {"pool_size": 4, "max_detections": 10}
 def make(kind=FasterRCNN, num_classes=3, width=8, **options):
     net = keras_resnets.ResNet((1, 1, 1, 1), (width, width, 16, 16), include_top=False)
     if kind is FasterRCNN:
-        options = {"anchor_sizes": (16, 32), "rpn_filters": 16, "test_after_nms": 20} | options
+        options = {"anchor_sizes": (16, 32), "rpn_filters": 16, "test_post_nms_topk": 20} | options
     return kind(num_classes, net, **OPTIONS | options)
 
 
@@ -55,7 +55,7 @@ def test_an_ensemble_of_one_is_that_detector(options, detector):
 
 
 def test_members_see_the_regions_of_all_and_their_scores_are_averaged(detector):
-    first, second = detector(), detector(1, width=12, test_after_nms=15, scales=(0.5, 1.0), roi_pooling="align")
+    first, second = detector(), detector(1, width=12, test_post_nms_topk=15, scales=(0.5, 1.0), roi_pooling="align")
     third = detector(2, kind=FastRCNN, score_threshold=0.2)
     shapes = inputs()["image_shapes"]
     proposed = [member.propose(inputs())[1:] for member in (first, second)]

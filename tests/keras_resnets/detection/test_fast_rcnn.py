@@ -32,7 +32,7 @@ def around_the_objects(count=12, seed=0):
 @pytest.fixture
 def twins(randomize):
     """A Faster R-CNN, and a Fast R-CNN with its trunk's and its regions' weights."""
-    faster = FasterRCNN(3, backbone(), anchor_sizes=(16, 32), rpn_filters=16, test_after_nms=20, **OPTIONS)
+    faster = FasterRCNN(3, backbone(), anchor_sizes=(16, 32), rpn_filters=16, test_post_nms_topk=20, **OPTIONS)
     fast = FastRCNN(3, backbone(), **OPTIONS)
     for part in ("trunk", "region_network", "head"):
         getattr(fast, part).set_weights(randomize(getattr(faster, part)).get_weights())
@@ -88,7 +88,7 @@ def test_the_sample_of_regions_is_the_papers_by_default():
     found = [kind.OPTIONS() for kind in (RCNN, SPPNet, FastRCNN, FasterRCNN)]
     assert [options.roi_batch_size for options in found] == [64, 64, 64, 128]
     assert [options.roi_background_iou[0] for options in found] == [0.0, 0.1, 0.1, 0.0]
-    assert {(options.roi_background_iou[1], options.roi_foreground_share) for options in found} == {(0.5, 0.25)}
+    assert {(options.roi_background_iou[1], options.roi_positive_fraction) for options in found} == {(0.5, 0.25)}
     # A file of an older version has the sample that was the default.
     older = {"roi_batch_size": 128, "roi_background_iou": [0.0, 0.5]}
     for kind in (RCNN, FastRCNN):

@@ -10,6 +10,7 @@ import keras_resnets
 from keras_resnets import ArgumentError, FasterRCNN
 from keras_resnets.detection.heads import siblings
 from keras_resnets.detection.rpn import region_proposal_network
+from keras_resnets.dtype_policies import dtype_policy_scope
 from keras_resnets.layers import RoIAlign
 from keras_resnets.ops import boxes
 
@@ -19,10 +20,10 @@ SMALL = {
     "anchor_sizes": (16, 32),
     "pool_size": 4,
     "rpn_filters": 16,
-    "train_before_nms": 100,
-    "train_after_nms": 30,
-    "test_before_nms": 100,
-    "test_after_nms": 20,
+    "train_pre_nms_topk": 100,
+    "train_post_nms_topk": 30,
+    "test_pre_nms_topk": 100,
+    "test_post_nms_topk": 20,
     "roi_batch_size": 16,
     "max_detections": 10,
 }
@@ -100,7 +101,7 @@ def test_a_softmax_of_two_scores_is_the_probability_and_learns_by_its_cross_entr
 
 def test_detections_and_losses_are_the_same_compiled(trained):
     # Everything is sampled: XLA's random numbers are others.
-    detector = trained(roi_batch_size=64, roi_foreground_share=0.5)
+    detector = trained(roi_batch_size=64, roi_positive_fraction=0.5)
 
     @tf.function(jit_compile=True)
     def run(inputs, targets, seeds):
@@ -286,15 +287,9 @@ def test_a_version_2_net_learns_and_detects():
     assert np.all(np.isfinite(detector(inputs())["boxes"]))
 
 
-@pytest.fixture
-def mixed_precision():
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    yield
-    keras.config.set_dtype_policy("float32")
-
-
-def test_mixed_precision_stays_inside(mixed_precision, trained):
-    detector = trained()
+def test_mixed_precision_stays_inside(trained):
+    with dtype_policy_scope("mixed_bfloat16"):
+        detector = trained()
     (features,), proposals, exists = detector.propose(inputs())
     assert features.dtype == "bfloat16" and proposals.dtype == "float32"
     found = detector(inputs())
@@ -309,11 +304,11 @@ def test_mixed_precision_stays_inside(mixed_precision, trained):
     assert all(weight.dtype == "float32" for weight in detector.weights)
 
 
-def test_a_saved_detector_keeps_its_precision(mixed_precision, trained, tmp_path):
-    detector = trained()
+def test_a_saved_detector_keeps_its_precision(trained, tmp_path):
+    with dtype_policy_scope("mixed_bfloat16"):
+        detector = trained()
     expected = detector(inputs())
     detector.save(tmp_path / "detector.keras")
-    keras.config.set_dtype_policy("float32")
     loaded = keras.models.load_model(tmp_path / "detector.keras")
     assert loaded.propose(inputs())[0][0].dtype == "bfloat16"
     assert_same(loaded(inputs()), expected, 1e-6)
@@ -359,11 +354,11 @@ def model(**arguments):
         ),
         ({"roi_pooling": "mean"}, "roi_pooling='mean' is unknown: use 'max', 'align', or a layer such as"),
         ({"anchor_size": (16, 32)}, "anchor_size=.* is no argument of this model: use anchor_sizes"),
-        ({"proposal_iou": 70}, r"proposal_iou=70 must be a number in \[0, 1\]"),
+        ({"rpn_nms_threshold": 70}, r"rpn_nms_threshold=70 must be a number in \[0, 1\]"),
         ({"anchor_sizes": 16}, "anchor_sizes=16 must be a list, each a positive number"),
         ({"delta_stds": (0.1, 0.2)}, r"delta_stds=\(0\.1, 0\.2\) must be a list of 4, each a positive"),
         ({"delta_stds": (0.1, 0.1, 0.2, 0)}, r"delta_stds=.* must be a list of 4, each a positive number"),
-        ({"roi_beta": 0}, "roi_beta=0 must be a positive number"),
+        ({"roi_smooth_l1_beta": 0}, "roi_smooth_l1_beta=0 must be a positive number"),
         ({"pool_size": "7"}, "pool_size='7' must be a positive integer"),
         ({"roi_background_iou": (0.4, 0.2)}, "but 0.4 is larger than 0.2"),
         ({"train_batch_norm": "no"}, "train_batch_norm='no' must be True or False"),
@@ -371,8 +366,8 @@ def model(**arguments):
         ({"normalization": {"mean": (0, 0, 0)}}, "must be a dict of mean and std"),
         ({"roi_pooling": lambda: RoIAlign(14, 8)}, "roi_pooling has stride=8, and the trunk's is 16"),
         ({"rpn_background_iou": 0.8}, "rpn_background_iou=0.8 must not be larger than rpn_foreground_iou=0.7"),
-        ({"test_after_nms": 0}, "test_after_nms=0 must be a positive integer"),
-        ({"anchor_rounding": "pixels"}, "rounding='pixels' of anchors is unknown"),
+        ({"test_post_nms_topk": 0}, "test_post_nms_topk=0 must be a positive integer"),
+        ({"anchor_rounding": "pixels"}, "anchor_rounding='pixels' must be 'corners', 'sizes' or None"),
     ],
 )
 def test_arguments_that_cannot_work(arguments, message):

@@ -15,7 +15,7 @@ from keras_resnets.serving import SavedModelSession, export_localizer
 from keras_resnets.serving.predict_requests import read_warmup
 
 CLASSES = np.int32([[1, 2, -1], [0, 2, 0]])
-SMALL = {"anchor_sizes": (16, 32), "rpn_filters": 16, "before_nms": 100, "after_nms": 10}
+SMALL = {"anchor_sizes": (16, 32), "rpn_filters": 16, "pre_nms_topk": 100, "post_nms_topk": 10}
 # Two objects of the class 2 and one of another class; an object of the class 1; nothing.
 OBJECTS = {
     "boxes": np.float32([[[5, 5, 40, 40], [50, 10, 75, 40], [20, 30, 50, 60]], [[10, 10, 40, 30]] + 2 * [4 * [-1]]]),
@@ -343,7 +343,7 @@ def test_a_named_backbone_takes_a_classification_nets_weights(randomize, tmp_pat
         ({"num_classes": 0}, "num_classes=0 must be a positive integer"),
         ({"backbone": "resnet19"}, "backbone='resnet19' is unknown: use plainnet18"),
         ({"roi_batch_size": 8}, "roi_batch_size=.* is no argument of this model: use rpn_batch_size"),
-        ({"after_nms": 0}, "after_nms=0 must be a positive integer"),
+        ({"post_nms_topk": 0}, "post_nms_topk=0 must be a positive integer"),
         ({"rpn_background_iou": 0.8}, "rpn_background_iou=0.8 must not be larger than rpn_foreground_iou=0.7"),
         ({"normalization": {"mean": (0, 0, 0)}}, "must be a dict of mean and std"),
     ],

@@ -131,7 +131,7 @@ def test_more_scales_than_there_are_means_all(fast):
 
 
 def test_weights_of_one_scale_do_for_several(randomize):
-    options = {"anchor_sizes": (16, 32), "rpn_filters": 16, "test_after_nms": 20, "score_threshold": 0.0}
+    options = {"anchor_sizes": (16, 32), "rpn_filters": 16, "test_post_nms_topk": 20, "score_threshold": 0.0}
     plain = FasterRCNN(3, backbone(), **OPTIONS | options)
     multi = FasterRCNN(3, backbone(), scales=SCALES, canonical_size=30.0, **OPTIONS | options)
     for part in ("trunk", "rpn", "region_network", "head"):

@@ -149,8 +149,8 @@ def test_a_classification_nets_weights_but_for_fc6(randomize, tmp_path):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ({"head": "conv"}, "head='conv' cannot take a pyramid's vectors: leave it out, it is 'mlp'"),
-        ({"head": None}, "head=None cannot take a pyramid's vectors"),
+        ({"head": "conv"}, "head='conv' must be 'mlp'"),
+        ({"head": None}, "head=None must be 'mlp'"),
         ({"pyramid": (0,)}, r"pyramid=\(0,\) must be a list, each a positive integer"),
         ({"pyramid": ()}, r"pyramid=\(\) must be a list, each a positive integer"),
         ({"warp_size": 227}, "warp_size=.* is no argument of this model"),

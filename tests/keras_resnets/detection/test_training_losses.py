@@ -88,7 +88,7 @@ def test_losses_of_all_anchors_with_a_fixed_divisor(rpn_outputs):
 def test_anchors_across_the_border_count_if_asked_for(rpn_outputs):
     targets = objects([[OBJECT], [OBJECT]], [[0], [0]])
     kinds = 2 * [[FOREGROUND, FOREGROUND, IGNORED, BACKGROUND, FOREGROUND, BACKGROUND]]
-    options = Options(rpn_batch_size=16, cross_boundary_anchors=True, rpn_beta=0.7)
+    options = Options(rpn_batch_size=16, cross_boundary_anchors=True, rpn_smooth_l1_beta=0.7)
     check(rpn(options, *rpn_outputs, targets), plain_rpn_losses(*rpn_outputs, kinds, 2 * [OBJECT], 32, beta=0.7))
 
 
@@ -206,7 +206,7 @@ def test_deltas_lead_to_the_object_in_standard_deviations(regions):
 def test_losses_of_all_regions_with_a_fixed_divisor(regions):
     random = np.random.default_rng(0)
     for size in (16, 64):  # There are nine regions at most.
-        options = Options(roi_batch_size=size, roi_beta=0.5)
+        options = Options(roi_batch_size=size, roi_smooth_l1_beta=0.5)
         found, sampled = regions(options)
         count = found.shape[1]
         logits, deltas = random.normal(0, 2, (1, count, 4)), random.normal(0, 1, (1, count, 4, 4))

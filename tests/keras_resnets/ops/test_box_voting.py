@@ -44,7 +44,7 @@ def test_refined_boxes_are_classified_again(randomize):
         "anchor_sizes": (16, 32),
         "pool_size": 4,
         "rpn_filters": 16,
-        "test_after_nms": 20,
+        "test_post_nms_topk": 20,
         "score_threshold": 0.0,
     }
     net = keras_resnets.ResNet((1, 1, 1, 1), (8, 8, 16, 16), include_top=False)

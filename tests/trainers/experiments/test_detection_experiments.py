@@ -22,7 +22,7 @@ def detector(build, **options):
     [
         (RCNN, {"warp_size": 32, "warp_context": 2}, 60),
         (FastRCNN, {}, 60),
-        (FasterRCNN, {"anchor_sizes": (16, 32), "rpn_filters": 8, "test_after_nms": 20}, None),
+        (FasterRCNN, {"anchor_sizes": (16, 32), "rpn_filters": 8, "test_post_nms_topk": 20}, None),
     ],
 )
 def test_a_detectors_parts_are_timed(build, options, proposals):

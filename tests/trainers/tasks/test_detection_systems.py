@@ -113,7 +113,7 @@ def test_each_system_samples_regions_as_its_paper(recipe, system, regions, backg
     photos = {"resizing": Resizing(600, 1000, (1024, 1024)), "batch_size": 1}
     options = configure("resnet101", "photos", rectangle_dataset(2, seed=1), recipe, system=system, **photos)["options"]
     assert (options["roi_batch_size"], options["roi_background_iou"]) == (regions, background)
-    assert (options["roi_foreground_share"], options["roi_foreground_iou"]) == (0.5 if regions == 32 else 0.25, 0.5)
+    assert (options["roi_positive_fraction"], options["roi_foreground_iou"]) == (0.5 if regions == 32 else 0.25, 0.5)
 
 
 def test_the_papers_freeze_the_first_stages_of_vgg_where_its_weights_are_trained():
@@ -162,7 +162,7 @@ def test_proposals_move_with_the_image():
 @pytest.mark.slow
 def test_the_steps_for_regions_are_half_as_long_and_have_two_images(tmp_path, capsys):
     def load_task(images):
-        options = {"anchor_sizes": (16, 32), "train_after_nms": 60}
+        options = {"anchor_sizes": (16, 32), "train_post_nms_topk": 60}
         recipe = "faster_rcnn_alternating"
         dataset = rectangle_dataset(images, seed=1)
         config = configure(
@@ -186,7 +186,7 @@ def test_the_steps_for_regions_are_half_as_long_and_have_two_images(tmp_path, ca
 @pytest.mark.slow
 def test_four_steps_share_a_trunk_and_end_as_one_detector(tmp_path):
     dataset = rectangle_dataset(6, seed=1)
-    options = {"anchor_sizes": (16, 32), "roi_batch_size": 16, "train_after_nms": 60}
+    options = {"anchor_sizes": (16, 32), "roi_batch_size": 16, "train_post_nms_topk": 60}
     config = configure(
         "resnet",
         "rectangles",

@@ -113,7 +113,9 @@ def test_the_papers_localization():
     config = configure("resnet50", "voc:/data", dataset, "imagenet")
     recipe, options = config["recipe"], config["options"]
     assert (recipe["optimizer"], recipe["batch_size"], recipe["augmentation"]) == ("sgd", 256, "crop_and_color")
-    assert options["rpn_batch_size"] == 8 and options["rpn_foreground_share"] == 0.5 and options["after_nms"] == 200
+    assert (
+        options["rpn_batch_size"] == 8 and options["rpn_positive_fraction"] == 0.5 and options["post_nms_topk"] == 200
+    )
     assert config["resizing"]["short_side"] == 256
     assert AUGMENTATIONS[recipe["augmentation"]].resizing(Resizing(**config["resizing"])).canvas == (224, 224)
     assert recipe["decay"] == RECIPES["imagenet"].decay == "all"  # as of classification
@@ -145,7 +147,7 @@ def test_training_sees_crops_and_the_objects_that_are_in_them():
 def test_one_digit_scenes_have_a_recipe_of_their_own():
     task = Localization(configure("resnet", "one_digit_scenes", rectangle_dataset(16, 0), "one_digit_scenes"), None)
     assert task.config["options"]["rpn_batch_size"] == 8 and task.config["options"]["train_batch_norm"]
-    assert task.config["options"]["rpn_foreground_share"] == 0.5 and task.config["options"]["after_nms"] == 200
+    assert task.config["options"]["rpn_positive_fraction"] == 0.5 and task.config["options"]["post_nms_topk"] == 200
 
 
 @pytest.fixture
@@ -262,7 +264,7 @@ def test_train_and_evaluate(tmp_path, run_command):
             ["--dataset=digits"],
             "error: --dataset=digits has no boxes or is unknown: use digit_scenes, one_digit_scenes",
         ),
-        (["--after_nms=0"], "error: after_nms=0 must be a positive integer"),
+        (["--post_nms_topk=0"], "error: post_nms_topk=0 must be a positive integer"),
         (["--roi_pooling=max"], "Unknown command line flag 'roi_pooling'"),
     ],
 )

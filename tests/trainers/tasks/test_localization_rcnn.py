@@ -28,7 +28,7 @@ COMMON = {"batch_size": 6, "learning_rate": 5e-3, "batch_norm_momentum": 0.9, **
 def stages(tmp_path_factory):
     """The tasks and runs of a localizer that knows little yet, and of the second stage."""
     folder, found = tmp_path_factory.mktemp("localization"), []
-    options = {"anchor_sizes": (16, 32), "after_nms": 30}
+    options = {"anchor_sizes": (16, 32), "post_nms_topk": 30}
     config = localization.configure(
         "resnet", "rectangles", DATASET, "one_digit_scenes", options=options, steps=60, **COMMON
     )
