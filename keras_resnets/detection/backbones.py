@@ -10,8 +10,7 @@ import keras
 from keras_resnets.errors import ArgumentError
 from keras_resnets.layers.conv2d import Conv2D, skips_pixels
 from keras_resnets.models import registry, vgg, zfnet
-from keras_resnets.models.blocks import fully_connected
-from keras_resnets.models.builder import global_average
+from keras_resnets.models.blocks import fully_connected, global_average
 from keras_resnets.surgery.graph import leaf_layers
 from keras_resnets.weights import load_weights
 

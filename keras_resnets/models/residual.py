@@ -18,7 +18,7 @@ import numbers
 
 import keras
 
-from keras_resnets.errors import ArgumentError
+from keras_resnets.errors import ArgumentError, check_choice
 from keras_resnets.initializers import FanOutNormal
 from keras_resnets.layers.conv2d import Conv2D
 from keras_resnets.layers.zero_padded_shortcut import ZeroPaddedShortcut
@@ -365,12 +365,6 @@ def stages(x, block_counts, filters, unit, first_preactivation="branch"):
             preactivation = first_preactivation if i == 0 and j == 1 else "branch"
             x = residual_unit(x, width, strides, unit, name, output, preactivation)
     return apply(unit.order.before, x, "post")
-
-
-def check_choice(argument, value, choices):
-    """Raises ArgumentError if a value is not among the choices."""
-    if value not in choices:
-        raise ArgumentError(f"{argument}={value!r} is unknown: use one of {', '.join(map(repr, choices))}.")
 
 
 def check_stages(block_counts, filters):
