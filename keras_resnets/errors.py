@@ -5,9 +5,9 @@ from typing import Any
 
 
 class ArgumentError(ValueError):
-    """An argument that cannot work; the message names it, its value and the remedy.
+    """An argument that cannot work. The message names it, its value and the remedy.
 
-    The trainers print its message as one line and exit with status 1, as they do for an OSError.
+    Commands print the message as one line and exit with status 1, as they do for an OSError.
     """
 
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-import re
 from collections.abc import Mapping
 
 import keras
@@ -11,7 +10,7 @@ from keras_resnets.errors import ArgumentError
 from keras_resnets.layers.conv2d import Conv2D, skips_pixels
 from keras_resnets.models import registry, vgg, zfnet
 from keras_resnets.models.blocks import fully_connected, global_average
-from keras_resnets.surgery.graph import leaf_layers
+from keras_resnets.surgery.graph import leaf_layers, stage_outputs
 from keras_resnets.weights import load_weights
 
 CONV5_POOL_SIZE = 14  # conv5_1 has stride 2: its output has 7x7 cells
@@ -109,7 +108,7 @@ def make_backbone(backbone, dropout_rate=0.5):
             f"backbone={backbone!r} is unknown: use {', '.join(backbone_names())}, or a keras.Model of this package."
         )
     net = _without_skipping(backbone) if isinstance(backbone, keras.Model) else backbone_net(backbone)
-    stages = [layer.name for layer in net.layers if re.fullmatch(r"conv\d+_out", layer.name)]
+    stages = [*stage_outputs(net)]
     windows = [getattr(layer, "pool_size", None) for layer in net.layers if layer.name == LAST_POOLING]
     if len(stages) < 2 or len(net.output.shape) != 4 or not FULLY_CONNECTED.keys() >= {*windows}:
         raise ArgumentError(

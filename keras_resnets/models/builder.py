@@ -105,10 +105,9 @@ def builder(name: str | None = None, *, size: int = 224, classes: int = 1000) ->
                 arguments["weights"] = _resolved(arguments, name)
             return function(**arguments)
 
-        build.__signature__ = signature
-        documentation = DOCUMENTATION.format(size=size)
-        build.__doc__ = inspect.cleandoc(function.__doc__).replace(MARKER, documentation) + RESULT
-        return build
+        own_documentation = inspect.cleandoc(function.__doc__ or "")
+        build.__doc__ = own_documentation.replace(MARKER, DOCUMENTATION.format(size=size)) + RESULT
+        return _with_signature(build, signature)
 
     return decorate
 
@@ -141,9 +140,8 @@ def variant(
     row = ", ".join(f"{argument}={value!r}" for argument, value in fixed.items())
     build.__name__ = build.__qualname__ = function_name
     build.__module__ = family.__module__
-    build.__signature__ = signature
     build.__doc__ = f"{summary}\n\n`{family.__name__}` with {row}; see there for the other arguments."
-    return build
+    return _with_signature(build, signature)
 
 
 def image_model(
@@ -191,6 +189,11 @@ def image_model(
     return model
 
 
+def _with_signature(function: Any, signature: inspect.Signature) -> Any:
+    function.__signature__ = signature
+    return function
+
+
 def _bound(signature: inspect.Signature, function_name: str, args: tuple, kwargs: dict) -> dict[str, Any]:
     """Returns all arguments by name, with the defaults of those that were not given."""
     try:
@@ -212,7 +215,7 @@ def _check(arguments: Mapping[str, Any], parameters: Mapping[str, inspect.Parame
     classes, dropout_rate = arguments["classes"], arguments.get("dropout_rate", 0)
     if not isinstance(classes, numbers.Integral) or classes < 1:
         raise ArgumentError(f"classes={classes!r} must be a positive integer.")
-    if not isinstance(dropout_rate, numbers.Real) or not 0 <= dropout_rate < 1:
+    if not isinstance(dropout_rate, numbers.Real) or not 0 <= float(dropout_rate) < 1:
         raise ArgumentError(f"dropout_rate={dropout_rate!r} must be in [0, 1).")
     for name in OF_THE_HEAD:
         if not arguments["include_top"] and name in arguments and arguments[name] != parameters[name].default:

@@ -47,7 +47,7 @@ class Inception:
 
     def convolution(self, x: keras.KerasTensor, step: str, name: str) -> keras.KerasTensor:
         """One convolution with batch normalization and ReLU, e.g. "3x3,96/2 V"."""
-        height, width, filters, strides, valid = CONVOLUTION.fullmatch(step).groups()
+        height, width, filters, strides, valid = _parse(CONVOLUTION, step)
         x = keras.layers.Conv2D(
             scaled_filters(int(filters), self.width),
             (int(height), int(width)),
@@ -99,6 +99,13 @@ class Inception:
 
 def pool(x: keras.KerasTensor, step: str, name: str) -> keras.KerasTensor:
     """One 3x3 pooling, e.g. "max/2 V"."""
-    kind, strides, valid = POOLING.fullmatch(step).groups()
+    kind, strides, valid = _parse(POOLING, step)
     layer = {"max": keras.layers.MaxPooling2D, "avg": keras.layers.AveragePooling2D}[kind]
     return layer(3, 2 if strides else 1, "valid" if valid else "same", name=f"{name}_pool")(x)
+
+
+def _parse(pattern: re.Pattern[str], step: str) -> tuple[str, ...]:
+    match = pattern.fullmatch(step)
+    if match is None:
+        raise ValueError(f"step {step!r} has none of the forms in the table above.")
+    return match.groups()

@@ -8,8 +8,6 @@ import keras
 
 from keras_resnets.errors import ArgumentError
 
-Layer = keras.Operation  # an operation of `keras.ops` can take the place of a layer
-
 
 def check_functional(model: keras.Model) -> None:
     """Raises ArgumentError for anything but a functional `keras.Model`."""
@@ -68,14 +66,14 @@ def stage_outputs(model: keras.Model) -> dict[str, keras.KerasTensor]:
     return {name: output for name, output in unit_outputs(model).items() if re.fullmatch(r"conv\d+_out", name)}
 
 
-def clone(layer: Layer) -> Layer:
-    """Returns a new layer of the same configuration, without weights until it is called."""
+def clone(layer: keras.Operation) -> keras.Operation:
+    """Returns a new layer, or operation of `keras.ops`, of the same configuration and without weights."""
     return type(layer).from_config(layer.get_config())
 
 
 def copy_of(
     model: keras.Model,
-    replace: Callable[[Layer], Layer] = clone,
+    replace: Callable[[keras.Operation], keras.Operation] = clone,
     call: Callable[..., Any] = lambda layer, *args, **kwargs: layer(*args, **kwargs),
     batch_shape: tuple[int | None, ...] | None = None,
 ) -> keras.Model:
@@ -111,7 +109,7 @@ def copy_weights(source: keras.Model, target: keras.Model, but: Iterable[str] = 
 class _Sketched(keras.Operation):
     """A layer's place in a copy of the graph that has no weights: outputs in the layer's structure."""
 
-    def __init__(self, layer: Layer):
+    def __init__(self, layer: keras.Operation):
         super().__init__(name=layer.name)
         self.layer = layer
 
@@ -119,14 +117,15 @@ class _Sketched(keras.Operation):
         return keras.tree.map_structure(lambda x: keras.KerasTensor(x.shape, x.dtype), self.layer.output)
 
 
-def connections(model: keras.Model) -> list[tuple[Layer | None, Layer | None]]:
+def connections(model: keras.Model) -> list[tuple[keras.Operation | None, keras.Operation | None]]:
     """Returns who gives a tensor to whom in a functional model, a pair for each tensor that a call is given.
 
     Returns:
         Pairs of layers: the first one's output is an input of the second. Instead of a layer, None is the model: the
         first of a pair for the model's inputs, the second for its outputs.
     """
-    givers, pairs = {}, []
+    givers: dict[int, keras.Operation] = {}
+    pairs: list[tuple[keras.Operation | None, keras.Operation | None]] = []
 
     def call(sketched, *args, **kwargs):
         pairs.extend((givers.get(id(tensor)), sketched.layer) for tensor in _tensors((args, kwargs)))
