@@ -53,8 +53,8 @@ class RegionWarping(RegionLayer):
     def _neighbours(self, low, high, size):
         """Returns the two pixels around each pixel of the square along one side, and their weights: (B, R, S) each."""
         side = self.pool_size
-        # XLA may compute the centers twice, for pixels and for weights, and round differently. In float64, the difference
-        # is too small to change the float32 result.
+        # XLA may compute the centers twice, for pixels and for weights, and round differently. In float64, the
+        # difference is too small to change the float32 result.
         low, high = tf.cast(low, tf.float64), tf.cast(high, tf.float64)
         dilated = (high - low) * (side / (side - 2 * self.context))
         places = (tf.range(side, dtype=tf.float64) + 0.5) / side - 0.5

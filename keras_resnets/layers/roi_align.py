@@ -13,9 +13,9 @@ class RoIAlign(RegionLayer):
     """The mean of bilinear samples in each bin of each region (Mask R-CNN, arXiv 1703.06870, section 3).
 
     Each bin has `sampling_ratio` x `sampling_ratio` samples at regular places. A sample up to one cell outside of the
-    map has the value at the border, and a sample further outside is 0, as in torchvision. Interpolation and mean are linear and
-    separable: the layer multiplies the map by a matrix for the rows and one for the columns of each bin, which
-    compiles under XLA and suits TPUs. Coordinates get no gradient.
+    map has the value at the border, and a sample further outside is 0, as in torchvision. Interpolation and mean are
+    linear and separable: the layer multiplies the map by a matrix for the rows and one for the columns of each bin,
+    which compiles under XLA and suits TPUs. Coordinates get no gradient.
 
     Input: `features` (B, H, W, C) of a floating dtype, H and W known; `rois` (B, R, 4) float32, [x1, y1, x2, y2] in
     pixels of the image. Output: (B, R, P, P, C) of the features' dtype.

@@ -171,7 +171,7 @@ def _has(name):
 
 
 def _is_vgg(state_dict):
-    """Returns whether the first stack is two convolutions without batch normalization, unlike in AlexNet or vgg16_bn."""
+    """Returns whether the first stack is two convolutions without batch normalization, unlike AlexNet or vgg16_bn."""
     return {"features.0.weight", "features.2.weight"} <= state_dict.keys() and "features.1.weight" not in state_dict
 
 
