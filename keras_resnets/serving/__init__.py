@@ -1,4 +1,4 @@
-"""SavedModels for TensorFlow Serving: writing them, running them without Keras, and asking a server about them."""
+"""SavedModels for TensorFlow Serving: export, sessions without Keras, and clients of a server."""
 
 from keras_resnets.serving.client import GrpcClient as GrpcClient
 from keras_resnets.serving.client import RestClient as RestClient

@@ -27,7 +27,7 @@ OPTIONS = {
 def _described(detector, inputs, regions, image_shapes):
     """Returns features and pooled features of regions."""
     maps = detector.features(inputs)
-    return detector.describe_twice(maps, detector.pool_scales(maps, regions), image_shapes)
+    return detector.linear_features(maps, detector.pool_scales(maps, regions), image_shapes)
 
 
 def backbone(**arguments):

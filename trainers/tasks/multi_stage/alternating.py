@@ -65,16 +65,16 @@ class ProposalStep(Step):
     """Steps 1 and 3: the proposal network, measured by its recall.
 
     Attributes:
-        many: whether images have as many proposals as in training, instead of those for a test.
+        train_topk: whether images have as many proposals as in training, instead of as in inference.
     """
 
-    many = False
+    train_topk = False
 
     def terms(self, model, inputs, targets, seeds, training):
         return model.proposal_losses(model.features(inputs, training), inputs, targets, seeds, training)[0]
 
     def predictions(self, model, batch):
-        _, proposals, _ = model.propose(self.inputs(batch), many=self.many)
+        _, proposals, _ = model.propose(self.inputs(batch), train_topk=self.train_topk)
         annotation = {name: batch[name] for name in ANNOTATION}
         return {**annotation, "proposals": to_original(proposals, batch["scales"])}
 
@@ -102,10 +102,10 @@ class ProposalStep(Step):
         ]
         figures.learning_curve(lines, series, "recall", f"Proposals of {self.title}", path)
 
-    def find(self, model, split, strategy, many):
+    def find(self, model, split, strategy, train_topk):
         """Returns the proposals of a split: a list of (n, 4) float32, in pixels of the original images."""
         task = type(self)(self.config, dataclasses.replace(self.dataset, test=split), (), {})
-        task.many = many
+        task.train_topk = train_topk
         proposals = predictor(task, model, strategy)()["proposals"]
         return [rows[(rows[:, 2] > rows[:, 0]) & (rows[:, 3] > rows[:, 1])] for rows in proposals]
 
@@ -166,8 +166,8 @@ def _proposed(dataset, step, model, strategy):
     """Returns the data set with the proposals of a step."""
     return dataclasses.replace(
         dataset,
-        train=with_proposals(dataset.train, lambda: step.find(model, dataset.train, strategy, many=True)),
-        test=with_proposals(dataset.test, lambda: step.find(model, dataset.test, strategy, many=False)),
+        train=with_proposals(dataset.train, lambda: step.find(model, dataset.train, strategy, train_topk=True)),
+        test=with_proposals(dataset.test, lambda: step.find(model, dataset.test, strategy, train_topk=False)),
     )
 
 
