@@ -10,6 +10,7 @@ import functools
 import hashlib
 import os
 import pathlib
+from typing import TypeVar
 
 import keras
 
@@ -21,6 +22,7 @@ KERAS = "https://storage.googleapis.com/tensorflow/keras-applications"
 TORCHVISION = "https://download.pytorch.org/models"
 HUB_FILE = "model.safetensors"
 CLASSES = 1000
+Weights = TypeVar("Weights", bound=str | os.PathLike[str] | None)  # a builder's argument
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,13 +112,13 @@ PUBLISHED = {
 
 
 def resolve(
-    weights: str | os.PathLike[str] | None,
+    weights: Weights,
     net: str,
     include_top: bool = True,
     classes: int = CLASSES,
     width: float = 1.0,
     stem: str = "timm",
-) -> str | os.PathLike[str] | None:
+) -> Weights | str | os.PathLike[str]:
     """Returns the path of a builder's weights. "imagenet" is downloaded, once; anything else stays as it is.
 
     Args:
