@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-import re
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,9 +11,8 @@ import keras
 from keras_resnets.errors import ArgumentError
 from keras_resnets.layers.conv2d import Conv2D, skips_pixels
 from keras_resnets.models import registry, vgg, zfnet
-from keras_resnets.models.blocks import fully_connected
-from keras_resnets.models.builder import global_average
-from keras_resnets.surgery.graph import leaf_layers
+from keras_resnets.models.blocks import fully_connected, global_average
+from keras_resnets.surgery.graph import clone, copy_of, copy_weights, leaf_layers, stage_outputs
 from keras_resnets.weights import load_weights
 
 CONV5_POOL_SIZE = 14  # conv5_1 has stride 2: its output has 7x7 cells
@@ -114,7 +113,7 @@ def make_backbone(backbone: str | keras.Model, dropout_rate: float = 0.5) -> Bac
             f"backbone={backbone!r} is unknown: use {', '.join(backbone_names())}, or a keras.Model of this package."
         )
     net = _without_skipping(backbone) if isinstance(backbone, keras.Model) else backbone_net(backbone)
-    stages = [layer.name for layer in net.layers if re.fullmatch(r"conv\d+_out", layer.name)]
+    stages = [*stage_outputs(net)]
     windows: list[Any] = [getattr(layer, "pool_size", None) for layer in net.layers if layer.name == LAST_POOLING]
     if len(stages) < 2 or len(net.output.shape) != 4 or not FULLY_CONNECTED.keys() >= {*windows}:
         raise ArgumentError(
@@ -135,12 +134,11 @@ def _without_skipping(net: keras.Model) -> keras.Model:
     if not any(map(skips_pixels, leaf_layers(net))):
         return net
 
-    def clone(layer):
-        build = Conv2D if skips_pixels(layer) else type(layer)
-        return build.from_config(layer.get_config())
+    def replace(layer):
+        return Conv2D.from_config(layer.get_config()) if skips_pixels(layer) else clone(layer)
 
-    copy = keras.models.clone_model(net, clone_function=clone)
-    copy.set_weights(net.get_weights())
+    copy = copy_of(net, replace)
+    copy_weights(net, copy)
     return copy
 
 
@@ -182,7 +180,7 @@ def classification_net(name: str, **arguments: Any) -> keras.Model:
     return registry.create_model(name, include_top=name in WITH_FULLY_CONNECTED, **arguments)
 
 
-def load_backbone(detector: keras.Model, net: keras.Model, weights: str) -> None:
+def load_backbone(detector: keras.Model, net: keras.Model, weights: str | os.PathLike[str]) -> None:
     """Loads the weights of a classification net into a detector that is made from it.
 
     Args:

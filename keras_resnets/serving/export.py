@@ -20,6 +20,7 @@ from keras_resnets.serving.image_bytes import MAX_PIXELS, OK, decode_batch
 from keras_resnets.serving.predict_requests import warmup_requests, write_warmup
 from keras_resnets.serving.saved_model import Signature, publish, write_saved_model
 from keras_resnets.surgery.fold_batch_norm import fold
+from keras_resnets.surgery.graph import stage_outputs
 from keras_resnets.surgery.truncated_svd import truncated_svd
 
 TOP = 5  # classes that a classifier returns
@@ -106,8 +107,8 @@ def _with_features(net, stages):
     layers = {layer.name: layer for layer in net.layers}
     for stage in stages:
         if stage not in layers:
-            known = [name for name in layers if name.endswith("_out")]
-            raise ArgumentError(f"stages has {stage!r}, which is no layer of {net.name}: use {', '.join(known)}.")
+            known = ", ".join(stage_outputs(net))
+            raise ArgumentError(f"stages has {stage!r}, which is no layer of {net.name}: use {known}.")
     classifier = net.get_layer("predictions")
     outputs = {stage: layers[stage].output for stage in stages}
     return keras.Model(net.input, {**outputs, "features": classifier.input, "probabilities": net.output})

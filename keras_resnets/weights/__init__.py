@@ -1,4 +1,4 @@
-"""Reading published and saved weights."""
+"""Loading published and saved weights."""
 
 from keras_resnets.weights.loading import load_keras_applications as load_keras_applications
 from keras_resnets.weights.loading import load_torch as load_torch
