@@ -1,8 +1,11 @@
-# make demo      train, export and use a small net on real digits
-# make test      the tests
-# make test-all  the tests, the slow ones too; those of numbers with oneDNN switched off, and on
-# Each makes the virtual environment .venv first, when it is missing; after a change of setup.cfg's dependencies,
-# remove .venv.
+# make demo         train, export and use a small net on real digits
+# make test         the tests
+# make test-all     the tests, the slow ones too; those of numbers with oneDNN switched off, and on
+# make parity       the tests against PyTorch, which it installs first
+# make lint         the rules of ruff, and its format
+# make types        the annotations of keras_resnets
+# make constraints  installs the newest versions of all packages, and writes them into constraints.txt
+# Each makes the virtual environment .venv first, when it is missing, or when its packages have changed.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -10,12 +13,25 @@ DEMO := out/demo
 PYTEST := $(BIN)/python -m pytest -n 2
 SLOW := -o faulthandler_timeout=1800
 
-.PHONY: demo test test-all
+.PHONY: constraints demo lint parity test test-all types
 
-.venv/installed:
+.venv/installed: setup.cfg constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --editable '.[test]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[test]'
 	touch $@
+
+constraints:
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/pip install --quiet --editable '.[test]'
+	$(BIN)/pip freeze --exclude keras-resnets > constraints.txt
+	touch .venv/installed
+
+lint: .venv/installed
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: .venv/installed
+	$(BIN)/mypy
 
 demo: $(DEMO)/export.txt $(DEMO)/images/9/0.png
 	@echo
@@ -42,3 +58,7 @@ test-all: .venv/installed
 	$(PYTEST) $(SLOW) -m "not numerics" || status=1; \
 	for onednn in 0 1; do TF_ENABLE_ONEDNN_OPTS=$$onednn $(PYTEST) $(SLOW) -m numerics || status=1; done; \
 	exit $$status
+
+parity: .venv/installed
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[test,parity]'
+	$(PYTEST) $(SLOW) tests/parity

@@ -1,6 +1,6 @@
 """Command lines that train, evaluate, export and use the nets of `keras_resnets`."""
 
-from trainers.runtime import quiet_start
+from trainers.runtime import deferred, quiet_start
 
 if quiet_start.is_command():
-    quiet_start.import_tensorflow()
+    deferred.defer()

@@ -7,47 +7,31 @@ import pathlib
 
 from absl import flags
 
-from trainers.benchmarks.classification import (
-    build_resnet101,
-    cifar_resnet1202,
-    import_time,
-    jit_compile,
-    protocols,
-    rematerialization,
-    train_cifar_resnet20,
-)
-from trainers.benchmarks.detection import faster_rcnn_resnet101, roi
-from trainers.benchmarks.serving import serving, serving_latency
+from trainers.benchmarks.registry import BENCHMARKS, find
 from trainers.flags import command
-from trainers.runtime.atomic_files import write_json
-from trainers.runtime.measuring import processor
-
-BENCHMARKS = {
-    benchmark.__name__: benchmark
-    for benchmark in (
-        import_time,
-        build_resnet101,
-        train_cifar_resnet20,
-        jit_compile,
-        rematerialization,
-        cifar_resnet1202,
-        protocols,
-        roi,
-        faster_rcnn_resnet101,
-        serving,
-        serving_latency,
-    )
-}
 
 
 def _define_flags():
     flags.DEFINE_multi_enum("what", list(BENCHMARKS), list(BENCHMARKS), "What to measure; may be repeated.")
-    flags.DEFINE_integer("repeats", 5, "Times that each is measured; the median counts.", lower_bound=1)
-    flags.DEFINE_string("output", None, "JSON file to write the figures to as well.")
+    flags.DEFINE_integer("repeats", 5, "Measurements of each, whose median counts.", lower_bound=1)
+    flags.DEFINE_string("output", None, "JSON file for the figures; they are printed in any case.")
+
+
+def _main(arguments):
+    from trainers.runtime.atomic_files import write_json
+    from trainers.runtime.measuring import processor
+
+    command.no_arguments(arguments)
+    results = {}
+    for name in flags.FLAGS.what:
+        results[name] = {"processor": processor(), **find(name)(flags.FLAGS.repeats)}
+        _show(name, results[name])
+    if flags.FLAGS.output:
+        write_json(pathlib.Path(flags.FLAGS.output), results)
 
 
 def _show(name, figures):
-    """Prints figures in a line, and each group of figures that is among them in a line of its own."""
+    """Prints figures in a line, and each group of figures among them in a line of its own."""
     groups = {key: value for key, value in figures.items() if isinstance(value, dict)}
     shown = (
         f"{key} {value:.3g}" if isinstance(value, float) else f"{key} {value}"
@@ -57,16 +41,6 @@ def _show(name, figures):
     print(f"{name}: {', '.join(shown)}", flush=True)
     for key, group in groups.items():
         _show(f"{name} {key}", group)
-
-
-def _main(arguments):
-    command.no_arguments(arguments)
-    results = {}
-    for name in flags.FLAGS.what:
-        results[name] = {"processor": processor(), **BENCHMARKS[name](flags.FLAGS.repeats)}
-        _show(name, results[name])
-    if flags.FLAGS.output:
-        write_json(pathlib.Path(flags.FLAGS.output), results)
 
 
 def run():

@@ -1,4 +1,4 @@
-"""Image classification: the task, and the binary that trains it.
+"""Trains an image classification net.
 
 python -m trainers.classification --model=cifar_resnet20 --dataset=digits --model_dir=/tmp/digits
 """
@@ -7,83 +7,79 @@ import math
 
 from absl import flags
 
-from keras_resnets import ArgumentError
-from trainers.data.registry import open_dataset
-from trainers.data.split import hold_out
-from trainers.engine.run_folder import RunFolder, begun_as
-from trainers.flags import command
-from trainers.flags import training as flags_training
-from trainers.flags.training import (
-    define_distribution,
-    define_recipe,
-    define_sizes,
-    define_training,
-    recipe_choices,
-    sizes_by_flags,
-    train_by_flags,
-)
+from keras_resnets.errors import ArgumentError
+from trainers.flags import command, training
 from trainers.recipes.classification import RECIPES, default_recipe
-from trainers.recipes.recipe import get_recipe
-from trainers.runtime.distribution import is_chief
-from trainers.tasks.classification import Classification, configure
 from trainers.tasks.nets import GENERAL, builder_arguments
 
 
 def _define_flags():
     command.define_model_dir()
     command.define_data()
-    define_distribution()
-    flags.DEFINE_string("model", None, f"See keras_resnets.list_models(); or {', '.join(GENERAL)}.", required=True)
-    define_sizes()
+    training.define_distribution()
+    flags.DEFINE_string(
+        "model", None, f"A name of keras_resnets.list_models(), or {', '.join(GENERAL)}.", required=True
+    )
+    training.define_sizes()
     flags.DEFINE_float(
         "auxiliary_weight",
         None,
-        "Of Inception-v3, -v4 and -ResNet-v2: of an auxiliary classifier's loss, 0.4 in TF-slim; default: none.",
+        "Weight of the auxiliary classifier's loss, for Inception-v3, -v4 and -ResNet-v2; 0.4 in TF-slim. Default: no "
+        "auxiliary classifier.",
         lower_bound=0,
     )
     flags.DEFINE_string("dataset", None, "digits, one_digit_scenes, idx:PATH, folder:PATH or tfds:NAME.", required=True)
-    flags.DEFINE_integer("image_size", None, "Side of the net's square input, in pixels.", lower_bound=1)
+    flags.DEFINE_integer(
+        "image_size",
+        None,
+        "Side of the net's square input, in pixels; default: that of the data set's images, or the net's.",
+        lower_bound=1,
+    )
     flags.DEFINE_integer(
         "second_side",
         None,
-        "Side of the images in every second epoch, instead of the recipe's; 0 for none.",
+        "Side of the images in every second epoch, in pixels, 0 for none; default: the recipe's.",
         lower_bound=0,
     )
-    flags.DEFINE_integer("holdout", None, "Training images to measure with, instead of the test split.", lower_bound=1)
-    define_recipe(RECIPES)
-    define_training()
+    flags.DEFINE_integer(
+        "holdout", None, "Training images that are held out, to be measured with instead of the test split.", 1
+    )
+    training.define_recipe(RECIPES)
+    training.define_training()
 
 
 def _main(arguments):
+    from trainers.data.registry import open_dataset
+    from trainers.data.split import hold_out
+    from trainers.engine.run_folder import RunFolder, begun_as
+    from trainers.recipes.recipe import chosen_recipe
+    from trainers.runtime.distribution import is_chief
+    from trainers.tasks.classification import Classification, configure
+    from trainers.tasks.configuration import Choices
+
     command.no_arguments(arguments)
     options = flags.FLAGS
-    # Unknown names are said before the data are read.
-    sizes = sizes_by_flags("model", options.model)
+    # Unknown names are reported before the data are read.
+    sizes = training.sizes_by_flags("model", options.model)
     _check_auxiliary_weight(options)
     begun = begun_as("classification", options.model_dir)
-    recipe_name = options.recipe or (begun or {}).get("recipe_name") or default_recipe(options.dataset)
-    get_recipe(recipe_name, RECIPES, begun)
-    choices = recipe_choices()
-    strategy = flags_training.strategy()
+    recipe_name = chosen_recipe(options.recipe, begun, default_recipe(options.dataset), RECIPES)
+    choices = training.recipe_choices()
+    choices["recipe_changes"]["second_side"] = options.second_side
+    strategy = training.strategy()
     dataset = open_dataset(options.dataset, options.data_dir, options.download)
     if options.holdout is not None:
         dataset = hold_out(dataset, options.holdout)
     run = RunFolder(options.model_dir, is_chief(strategy))
     config = configure(
+        Choices(options.dataset, dataset, recipe_name, data_dir=options.data_dir, begun=begun, **choices),
         options.model,
-        options.dataset,
-        dataset,
-        recipe_name,
-        data_dir=options.data_dir,
-        image_size=options.image_size,
-        holdout=options.holdout,
         arguments={name: value for name, value in sizes.items() if value is not None},
         auxiliary_weight=options.auxiliary_weight,
-        begun=begun,
-        second_side=options.second_side,
-        **choices,
+        image_size=options.image_size,
+        holdout=options.holdout,
     )
-    train_by_flags(Classification(config, dataset), run, strategy)
+    training.train_by_flags(Classification(config, dataset), run, strategy)
 
 
 def _check_auxiliary_weight(options):

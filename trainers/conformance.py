@@ -8,50 +8,42 @@ the export is loaded by TensorFlow's C library in a process of its own, which re
 
 import pathlib
 import sys
-import tempfile
 
-import keras
 from absl import flags
 
-from keras_resnets.models.registry import names
-from keras_resnets.serving.portable import FILES
-from trainers.flags import command as flags_command
-from trainers.flags.command import no_arguments
-from trainers.runtime.progress import Progress
-from trainers.serving.conformance import DETECTORS, LOCALIZERS, TOLERANCE, _differences
-from trainers.serving.export import SAVED_MODEL
+from keras_resnets.serving.formats import FILES
+from trainers.flags import command
+from trainers.runtime.choices import SAVED_MODEL
 
 
 def _define_flags():
-    known = [*names(), *DETECTORS, *LOCALIZERS]
-    flags.DEFINE_multi_enum("model", None, known, "A net to export; may be repeated; default: all of the format.")
-    flags.DEFINE_enum("format", SAVED_MODEL, [SAVED_MODEL, *FILES], "What to export to, as in trainers.export.")
-    flags.DEFINE_string("output", None, "Markdown file to write the table to as well.")
+    flags.DEFINE_multi_string(
+        "model",
+        None,
+        "A name of keras_resnets.list_models(), or a detector or localizer of trainers.serving.conformance; may be "
+        "repeated. Default: all of the format.",
+    )
+    flags.DEFINE_enum("format", SAVED_MODEL, [SAVED_MODEL, *FILES], "Format of the exports, as in trainers.export.")
+    flags.DEFINE_string("output", None, "Markdown file for the table; it is printed in any case.")
 
 
 def _main(arguments):
-    no_arguments(arguments)
-    lines, wrong = ["| net | largest difference | MB |", "|---|---|---|"], []
-    models = flags.FLAGS.model or [*names(), *((DETECTORS | LOCALIZERS) if flags.FLAGS.format == SAVED_MODEL else ())]
-    with Progress(len(models), "exporting", "nets") as progress:
-        for name in models:
-            with tempfile.TemporaryDirectory() as folder:
-                differences, size = _differences(name, folder, flags.FLAGS.format)
-            keras.backend.clear_session()
-            worst = max(differences.values())
-            wrong += [name] if not worst <= TOLERANCE else []
-            lines.append(f"| `{name}` | {worst:.1e} | {size / 1e6:.1f} |")
-            progress.update(1)
-    print("\n".join(lines))
+    from trainers.serving.conformance import TOLERANCE, compare, table
+
+    command.no_arguments(arguments)
+    results = compare(flags.FLAGS.model, flags.FLAGS.format)
+    text = table(results)
+    print(text)
     if flags.FLAGS.output:
-        pathlib.Path(flags.FLAGS.output).write_text("\n".join(lines) + "\n")
+        pathlib.Path(flags.FLAGS.output).write_text(f"{text}\n")
+    wrong = [name for name, (difference, _) in results.items() if not difference <= TOLERANCE]
     if wrong:
         sys.exit(f"error: {', '.join(wrong)}: the answers differ by more than {TOLERANCE:g}")
 
 
 def run():
     """Entry point of the command."""
-    flags_command.run(_main, _define_flags)
+    command.run(_main, _define_flags)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Object detection by R-CNN and its successors: the binary that trains a detector.
+"""Trains an object detector: R-CNN, SPPnet, Fast R-CNN or Faster R-CNN.
 
 python -m trainers.detection --backbone=resnet --filters=32,64,128,256 --dataset=digit_scenes --model_dir=/tmp/scenes
 """
@@ -9,55 +9,58 @@ import os
 
 from absl import flags
 
-from keras_resnets import ArgumentError
-from keras_resnets.detection.region_detector import ROI_POOLING
+from keras_resnets.detection.options import ROI_POOLING
+from keras_resnets.errors import ArgumentError
 from trainers.data.proposals.methods import METHODS
-from trainers.data.proposals.with_proposals import propose_by
-from trainers.flags import command, training
-from trainers.flags.detection import config_from_flags, define_flags
-from trainers.recipes.detection import default_detection_recipe
-from trainers.tasks.detection import MOST_PROPOSALS, SPEC, SYSTEMS, WITH_ROI_POOLING, Detection, configure
-from trainers.tasks.registry import procedure
+from trainers.flags import command, detection, training
+from trainers.recipes.detection import default_recipe
+from trainers.tasks.specs import DETECTION, MOST_PROPOSALS, SYSTEMS
 
 
 def _define_flags():
-    define_flags(SPEC)
-    flags.DEFINE_enum("system", "faster_rcnn", list(SYSTEMS), "What is trained.")
+    detection.define_flags(DETECTION)
+    flags.DEFINE_enum("system", "faster_rcnn", list(SYSTEMS), "The detector.")
     flags.DEFINE_boolean("alternating", False, "Whether Faster R-CNN is trained in four steps, instead of jointly.")
-    flags.DEFINE_enum("proposals", "selective_search", list(METHODS), "Where other systems than faster_rcnn look.")
-    flags.DEFINE_integer("max_proposals", MOST_PROPOSALS, "The most proposals of an image.", lower_bound=1)
-    flags.DEFINE_string("proposal_dir", None, "Where proposals are kept; default: MODEL_DIR/proposals.")
+    flags.DEFINE_enum(
+        "proposals", "selective_search", list(METHODS), "Method of region proposals, for systems but faster_rcnn."
+    )
+    flags.DEFINE_integer("max_proposals", MOST_PROPOSALS, "Largest number of proposals of an image.", lower_bound=1)
+    flags.DEFINE_string("proposal_dir", None, "Folder of proposals, found once; default: MODEL_DIR/proposals.")
     flags.DEFINE_enum("roi_pooling", "max", list(ROI_POOLING), "How the features of a region are pooled.")
 
 
 def _main(arguments):
+    from trainers.data.proposals.with_proposals import propose_by
+    from trainers.tasks.detection import Detection, configure
+    from trainers.tasks.registry import procedure
+
     command.no_arguments(arguments)
     options = flags.FLAGS
     _check_system(options)
-    default_recipe = functools.partial(default_detection_recipe, system=options.system, alternating=options.alternating)
-    kind = dataclasses.replace(SPEC, default_recipe=default_recipe)
-    choices, run, strategy = config_from_flags(kind, SYSTEMS[options.system].model.OPTIONS)
+    recipe_of = functools.partial(default_recipe, system=options.system, alternating=options.alternating)
+    spec = dataclasses.replace(DETECTION, default_recipe=recipe_of)
+    choices, run, strategy = detection.config_from_flags(spec, SYSTEMS[options.system].options)
     proposals = None
     if options.system != "faster_rcnn":
         folder = os.path.abspath(options.proposal_dir or run.path / "proposals")
         proposals = {"folder": folder, "method": options.proposals, "limit": options.max_proposals}
-        choices["dataset"] = propose_by(choices["dataset"], **proposals)
+        choices = dataclasses.replace(choices, dataset=propose_by(choices.dataset, **proposals))
     config = configure(
-        **choices,
+        choices,
         system=options.system,
         proposals=proposals,
         alternating=options.alternating,
         roi_pooling=options.roi_pooling,
     )
     config["jit_compile"] = options.jit_compile  # XLA has random numbers of its own.
-    training.train_by_flags(Detection(config, choices["dataset"]), run, strategy, procedure(config))
+    training.train_by_flags(Detection(config, choices.dataset), run, strategy, procedure(config))
 
 
 def _check_system(options):
     """Raises ArgumentError for flags that do not fit the system."""
     system = options.system
     unused = ["proposals", "max_proposals", "proposal_dir"] if system == "faster_rcnn" else ["alternating"]
-    for name in unused + ([] if system in WITH_ROI_POOLING else ["roi_pooling"]):
+    for name in unused + ([] if SYSTEMS[system].has_roi_pooling else ["roi_pooling"]):
         if options[name].present:
             raise ArgumentError(f"--{name} has no effect with --system={system}: leave it out.")
     if system == "spp_net" and options.init_weights is None:

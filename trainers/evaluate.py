@@ -7,39 +7,61 @@ python -m trainers.evaluate --model_dir=/tmp/scenes --box_refinement --voting_io
 
 from absl import flags
 
-from trainers.engine.run_folder import RunFolder
-from trainers.evaluation.ensembles import table
-from trainers.evaluation.evaluate import DEFAULT_PROTOCOL, TEST_OPTIONS, evaluate
-from trainers.evaluation.protocols import PROTOCOLS
 from trainers.flags import command, detection
-from trainers.tasks.detection import SPEC
+from trainers.tasks.protocols import DEFAULT_PROTOCOL, PROTOCOLS
+from trainers.tasks.specs import DETECTION, TEST_OPTIONS
 
 
 def _define_flags():
     command.define_model_dir()
     command.define_data()
     command.define_best()
-    flags.DEFINE_string("dataset", None, "Another data set with the same classes.")
-    flags.DEFINE_string("classifier_dir", None, "Of a localization: run of the net that predicts the classes, too.")
-    flags.DEFINE_list("ensemble", [], "Other runs, which answer together with it; to classify, DIR[:PROTOCOL].")
-    flags.DEFINE_enum("protocol", None, list(PROTOCOLS), f"To classify: which views; default: {DEFAULT_PROTOCOL}.")
-    flags.DEFINE_integer("crop_size", None, "To classify: side of views of --model_dir's net.", lower_bound=1)
-    flags.DEFINE_integer("short_side", None, "To classify: of resized images for --model_dir's net.", lower_bound=1)
-    flags.DEFINE_boolean("search", False, "To classify: whether to add members while the top-1 error gets lower.")
-    detection.define_options(SPEC, TEST_OPTIONS)
+    flags.DEFINE_string("dataset", None, "Data set with the same classes; default: that of the training.")
+    flags.DEFINE_string(
+        "classifier_dir", None, "For localization: folder of the classification run whose classes are guessed, too."
+    )
+    flags.DEFINE_list(
+        "ensemble", [], "Folders of other runs that answer together with it; for classification, DIR[:PROTOCOL]."
+    )
+    flags.DEFINE_enum(
+        "protocol",
+        None,
+        list(PROTOCOLS),
+        f"For classification: the views of an image, see README.md; default: {DEFAULT_PROTOCOL}.",
+    )
+    flags.DEFINE_integer(
+        "crop_size",
+        None,
+        "For classification: side of the views that --model_dir's net sees, in pixels; default: as in training.",
+        lower_bound=1,
+    )
+    flags.DEFINE_integer(
+        "short_side",
+        None,
+        "For classification: short side of the resized images for --model_dir's net, in pixels; default: as in "
+        "training.",
+        lower_bound=1,
+    )
+    flags.DEFINE_boolean(
+        "search", False, "For classification: whether members join one by one, while the top-1 error decreases."
+    )
+    detection.define_options(DETECTION, TEST_OPTIONS, default="that of the training")
 
 
 def _main(arguments):
+    from trainers.engine.run_folder import RunFolder
+    from trainers.evaluation.evaluate import evaluate
+    from trainers.tasks.ensembles import table
+
     command.no_arguments(arguments)
     options = flags.FLAGS
-    run = RunFolder(options.model_dir)
     task, results = evaluate(
-        run,
+        RunFolder(options.model_dir),
         options.dataset,
         options.data_dir,
         options.download,
         options.best,
-        options=detection.given_options(SPEC, TEST_OPTIONS),
+        options=detection.given_options(DETECTION, TEST_OPTIONS),
         ensemble=options.ensemble,
         classifier_dir=options.classifier_dir,
         protocol=options.protocol,

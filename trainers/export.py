@@ -1,4 +1,4 @@
-"""Writes the last checkpoint of a run as a SavedModel for TensorFlow Serving.
+"""Exports the last checkpoint of a run, as a SavedModel for TensorFlow Serving or for another runtime.
 
 python -m trainers.export --model_dir=/tmp/digits
 python -m trainers.export --model_dir=/tmp/scenes --ensemble=/tmp/others,/tmp/more
@@ -8,49 +8,49 @@ import importlib.util
 
 from absl import flags
 
-from keras_resnets import ArgumentError
-from keras_resnets.serving.image_bytes import MAX_PIXELS
-from keras_resnets.serving.portable import FILES
-from keras_resnets.serving.server_config import write_server_config
-from trainers.engine.run_folder import RunFolder
+from keras_resnets.errors import ArgumentError
+from keras_resnets.serving.formats import FILES, MAX_PIXELS
 from trainers.flags import command
-from trainers.runtime.failures import naming
-from trainers.serving.export import POLICIES, SAVED_MODEL, export
+from trainers.runtime.choices import EXPORT_PRECISIONS, SAVED_MODEL
 
 
 def _define_flags():
     command.define_model_dir()
     command.define_best()
     flags.DEFINE_string("output", None, "Folder of all versions; default: saved_models/MODEL_DATASET.")
-    flags.DEFINE_list("ensemble", [], "Of a Faster R-CNN: other runs, which detect together with it.")
+    flags.DEFINE_list("ensemble", [], "For Faster R-CNN: folders of other runs that detect together with it.")
     flags.DEFINE_integer("version", None, "Version to write; default: the next free one.", lower_bound=1)
-    flags.DEFINE_enum("format", SAVED_MODEL, [SAVED_MODEL, *FILES], "SavedModel, or a net for other runtimes.")
-    flags.DEFINE_enum("precision", "float32", list(POLICIES), "Of weights and computations.")
-    flags.DEFINE_integer("batch_size", None, "Images of a request, always; default: any number.", lower_bound=1)
-    flags.DEFINE_integer("max_pixels", MAX_PIXELS, "Encoded images that have more are not decoded.", lower_bound=1)
-    flags.DEFINE_list("stages", [], "Of a classification net: what its features signature returns too, e.g. conv4_out.")
+    flags.DEFINE_enum("format", SAVED_MODEL, [SAVED_MODEL, *FILES], "SavedModel, or a net for another runtime.")
+    flags.DEFINE_enum("precision", "float32", list(EXPORT_PRECISIONS), "Dtype of weights and computations.")
+    flags.DEFINE_integer("batch_size", None, "Images in every request; default: any number.", lower_bound=1)
+    flags.DEFINE_integer("max_pixels", MAX_PIXELS, "Encoded images with more pixels are not decoded.", lower_bound=1)
     flags.DEFINE_list(
-        "svd_ranks", [], "Of a detector: ranks of fully connected layers of its regions, e.g. fc6=1024,fc7=256."
+        "stages", [], "For a classification net: layers that the signature features returns as well, e.g. conv4_out."
     )
-    has_protocol = importlib.util.find_spec("tensorflow_serving") is not None
+    flags.DEFINE_list(
+        "svd_ranks",
+        [],
+        "For a detector: ranks to which the fully connected layers of a region are reduced, e.g. fc6=1024,fc7=256.",
+    )
     flags.DEFINE_boolean(
-        "warmup", has_protocol, "Whether to write requests that TensorFlow Serving makes before it serves the version."
+        "warmup",
+        importlib.util.find_spec("tensorflow_serving") is not None,
+        "Whether to write requests that TensorFlow Serving makes before it serves the version.",
     )
     flags.DEFINE_boolean(
         "write_server_config", False, "Whether to write models.config and batching.config beside the export's folder."
     )
-    flags.DEFINE_string("server_path", "/models", "Where the server finds the folder of these files.")
-
-
-def _ranks(entries):
-    """Returns the dict of a list of NAME=RANK."""
-    try:
-        return {name: int(rank) for name, rank in (entry.split("=") for entry in entries)}
-    except ValueError as error:
-        raise ArgumentError(f"--svd_ranks={','.join(entries)} must be like fc6=1024,fc7=256.") from error
+    flags.DEFINE_string(
+        "server_path", "/models", "Path on the server of the folder with models.config and batching.config."
+    )
 
 
 def _main(arguments):
+    from keras_resnets.serving.server_config import write_server_config
+    from trainers.engine.run_folder import RunFolder
+    from trainers.runtime.failures import naming
+    from trainers.serving.export import export
+
     command.no_arguments(arguments)
     options = flags.FLAGS
     for name in ("batch_size", "ensemble", "max_pixels", "stages", "svd_ranks", "warmup", "write_server_config"):
@@ -60,7 +60,7 @@ def _main(arguments):
     if options.stages:
         settings["stages"] = options.stages
     if options.svd_ranks:
-        settings["svd_ranks"] = _ranks(options.svd_ranks)
+        settings["svd_ranks"] = command.named_numbers("svd_ranks", int, "fc6=1024,fc7=256")
     with naming("--svd_ranks", about="ranks"):
         path = export(
             RunFolder(options.model_dir),

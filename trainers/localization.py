@@ -1,4 +1,4 @@
-"""ImageNet localization (ResNet, arXiv 1512.03385, appendix C): the task, and the binary that trains it.
+"""Trains a localizer: the first stage of ImageNet localization (ResNet, arXiv 1512.03385, appendix C).
 
 python -m trainers.localization --backbone=resnet --block_counts=1,1,1,1 --filters=16,32,64,128 \
     --dataset=one_digit_scenes --model_dir=/tmp/localizer
@@ -6,20 +6,22 @@ python -m trainers.localization --backbone=resnet --block_counts=1,1,1,1 --filte
 
 from absl import flags
 
-from keras_resnets.detection import LocalizerOptions
+from keras_resnets.detection.options import LocalizerOptions
 from trainers.flags import command, detection, training
-from trainers.tasks.localization import SPEC, Localization, configure
+from trainers.tasks.specs import LOCALIZATION
 
 
 def _define_flags():
-    detection.define_flags(SPEC)
+    detection.define_flags(LOCALIZATION)
 
 
 def _main(arguments):
+    from trainers.tasks.localization import Localization, configure
+
     command.no_arguments(arguments)
-    choices, run, strategy = detection.config_from_flags(SPEC, LocalizerOptions)
-    config = {**configure(**choices), "jit_compile": flags.FLAGS.jit_compile}
-    training.train_by_flags(Localization(config, choices["dataset"]), run, strategy)
+    choices, run, strategy = detection.config_from_flags(LOCALIZATION, LocalizerOptions)
+    config = {**configure(choices), "jit_compile": flags.FLAGS.jit_compile}
+    training.train_by_flags(Localization(config, choices.dataset), run, strategy)
 
 
 def run():

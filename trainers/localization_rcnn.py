@@ -1,4 +1,4 @@
-"""The second stage of ImageNet localization (ResNet, arXiv 1512.03385, appendix C): the task, and its binary.
+"""Trains the second stage of ImageNet localization (ResNet, arXiv 1512.03385, appendix C).
 
 An R-CNN classifies and corrects the regions that a localizer finds for the image's class. It learns from those of the
 true class, and is tested on those of each class that is asked for.
@@ -9,23 +9,25 @@ python -m trainers.localization_rcnn --localizer_dir=/tmp/localizer --backbone=r
 
 from absl import flags
 
-from keras_resnets.detection import RCNNOptions
+from keras_resnets.detection.options import RCNNOptions
 from trainers.flags import command, detection, training
-from trainers.tasks.localization_rcnn import SPEC, LocalizationRCNN, configure
+from trainers.tasks.specs import LOCALIZATION_RCNN
 
 
 def _define_flags():
-    detection.define_flags(SPEC)
+    detection.define_flags(LOCALIZATION_RCNN)
     flags.DEFINE_string("localizer_dir", None, "Folder of the run of trainers.localization.", required=True)
 
 
 def _main(arguments):
+    from trainers.tasks.localization_rcnn import LocalizationRCNN, configure
+
     command.no_arguments(arguments)
     options = flags.FLAGS
-    choices, run, strategy = detection.config_from_flags(SPEC, RCNNOptions)
-    config = configure(localizer_dir=options.localizer_dir, **choices)
+    choices, run, strategy = detection.config_from_flags(LOCALIZATION_RCNN, RCNNOptions)
+    config = configure(choices, options.localizer_dir)
     config["jit_compile"] = options.jit_compile
-    training.train_by_flags(LocalizationRCNN(config, choices["dataset"]), run, strategy)
+    training.train_by_flags(LocalizationRCNN(config, choices.dataset), run, strategy)
 
 
 def run():

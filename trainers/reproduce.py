@@ -1,81 +1,55 @@
-"""Repeats an experiment of the papers: trains and measures its members, and writes what it shows.
+"""Repeats an experiment of the papers: trains and measures its members, and reports what it shows.
 
 python -m trainers.reproduce --experiment=degradation --output=/tmp/experiments
 python -m trainers.reproduce --report --output=/tmp/experiments
 """
 
-import importlib
 import pathlib
-import sys
 
 from absl import flags
 
-from keras_resnets import ArgumentError
-from trainers.experiments.experiment import Setting, check_setting, read_member, run_member, write_report
-from trainers.experiments.html_report import write_html
+from keras_resnets.errors import ArgumentError
+from trainers.experiments.registry import EXPERIMENTS, find
 from trainers.flags import command
-
-# The module of trainers.experiments, and the name of the `Experiment` there, which is imported when it is run.
-EXPERIMENTS = {
-    "degradation": ("classification", "DEGRADATION"),
-    "plain_vs_residual": ("classification", "PLAIN_VS_RESIDUAL"),
-    "shortcut_options": ("classification", "SHORTCUT_OPTIONS"),
-    "deep": ("classification", "DEEP"),
-    "layer_responses": ("classification", "LAYER_RESPONSES"),
-    "shortcut_variants": ("classification", "SHORTCUT_VARIANTS"),
-    "activation_orders": ("classification", "ACTIVATION_ORDERS"),
-    "preactivation_depth": ("classification", "PREACTIVATION_DEPTH"),
-    "inception_vs_residual": ("classification", "INCEPTION_VS_RESIDUAL"),
-    "gradient_flow": ("classification", "GRADIENT_FLOW"),
-    "deep_regularized": ("classification", "DEEP_REGULARIZED"),
-    "crops_and_ensembles": ("crops_and_ensembles", "EXPERIMENT"),
-    "detection_lineage": ("detection_lineage", "EXPERIMENT"),
-    "noc_heads": ("noc_heads", "EXPERIMENT"),
-    "detection_improvements": ("detection_improvements", "EXPERIMENT"),
-}
-
-
-def find(name):
-    """Returns the `Experiment` of a name of `EXPERIMENTS`."""
-    module, attribute = EXPERIMENTS[name]
-    return getattr(importlib.import_module(f"trainers.experiments.{module}"), attribute)
-
-
-def reproduce(experiment, setting, shard=(1, 1)):
-    """Runs the members of an experiment that are not complete, and, when all are, writes its report.
-
-    Args:
-        experiment: an `Experiment`.
-        setting: a `Setting`.
-        shard: (i, n): of n processes, this one, 1 <= i <= n, runs every n-th member.
-
-    Returns:
-        The path of the report, README.md, or None while members of other processes are missing.
-
-    Raises:
-        ArgumentError: if the folder was begun with another setting, or something in it is damaged.
-    """
-    check_setting(setting)
-    members = experiment.members(setting)
-    folders = {name: setting.folder / name for name in members}
-    for folder in folders.values():
-        read_member(folder)  # A damaged one is named before hours of training.
-    for number, (name, function) in enumerate(members.items()):
-        if number % shard[1] == shard[0] - 1:
-            print(f"member {number + 1} of {len(members)}: {name}", file=sys.stderr)
-            run_member(folders[name], function)
-    complete = {name: read_member(folder) for name, folder in folders.items()}
-    return None if None in complete.values() else write_report(setting, experiment, complete)
 
 
 def _define_flags():
-    flags.DEFINE_enum("experiment", None, list(EXPERIMENTS), "What to repeat.")
-    flags.DEFINE_boolean("report", False, "Instead: write report.html, of all experiments in the folder --output.")
-    flags.DEFINE_string("output", None, "Folder of all experiments; this one's is in it.", required=True)
-    flags.DEFINE_string("dataset", None, "Instead of the experiment's own.")
+    flags.DEFINE_enum("experiment", None, list(EXPERIMENTS), "The experiment to repeat.")
+    flags.DEFINE_boolean("report", False, "Write report.html about all experiments in --output instead.")
+    flags.DEFINE_string("output", None, "Folder of all experiments; each has a folder in it.", required=True)
+    flags.DEFINE_string("dataset", None, "Data set; default: the experiment's own.")
     flags.DEFINE_enum("scale", "quick", ["quick", "full"], "Half an hour on two cores, or the paper's schedule.")
-    flags.DEFINE_string("shard", "1/1", "I/N: this process runs every N-th member, from the I-th on.")
+    flags.DEFINE_string("shard", "1/1", "I/N: run every N-th member, from the I-th on, in this process.")
     command.define_data()
+
+
+def _main(arguments):
+    command.no_arguments(arguments)
+    options = flags.FLAGS
+    if options.report == (options.experiment is not None):
+        raise ArgumentError("pass either --experiment=NAME or --report.")
+    (_write_report if options.report else _reproduce)(pathlib.Path(options.output).absolute())
+
+
+def _write_report(output):
+    from trainers.experiments.html_report import write_html
+
+    for name in ("dataset", "data_dir", "download", "scale", "shard"):
+        if flags.FLAGS[name].present:
+            raise ArgumentError(f"--{name} has no effect with --report: leave it out.")
+    print(f"report: {write_html(output)}")
+
+
+def _reproduce(output):
+    from trainers.experiments.experiment import Setting
+    from trainers.experiments.reproduce import reproduce
+
+    options = flags.FLAGS
+    shard, experiment, quick = _shard(options.shard), find(options.experiment), options.scale == "quick"
+    dataset = experiment.choose_dataset(options.dataset, quick)
+    setting = Setting(output / options.experiment, dataset, quick, options.data_dir, options.download)
+    path = reproduce(experiment, setting, shard)
+    print(path.read_text() if path else "The members of other shards are missing: the last one writes the report.")
 
 
 def _shard(text):
@@ -87,30 +61,6 @@ def _shard(text):
     if not 1 <= i <= n:
         raise ArgumentError(f"--shard={text} must be I/N with 1 <= I <= N, such as 1/2.")
     return i, n
-
-
-def _main(arguments):
-    command.no_arguments(arguments)
-    options = flags.FLAGS
-    if options.report == (options.experiment is not None):
-        raise ArgumentError("pass either --experiment=NAME or --report.")
-    output = pathlib.Path(options.output).absolute()
-    if options.report:
-        for name in ("dataset", "data_dir", "download", "scale", "shard"):
-            if options[name].present:
-                raise ArgumentError(f"--{name} has no effect with --report: leave it out.")
-        print(f"report: {write_html(output)}")
-        return
-    shard, experiment, quick = _shard(options.shard), find(options.experiment), options.scale == "quick"
-    setting = Setting(
-        output / options.experiment,
-        experiment.choose_dataset(options.dataset, quick),
-        quick,
-        options.data_dir,
-        options.download,
-    )
-    path = reproduce(experiment, setting, shard)
-    print(path.read_text() if path else "The members of other shards are missing: the last one writes the report.")
 
 
 def run():

@@ -10,19 +10,17 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from keras_resnets import layers
 from keras_resnets.detection.backbones import Backbone, make_backbone
 from keras_resnets.detection.base import BoxModel
 from keras_resnets.detection.heads import region_networks
+from keras_resnets.detection.options import ROI_POOLING
 from keras_resnets.detection.region_losses import padded_targets, region_losses, sample_regions
 from keras_resnets.errors import ArgumentError
 from keras_resnets.layers.detections import Detections
 from keras_resnets.layers.region_layer import RegionLayer
-from keras_resnets.layers.roi_align import RoIAlign
-from keras_resnets.layers.roi_pooling import RoIPooling
 from keras_resnets.ops import boxes
 from keras_resnets.ops.resize import scaled
-
-ROI_POOLING = {"max": RoIPooling, "align": RoIAlign}
 
 
 class RegionDetector(BoxModel):
@@ -66,15 +64,17 @@ class RegionDetector(BoxModel):
     def _make_roi_pooling(self, roi_pooling: str | RegionLayer, parts: Backbone) -> keras.layers.Layer:
         if isinstance(roi_pooling, str):
             pool_size = self.options.pool_size or parts.pool_size
-            roi_pooling = ROI_POOLING[roi_pooling](pool_size, parts.stride, name="roi_pooling")
+            layer = getattr(layers, ROI_POOLING[roi_pooling])(pool_size, parts.stride, name="roi_pooling")
+        else:
+            layer = roi_pooling
         if self.options.head is None:
-            parts.check_pool_size(roi_pooling.pool_size)
-        if roi_pooling.stride != parts.stride:
+            parts.check_pool_size(layer.pool_size)
+        if layer.stride != parts.stride:
             raise ArgumentError(
-                f"roi_pooling has stride={roi_pooling.stride}, but the trunk has stride={parts.stride}: make it with "
+                f"roi_pooling has stride={layer.stride}, but the trunk has stride={parts.stride}: make it with "
                 "the trunk's."
             )
-        return roi_pooling
+        return layer
 
     def _pooled_shape(self) -> tuple[int, ...]:
         """Returns the shape of the pooled features of one region."""

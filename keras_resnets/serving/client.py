@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from keras_resnets.errors import ArgumentError
-from keras_resnets.serving.predict_requests import arrays, predict_request, serving_api
 
 FIRST_PAUSE = 0.2  # seconds before the first retry; each further one doubles it
 UNAVAILABLE = "UNAVAILABLE"
@@ -80,7 +79,10 @@ class GrpcClient(_Client):
 
     def __init__(self, server: str, model: str, version: int | None = None, **kwargs: Any):
         super().__init__(server, model, version, **kwargs)
-        service = serving_api("prediction_service_pb2_grpc")
+        from keras_resnets.serving import predict_requests  # which needs TensorFlow, as the clients' names do not
+
+        self._requests = predict_requests
+        service = predict_requests.serving_api("prediction_service_pb2_grpc")
         import grpc
 
         self._failure = grpc.RpcError
@@ -90,9 +92,9 @@ class GrpcClient(_Client):
         self._predict = service.PredictionServiceStub(channel).Predict
 
     def _ask(self, signature, inputs):
-        request = predict_request(self.model, signature, inputs, self.version)
+        request = self._requests.predict_request(self.model, signature, inputs, self.version)
         try:
-            return arrays(self._predict(request, timeout=self.timeout).outputs)
+            return self._requests.arrays(self._predict(request, timeout=self.timeout).outputs)
         except self._failure as error:
             raise ServerError(self.server, error.code().name, error.details()) from error
 

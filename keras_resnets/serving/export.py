@@ -16,7 +16,8 @@ from keras_resnets.detection.resizing import Resizing, from_original, to_origina
 from keras_resnets.errors import ArgumentError
 from keras_resnets.layers.detections import PADDING
 from keras_resnets.preprocessing import Preprocessing
-from keras_resnets.serving.image_bytes import MAX_PIXELS, OK, decode_batch
+from keras_resnets.serving.formats import MAX_PIXELS
+from keras_resnets.serving.image_bytes import OK, decode_batch
 from keras_resnets.serving.predict_requests import warmup_requests, write_warmup
 from keras_resnets.serving.saved_model import Signature, publish, write_saved_model
 from keras_resnets.surgery.fold_batch_norm import fold

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 import tensorflow as tf
 
 from keras_resnets.preprocessing import decode
+from keras_resnets.serving.formats import MAX_PIXELS
 
-MAX_PIXELS = 25_000_000  # of an image: 75 MB decoded, and 300 MB as float32 for resizing
 OK = "OK"
 INVALID = "INVALID_ARGUMENT: "
 DAMAGED = f"{INVALID}it cannot be decoded as JPEG, PNG, BMP or GIF"

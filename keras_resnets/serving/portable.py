@@ -9,10 +9,9 @@ import keras
 
 from keras_resnets.errors import ArgumentError
 from keras_resnets.preprocessing import Preprocessing
+from keras_resnets.serving.formats import FILES
 from keras_resnets.serving.saved_model import publish
 from keras_resnets.surgery.fold_batch_norm import fold
-
-FILES = {"onnx": "model.onnx", "litert": "model.tflite"}
 
 
 def export_portable(

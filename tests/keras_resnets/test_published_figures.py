@@ -10,7 +10,7 @@ import keras_resnets
 from keras_resnets import ArgumentError
 from keras_resnets.models.registry import names
 from keras_resnets.surgery.graph import batch_normalizations
-from trainers.models import HEAD, row, table
+from trainers.benchmarks.net_table import HEAD, row, table
 
 pytestmark = pytest.mark.usefixtures("without_weights")
 README = pathlib.Path(__file__).parents[2] / "README.md"

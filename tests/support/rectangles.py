@@ -4,11 +4,12 @@ import json
 
 import numpy as np
 import tensorflow as tf
+from configurations import detection_config
 from PIL import Image
 
 from trainers.data.detection_dataset import Annotation, DetectionDataset, annotated_split, most_boxes
 from trainers.data.image_source import Pixels
-from trainers.tasks.detection import Detection, configure
+from trainers.tasks.detection import Detection
 
 LABELS = ("red", "blue")
 COLORS = ((230, 30, 30), (30, 30, 230))
@@ -49,9 +50,9 @@ def rectangle_dataset(count, seed, objects=(1, 4)):
 
 
 def make_task(dataset, **changes):
-    """Returns the task of training a tiny detector; `changes` are arguments of `trainers.tasks.detection.configure`."""
+    """Returns the task of training a tiny detector; `changes` are arguments of `trainers.tasks.detection_config`."""
     options = {"anchor_sizes": (16, 32), "roi_batch_size": 16, **changes.pop("options", {})}
-    config = configure("resnet", "rectangles", dataset, "digit_scenes", **STAGES, options=options, **changes)
+    config = detection_config("resnet", "rectangles", dataset, "digit_scenes", **STAGES, options=options, **changes)
     return Detection(config, dataset)
 
 

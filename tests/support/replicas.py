@@ -8,12 +8,14 @@ import pathlib
 import sys
 
 import tensorflow as tf
+from configurations import classification_config
 
 from trainers.data.registry import open_dataset
 from trainers.engine import loop
+from trainers.engine.predictor import predictor
 from trainers.engine.run_folder import RunFolder
 from trainers.runtime.distribution import is_chief, make_strategy
-from trainers.tasks.classification import Classification, configure
+from trainers.tasks.classification import Classification
 
 BATCH = 16
 # Changes of the recipe and of the settings; the weight decay is large, so that L2 counts.
@@ -56,7 +58,7 @@ class Poisoned(Classification):
 def train(folder, strategy, dataset, name):
     changes = {"learning_rate": 1e-4, "steps": 10, **VARIANTS[name]}
     settings = {key: changes.pop(key) for key in SETTINGS if key in changes}
-    config = configure("cifar_resnet8", "digits", dataset, "digits", batch_size=BATCH, seed=5, **changes)
+    config = classification_config("cifar_resnet8", "digits", dataset, "digits", batch_size=BATCH, seed=5, **changes)
     # A schedule without warm-up: the first steps move the weights.
     config["recipe"] |= {"warmup_steps": 0, "schedule": "steps", "drops": [1.0]}
     task = (Poisoned if name == "infinity" else Classification)(config, dataset)
@@ -83,7 +85,7 @@ def write_predictions(task, run, strategy):
     """Writes what an untrained net says of every test image."""
     with strategy.scope():
         model = task.build_model()
-    predictions = loop.predictor(task, model, strategy)()
+    predictions = predictor(task, model, strategy)()
     if run.chief:
         (run.path / "predictions.json").write_text(json.dumps({k: v.tolist() for k, v in predictions.items()}))
 

@@ -7,11 +7,12 @@ import pathlib
 import sys
 
 import tensorflow as tf
+from configurations import detection_config
 from rectangles import STAGES, rectangle_dataset
 
 from trainers.data.proposals.with_proposals import propose_by
 from trainers.engine.run_folder import RunFolder
-from trainers.tasks.detection import Detection, configure
+from trainers.tasks.detection import Detection
 from trainers.tasks.multi_stage import svm_stages, svms
 
 OPTIONS = {"head": "mlp", "head_units": 16, "warp_size": 32, "warp_context": 2, "pool_size": 4, "roi_batch_size": 8}
@@ -21,7 +22,7 @@ def staged_task(folder, steps=4):
     """Returns the task of a tiny R-CNN on twelve images of rectangles; proposals are kept in the folder."""
     proposals = {"folder": str(pathlib.Path(folder) / "proposals"), "method": "selective_search", "limit": 200}
     dataset = propose_by(rectangle_dataset(12, seed=1), **proposals)
-    config = configure(
+    config = detection_config(
         "resnet",
         "rectangles",
         dataset,

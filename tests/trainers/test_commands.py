@@ -1,4 +1,4 @@
-"""The binaries, as a user runs them: in processes of their own."""
+"""The commands, as a user runs them: in processes of their own."""
 
 import json
 import pathlib
@@ -143,7 +143,10 @@ TRAIN = ["trainers.classification", "--model=cifar_resnet8", "--dataset=digits",
         ([*TRAIN, "--step=9"], "error: Unknown command line flag 'step'. Did you mean: steps"),
         ([*TRAIN, "cifar"], "unexpected argument 'cifar': flags are written --name=value"),
         ([*TRAIN, "--model_dir=/proc/run"], "No such file or directory: '/proc/run'"),
-        (["trainers.classification"], "flag --dataset=None: Flag --dataset must have a value other than None"),
+        (
+            ["trainers.classification"],
+            "error: --model_dir is required: pass --model_dir=...; --model is required: pass --mod",
+        ),
         (
             ["trainers.evaluate", "--model_dir={new}"],
             "holds no run: train one with trainers.classification or trainers.detection",

@@ -15,10 +15,11 @@ from trainers.data.registry import open_dataset
 from trainers.data.split import sample
 from trainers.engine.state import State
 from trainers.engine.training_step import training_step
-from trainers.evaluation.ensembles import Member
 from trainers.runtime.measuring import by_computation, in_new_process, in_turns, peak_gib, python
 from trainers.runtime.progress import Progress
 from trainers.tasks.classification import Classification, configure
+from trainers.tasks.configuration import Choices
+from trainers.tasks.ensembles import MultiViewNet
 
 PROTOCOL_IMAGES = {"ten_crop": 360, "twelve_crop": 360, "144_crop": 64}  # that are evaluated
 
@@ -143,9 +144,9 @@ def protocols(repeats):
 def _protocol(name, images, repeats):
     dataset = open_dataset("digits")
     dataset = dataclasses.replace(dataset, test=sample(dataset.test, images))
-    task = Classification(configure("cifar_resnet20", "digits", dataset, "digits"), dataset)
+    task = Classification(configure(Choices("digits", dataset, "digits"), "cifar_resnet20"), dataset)
     model = task.build_model()
-    member = Member("a run", task, model, 0, name)
+    member = MultiViewNet("a run", task, model, 0, name)
     views = dataset.test.size * member.protocol.views_of_an_image
     plain = tf.function(lambda batch: tf.nn.softmax(model(batch, training=False)))
     batch = tf.random.uniform((task.evaluation_batch_size(), task.preprocessing.size, task.preprocessing.size, 3))
@@ -159,10 +160,12 @@ def _protocol(name, images, repeats):
     return {**seconds, "ratio": seconds["evaluation"] / seconds["plain"], "views": views}
 
 
-def _loop_step(model, batch_size, remat=False, jit_compile=False, **choices):
+def _loop_step(model, batch_size, remat=False, jit_compile=False, precision="float32", image_size=None):
     """Returns the task of training a net on digits, and the function of a batch that makes the loop's step."""
     dataset = open_dataset("digits")
-    config = configure(model, "digits", dataset, "cifar", steps=100, batch_size=batch_size, **choices)
+    changes = {"steps": 100, "batch_size": batch_size}
+    choices = Choices("digits", dataset, "cifar", changes, precision=precision)
+    config = configure(choices, model, image_size=image_size)
     task = Classification(config, dataset)
     state = State(task, task.recipe, config["steps"], config["precision"])
     return task, tf.function(training_step(task, state, task.recipe, remat=remat), jit_compile=jit_compile)

@@ -4,7 +4,7 @@ import difflib
 import os
 import re
 
-from keras_resnets import ArgumentError
+from keras_resnets.errors import ArgumentError
 
 
 def absolute(name):

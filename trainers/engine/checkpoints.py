@@ -1,43 +1,47 @@
 """The checkpoints of a run: the last few, and the best."""
 
+import os
 import pathlib
 import sys
 
+import keras
 import tensorflow as tf
 
 from keras_resnets import ArgumentError
 from keras_resnets.errors import first_line
+from trainers.engine.run_folder import RunFolder
+from trainers.engine.task import Task
 
 LAST_KEPT = 3
 
 
 class Checkpoints:
-    """Saves and restores the state of a run in `folder`; the best state in `folder/best`.
+    """Saves and restores the state of a run in `folder`, and the best state in `folder/best`.
 
-    A checkpoint appears only when it is complete: TensorFlow writes it under another name first.
+    A checkpoint appears when it is complete: TensorFlow writes it under another name first.
 
     Args:
-        checkpoint: a `tf.train.Checkpoint` of all that a run changes.
+        checkpoint: a `tf.train.Checkpoint` of everything that a step changes.
         folder: path.
-        device: that reads and writes the files; None for those that have the variables.
+        device: the device that reads and writes the files; None for the devices of the variables.
     """
 
-    def __init__(self, checkpoint, folder, device=None):
+    def __init__(self, checkpoint: tf.train.Checkpoint, folder: str | os.PathLike, device: str | None = None):
         self._checkpoint, self._folder = checkpoint, folder
         self._options = tf.train.CheckpointOptions(experimental_io_device=device)
         self._last = _manager(checkpoint, folder, LAST_KEPT)
         self._best = _manager(checkpoint, pathlib.Path(folder) / "best", 1)
 
-    def save(self, step):
-        """Saves the state at `step`, and forgets the oldest one."""
+    def save(self, step: int) -> None:
+        """Saves the state at `step`, and removes the oldest of more than three."""
         self._save(self._last, step)
 
-    def save_best(self, step):
-        """Saves the state at `step` as the best."""
+    def save_best(self, step: int) -> None:
+        """Saves the state at `step` as the best one."""
         self._save(self._best, step)
 
-    def restore(self):
-        """Restores the newest checkpoint that can be read; returns its step, or 0 if there is none at all."""
+    def restore(self) -> int:
+        """Restores the newest checkpoint that can be read; returns its step, or 0 if there is no checkpoint."""
         paths = saved(self._folder)
         return _restore_newest(self._checkpoint, paths, self._options, exact=True) if paths else 0
 
@@ -47,35 +51,35 @@ class Checkpoints:
         except tf.errors.OpError as error:
             raise ArgumentError(
                 f"the checkpoint of step {step} cannot be written to {manager.directory} ({first_line(error)}): "
-                "what was saved before is whole; make room, and give the same command to go on from there."
+                "earlier checkpoints are complete. Make room, and give the same command to go on from the last one."
             ) from error
 
 
-def trained_model(task, run):
+def trained_model(task: Task, run: RunFolder) -> keras.Model:
     """Returns a new model of a task with the weights of a run's last checkpoint: see `restore_model`."""
     model = task.build_model()
     restore_model(model, run)
     return model
 
 
-def restore_model(model, run, best=False):
-    """Gives a model the weights of a run's last or best checkpoint: the moving averages, if the run has them.
+def restore_model(model: keras.Model, run: RunFolder, best: bool = False) -> int:
+    """Loads a run's last or best checkpoint into a model: the moving average of the weights, if the run has one.
 
     Args:
-        model: as the task builds it.
-        run: a `trainers.engine.run_folder.RunFolder`.
-        best: whether to take the checkpoint with the lowest error of all evaluations, instead of the last one.
+        model: a new model of the run's task.
+        run: the run's folder.
+        best: whether to load the checkpoint with the lowest error, instead of the last one.
 
     Returns:
         The step of the checkpoint.
 
     Raises:
-        ArgumentError: if the run has no such checkpoint yet, or none can be read.
+        ArgumentError: if the run has no such checkpoint, or none can be read.
     """
     paths = saved(run.checkpoints / "best" if best else run.checkpoints)
     if not paths:
         kind = "best checkpoint" if best else "checkpoint"
-        raise ArgumentError(f"--model_dir={run.path} has no {kind} yet: let its training go on.")
+        raise ArgumentError(f"--model_dir={run.path} has no {kind} yet: train on.")
     averaged = run.config()["recipe"]["ema_decay"] is not None
     checkpoint = tf.train.Checkpoint(**{"average" if averaged else "model": model})
     return _restore_newest(checkpoint, paths, tf.train.CheckpointOptions(), exact=False)
@@ -84,13 +88,13 @@ def restore_model(model, run, best=False):
 def _manager(checkpoint, folder, kept):
     try:
         return tf.train.CheckpointManager(checkpoint, folder, kept)
-    except ValueError:  # Its own list is damaged.
+    except ValueError:  # TensorFlow's list of the checkpoints is damaged.
         (pathlib.Path(folder) / "checkpoint").unlink()
         return tf.train.CheckpointManager(checkpoint, folder, kept)
 
 
-def saved(folder):
-    """Returns the checkpoints in a folder, oldest first, whether or not TensorFlow's own list is whole."""
+def saved(folder: str | os.PathLike) -> list[str]:
+    """Returns the paths of the checkpoints in a folder, oldest first; TensorFlow's own list may be damaged."""
     paths = [str(path).removesuffix(".index") for path in pathlib.Path(folder).glob("ckpt-*.index")]
     return sorted(paths, key=_step)
 
@@ -100,7 +104,7 @@ def _step(path):
 
 
 def _restore_newest(checkpoint, paths, options, exact):
-    """Restores the last of `paths` that can be read, and tells of those that cannot."""
+    """Restores the last of `paths` that can be read, and prints what is wrong with later ones; returns its step."""
     problems = []
     for path in reversed(paths):
         try:

@@ -1,41 +1,42 @@
-"""--jit_compile=auto: whether the training step is faster when XLA compiles it, which depends on the processor.
+"""--jit_compile=auto: measures whether XLA makes the training step faster, which depends on the processor.
 
-XLA fuses what follows a convolution; its own convolutions are slower than those of oneDNN, which TensorFlow uses on
-some processors.
+XLA fuses the operations after a convolution. Its convolutions are slower than those of oneDNN, which TensorFlow uses
+on some processors.
 """
 
 import functools
+from collections.abc import Callable
 
 import tensorflow as tf
 
 from trainers.runtime.failures import cause
 from trainers.runtime.measuring import in_turns
 
-AUTO = "auto"
-BATCHES = 2  # the first ones of the data: the same for every measurement
+BATCHES = 2  # the first of the data, the same for every measurement
 TURNS = 3
 
 
-def can_compile(strategy):
-    """Whether XLA can compile a step by itself: no other strategy than the default one lets replicas meet inside."""
+def can_compile(strategy: tf.distribute.Strategy) -> bool:
+    """Whether XLA can compile a step: within a compiled step, only the default strategy can reduce over replicas."""
     return strategy is tf.distribute.get_strategy()
 
 
-def timed_batches(batches):
-    """Returns a `tf.data.Dataset` of the batches to measure with, again and again; it does not wait for data."""
+def timed_batches(batches: tf.data.Dataset) -> tf.data.Dataset:
+    """Returns the batches to measure with, cached and repeated without end, a `tf.data.Dataset`."""
     return batches.take(BATCHES).cache().repeat()
 
 
-def choose(steps, iterator, batch_size):
+def choose(steps: dict[bool, Callable], iterator, batch_size: int) -> tuple[bool, str]:
     """Measures training steps, in turns, after they have been traced and compiled.
 
     Args:
-        steps: dict of functions of an iterator and a number of steps, an int32 tensor, by whether XLA compiles.
+        steps: two functions of an iterator and a number of steps, an int32 tensor; XLA compiles the steps of that whose
+            key is True, and not those of that whose key is False.
         iterator: of `timed_batches`.
         batch_size: images of a step.
 
     Returns:
-        Whether XLA is to compile, and why, in words.
+        Whether XLA should compile, and why, in words.
     """
     calls = {compiles: functools.partial(call, iterator, tf.constant(BATCHES)) for compiles, call in steps.items()}
     calls[False]()

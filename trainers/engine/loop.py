@@ -1,25 +1,4 @@
-"""One training loop for every task, on any strategy.
-
-A task is an object with a configuration, `config`, and these methods; the loop knows nothing else about it:
-
-- `build_model()` returns a new `keras.Model`, the same at every call;
-- `initialize(model)` gives it the weights that training starts from, where these are not the builder's, and returns
-  what there is to say about it, or None;
-- `learning_rate_factors(model)` returns a factor of the learning rate for each trainable variable;
-- `training_batches(first_step, context)` and `evaluation_batches(context)` return a `tf.data.Dataset` of dicts of
-  static shape: one replica's share of a batch. `context` is the `tf.distribute.InputContext` of this machine. Padding
-  of the last evaluation batches has `weight` 0, examples have 1, and their `index` in the split;
-- `forms()` returns functions of a batch: what `losses` takes is what the one returns whose number is the batch's
-  `form` (B,) int32, the same for all replicas of a step. Each form has static shapes of its own. Of a single form, the
-  number is not asked for;
-- `losses(model, batch, training)` returns two dicts of float32 scalars: the terms of the loss, which are added up, and
-  figures that are only logged; both are means over the batch;
-- `predictions(model, batch)` returns a dict of tensors (B, ...), all that `metrics` needs to know of the examples;
-- `metrics(predictions)` returns the figures of the test split, from NumPy arrays (N, ...): a dict of floats, or of None
-  for what is undefined;
-- `selection_metric(metrics)` returns what the best checkpoint has least of;
-- `pictures(predictions)` returns pictures for TensorBoard, a dict of (H, W, 3) uint8, possibly empty.
-"""
+"""One training loop for every `trainers.engine.task.Task`, on any strategy."""
 
 import dataclasses
 import functools
@@ -27,17 +6,20 @@ import signal
 import sys
 import time
 
-import numpy as np
 import tensorflow as tf
 
 from keras_resnets import ArgumentError
 from keras_resnets.surgery.graph import batch_normalizations
 from trainers.engine.checkpoints import Checkpoints, saved
-from trainers.engine.compilation import AUTO, can_compile, choose, timed_batches
+from trainers.engine.compilation import can_compile, choose, timed_batches
+from trainers.engine.predictor import predictor
+from trainers.engine.run_folder import RunFolder
 from trainers.engine.run_log import RunLog
 from trainers.engine.state import State
+from trainers.engine.task import Task
 from trainers.engine.training_step import training_step
 from trainers.recipes.recipe import Recipe
+from trainers.runtime.choices import AUTO
 from trainers.runtime.distribution import replica_batch, several_machines, total_over_replicas
 from trainers.runtime.failures import explained
 from trainers.runtime.interruption import Interrupted, Interruption
@@ -49,20 +31,20 @@ class Settings:
     """How to train.
 
     Attributes:
-        recipe: a `Recipe`.
+        recipe: the recipe.
         steps: of the whole run.
-        log_every: steps between two lines of metrics.jsonl; there is one at every checkpoint in any case.
-        evaluate_every: steps between two evaluations; there is one at the end in any case.
-        checkpoint_every: steps between two checkpoints; there is one at the end in any case.
+        log_every: steps between two lines of metrics.jsonl. Every checkpoint also has one.
+        evaluate_every: steps between two evaluations. The last step also has one.
+        checkpoint_every: steps between two checkpoints. The last step also has one.
         strategy: a `tf.distribute.Strategy`; None for the default one, on one device.
         precision: "float32", "mixed_bfloat16" or "mixed_float16".
-        sync_batch_norm: whether batch normalization has the statistics of the whole batch, not of a replica's share.
-        jit_compile: whether XLA compiles the training step: True, False, or "auto", which measures a few steps of each
-            and takes the faster; the run keeps what it took. With a strategy other than the default one, True raises
+        sync_batch_norm: whether batch normalization uses the statistics of the whole batch, not of a replica's share.
+        jit_compile: whether XLA compiles the training step: True, False, or "auto", which measures a few steps of both
+            and takes the faster for the whole run. With a strategy other than the default one, True raises
             ArgumentError, and "auto" is False.
         remat: see `trainers.engine.rematerialization`.
-        steps_per_call: steps that one call of TensorFlow makes; logs and checkpoints come between calls.
-        on_nan: what to do when a loss is not finite: "stop" the run, or "skip_step", which leaves everything as it was.
+        steps_per_call: steps in one call of TensorFlow. Logs and checkpoints are made between calls.
+        on_nan: what to do when a loss is not finite: "stop" the run, or "skip_step", which changes nothing.
     """
 
     recipe: Recipe
@@ -79,20 +61,20 @@ class Settings:
     on_nan: str = "stop"
 
 
-def train(task, run, settings):
+def train(task: Task, run: RunFolder, settings: Settings) -> dict:
     """Trains, or goes on with, a run.
 
     Args:
-        task: see the module's docstring.
-        run: a `trainers.engine.run_folder.RunFolder`, new or begun with the task's configuration.
-        settings: a `Settings`.
+        task: the task.
+        run: the run's folder, new or begun with the task's configuration.
+        settings: how to train.
 
     Returns:
-        The last evaluation's line of metrics.jsonl: `step`, the figures, and `seconds`, over all sessions.
+        The last evaluation's line of metrics.jsonl: `step`, the metrics, and `seconds` of all sessions.
 
     Raises:
         ArgumentError: if the settings do not fit together, or the run cannot go on.
-        Interrupted: after SIGTERM or SIGINT, with the state saved.
+        Interrupted: after SIGTERM or SIGINT; the state is saved.
     """
     strategy = settings.strategy or tf.distribute.get_strategy()
     replica_batch(settings.recipe.batch_size, settings.recipe.accumulation, strategy)
@@ -110,7 +92,7 @@ def train(task, run, settings):
                 print(notes[0], file=sys.stderr)
         if settings.sync_batch_norm and strategy.num_replicas_in_sync > 1:
             _synchronize_batch_normalization(state.model)
-        run.begin(task.config)  # Only now: what no model can be built or initialized with leaves no trace.
+        run.begin(task.config)  # Not earlier: a configuration that no model can be built with leaves no files.
         with run.locked(), Interruption() as interruption:
             return _Training(task, run, settings, strategy, state).until_the_end(interruption)
 
@@ -162,8 +144,8 @@ class _Training:
         def due(interval):
             return self._step // interval > before // interval or self._step == self._settings.steps
 
-        # What is logged must not depend on where a run was resumed: a checkpoint ends a line's window. It comes before
-        # the evaluation, which may take long.
+        # Every checkpoint ends the window of a line, so that the log does not depend on where a run was resumed. The
+        # checkpoint is saved before the evaluation, which may take long.
         checkpoint, evaluation = stopping or due(self._settings.checkpoint_every), due(self._settings.evaluate_every)
         if checkpoint or evaluation or due(self._settings.log_every):
             progress.report(self._log.training(self._step, self._settings.on_nan))
@@ -173,7 +155,7 @@ class _Training:
             self._evaluate(progress)
 
     def _evaluate_what_was_saved(self, progress):
-        """Makes up for the evaluation of the restored step, or, where that was done, for its part of the state."""
+        """Evaluates the restored step if that is due, or updates the state from the evaluation that was logged."""
         done = [line for line in self._run.metrics() if line["step"] == self._step and "loss" not in line]
         if done:
             self._state.best.assign(min(self._state.best.numpy(), self._task.selection_metric(done[-1])))
@@ -184,12 +166,12 @@ class _Training:
         with self._log.evaluating():
             predictions = self._predict()
             metrics, pictures = self._task.metrics(predictions), self._task.pictures(predictions)
-        selection_metric = self._task.selection_metric(metrics)
-        if selection_metric < self._state.best.numpy():
-            self._state.best.assign(selection_metric)
+        value = self._task.selection_metric(metrics)
+        if value < self._state.best.numpy():
+            self._state.best.assign(value)
             if self._run.chief:
                 self._checkpoints.save_best(self._step)
-        # Last: an evaluation that is in the log is not made again.
+        # The log comes last: an evaluation that is logged is not repeated.
         progress.report(self._log.evaluation(self._step, metrics, pictures))
 
     def _chosen_steps(self):
@@ -210,7 +192,7 @@ class _Training:
         return steps[chosen]
 
     def _measured(self, steps):
-        """Returns what `choose` says of functions of `_compiled_steps`; the state is the same afterwards."""
+        """Returns what `choose` finds for functions of `_compiled_steps`, and restores the state."""
         batches = self._strategy.distribute_datasets_from_function(
             lambda context: timed_batches(self._task.training_batches(self._step, context))
         )
@@ -218,9 +200,9 @@ class _Training:
             return choose(steps, iter(batches), self._settings.recipe.batch_size)
 
     def _compiled_steps(self, jit_compile):
-        """Returns the function of an iterator and a number of steps that makes them, compiled by XLA or not.
+        """Returns a function of an iterator and a number of steps, which makes the steps, compiled by XLA or not.
 
-        It returns the figures of each step, a dict of (steps,), and the seconds that were spent waiting for data.
+        The function returns the figures of each step, a dict of (steps,), and the seconds of waiting for data.
         """
         settings, strategy = self._settings, self._strategy
         one_step = training_step(
@@ -230,33 +212,23 @@ class _Training:
             remat=settings.remat,
             skip_nonfinite=settings.on_nan == "skip_step" or settings.precision == "mixed_float16",
         )
-        one_step = tf.function(one_step, jit_compile=True) if jit_compile else one_step
-        forms = self._task.forms()
-        # A TPU's host is another machine, which has no Python.
+        one_step = self._at_resolutions(tf.function(one_step, jit_compile=True) if jit_compile else one_step)
+        # The host of a TPU is another machine, which does not run this Python program.
         now = tf.timestamp if isinstance(strategy, tf.distribute.TPUStrategy) else _python_time
         names = []
 
-        def first_replica(figures):
+        def step(batch):
+            figures = one_step(batch)
             names.clear()
             names.extend(figures)
-            return tf.stack([strategy.experimental_local_results(value)[0] for value in figures.values()])
-
-        def step_in(form, batch):
-            return first_replica(strategy.run(lambda batch: one_step(form(batch)), args=(batch,)))
-
-        def step(batch):
-            if len(forms) == 1:
-                return step_in(forms[0], batch)
-            # Outside of the replicas' step: one with a condition could not be compiled to static shapes, or be shared.
-            number = strategy.experimental_local_results(batch["form"])[0][0]
-            return tf.switch_case(number, [functools.partial(step_in, form, batch) for form in forms])
+            return tf.stack(list(figures.values()))
 
         @tf.function
         def steps(iterator, count):
             rows = tf.TensorArray(tf.float32, size=count)
             waited = tf.constant(0.0, tf.float64)
             for i in tf.range(count):
-                # A step that began before the last one ended would wait for its data meanwhile.
+                # In parallel, a step would wait for data before the last one has ended, and the wait would be counted.
                 tf.autograph.experimental.set_loop_options(parallel_iterations=1)
                 start = now()
                 with tf.control_dependencies([start]):
@@ -268,8 +240,28 @@ class _Training:
 
         return steps
 
+    def _at_resolutions(self, one_step):
+        """Returns a function of a distributed batch that makes a step on all replicas, at the batch's resolution.
+
+        The function returns the figures of the first replica, a dict of scalars.
+        """
+        strategy, resolutions = self._strategy, self._task.resolutions()
+
+        def step_at(resolution, batch):
+            figures = strategy.run(lambda batch: one_step(resolution(batch)), args=(batch,))
+            return {name: strategy.experimental_local_results(value)[0] for name, value in figures.items()}
+
+        def step(batch):
+            if len(resolutions) == 1:
+                return step_at(resolutions[0], batch)
+            # Not in the replicas' step: XLA compiles a step to static shapes, and replicas cannot meet in a branch.
+            number = strategy.experimental_local_results(batch["resolution"])[0][0]
+            return tf.switch_case(number, [functools.partial(step_at, one, batch) for one in resolutions])
+
+        return step
+
     def _on_any_machine(self, flag):
-        """Whether the flag is true on any of the machines, which must stop together."""
+        """Whether the flag is true on any machine: all machines must stop together."""
         return bool(self._total(bool(flag))) if several_machines(self._strategy) else bool(flag)
 
     def _check_same_run_everywhere(self):
@@ -284,39 +276,8 @@ class _Training:
         self._run.check(self._task.config)  # By now, the chief has written its own.
 
 
-def predictor(task, model, strategy):
-    """Returns a function without arguments that returns the predictions of every example of the test split, once.
-
-    Args:
-        task: see the module's docstring.
-        model: the `keras.Model` to evaluate, made in the strategy's scope.
-        strategy: the `tf.distribute.Strategy`.
-
-    Returns:
-        A function that returns a dict of NumPy arrays (N, ...), in the data set's order.
-    """
-
-    def on_replica(batch):
-        return {**task.predictions(model, batch), "index": batch["index"], "weight": batch["weight"]}
-
-    @tf.function
-    def gathered(batch):
-        predictions = strategy.run(on_replica, args=(batch,))
-        return {name: strategy.gather(values, axis=0) for name, values in predictions.items()}
-
-    def predict():
-        batches = strategy.distribute_datasets_from_function(task.evaluation_batches)
-        rows = [{name: values.numpy() for name, values in gathered(batch).items()} for batch in batches]
-        table = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
-        examples = np.flatnonzero(table.pop("weight"))
-        examples = examples[np.argsort(table.pop("index")[examples])]
-        return {name: values[examples] for name, values in table.items()}
-
-    return predict
-
-
 def _python_time():
-    """Returns the time, float64, when a step in a graph comes to it; tf.timestamp refuses with --deterministic."""
+    """Returns the time in a graph, a float64 scalar; tf.timestamp does not work with --deterministic."""
     return tf.ensure_shape(tf.numpy_function(time.monotonic, [], tf.float64), [])
 
 

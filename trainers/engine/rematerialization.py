@@ -1,4 +1,4 @@
-"""Activations that are computed again in the backward pass instead of being kept (Chen et al., arXiv 1604.06174)."""
+"""Rematerialization: the backward pass computes activations again (Chen et al., arXiv 1604.06174)."""
 
 import math
 
@@ -9,11 +9,10 @@ from keras_resnets.surgery.graph import unit_outputs
 
 
 def rematerialized(model):
-    """Returns a function that does what `model(images, training=...)` does, in less memory.
+    """Returns a function that computes `model(images, training=...)` and its gradients in less memory.
 
-    The net is cut after residual units into about as many segments as the square root of their number. Kept are the
-    inputs of the segments, and of one segment at a time its activations. Gradients are the same; moving statistics
-    and random generators move once.
+    The net is cut after residual units into about sqrt(units) segments. Memory holds the inputs of all segments and the
+    activations of one. Gradients are the same. Moving statistics and random generators are updated once.
 
     Args:
         model: a net of this package.
@@ -36,7 +35,7 @@ def _segments(model):
 
 
 def _call_again_for_gradients(segment, inputs, training):
-    """Calls a segment as a pure function of its variables, so that the second call changes none of them."""
+    """Calls a segment as a pure function of its variables: the second call, for gradients, updates none of them."""
     variables = segment.trainable_variables
     state = segment.non_trainable_variables
 

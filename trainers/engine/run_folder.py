@@ -1,42 +1,43 @@
-"""The folder of a training run: what it was asked to do, what it logged, what came out."""
+"""The folder of a training run: its configuration, logs, checkpoints and results."""
 
 import contextlib
 import fcntl
 import json
+import os
 import pathlib
 
-from keras_resnets import ArgumentError
 from keras_resnets.detection.options import with_new_option_names
+from keras_resnets.errors import ArgumentError
 from trainers.recipes.recipe import Recipe
 from trainers.runtime.atomic_files import write_json, write_text
 
-# What a run means whose recipe lacks a field that is newer than it.
+# Values of the recipe's fields that are newer than some runs.
 OF_OLDER_RUNS = {f"recipe.{field}": getattr(Recipe, field) for field in ("decay", "bias_learning_rate")}
 
 
 class RunFolder:
     """The files under `--model_dir`.
 
-    - `config.json`: all that is needed to repeat the run;
-    - `compilation.json`: whether XLA compiles the run's steps, which `--jit_compile=auto` has measured;
-    - `checkpoints/`: written by `tf.train.CheckpointManager`; the one with the lowest error is in `best/`;
+    - `config.json`: everything that is needed to repeat the run;
+    - `compilation.json`: what `--jit_compile=auto` has measured and chosen;
+    - `checkpoints/`: of `tf.train.CheckpointManager`; the checkpoint with the lowest error is in `best/`;
     - `lock`: held by the process that trains the run;
     - `metrics.jsonl`: a line for every logged step and every evaluation;
     - `tensorboard/`: the same figures for TensorBoard;
     - `results.json`: the final figures; it exists when the run is complete;
     - `learning_curve.png`;
-    - `evaluation.json`, and, by the task, `confusion_matrix.png`, or `per_class.csv` and `precision_recall.png`,
-      written by `trainers.evaluate`.
+    - `evaluation.json` of `trainers.evaluate`, and, depending on the task, `confusion_matrix.png`, or `per_class.csv`
+      and `precision_recall.png`.
 
     Args:
         path: the folder.
-        chief: whether this process writes; of several machines that train together, one does.
+        chief: whether this process writes the files. One of several machines that train together does.
 
     Raises:
         ArgumentError: if the path is an address.
     """
 
-    def __init__(self, path, chief=True):
+    def __init__(self, path: str | os.PathLike, chief: bool = True):
         if "://" in str(path):
             raise ArgumentError(f"--model_dir={path} must be a folder: mount the bucket, and pass its path here.")
         self.path = pathlib.Path(path)
@@ -53,22 +54,22 @@ class RunFolder:
         self._results = self.path / "results.json"
         self._evaluation = self.path / "evaluation.json"
 
-    def check(self, config):
-        """Checks that the folder is free, or its run was begun with the same configuration.
+    def check(self, config: dict) -> None:
+        """Checks that the folder is empty, or holds a run that was begun with the same configuration.
 
         Raises:
-            ArgumentError: if it is not, naming the first difference.
+            ArgumentError: if not, with the first difference.
         """
         if self.exists():
             _check_same(json.loads(json.dumps(config)), self.config(), self.path)
         elif self.chief and self.path.is_dir() and any(self.path.iterdir()):
             raise ArgumentError(f"--model_dir={self.path} is not empty and holds no run: choose another folder.")
 
-    def exists(self):
+    def exists(self) -> bool:
         """Whether the run has begun."""
         return self._config.exists()
 
-    def begin(self, config):
+    def begin(self, config: dict) -> None:
         """Checks the folder, and writes config.json for a new run."""
         self.check(config)
         if self.chief and not self.exists():
@@ -77,7 +78,7 @@ class RunFolder:
 
     @contextlib.contextmanager
     def locked(self):
-        """Keeps other processes from training the run meanwhile; the lock ends with the process, however that ends.
+        """Locks the run against other processes that train it. The lock ends with the process, however that ends.
 
         Raises:
             ArgumentError: if another process is training it.
@@ -95,7 +96,7 @@ class RunFolder:
                 ) from error
             yield
 
-    def config(self):
+    def config(self) -> dict:
         """Returns the content of config.json, with the present names of options.
 
         Raises:
@@ -111,12 +112,12 @@ class RunFolder:
             raise ArgumentError(f"{self._config} is damaged ({error}): train again in another folder.") from error
         return {**config, "options": with_new_option_names(config["options"])} if "options" in config else config
 
-    def write_compilation(self, choice):
+    def write_compilation(self, choice: dict) -> None:
         """Writes compilation.json: a dict of `jit_compile`, whether XLA compiles, and the `reason` in words."""
         write_json(self._compilation, choice)
 
-    def compilation(self):
-        """Returns the content of compilation.json, or None while nothing has been measured, or where it is damaged."""
+    def compilation(self) -> dict | None:
+        """Returns the content of compilation.json; None if it does not exist or is damaged."""
         try:
             choice = json.loads(self._compilation.read_text())
         except (FileNotFoundError, ValueError):
@@ -124,41 +125,41 @@ class RunFolder:
         is_whole = isinstance(choice, dict) and isinstance(choice.get("jit_compile"), bool) and "reason" in choice
         return choice if is_whole else None
 
-    def drop_metrics_after(self, step):
-        """Removes the lines that a run will write again when it goes on from `step`."""
+    def drop_metrics_after(self, step: int) -> None:
+        """Removes the lines of metrics.jsonl that a run writes again when it goes on from `step`."""
         kept = [line for line in self.metrics() if line["step"] <= step]
         if self.chief:
             write_text(self._metrics, "".join(json.dumps(line) + "\n" for line in kept))
 
-    def log(self, **figures):
+    def log(self, **figures) -> None:
         """Appends one line to metrics.jsonl."""
         if self.chief:
             with self._metrics.open("a") as file:
                 file.write(json.dumps(figures) + "\n")
 
-    def metrics(self):
-        """Returns the lines of metrics.jsonl as dicts; a last line that was cut off is left out."""
+    def metrics(self) -> list[dict]:
+        """Returns the lines of metrics.jsonl as dicts, without an incomplete last line."""
         if not self._metrics.exists():
             return []
         *lines, _ = self._metrics.read_text().split("\n")
         return [json.loads(line) for line in lines]
 
-    def write_evaluation(self, figures):
+    def write_evaluation(self, figures: dict) -> None:
         """Writes evaluation.json."""
         write_json(self._evaluation, figures)
 
-    def finish(self, results):
+    def finish(self, results: dict) -> None:
         """Writes results.json."""
         if self.chief:
             write_json(self._results, results)
 
-    def results(self):
+    def results(self) -> dict | None:
         """Returns the content of results.json, or None while the run is not complete."""
         return json.loads(self._results.read_text()) if self._results.exists() else None
 
 
-def begun_as(task, model_dir):
-    """Returns the configuration of the run of a task, e.g. "detection", that a folder holds; None where it has none."""
+def begun_as(task: str, model_dir: str | os.PathLike) -> dict | None:
+    """Returns the configuration of a folder's run; None if it holds no run of this task, for example "detection"."""
     run = RunFolder(model_dir)
     config = run.config() if run.exists() else {}
     return config if config.get("task") == task else None
@@ -167,7 +168,7 @@ def begun_as(task, model_dir):
 def _check_same(config, before, path):
     config, before = ({**OF_OLDER_RUNS, **_flat(one)} for one in (config, before))
     for key in [*config, *before]:
-        # A choice that is newer than the run was not made: what it may be switched to is off.
+        # The run did not have an option that is newer: it is the same as off.
         is_newer_and_off = key not in before and not config[key]
         if not key.startswith("versions") and not is_newer_and_off and config.get(key) != before.get(key):
             raise ArgumentError(
@@ -177,7 +178,7 @@ def _check_same(config, before, path):
 
 
 def _flat(config):
-    """Returns the fields of a configuration, those inside of others as "recipe.batch_size"."""
+    """Returns a configuration with the fields of its dicts as "recipe.batch_size"."""
     flat = {}
     for key, value in config.items():
         flat |= {f"{key}.{inner}": v for inner, v in value.items()} if isinstance(value, dict) else {key: value}

@@ -1,4 +1,4 @@
-"""What a run writes while it trains: metrics.jsonl and TensorBoard's events."""
+"""The log of a run: metrics.jsonl and TensorBoard's events."""
 
 import contextlib
 import time
@@ -7,20 +7,21 @@ import numpy as np
 import tensorflow as tf
 
 from keras_resnets import ArgumentError
+from trainers.engine.run_folder import RunFolder
 from trainers.runtime.failures import Diverged
 
-MOST_SKIPPED = 100  # steps in a row, after which nothing will be learned
+MOST_SKIPPED = 100  # steps in a row, after which a run stops
 
 
 class RunLog:
-    """Figures of training and of evaluations; only the chief writes them.
+    """Logs the metrics of training and of evaluations. Only the chief writes files.
 
     Args:
-        run: a `trainers.engine.run_folder.RunFolder`, begun.
+        run: the run's folder, with a configuration.
         batch_size: examples of a step.
     """
 
-    def __init__(self, run, batch_size):
+    def __init__(self, run: RunFolder, batch_size: int):
         self._run, self._batch_size = run, batch_size
         lines = run.metrics()
         self._seconds_before = lines[-1]["seconds"] if lines else 0.0
@@ -35,17 +36,17 @@ class RunLog:
         }
         self._last_evaluation = None
 
-    def add(self, figures, waited):
-        """Collects the figures of some steps, a dict of tensors (steps,), and the seconds that they waited for data."""
+    def add(self, figures: dict[str, tf.Tensor], waited: tf.Tensor) -> None:
+        """Collects the figures of some steps, a dict of tensors (steps,), and the seconds of waiting for data."""
         self._window.append(figures)
         self._waited.append(waited)
 
-    def training(self, step, on_nan):
+    def training(self, step: int, on_nan: str) -> str:
         """Logs the means since the last call; returns them as text.
 
         Raises:
             Diverged: (an ArgumentError) if `on_nan` is "stop" and a loss was not finite.
-            ArgumentError: if too many steps were left out in a row.
+            ArgumentError: if too many steps in a row were skipped.
         """
         window = {name: np.concatenate([one[name].numpy() for one in self._window]) for name in self._window[0]}
         finite = np.isfinite(window["loss"])
@@ -53,7 +54,7 @@ class RunLog:
             first = step - len(finite) + 1 + int(np.argmin(finite))
             raise Diverged(
                 f"the loss is {window['loss'][~finite][0]} at step {first}: train in another --model_dir with a lower "
-                "--learning_rate, or with --on_nan=skip_step to leave such steps out."
+                "--learning_rate, or with --on_nan=skip_step."
             )
         self._check_skipped(step, window.get("skipped", np.zeros(1)))
         everywhere = np.ones_like(finite)
@@ -70,18 +71,18 @@ class RunLog:
         self._skipped_in_a_row = len(skipped) - 1 - last[-1] if last.size else self._skipped_in_a_row + len(skipped)
         if self._skipped_in_a_row >= MOST_SKIPPED:
             raise ArgumentError(
-                f"the last {self._skipped_in_a_row} steps until {step} were left out, as their gradients were not "
+                f"the last {self._skipped_in_a_row} steps until {step} were skipped, as their gradients were not "
                 "finite: train in another --model_dir with a lower --learning_rate."
             )
 
     @contextlib.contextmanager
     def evaluating(self):
-        """Takes the time of an evaluation out of the training's examples per second."""
+        """Excludes the time of an evaluation from the examples per second, for a `with` statement."""
         start = time.monotonic()
         yield
         self._window_start += time.monotonic() - start
 
-    def evaluation(self, step, figures, pictures):
+    def evaluation(self, step: int, figures: dict[str, float | None], pictures: dict[str, np.ndarray]) -> str:
         """Logs the figures of an evaluation, and its pictures for TensorBoard; returns the figures as text."""
         with self._writers["test"].as_default(step):
             for name, picture in pictures.items():
@@ -89,7 +90,7 @@ class RunLog:
         self._last_evaluation = {"step": step, **figures, "seconds": self._seconds()}
         return self._write("test", step, figures)
 
-    def results(self):
+    def results(self) -> dict:
         """Returns the last evaluation: its step, its figures, and the seconds of all sessions of the run."""
         return self._last_evaluation or [line for line in self._run.metrics() if "loss" not in line][-1]
 

@@ -1,22 +1,27 @@
-"""What the binaries that train have in common: a run's configuration, and the run from its first to its last file."""
+"""A training run, from its first file to its last."""
 
 import math
+from collections.abc import Callable
 
+import keras
 import tensorflow as tf
 
 from trainers.engine import loop
 from trainers.engine.checkpoints import Checkpoints
+from trainers.engine.predictor import predictor
+from trainers.engine.run_folder import RunFolder
+from trainers.engine.task import Task
 from trainers.runtime.distribution import one_machine
 
-MINIMUM_EPOCH = 10  # steps between two evaluations, also of a tiny data set
+MINIMUM_EPOCH = 10  # steps between two evaluations, at least
 
 
-def train(task, run, *, log_every=20, checkpoint_every=None, **settings):
+def train(task: Task, run: RunFolder, *, log_every: int = 20, checkpoint_every: int | None = None, **settings) -> dict:
     """Trains a run to its end, or goes on with it; writes its results and its learning curve.
 
     Args:
-        task: see `trainers.engine.loop`, with a `dataset` and a configuration.
-        run: a `RunFolder`, new or begun with the same configuration.
+        task: the task, with a data set.
+        run: the run's folder, new or begun with the same configuration.
         log_every: steps between two lines of metrics.jsonl.
         checkpoint_every: steps between two checkpoints; None for an epoch.
         **settings: other fields of `trainers.engine.loop.Settings`.
@@ -44,16 +49,21 @@ def train(task, run, *, log_every=20, checkpoint_every=None, **settings):
     return results
 
 
-def train_in_stages(task, run, strategy, flag, stages):
-    """Trains a run in stages, or goes on with it; its last model becomes the run's checkpoint, and is measured.
+def train_in_stages(
+    task: Task,
+    run: RunFolder,
+    strategy: tf.distribute.Strategy,
+    flag: str,
+    stages: Callable[[], tuple[keras.Model, dict[str, float]]],
+) -> dict:
+    """Trains a run in stages, or goes on with it. The last stage's model becomes the run's checkpoint, and is measured.
 
     Args:
-        task: see `trainers.engine.loop`.
-        run: a `RunFolder`, new or begun with the same configuration.
-        strategy: a `tf.distribute.Strategy`, on one machine.
-        flag: what asks for the stages.
-        stages: function without arguments that trains what is not complete, and returns the model and the seconds of
-            each stage, a dict.
+        task: the task of the whole run.
+        run: the run's folder, new or begun with the same configuration.
+        strategy: a strategy of one machine.
+        flag: the flag that asks for the stages, for messages.
+        stages: trains the stages that are not complete; returns the model, and the seconds of each stage.
 
     Returns:
         The content of results.json, with `stages`.
@@ -65,18 +75,15 @@ def train_in_stages(task, run, strategy, flag, stages):
     run.check(task.config)
     if run.results() is not None:
         return run.results()
-    task.build_model()  # What no model can be built with leaves no trace.
+    task.build_model()  # A configuration that no model can be built with leaves no files.
     run.begin(task.config)
     with run.locked():
-        return _finish(task, run, strategy, *stages())
-
-
-def _finish(task, run, strategy, model, stages):
-    step = task.config["steps"]
-    if run.chief:
-        part = "model" if task.recipe.ema_decay is None else "average"
-        Checkpoints(tf.train.Checkpoint(**{part: model}), run.checkpoints).save(step)
-    metrics = task.metrics(loop.predictor(task, model, strategy)())
-    results = {"step": step, **metrics, "seconds": sum(stages.values()), "stages": stages}
-    run.finish(results)
-    return results
+        model, seconds = stages()
+        step = task.config["steps"]
+        if run.chief:
+            part = "model" if task.recipe.ema_decay is None else "average"
+            Checkpoints(tf.train.Checkpoint(**{part: model}), run.checkpoints).save(step)
+        metrics = task.metrics(predictor(task, model, strategy)())
+        results = {"step": step, **metrics, "seconds": sum(seconds.values()), "stages": seconds}
+        run.finish(results)
+        return results

@@ -1,29 +1,34 @@
 """One step of training, from a batch to new weights, on any number of replicas.
 
-Every replica computes the gradients of its share of the batch, in as many parts as the recipe says. Their mean over all
-replicas is checked, clipped and applied by each replica alike, so that all keep the same weights. Only the loss is left
-to the task.
+Each replica computes the gradients of its share of the batch, in the recipe's number of parts. Every replica checks,
+clips and applies the same mean over all replicas, so that all keep the same weights. The task computes the loss.
 
-Keras's optimizers could accumulate, clip and check by themselves, but not under a strategy: they clip each replica's
-own gradients, and look for infinities on the first replica only.
+Keras's optimizers can accumulate, clip and check, but not under a strategy: they clip the gradients of each replica,
+and look for infinities on the first replica only.
 """
+
+from collections.abc import Callable
 
 import tensorflow as tf
 
 from keras_resnets.surgery.graph import batch_normalizations
 from trainers.engine.rematerialization import rematerialized
+from trainers.engine.state import State
+from trainers.engine.task import Task
+from trainers.recipes.recipe import Recipe
 
 
-def training_step(task, state, recipe, *, remat=False, skip_nonfinite=False):
-    """Returns the function of one step on one replica, to be called by `strategy.run`.
+def training_step(
+    task: Task, state: State, recipe: Recipe, *, remat: bool = False, skip_nonfinite: bool = False
+) -> Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]]:
+    """Returns the function of one step on one replica, for `strategy.run`.
 
     Args:
-        task: see `trainers.engine.loop`.
-        state: a `State`.
-        recipe: a `Recipe`.
-        remat: whether to keep few activations for the backward pass, and compute the others again.
-        skip_nonfinite: whether a step whose gradients are not finite leaves everything as it was, instead of
-            spreading them.
+        task: the task.
+        state: the state of the run.
+        recipe: the recipe.
+        remat: whether the backward pass computes activations again: see `rematerialized`.
+        skip_nonfinite: whether a step with gradients that are not finite changes nothing.
 
     Returns:
         A function of this replica's share of a batch. It returns `loss` (L2 included), `learning_rate`, the task's
@@ -54,7 +59,7 @@ def training_step(task, state, recipe, *, remat=False, skip_nonfinite=False):
         if recipe.clip_norm is not None:
             gradients, _ = tf.clip_by_global_norm(gradients, recipe.clip_norm)
         figures["learning_rate"] = tf.cast(optimizer.learning_rate, tf.float32)
-        # The optimizer adds up what the replicas give it, which is the same from each.
+        # The optimizer sums over the replicas, which all have the same gradients.
         optimizer.apply([gradient / replicas.num_replicas_in_sync for gradient in gradients], model.trainable_variables)
         _move_statistics_together(model, replicas)
         if state.average is not None:
@@ -72,14 +77,14 @@ def training_step(task, state, recipe, *, remat=False, skip_nonfinite=False):
 
 
 def _mean_over_parts(gradients_of, batch, parts):
-    """Returns the mean gradients and figures over parts of the batch, computed one after the other."""
+    """Returns the means of gradients and figures over parts of the batch, which are computed one after the other."""
     if parts == 1:
         return gradients_of(batch)
     results = []
     for i in range(parts):
-        # Every n-th example: with contiguous parts, what is normalised together would depend on the replicas.
+        # Every n-th example: which examples are normalized together must not depend on the number of replicas.
         part = {name: values[i::parts] for name, values in batch.items()}
-        # A part waits for the one before, whose activations are free then.
+        # A part waits until the activations of the one before are free.
         with tf.control_dependencies(tf.nest.flatten(results[-1:])):
             part = tf.nest.map_structure(tf.identity, part)
         results.append(gradients_of(part))
@@ -87,7 +92,7 @@ def _mean_over_parts(gradients_of, batch, parts):
 
 
 def _move_statistics_together(model, replicas):
-    """Gives all replicas the mean of their moving statistics, where these are not synchronized already."""
+    """Sets the moving statistics of layers that are not synchronized to their mean over the replicas."""
     statistics = [
         variable
         for layer in batch_normalizations(model)
@@ -103,7 +108,7 @@ def _move_statistics_together(model, replicas):
 
 
 def _move_average(state, decay):
-    """Moves the average of weights and statistics; faster in the first steps, which start from nothing."""
+    """Moves the averages of weights and statistics; the decay is lower in the first steps."""
     steps = tf.cast(state.optimizer.iterations, tf.float32)
     share = 1 - tf.minimum(decay, (1 + steps) / (10 + steps))
     for average, variable in zip(state.average.variables, state.model.variables):

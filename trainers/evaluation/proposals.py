@@ -1,17 +1,56 @@
 """Recall of region proposals."""
 
 import dataclasses
+import pathlib
+from collections.abc import Mapping
 
 import numpy as np
 
 from trainers.data.detection_dataset import Annotation
-from trainers.data.proposals.cache import split_proposals
+from trainers.data.proposals.cache import ProposalCache, split_proposals
+from trainers.data.registry import absolute, open_detection_dataset, title
+from trainers.metrics.percent import percent
 from trainers.metrics.recall import average_recall, recall
+from trainers.plots.figures import proposal_recall
+from trainers.runtime.atomic_files import write_json
 
 COUNTS = (100, 300, 1000, 2000)  # proposals of an image
 
 
 DRAWN_IOUS = np.linspace(0.5, 1, 101)
+
+
+def measure_recall(
+    dataset_name: str,
+    methods: Mapping[str, Mapping],
+    limit: int,
+    output: pathlib.Path,
+    data_dir: str | None = None,
+    download: bool = False,
+) -> dict[str, dict]:
+    """Measures how many objects of a data set's test images the proposals of several methods cover.
+
+    Writes `recall.json`, `recall.png` and the proposals, which are found once, into a folder.
+
+    Args:
+        dataset_name: a value of --dataset.
+        methods: dict of names of `trainers.data.proposals.methods.METHODS` -> their settings.
+        limit: the largest number of proposals of an image.
+        output: the folder.
+        data_dir, download: see `open_detection_dataset`.
+
+    Returns:
+        The figures: see `measure`.
+    """
+    caches = {name: ProposalCache(output / "proposals", name, limit, **settings) for name, settings in methods.items()}
+    dataset = open_detection_dataset(dataset_name, data_dir, download)
+    counts = [count for count in COUNTS if count < limit] + [limit]
+    figures, curves = measure(caches, dataset.test, counts)
+    output.mkdir(parents=True, exist_ok=True)
+    report = {"dataset": absolute(dataset_name), "images": dataset.test.size, "methods": figures}
+    write_json(output / "recall.json", report)
+    proposal_recall(DRAWN_IOUS, curves, counts, f"Region proposals on {title(dataset_name)}", output / "recall.png")
+    return figures
 
 
 def measure(caches, split, counts):
@@ -76,13 +115,9 @@ def table(figures):
     lines = [f"{'method':{width}}  proposals   found  recall@.5  recall@.7  average recall  seconds/image"]
     for method, results in figures.items():
         for row in results["recall"]:
-            shares = [_percent(row[name]) for name in ("recall_50", "recall_70", "average_recall")]
+            shares = [percent(row[name]) for name in ("recall_50", "recall_70", "average_recall")]
             lines.append(
                 f"{method:{width}}  {row['proposals']:9}  {row['found']:6.0f}  {shares[0]:>9}  {shares[1]:>9}  "
                 f"{shares[2]:>14}  {results['seconds_per_image']:13.2f}"
             )
     return lines
-
-
-def _percent(share):
-    return "undefined" if share is None else f"{share:.2%}"

@@ -20,6 +20,7 @@ from trainers.recipes.classification import RECIPES
 from trainers.runtime.failures import Diverged
 from trainers.runtime.measuring import parameters
 from trainers.tasks.classification import Classification, configure
+from trainers.tasks.configuration import Choices
 
 DATASETS = ("digits", "idx:", "tfds:", "folder:", "one_digit_scenes")
 DIGITS = ("digits", "one_digit_scenes")  # which must not be mirrored
@@ -184,14 +185,10 @@ def make_task(row, net, setting):
     if setting.dataset in DIGITS:
         changes["augmentation"] = RECIPES["digits"].augmentation
     config = configure(
+        Choices(setting.dataset, dataset, recipe, changes, data_dir=setting.data_dir),
         net.quick or net.model if setting.quick else net.model,
-        setting.dataset,
-        dataset,
-        recipe,
-        data_dir=setting.data_dir,
         arguments=dict(net.arguments),
         image_size=row.image_size or min(CIFAR_SIDE, dataset.side or CIFAR_SIDE),
-        **changes,
     )
     return (Classification if net.batch_normalization else WithoutBatchNormalization)(config, dataset)
 

@@ -8,13 +8,13 @@ import numpy as np
 
 from trainers.engine.checkpoints import trained_model
 from trainers.engine.run_folder import RunFolder
-from trainers.evaluation.ensembles import Member, greedy_search
-from trainers.evaluation.protocols import PROTOCOLS
 from trainers.experiments.classifiers import Net, Row, experiment, make_task, nets_report, percent, train_net
 from trainers.experiments.experiment import Report, Table, run_member
 from trainers.metrics.classification import errors
 from trainers.plots.figures import intervals
 from trainers.runtime.progress import Progress
+from trainers.tasks.ensembles import MultiViewNet, greedy_search
+from trainers.tasks.protocols import PROTOCOLS
 
 # Nets that see objects of several sizes, as those of the papers did. Of digits, see `make_task`.
 SCALES = {"augmentation": "random_resized_crop"}
@@ -61,7 +61,7 @@ def _test(setting, folder):
         task, run = make_task(ROW, net, setting), RunFolder(setting.folder / name / "run")
         model = trained_model(task, run)
         for protocol in PROTOCOLS if name == FIRST else ENSEMBLE_PROTOCOLS:
-            labels, answers[name, protocol], seconds = _answers(Member(run.path, task, model, 0, protocol))
+            labels, answers[name, protocol], seconds = _answers(MultiViewNet(run.path, task, model, 0, protocol))
             views, rate = PROTOCOLS[protocol].views_of_an_image, len(labels) / seconds
             rows.append(_row(name, protocol, views, rate, labels, answers[name, protocol]))
     for protocol in ENSEMBLE_PROTOCOLS:
@@ -76,7 +76,7 @@ def _test(setting, folder):
 
 
 def _answers(member):
-    """Returns labels and probabilities, see `Member.predict`, and how many seconds they took."""
+    """Returns labels and probabilities, see `MultiViewNet.predict`, and how many seconds they took."""
     dataset = member.task.dataset
     total = dataset.test.size * member.protocol.views_of_an_image
     start = time.monotonic()

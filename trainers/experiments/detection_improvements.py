@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from keras_resnets import Ensemble
 from trainers.engine.checkpoints import trained_model
-from trainers.engine.loop import predictor
+from trainers.engine.predictor import predictor
 from trainers.engine.run_folder import RunFolder
 from trainers.experiments.experiment import Experiment, Report, Table, run_member
 from trainers.experiments.small_detectors import FULL, QUICK, open_scenes, train_backbone, train_detector

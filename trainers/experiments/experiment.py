@@ -9,7 +9,7 @@ import platform
 import sys
 from collections.abc import Callable
 
-from keras_resnets import ArgumentError
+from keras_resnets.errors import ArgumentError
 from trainers.data.registry import absolute
 from trainers.runtime.atomic_files import write_json, write_text
 

@@ -18,7 +18,9 @@ from trainers.experiments.detection_timing import split_seconds
 from trainers.experiments.experiment import run_member
 from trainers.tasks import classification
 from trainers.tasks.classification import Classification
+from trainers.tasks.configuration import Choices
 from trainers.tasks.detection import Detection, configure
+from trainers.tasks.detection_config import BoxChoices
 from trainers.tasks.registry import procedure
 
 STAGES = {"block_counts": (1, 1, 1), "filters": (32, 64, 128)}
@@ -49,7 +51,7 @@ def train_backbone(scale, folder):
     # Detectors normalize by ImageNet's statistics.
     dataset = dataclasses.replace(open_dataset("one_digit_scenes"), mean=IMAGENET_MEAN, std=IMAGENET_STD)
     steps = {"steps": scale.backbone_steps, "batch_size": 32}
-    config = classification.configure("resnet", "one_digit_scenes", dataset, "digits", arguments=STAGES, **steps)
+    config = classification.configure(Choices("one_digit_scenes", dataset, "digits", steps), "resnet", arguments=STAGES)
     task, run = Classification(config, dataset), RunFolder(folder / "run")
     results = engine_train.train(task, run, jit_compile="auto")
     model = trained_model(task, run)
@@ -70,7 +72,8 @@ def train_detector(setting, scale, folder, *, system="faster_rcnn", alternating=
         setting: a `Setting`, whose member `backbone` is trained first, where that was not done.
         scale: a `Scale`.
         folder: of the member.
-        system, alternating, seed: see `trainers.tasks.detection.configure`.
+        system, alternating: see `trainers.tasks.detection.configure`.
+        seed: of the initial weights and the order of the images.
         **options: of the detector.
 
     Returns:
@@ -86,20 +89,18 @@ def train_detector(setting, scale, folder, *, system="faster_rcnn", alternating=
         proposals = {"folder": str(setting.folder / "proposals"), "method": METHOD, "limit": MOST_PROPOSALS}
         figures["proposal_seconds"], figures["proposal_bytes"] = _search(proposals, dataset)
         dataset = propose_by(dataset, **proposals)
-    config = configure(
-        "resnet",
+    choices = BoxChoices(
         setting.dataset,
         dataset,
         "digit_scenes",
-        system=system,
-        proposals=proposals,
-        alternating=alternating,
-        options=options,
-        steps=scale.steps,
+        {"steps": scale.steps},
         init_weights=str(backbone / WEIGHTS),
         seed=seed,
+        backbone="resnet",
+        options=options,
         **STAGES,
     )
+    config = configure(choices, system=system, proposals=proposals, alternating=alternating)
     task, run = Detection(config, dataset), RunFolder(folder / "run")
     results = procedure(config)(task, run)
     model = trained_model(task, run)

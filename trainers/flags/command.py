@@ -1,38 +1,46 @@
-"""What the binaries share: how they start, and how they end when something is wrong."""
+"""How commands start, read their flags, and end when something is wrong."""
 
+import math
+import re
 import signal
 import sys
+from collections.abc import Callable
 
 from absl import app, flags, logging
 
-from keras_resnets import ArgumentError
+from keras_resnets.errors import ArgumentError
+from trainers.runtime import deferred, quiet_start
 from trainers.runtime.interruption import Interrupted
 
 SIGNAL_STATUS = 128  # plus the signal's number: the status of a process that a signal ended
+_new_names: dict[str, str] = {}  # of renamed flags
 
 
-def run(main, define_flags):
-    """Defines the flags, parses them and calls `main(arguments)`.
+def run(main: Callable[[list[str]], None], define_flags: Callable[[], None]) -> None:
+    """Defines the flags, parses them, loads TensorFlow and calls `main(arguments)`.
 
     An argument that cannot work and a file that cannot be read or written end in one line on stderr and status 1;
     --help and its relatives write to stdout and end with status 0.
 
     Args:
-        main: function of the list of positional arguments.
-        define_flags: function that defines the binary's flags. They are not defined when a binary's module is
-            imported, so that one binary can use another's functions.
+        main: function of the list of positional arguments. It imports what it runs: TensorFlow takes seconds to load,
+            and a wrong flag should not.
+        define_flags: function that defines the command's flags.
     """
     others = set(flags.FLAGS)
     define_flags()
-    for name in set(flags.FLAGS) - others:
-        # Only such flags are shown by --help.
+    for name in set(flags.FLAGS) - others - _new_names.keys():
+        # --help shows only such flags.
         flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[name])
+    sys.modules["__main__"].__doc__ = main.__globals__["__doc__"]  # --help begins with it.
 
     def guarded(argv):
         if not flags.FLAGS["verbosity"].present:
-            logging.set_verbosity(logging.WARNING)  # TensorFlow tells of every checkpoint.
+            logging.set_verbosity(logging.WARNING)  # TensorFlow reports every checkpoint.
         signal.signal(signal.SIGTERM, _terminate)
         try:
+            _warn_of_old_names()
+            _load()
             main(argv[1:])
         except (ArgumentError, OSError) as error:
             sys.exit(f"error: {error}")
@@ -51,9 +59,19 @@ def _parse(argv):
     try:
         return flags.FLAGS(argv)
     except flags.Error as error:
-        sys.exit(f"error: {'; '.join(str(error).splitlines())} (--help explains the flags)")
-    except SystemExit:  # --help has been printed: absl calls that status 1.
+        # absl: "flag --dataset=None: Flag --dataset must have a value other than None."
+        text = re.sub(r"flag --(\w+)=None: .*\.", r"--\1 is required: pass --\1=...", str(error))
+        sys.exit(f"error: {'; '.join(text.splitlines())} (--help explains the flags)")
+    except SystemExit:  # --help has been printed; absl ends with status 1.
         sys.exit()
+
+
+def _load():
+    """Loads TensorFlow and `keras_resnets`, which have waited for the flags."""
+    if deferred.is_deferring():
+        if not flags.FLAGS["verbosity"].present or flags.FLAGS.verbosity < 0:
+            quiet_start.import_tensorflow()
+        deferred.execute()
 
 
 class _Terminated(KeyboardInterrupt):
@@ -64,14 +82,26 @@ def _terminate(number, frame):
     raise _Terminated
 
 
-def no_arguments(arguments):
+def define_old_name(old: str, new: str) -> None:
+    """Defines a flag's name of earlier releases, which works, but warns; --help does not show it."""
+    flags.DEFINE_alias(old, new)
+    _new_names[old] = new
+
+
+def _warn_of_old_names():
+    for old, new in _new_names.items():
+        if flags.FLAGS[old].present:
+            print(f"warning: --{old} is now --{new}; the next release has the new name only", file=sys.stderr)
+
+
+def no_arguments(arguments: list[str]) -> None:
     """Raises ArgumentError if there are positional arguments."""
     if arguments:
         raise ArgumentError(f"unexpected argument {arguments[0]!r}: flags are written --name=value.")
 
 
-def numbers(flag, kind):
-    """Returns the numbers of a list flag as a tuple, or None where it is not given.
+def numbers(flag: str, kind: type) -> tuple | None:
+    """Returns the numbers of a list flag, or None where it is not given.
 
     Args:
         flag: the flag's name.
@@ -84,21 +114,50 @@ def numbers(flag, kind):
     try:
         return None if value is None else tuple(kind(entry) for entry in value)
     except ValueError as error:
-        what = "integers" if kind is int else "numbers"
-        raise ArgumentError(f"--{flag}={','.join(value)} must be {what}, separated by commas.") from error
+        raise ArgumentError(f"--{flag}={','.join(value)} must be {_plural(kind)}, separated by commas.") from error
 
 
-def define_model_dir():
+def named_numbers(flag: str, kind: type, example: str) -> dict:
+    """Returns the dict of a list flag of NAME=NUMBER.
+
+    Args:
+        flag: the flag's name.
+        kind: int or float.
+        example: a value of the flag, for the error message.
+
+    Raises:
+        ArgumentError: if an entry is no such pair, a name comes twice, or a number is negative or not finite.
+    """
+    value = flags.FLAGS[flag].value
+    pairs = [entry.partition("=")[::2] for entry in value]
+    try:
+        named = {name: kind(number) for name, number in pairs}
+        is_right = len(named) == len(pairs) and all(0 <= number < math.inf for number in named.values())
+    except ValueError:
+        is_right = False
+    if not is_right or "" in named:
+        raise ArgumentError(
+            f"--{flag}={','.join(value)} must be NAME=NUMBER, separated by commas, with {_plural(kind)} of 0 or more: "
+            f"for example {example}."
+        )
+    return named
+
+
+def _plural(kind):
+    return "integers" if kind is int else "numbers"
+
+
+def define_model_dir() -> None:
     """Defines --model_dir, which is required."""
     flags.DEFINE_string("model_dir", None, "Folder of the training run.", required=True)
 
 
-def define_best():
+def define_best() -> None:
     """Defines --best."""
     flags.DEFINE_boolean("best", False, "Whether to take the checkpoint with the lowest error, instead of the last.")
 
 
-def define_data():
+def define_data() -> None:
     """Defines --data_dir and --download, for TensorFlow Datasets."""
-    flags.DEFINE_string("data_dir", None, "Where TensorFlow Datasets keeps its data.")
-    flags.DEFINE_boolean("download", False, "Whether TensorFlow Datasets may download what is missing.")
+    flags.DEFINE_string("data_dir", None, "Folder where TensorFlow Datasets keeps its data.")
+    flags.DEFINE_boolean("download", False, "Whether TensorFlow Datasets may download missing data.")

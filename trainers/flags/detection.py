@@ -1,97 +1,116 @@
 """Flags of tasks with boxes."""
 
 import dataclasses
+import types
+import typing
 
 from absl import flags
 
-from keras_resnets import ArgumentError
-from keras_resnets.detection.backbones import backbone_names
-from keras_resnets.weights.loading import check_file
+from keras_resnets.detection.options import OLD_NAMES
+from keras_resnets.errors import ArgumentError
 from trainers.data.registry import open_detection_dataset
 from trainers.engine.run_folder import RunFolder, begun_as
-from trainers.flags import command
-from trainers.flags import training as flags_training
-from trainers.flags.training import (
-    define_distribution,
-    define_recipe,
-    define_sizes,
-    define_training,
-    recipe_choices,
-    sizes_by_flags,
-)
-from trainers.recipes.recipe import get_recipe
-from trainers.runtime.distribution import is_chief
-from trainers.runtime.failures import naming
-from trainers.tasks import configuration
-from trainers.tasks.detection_config import _recipe_options, default_resizing
+from trainers.flags import command, training
+from trainers.recipes.recipe import chosen_recipe
 from trainers.tasks.nets import GENERAL
+from trainers.tasks.specs import BoxTaskSpec
 
-FLAG_OF_KIND = {
+# The functions that define a flag, by the type of an option.
+DEFINE = {
     bool: flags.DEFINE_boolean,
     int: flags.DEFINE_integer,
     float: flags.DEFINE_float,
+    str: flags.DEFINE_string,
     tuple: flags.DEFINE_list,
 }
 
 
-FLAG_OF_OPTION = {
-    "head": flags.DEFINE_string,
-    "pool_size": flags.DEFINE_integer,
-    "anchor_rounding": flags.DEFINE_string,
-    "voting_iou": flags.DEFINE_float,
-}
-
-
-LISTS_OF_INTEGERS = ("pyramid",)
-
-
-def define_flags(kind):
+def define_flags(spec: BoxTaskSpec) -> None:
     """Defines the flags of `config_from_flags`."""
     command.define_model_dir()
     command.define_data()
-    define_distribution()
-    names = [*GENERAL, *backbone_names()]
-    flags.DEFINE_string("backbone", "resnet101", f"One of {', '.join(names)}.")
-    define_sizes()
+    training.define_distribution()
+    flags.DEFINE_string(
+        "backbone",
+        "resnet101",
+        f"A residual net, VGG or ZF: {', '.join(GENERAL)}, or a name of keras_resnets.list_models().",
+    )
+    training.define_sizes()
     flags.DEFINE_string(
         "dataset",
         None,
         "digit_scenes, one_digit_scenes, voc:PATH, coco:IMAGES,TRAIN.json,IMAGES,TEST.json or tfds:NAME.",
         required=True,
     )
-    flags.DEFINE_boolean("strict", False, "Whether a damaged file or object ends the run, instead of being left out.")
-    flags.DEFINE_integer("short_side", None, f"Of a resized image, in pixels; default: {kind.sides[0]}.", lower_bound=1)
-    flags.DEFINE_integer(
-        "long_side", None, f"Of a resized image, at most, in pixels; default: {kind.sides[1]}.", lower_bound=1
+    flags.DEFINE_boolean(
+        "strict", False, "Whether a damaged file or object ends the run; if not, it is reported and left out."
     )
-    flags.DEFINE_list("canvas", None, "HEIGHT,WIDTH that images are padded to; default: a square that fits them all.")
-    flags.DEFINE_integer("max_boxes", None, "Boxes that an image may have; default: as many as one has.", lower_bound=1)
-    define_options(kind)
-    define_recipe(kind.recipes)
-    define_training()
+    flags.DEFINE_integer(
+        "short_side", None, f"Short side of a resized image, in pixels; default: {spec.sides[0]}.", lower_bound=1
+    )
+    flags.DEFINE_integer(
+        "long_side", None, f"Longest side of a resized image, in pixels; default: {spec.sides[1]}.", lower_bound=1
+    )
+    flags.DEFINE_list(
+        "canvas", None, "HEIGHT,WIDTH that images are padded to, in pixels; default: a square for images of any shape."
+    )
+    flags.DEFINE_integer(
+        "max_boxes", None, "Largest number of boxes in an image; default: that of the data set.", lower_bound=1
+    )
+    define_options(spec)
+    training.define_recipe(spec.recipes)
+    training.define_training()
 
 
-def define_options(kind, names=None):
-    """Defines a flag for each option of a kind's models, or for those of some names."""
-    for field in _option_fields(kind, names):
-        define = FLAG_OF_OPTION.get(field.name) or FLAG_OF_KIND[type(field.default)]
-        define(field.name, None, f"{field.metadata['help']} Default: {field.default}, or the system's or recipe's.")
+def define_options(spec: BoxTaskSpec, names: tuple[str, ...] = (), default: str | None = None) -> None:
+    """Defines a flag for each option of a task's models.
+
+    Args:
+        spec: the task.
+        names: options that have a flag; () for all.
+        default: whose value an option has where its flag is not given; None for the options' own defaults.
+    """
+    fields = _option_fields(spec, names)
+    others = "the system or the recipe" if len(spec.options) > 1 else "the recipe"
+    for field in fields:
+        value = default or f"{_written(field.default)}, unless {others} has another"
+        DEFINE[_type(field)](field.name, None, f"{field.metadata['help']} Default: {value}.")
+    for old, new in OLD_NAMES.items():
+        if new in [field.name for field in fields]:
+            command.define_old_name(old, new)
 
 
-def _option_fields(kind, names=None):
-    """Returns the fields of all options of a kind, each name once."""
-    fields = {field.name: field for owner in reversed(kind.options) for field in dataclasses.fields(owner)}
-    return [fields[name] for name in names or fields if name not in kind.without_flag]
+def _option_fields(spec, names):
+    """Returns the fields of all options of a task, each name once."""
+    fields = {field.name: field for owner in reversed(spec.options) for field in dataclasses.fields(owner)}
+    return [fields[name] for name in names or fields if name not in spec.without_flag]
 
 
-def given_options(kind, names=None):
+def _type(field):
+    """Returns the key of `DEFINE` for an option: its type without None, and without that of its entries."""
+    if isinstance(field.type, types.UnionType):
+        (type_,) = set(typing.get_args(field.type)) - {types.NoneType}
+        return type_
+    return typing.get_origin(field.type) or field.type
+
+
+def _written(value):
+    """Returns the default of an option as a user writes it."""
+    if isinstance(value, tuple):
+        return ",".join(map(_written, value))
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def given_options(spec: BoxTaskSpec, names: tuple[str, ...] = ()) -> dict:
     """Returns the options, by their names, that the flags of `define_options` give."""
-    given = {field.name: flags.FLAGS[field.name].value for field in _option_fields(kind, names)}
-    return {
-        name: command.numbers(name, int if name in LISTS_OF_INTEGERS else float) if isinstance(value, list) else value
-        for name, value in given.items()
-        if value is not None
-    }
+    given = {}
+    for field in _option_fields(spec, names):
+        value = flags.FLAGS[field.name].value
+        if isinstance(value, list):
+            value = command.numbers(field.name, typing.get_args(field.type)[0])
+        if value is not None:
+            given[field.name] = value
+    return given
 
 
 def config_from_flags(kind, options_class):
@@ -102,47 +121,50 @@ def config_from_flags(kind, options_class):
         options_class: one of its `options`.
 
     Returns:
-        A dict of the arguments of `box_config` after the first two, the `RunFolder`, and the strategy to train it with.
+        The `BoxChoices`, the `RunFolder`, and the strategy to train it with.
 
     Raises:
         ArgumentError: for flags that cannot work, if possible before the data are read.
     """
+    from keras_resnets.detection.backbones import backbone_names
+    from keras_resnets.weights.loading import check_file
+    from trainers.runtime.distribution import is_chief
+    from trainers.runtime.failures import naming
+    from trainers.tasks import configuration
+    from trainers.tasks.detection_config import BoxChoices, default_resizing, recipe_options
+
     options = flags.FLAGS
-    # What is unknown is said before the data are read.
+    # Unknown names are reported before the data are read.
     backbone, given = options.backbone, given_options(kind)
     if backbone not in [*GENERAL, *backbone_names()]:
         raise ArgumentError(f"--backbone={backbone} is unknown: use {', '.join([*GENERAL, *backbone_names()])}.")
     if options.remat:
         raise ArgumentError("--remat is for classification: use a smaller --batch_size, or a higher --accumulation.")
-    sizes = sizes_by_flags("backbone", backbone)
+    sizes = training.sizes_by_flags("backbone", backbone)
     if options.init_weights not in (None, configuration.PUBLISHED_WEIGHTS):
         with naming("--init_weights"):
             check_file(options.init_weights)
     begun = begun_as(kind.task, options.model_dir)
-    recipe_name = options.recipe or (begun or {}).get("recipe_name") or kind.default_recipe(options.dataset)
-    get_recipe(recipe_name, kind.recipes, begun)
-    head = getattr(_recipe_options(kind, options_class, recipe_name, given, begun), "head", None)
+    recipe_name = chosen_recipe(options.recipe, begun, kind.default_recipe(options.dataset), kind.recipes)
+    head = getattr(recipe_options(kind, options_class, recipe_name, given, begun), "head", None)
     if head is None and "head_units" in given:
         raise ArgumentError(f"--head_units={given['head_units']} has no effect without --head: leave it out.")
-    choices, canvas = recipe_choices(), command.numbers("canvas", int)
+    choices, canvas = training.recipe_choices(), command.numbers("canvas", int)
     sides = options.short_side, options.long_side, canvas
-    strategy = flags_training.strategy()
+    strategy = training.strategy()
     dataset = open_detection_dataset(options.dataset, options.data_dir, options.download, options.strict)
     run = RunFolder(options.model_dir, is_chief(strategy))
-    return (
-        {
-            "backbone": backbone,
-            "dataset_name": options.dataset,
-            "dataset": dataset,
-            "recipe_name": recipe_name,
-            "options": given,
-            "resizing": default_resizing(kind, dataset, *sides) if any(sides) else None,
-            "max_boxes": options.max_boxes,
-            "data_dir": options.data_dir,
-            "begun": begun,
-            **sizes,
-            **choices,
-        },
-        run,
-        strategy,
+    box_choices = BoxChoices(
+        options.dataset,
+        dataset,
+        recipe_name,
+        data_dir=options.data_dir,
+        begun=begun,
+        backbone=backbone,
+        options=given,
+        resizing=default_resizing(kind, dataset, *sides) if any(sides) else None,
+        max_boxes=options.max_boxes,
+        **sizes,
+        **choices,
     )
+    return box_choices, run, strategy

@@ -2,29 +2,43 @@
 
 import pathlib
 import sys
+from collections.abc import Iterable
 
-import tensorflow as tf
 from absl import flags
 
-from keras_resnets import ArgumentError
-from trainers.engine.compilation import AUTO
-from trainers.engine.train import train
-from trainers.flags import command, training
-from trainers.runtime.distribution import DISTRIBUTIONS, make_strategy
-from trainers.tasks.fine_tuning import parse_rates
+from keras_resnets.errors import ArgumentError
+from trainers.flags import command
+from trainers.runtime.choices import AUTO, DISTRIBUTIONS, ON_NAN, PRECISIONS
 from trainers.tasks.nets import GENERAL, builder_arguments
 
 
-def define_distribution():
+def define_distribution() -> None:
     """Defines the flags of `strategy`."""
-    flags.DEFINE_enum("distribution", "one_device", list(DISTRIBUTIONS), "Where the replicas are.")
-    flags.DEFINE_integer("replicas", None, "Of mirrored: GPUs to use; without GPUs, parts of the CPU.", lower_bound=1)
-    flags.DEFINE_string("tpu", None, 'Name or address of the TPU, or "local".')
-    flags.DEFINE_float("peer_timeout", 300, "Seconds to wait for the other machines of multi_worker.", lower_bound=0)
+    flags.DEFINE_enum(
+        "distribution",
+        "one_device",
+        list(DISTRIBUTIONS),
+        "Where the replicas are: one_device: the first GPU, or the CPU; mirrored: all GPUs of this machine; "
+        "multi_worker: the machines of TF_CONFIG; tpu: the cores of a TPU.",
+    )
+    flags.DEFINE_integer(
+        "replicas",
+        None,
+        "GPUs for --distribution=mirrored; without a GPU, virtual CPU devices. Default: all GPUs.",
+        lower_bound=1,
+    )
+    flags.DEFINE_string("tpu", None, 'TPU for --distribution=tpu: its name or address, or "local".')
+    flags.DEFINE_float(
+        "peer_timeout", 300, "Seconds to wait for the other machines of --distribution=multi_worker.", lower_bound=0
+    )
 
 
 def strategy():
-    """Returns the `tf.distribute.Strategy` that the flags of `define_distribution` say; heeds --deterministic first."""
+    """Returns the `tf.distribute.Strategy` of the flags of `define_distribution`; applies --deterministic first."""
+    import tensorflow as tf
+
+    from trainers.runtime.distribution import make_strategy
+
     options = flags.FLAGS
     if options.deterministic:
         tf.config.experimental.enable_op_determinism()
@@ -33,54 +47,71 @@ def strategy():
     )
 
 
-def define_recipe(recipes):
-    """Defines the flags of `recipe_choices`, and --recipe, which names a row of the table `recipes`."""
+def define_recipe(recipes: Iterable[str]) -> None:
+    """Defines the flags of `recipe_choices`, and --recipe, which is one of the names `recipes`."""
     flags.DEFINE_string(
-        "recipe", None, f"One of {', '.join(recipes)}; by default what suits the data set and the system."
+        "recipe", None, f"One of {', '.join(recipes)}; default: that of the data set, and of the system."
     )
-    flags.DEFINE_float("epochs", None, "Passes over the training images, instead of the recipe's.", lower_bound=0)
-    flags.DEFINE_integer("steps", None, "Training steps, instead of the recipe's.", lower_bound=1)
+    flags.DEFINE_float("epochs", None, "Passes over the training images; default: the recipe's.", lower_bound=0)
+    flags.DEFINE_integer("steps", None, "Training steps; default: the recipe's.", lower_bound=1)
     flags.DEFINE_integer(
-        "batch_size", None, "Images of a step on all replicas, instead of the recipe's.", lower_bound=1
+        "batch_size", None, "Images in a training step, over all replicas; default: the recipe's.", lower_bound=1
     )
-    flags.DEFINE_float("learning_rate", None, "The highest, instead of the recipe's.", lower_bound=0)
-    flags.DEFINE_float("weight_decay", None, "L2, instead of the recipe's.", lower_bound=0)
-    flags.DEFINE_float("clip_norm", None, "Largest norm of the gradients, 0 for any.", lower_bound=0)
-    flags.DEFINE_integer("accumulation", None, "Parts that a batch is computed in, to need less memory.", lower_bound=1)
-    flags.DEFINE_float("ema_decay", None, "Of the moving average of the weights, which is then used; 0 for none.", 0, 1)
+    flags.DEFINE_float("learning_rate", None, "Highest learning rate; default: the recipe's.", lower_bound=0)
+    flags.DEFINE_float("weight_decay", None, "Factor of the L2 loss; default: the recipe's.", lower_bound=0)
+    flags.DEFINE_float(
+        "clip_norm", None, "Largest global norm of the gradients, 0 for no limit; default: the recipe's.", lower_bound=0
+    )
+    flags.DEFINE_integer(
+        "accumulation",
+        None,
+        "Parts of a batch whose gradients are accumulated, to need less memory; default: the recipe's.",
+        lower_bound=1,
+    )
+    flags.DEFINE_float(
+        "ema_decay",
+        None,
+        "Decay of the moving average of the weights, which is evaluated and exported; 0 for none. Default: the "
+        "recipe's.",
+        0,
+        1,
+    )
     flags.DEFINE_string(
-        "init_weights", None, "Weights to start from, as for a builder's weights=: a file, or imagenet."
+        "init_weights", None, "Weights to start from, as a builder's weights=: a file, or imagenet. Default: random."
     )
-    flags.DEFINE_list("freeze", None, "Stages that stay as they are, e.g. stem,conv2; default: none, or the recipe's.")
-    flags.DEFINE_list("stage_learning_rates", [], "Factors of the learning rate, e.g. conv2=0.1,predictions=10.")
+    flags.DEFINE_list(
+        "freeze", None, "Stages whose weights are not trained, e.g. stem,conv2; default: none, or the recipe's."
+    )
+    flags.DEFINE_list(
+        "stage_learning_rates", [], "Factors of the learning rate by stage, e.g. conv2=0.1,predictions=10."
+    )
     flags.DEFINE_integer(
-        "seed", 0, "Of the initial weights, the order of the images and their augmentation.", 0, 2**32 - 1
+        "seed", 0, "Seed of the initial weights, the order of the images and their augmentation.", 0, 2**32 - 1
     )
     flags.mark_flags_as_mutual_exclusive(["epochs", "steps"])
 
 
 def recipe_choices():
-    """Returns what the flags of `define_recipe` say, but for --recipe, and --precision; None where one is not given."""
+    """Returns the fields of `Choices` that the flags of `define_recipe` but --recipe, and --precision, give."""
     names = ["epochs", "steps", "batch_size", "learning_rate", "weight_decay", "clip_norm", "accumulation", "ema_decay"]
-    names += ["init_weights", "freeze", "seed", "precision"]
-    rates = parse_rates(flags.FLAGS.stage_learning_rates)
-    return {"stage_learning_rates": rates, **{name: flags.FLAGS[name].value for name in names}}
+    choices = {name: flags.FLAGS[name].value for name in ("init_weights", "freeze", "seed", "precision")}
+    choices["stage_learning_rates"] = command.named_numbers("stage_learning_rates", float, "conv2=0.1,predictions=10")
+    return {**choices, "recipe_changes": {name: flags.FLAGS[name].value for name in names}}
 
 
-def define_training():
+def define_training() -> None:
     """Defines the flags of every training run, for `training_settings`."""
-    precisions = ["float32", "mixed_bfloat16", "mixed_float16"]
-    flags.DEFINE_enum("precision", "float32", precisions, "Of computations; weights are float32 in any case.")
-    flags.DEFINE_boolean("deterministic", False, "Whether to use deterministic operations only (slower on GPUs).")
+    flags.DEFINE_enum("precision", "float32", list(PRECISIONS), "Dtype policy; weights are float32 in any case.")
+    flags.DEFINE_boolean("deterministic", False, "Whether all operations are deterministic, which is slower on GPUs.")
     flags.DEFINE_integer("log_every", 20, "Steps between two lines of metrics.jsonl.", lower_bound=1)
     flags.DEFINE_integer("checkpoint_every", None, "Steps between two checkpoints; default: an epoch.", lower_bound=1)
-    about = "Whether XLA compiles the training step; auto: if that is faster, which is measured."
+    about = f"Whether XLA compiles the training step; {AUTO} measures which is faster."
     # A flag like a boolean one, --jit_compile and --nojit_compile, with a third value.
     flags.DEFINE_flag(flags.Flag(_AutoOrBoolean(), None, "jit_compile", False, about, boolean=True))
     flags.DEFINE_boolean("sync_batch_norm", True, "Whether replicas share their batch statistics.")
-    flags.DEFINE_boolean("remat", False, "Whether to compute activations again, to need less memory.")
-    flags.DEFINE_integer("steps_per_call", 1, "Steps that one call of TensorFlow makes.", lower_bound=1)
-    flags.DEFINE_enum("on_nan", "stop", ["stop", "skip_step"], "What to do when a loss is not finite.")
+    flags.DEFINE_boolean("remat", False, "Whether the backward pass computes activations again, to need less memory.")
+    flags.DEFINE_integer("steps_per_call", 1, "Steps in one call of the compiled function.", lower_bound=1)
+    flags.DEFINE_enum("on_nan", "stop", list(ON_NAN), "What happens when a loss is not finite.")
 
 
 class _AutoOrBoolean(flags.BooleanParser):
@@ -95,24 +126,25 @@ class _AutoOrBoolean(flags.BooleanParser):
             raise ValueError(f"use {AUTO}, true or false") from error
 
 
-def training_settings():
-    """Returns the fields of `Settings` that have flags of `define_training`, but for --precision."""
+def training_settings() -> dict:
+    """Returns the fields of `Settings` that have flags of `define_training`, without --precision."""
     names = ["log_every", "checkpoint_every", "jit_compile", "sync_batch_norm", "remat", "steps_per_call", "on_nan"]
     return {name: flags.FLAGS[name].value for name in names}
 
 
-def define_sizes():
+def define_sizes() -> None:
     """Defines --block_counts, --filters and --width, for `sizes_by_flags`."""
-    flags.DEFINE_list("block_counts", ["2", "2", "2", "2"], f"Of {', '.join(GENERAL)}: units of each stage.")
+    general = ", ".join(GENERAL)
+    flags.DEFINE_list("block_counts", ["2", "2", "2", "2"], f"Units of each stage of {general}.")
     flags.DEFINE_list(
         "filters",
         ["64", "128", "256", "512"],
-        f"Of {', '.join(GENERAL)}: filters of each stage. CIFAR nets have three stages, of 16,32,64 by default.",
+        f"Filters of each stage of {general}. CIFAR nets have three stages, with 16,32,64 by default.",
     )
-    flags.DEFINE_float("width", None, "Of Inceptions, VGG and ZF: factor of the filters of every layer; default: 1.")
+    flags.DEFINE_float("width", None, "Factor of the filters of all layers of Inceptions, VGG and ZF; default: 1.")
 
 
-def sizes_by_flags(flag, name):
+def sizes_by_flags(flag: str, name: str) -> dict:
     """Returns the arguments of a net's builder that are its size: `block_counts`, `filters` and `width`, or None each.
 
     Args:
@@ -120,8 +152,8 @@ def sizes_by_flags(flag, name):
         name: its value, a key of `GENERAL` or a name of the registry.
 
     Raises:
-        ArgumentError: for values that are no numbers, not equally many, or given for a net without this argument; and
-            for a name that does not exist.
+        ArgumentError: for values that are no numbers, differ in length, or are given for a net without this argument;
+            and for an unknown name.
     """
     known = builder_arguments(name)
     for key in ("block_counts", "filters", "width"):
@@ -139,20 +171,22 @@ def sizes_by_flags(flag, name):
     return {"block_counts": block_counts, "filters": filters, "width": flags.FLAGS.width}
 
 
-def train_by_flags(task, run, strategy, procedure=train):
-    """Trains as the flags of `cli.define_training` say, and prints what came out.
+def train_by_flags(task, run, strategy, procedure=None):
+    """Trains with the settings of the flags of `define_training`, and prints the result.
 
     Args:
-        task, run: see `train`.
+        task, run: see `trainers.engine.train.train`.
         strategy: a `tf.distribute.Strategy`.
-        procedure: `train`, or a function like it that trains in several stages.
+        procedure: a function like `train` that trains in several stages; None for `train`.
     """
-    settings = training.training_settings()
+    from trainers.engine.train import train
+
+    settings = training_settings()
     # What else the weights depend on.
     task.config["training"] = {name: settings[name] for name in ("sync_batch_norm", "on_nan")}
     if not run.chief:
         print("The first machine shows the progress and writes the files.", file=sys.stderr)
-    results = procedure(task, run, strategy=strategy, **settings)
+    results = (procedure or train)(task, run, strategy=strategy, **settings)
     if run.chief:
         print(f"{task.title}: {task.summary(results)}, {results['step']} steps, {results['seconds']:.0f} s")
         curves = [run.learning_curve, *sorted(run.path.glob(f"*/{run.learning_curve.name}"))]  # of the stages

@@ -98,8 +98,8 @@ RECIPES = {
 }
 
 
-def default_recipe(dataset):
-    """Returns the name of the recipe for a value of `--dataset` when none is given."""
+def default_recipe(dataset: str) -> str:
+    """Returns the name of the recipe for a value of --dataset."""
     kind, _, name = dataset.partition(":")
     if kind in ("digits", "one_digit_scenes", "idx"):
         return "digits"

@@ -2,34 +2,12 @@
 
 import dataclasses
 import math
+from collections.abc import Mapping
+from typing import Any
 
-import keras
-
-from keras_resnets import ArgumentError
-
-DECAY = 0.94
-
+from keras_resnets.errors import ArgumentError
 
 DECAYED = ("all", "kernels")
-
-
-class RMSprop(keras.optimizers.RMSprop):
-    """RMSProp as in TensorFlow 1, with which the Inception nets were trained: the mean square starts at 1, not at 0.
-
-    (Epsilon is inside the root in Keras, too.)
-    """
-
-    def add_optimizer_variables(self, trainable_variables, name, initializer="zeros"):
-        initializer = "ones" if name == "velocity" else initializer
-        return super().add_optimizer_variables(trainable_variables, name, initializer)
-
-
-OPTIMIZERS = {
-    "sgd": lambda learning_rate, momentum: keras.optimizers.SGD(learning_rate, momentum=momentum),
-    "nesterov": lambda learning_rate, momentum: keras.optimizers.SGD(learning_rate, momentum=momentum, nesterov=True),
-    "adam": lambda learning_rate, momentum: keras.optimizers.Adam(learning_rate, beta_1=momentum),
-    "rmsprop": lambda learning_rate, momentum: RMSprop(learning_rate, rho=0.9, momentum=momentum, epsilon=1.0),
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +26,7 @@ class Recipe:
         warmup_steps: steps at the start (half of the training at most): "steps" stays at `warmup_learning_rate`
             during them (arXiv 1512.03385, section 4.2), "cosine" rises linearly from it to `learning_rate`.
         warmup_learning_rate: see `warmup_steps`.
-        optimizer: a name in `OPTIMIZERS`.
+        optimizer: a name in `trainers.engine.optimizers.OPTIMIZERS`.
         momentum: of the optimizer, in Caffe's form (the learning rate inside the velocity), which is Keras's.
         weight_decay: w in the term w / 2 * sum(weight ** 2) of the loss.
         decay: what that sum is over: "all" that is trained, biases and batch normalization's gammas and betas included,
@@ -105,65 +83,44 @@ class Recipe:
         if self.ema_decay is not None and self.ema_decay >= 1:
             raise ArgumentError(f"--ema_decay={self.ema_decay} must be less than 1, which would average nothing.")
 
-    def total_steps(self, examples):
+    def total_steps(self, examples: int) -> int:
         """Returns the number of steps for a training split of `examples` examples."""
         return self.steps if self.steps is not None else max(1, math.ceil(self.epochs * examples / self.batch_size))
 
-    def make_optimizer(self, total_steps, learning_rate_factors=None):
-        """Returns the Keras optimizer, with its schedule stretched over `total_steps`.
 
-        Args:
-            total_steps: of the training.
-            learning_rate_factors: a factor for each trainable variable; None for 1.
-        """
-        optimizer = OPTIMIZERS[self.optimizer](self._learning_rate(total_steps), self.momentum)
-        if learning_rate_factors is not None:
-            _scale_learning_rates(optimizer, learning_rate_factors)
-        return optimizer
+@dataclasses.dataclass(frozen=True)
+class BoxRecipe:
+    """A recipe of a task with boxes.
 
-    def _learning_rate(self, total_steps):
-        warmup = min(self.warmup_steps, total_steps // 2)
-        if self.schedule == "cosine":
-            if not warmup:
-                return keras.optimizers.schedules.CosineDecay(self.learning_rate, total_steps)
-            return keras.optimizers.schedules.CosineDecay(
-                self.warmup_learning_rate, total_steps - warmup, warmup_target=self.learning_rate, warmup_steps=warmup
-            )
-        if self.schedule == "exponential":
-            return keras.optimizers.schedules.ExponentialDecay(
-                self.learning_rate, max(1, math.ceil(total_steps / self.decays)), DECAY, staircase=True
-            )
-        ends = [round(drop * total_steps) for drop in self.drops]
-        values = [self.learning_rate * 0.1**i for i in range(len(ends) + 1)]
-        if warmup:
-            ends, values = [warmup, *ends], [self.warmup_learning_rate, *values]
-        # Keras keeps a value up to and including its boundary, counting steps from 0.
-        return keras.optimizers.schedules.PiecewiseConstantDecay([end - 1 for end in ends], values)
+    Attributes:
+        recipe: how the model is trained.
+        options: values of the model's options, where it has them.
+        options_of: more values, for models with options of a class.
+        frozen: stages of a backbone that are not trained if it starts from trained weights, by the backbone's name.
+        region_steps: the steps for regions of alternating training: their length and their batch size, as multiples of
+            those of the steps for proposals.
+    """
+
+    recipe: Recipe
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    options_of: Mapping[type, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    frozen: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    region_steps: tuple[float, int] = (1 / 2, 1)
 
 
-def _scale_learning_rates(optimizer, factors):
-    """Makes every variable's step with its own multiple of the learning rate."""
-    update_step = optimizer.update_step
-
-    def scaled(gradient, variable, learning_rate):
-        update_step(gradient, variable, learning_rate * factors[optimizer._get_variable_index(variable)])
-
-    optimizer.update_step = scaled
-
-
-def goes_on(begun, name):
-    """Whether a run of this configuration, or None, began with the recipe of this name, which it keeps then."""
+def goes_on(begun: Mapping[str, Any] | None, name: str) -> bool:
+    """Whether a run with this configuration, or None, began with the recipe of this name, and so keeps it."""
     return begun is not None and begun["recipe_name"] == name
 
 
-def get_recipe(name, recipes, begun=None):
+def get_recipe(name: str, recipes: Mapping[str, Recipe], begun: Mapping[str, Any] | None = None) -> Recipe:
     """Returns the row of a table with this name, or raises ArgumentError.
 
     Args:
         name: of the row.
         recipes: the table.
-        begun: the configuration of the run where it exists already: it keeps the recipe that it began with, with the
-            changes of its flags, whatever the table says by now.
+        begun: the configuration of the run if it exists already. It keeps the recipe that it began with, and the
+            changes by its flags, whatever the table has now.
     """
     if goes_on(begun, name):
         return Recipe(**begun["recipe"])
@@ -172,7 +129,23 @@ def get_recipe(name, recipes, begun=None):
     return recipes[name]
 
 
-def change(recipe, examples, **changes):
+def chosen_recipe(
+    name: str | None, begun: Mapping[str, Any] | None, default: str, recipes: Mapping[str, Recipe]
+) -> str:
+    """Returns the name of a run's recipe, or raises ArgumentError if it is unknown.
+
+    Args:
+        name: the value of --recipe, or None.
+        begun: see `get_recipe`; its recipe is the default.
+        default: the name for a new run.
+        recipes: the table.
+    """
+    name = name or (begun or {}).get("recipe_name") or default
+    get_recipe(name, recipes, begun)
+    return name
+
+
+def change(recipe: Recipe, examples: int, **changes) -> Recipe:
     """Returns a recipe with some fields changed.
 
     Args:

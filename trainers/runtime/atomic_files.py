@@ -8,7 +8,7 @@ import zipfile
 
 import numpy as np
 
-from keras_resnets import ArgumentError
+from keras_resnets.errors import ArgumentError
 
 
 @contextlib.contextmanager

@@ -14,8 +14,8 @@ import tensorflow as tf
 
 from keras_resnets import ArgumentError
 from keras_resnets.errors import first_line
+from trainers.runtime.choices import DISTRIBUTIONS
 
-DISTRIBUTIONS = ("one_device", "mirrored", "multi_worker", "tpu")
 SECONDS_BETWEEN_CALLS = 0.5  # to a worker that does not answer yet
 
 

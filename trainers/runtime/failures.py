@@ -11,7 +11,7 @@ from keras_resnets.errors import first_line
 READING = "IteratorGetNext"  # the operation that takes a batch from a tf.data.Dataset
 COMPILING = "tf2xla conversion failed"  # of XLA
 UNSUPPORTED = "Detected unsupported operations"  # by XLA
-TOO_MANY_BOXES = "an image has more boxes than --max_boxes"
+ASSERTION = "ArgumentError: "  # with which the message of an assertion begins that says what to do
 NOT_MEMORY = ("No space left", "Too many open files")  # that TensorFlow gives the same class as a lack of memory
 LOST_MACHINE = (
     tf.errors.UnavailableError,
@@ -52,8 +52,9 @@ def explained(several_machines):
 def _explanation(error, several_machines):
     """Returns what to do about an error, or None where that is not known."""
     reason = cause(error)
-    if TOO_MANY_BOXES in str(error):
-        return f"{reason}: pass a larger one, and train in another --model_dir if this was training."
+    asserted = re.search(rf"\[{ASSERTION}(.*?)\]", str(error))
+    if asserted:
+        return asserted[1]
     if COMPILING in str(error):
         return f"XLA cannot compile the training step ({reason}): leave out --jit_compile."
     if isinstance(error, tf.errors.ResourceExhaustedError) and not any(text in str(error) for text in NOT_MEMORY):

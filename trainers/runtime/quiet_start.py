@@ -18,24 +18,26 @@ NOISE = re.compile(
 
 
 def is_command():
-    """Whether Python is about to run a module of this package, or one of its console scripts.
+    """Whether Python is about to run this package or a module of it with -m, or one of its console scripts.
 
     It can be asked while the package is imported.
     """
-    program = sys.argv[0] if sys.argv else ""
-    if program == "-m":  # So it is until the module is found. -mMODULE is one argument.
-        return sys.orig_argv[-len(sys.argv)].removeprefix("-m").startswith("trainers.")
-    return os.path.basename(program).startswith("keras-resnets-")
+    started_with = sys.orig_argv[-len(sys.argv) :] if sys.argv else [""]
+    if sys.argv[:1] == ["-m"]:  # So it is until the module is found. -mMODULE is one argument.
+        return started_with[0].removeprefix("-m").partition(".")[0] == "trainers"
+    # A process of multiprocessing has the arguments of its parent, but was not started with them.
+    return started_with == sys.argv and re.match("keras-resnets(-|$)", os.path.basename(started_with[0])) is not None
 
 
 def import_tensorflow():
     """Imports TensorFlow and looks for devices.
 
-    Messages come with -v=0 or more, or if that fails or ends the process; and those that are not of every start.
+    What TensorFlow writes is shown if that fails or ends the process; otherwise only what it does not write at every
+    start.
     """
-    if sys.stderr is None or re.search(r" --?(v|verbosity)[= ]\d", " ".join(sys.argv)):
+    if sys.stderr is None:
         return
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # Of all that comes later, errors are shown.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # Later, it writes errors only.
     with _held_back():
         import tensorflow as tf
 

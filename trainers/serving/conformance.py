@@ -4,6 +4,8 @@ import json
 import pathlib
 import subprocess
 import sys
+import tempfile
+from collections.abc import Mapping, Sequence
 
 import keras
 import numpy as np
@@ -13,7 +15,7 @@ import keras_resnets
 from keras_resnets import ArgumentError
 from keras_resnets.detection.localizer import two_stage_guesses
 from keras_resnets.detection.resizing import Resizing, to_original
-from keras_resnets.models.registry import find
+from keras_resnets.models.registry import find, names
 from keras_resnets.preprocessing import Preprocessing, decode
 from keras_resnets.serving import (
     SavedModelSession,
@@ -22,11 +24,12 @@ from keras_resnets.serving import (
     export_localizer,
     export_portable,
 )
-from keras_resnets.serving.portable import FILES
+from keras_resnets.serving.formats import FILES
 from keras_resnets.serving.predict_requests import arrays, read_warmup
 from keras_resnets.surgery.graph import batch_normalizations
+from trainers.runtime.choices import SAVED_MODEL
+from trainers.runtime.progress import Progress
 from trainers.serving import c_session
-from trainers.serving.export import SAVED_MODEL
 
 TOLERANCE = 1e-4  # of the largest value
 
@@ -248,6 +251,40 @@ def _difference(got, expected):
 
 def _size(path):
     return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+
+
+def compare(models: Sequence[str] | None, format: str) -> dict[str, tuple[float, int]]:
+    """Exports nets, and compares what the exports answer with what the nets do.
+
+    Args:
+        models: names of `keras_resnets.list_models()`, `DETECTORS` and `LOCALIZERS`; None for all that the format has.
+        format: "saved_model", or one of `FILES`.
+
+    Returns:
+        Dict of name -> the largest difference, relative to the largest value or in pixels; and the export's bytes.
+
+    Raises:
+        ArgumentError: for an unknown name.
+    """
+    boxes = DETECTORS | LOCALIZERS if format == SAVED_MODEL else {}
+    models, results = models or [*names(), *boxes], {}
+    for name in models:
+        if name not in boxes:
+            find(name)
+    with Progress(len(models), "exporting", "nets") as progress:
+        for name in models:
+            with tempfile.TemporaryDirectory() as folder:
+                differences, size = _differences(name, folder, format)
+            keras.backend.clear_session()
+            results[name] = max(differences.values()), size
+            progress.update(1)
+    return results
+
+
+def table(results: Mapping[str, tuple[float, int]]) -> str:
+    """Returns the results of `compare` as a table in Markdown."""
+    lines = [f"| `{name}` | {difference:.1e} | {size / 1e6:.1f} |" for name, (difference, size) in results.items()]
+    return "\n".join(["| net | largest difference | MB |", "|---|---|---|", *lines])
 
 
 def _differences(name, folder, format):

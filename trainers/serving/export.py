@@ -1,41 +1,54 @@
-"""Exports of runs for TensorFlow Serving."""
+"""Exports of runs for TensorFlow Serving and other runtimes."""
 
 import pathlib
 import re
+from collections.abc import Sequence
 
-from keras_resnets import ArgumentError
 from keras_resnets.dtype_policies import dtype_policy_scope
 from trainers.data.registry import title
 from trainers.engine.checkpoints import restore_model
-from trainers.evaluation.evaluate import joined_runs
-from trainers.tasks.registry import load_task
+from trainers.engine.run_folder import RunFolder
+from trainers.runtime.choices import EXPORT_PRECISIONS, SAVED_MODEL
+from trainers.tasks.joined_runs import joined_runs
+from trainers.tasks.registry import check_flags, load_task
 
-SAVED_MODEL = "saved_model"
+FOR_ALL_TASKS = ("batch_size", "max_pixels", "warmup")
 
 
-POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}  # The probabilities are float32 in any case.
-
-
-def export(run, base=None, version=None, best=False, precision="float32", ensemble=(), **settings):
-    """Exports a run's net, with its preprocessing and labels, or a detector with others that are trained as one.
+def export(
+    run: RunFolder,
+    base: str | pathlib.Path | None = None,
+    version: int | None = None,
+    best: bool = False,
+    precision: str = "float32",
+    ensemble: Sequence[str] = (),
+    format: str = SAVED_MODEL,
+    **settings,
+) -> pathlib.Path:
+    """Exports a run's net with its preprocessing and labels, or several runs' nets as one.
 
     Args:
-        run: a `RunFolder`.
-        base: folder of all versions; by default `saved_models/MODEL_DATASET`, of an ensemble
-            `saved_models/ensemble_DATASET`.
-        version: positive integer, by default the next free one.
-        best: whether to export the best checkpoint instead of the last one.
+        run: the run's folder.
+        base: folder of all versions; None for `saved_models/MODEL_DATASET`, or `saved_models/ensemble_DATASET`.
+        version: positive integer; None for the next free one.
+        best: whether to export the best checkpoint.
         precision: "float32", or "bfloat16" for weights and computations in it.
-        ensemble: of a Faster R-CNN: paths of other runs, which find and classify regions together with it, as in
-            `trainers.evaluate`.
-        **settings: arguments of the task's `export`.
+        ensemble: folders of other runs, which answer together with the run, as in `trainers.evaluate`.
+        format: `SAVED_MODEL`, or a name of `keras_resnets.serving.portable.FILES`.
+        **settings: other arguments of the task's `export`.
 
     Returns:
         The path of the version's folder.
+
+    Raises:
+        ArgumentError: for an argument that cannot work, or is not for the task.
     """
     config = run.config()
-    if ensemble and config["task"] != "detection":
-        raise ArgumentError(f"--ensemble={','.join(ensemble)} is for runs of trainers.detection: leave it out.")
+    if format != SAVED_MODEL:
+        settings["format"] = format
+    of_some_tasks = {name: value for name, value in settings.items() if name not in FOR_ALL_TASKS and value}
+    joined = {"ensemble": list(map(str, ensemble))} if ensemble else {}
+    check_flags(config["task"], "export_flags", {**joined, **of_some_tasks})
     others = [other for other, _ in joined_runs(run, ensemble, config["dataset"])]
     (task, model), *rest = [_restored(one, best, precision) for one in [run, *others]]
     name = "ensemble" if rest else task.name
@@ -47,13 +60,13 @@ def export(run, base=None, version=None, best=False, precision="float32", ensemb
 def _restored(run, best, precision):
     """Returns a run's task, and its model with the weights of a checkpoint."""
     task = load_task(run)
-    # A new model, outside of any strategy's scope, in the export's precision whatever the training used.
-    with dtype_policy_scope(POLICIES[precision]):
+    # The model is new: it is in no strategy's scope, and in the export's precision whatever training's was.
+    with dtype_policy_scope(EXPORT_PRECISIONS[precision]):
         model = task.build_for_export()
     restore_model(model, run, best)
     return task, model
 
 
-def slug(dataset):
-    """Returns what a data set is called in a file's name."""
+def slug(dataset: str) -> str:
+    """Returns the name of a data set in file names."""
     return re.sub(r"\W+", "_", title(dataset))

@@ -2,16 +2,18 @@
 
 import itertools
 import pathlib
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 from PIL import Image
 
 from keras_resnets import ArgumentError
 from keras_resnets.preprocessing import decode
+from keras_resnets.serving import SavedModelSession, predict_files
 from trainers.data.sources.folder import image_files
 from trainers.plots.drawing import draw_detections
-
-SHOWN_SCORE = 0.5
+from trainers.runtime.choices import SHOWN_SCORE
+from trainers.runtime.progress import Progress
 
 
 def find_images(arguments):
@@ -31,6 +33,57 @@ def find_images(arguments):
     if not files:
         raise ArgumentError("nothing to predict: give image files or folders after the flags.")
     return files
+
+
+def open_export(export: str, classes: Sequence[int] | None) -> SavedModelSession:
+    """Returns the session of an export that takes image files.
+
+    Args:
+        export: the folder of a version, or of all versions.
+        classes: numbers of the classes to find, for a localizer; None for none.
+
+    Raises:
+        ArgumentError: if there is no SavedModel, or it takes other inputs.
+    """
+    session = SavedModelSession(export)
+    if "image_bytes" not in session.signatures:
+        return session
+    inputs = session.signatures["image_bytes"].inputs
+    if "proposals" in inputs:
+        raise ArgumentError(f"--export={export} takes proposals, which need Python code: see SavedModelSession.")
+    if "classes" in inputs and classes is None:
+        raise ArgumentError(f"--export={export} finds objects of given classes: pass --classes=NUMBER,NUMBER,...")
+    if "classes" not in inputs and classes is not None:
+        raise ArgumentError(f"--classes is for localizers, and --export={export} is none: leave it out.")
+    return session
+
+
+def predict(
+    session: Callable, files: Sequence[pathlib.Path], classes: Sequence[int] | None, check: Callable[[dict], None]
+) -> list[dict]:
+    """Returns the answers for image files, as `predict_files` yields them, and shows the progress.
+
+    Args:
+        session: of an export, or a client of a server.
+        files: their paths.
+        classes: see `open_export`.
+        check: is called with each answer when it comes.
+
+    Raises:
+        ArgumentError: if nothing came back for one of the classes.
+    """
+    answers = []
+    with Progress(len(files), "predicting", "images") as progress:
+        for answer in predict_files(session, files, classes=classes):
+            check(answer)
+            answers.append(answer)
+            progress.update(1)
+    answered = [answer for answer in answers if "error" not in answer]
+    found = {number for answer in answered for number in answer["classes"]}
+    missing = [str(number) for number in classes or () if number not in found]
+    if answered and missing:
+        raise ArgumentError(f"--classes={','.join(missing)}: the export has no such classes: leave them out.")
+    return answers
 
 
 def table(answers, folder_is_label=False, score=SHOWN_SCORE):

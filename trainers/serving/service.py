@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+import signal
 import threading
 from concurrent import futures
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -73,6 +74,19 @@ class Service:
             return self._session(signature, **inputs)
         except (ArgumentError, ValueError, TypeError, tf.errors.InvalidArgumentError) as error:
             raise Refusal("INVALID_ARGUMENT", first_line(str(error))) from error
+
+
+def serve(service: Service, port: int, rest_port: int) -> None:
+    """Serves over gRPC and REST until SIGINT or SIGTERM comes; prints the ports first, which are free ones for 0."""
+    grpc_server, port = start_grpc(service, port)
+    rest_server, rest_port = start_rest(service, rest_port)
+    print(f"{service.name}, version {service.version}: gRPC localhost:{port}, REST localhost:{rest_port}", flush=True)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    stop.wait()
+    rest_server.shutdown()
+    grpc_server.stop(None)
 
 
 def start_grpc(service, port):

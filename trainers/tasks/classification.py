@@ -8,13 +8,11 @@ import numpy as np
 import tensorflow as tf
 
 import keras_resnets
-from keras_resnets import ArgumentError
 from keras_resnets.models import registry
 from keras_resnets.models.auxiliary_head import without_auxiliary_head
 from keras_resnets.ops.resize import scaled
 from keras_resnets.preprocessing import Preprocessing
 from keras_resnets.serving import export_classifier, export_portable
-from keras_resnets.surgery.graph import batch_normalizations
 from keras_resnets.weights import load_weights
 from keras_resnets.weights.published import resolve
 from trainers.data.augmentation.classification import AUGMENTATIONS
@@ -23,65 +21,74 @@ from trainers.data.pipeline import evaluation_batches, training_batches
 from trainers.data.registry import open_dataset, title
 from trainers.data.split import hold_out
 from trainers.data.tf_data_options import AHEAD, CORES
+from trainers.engine.seeding import seeded
+from trainers.engine.task import Task
 from trainers.metrics.classification import ranked
 from trainers.plots import figures
 from trainers.recipes.classification import RECIPES
-from trainers.recipes.recipe import Recipe, change, get_recipe
 from trainers.runtime.failures import naming
-from trainers.tasks import configuration, fine_tuning
-from trainers.tasks.nets import GENERAL, SIZE
+from trainers.tasks import ensembles, fine_tuning
+from trainers.tasks.configuration import Choices, common_config
+from trainers.tasks.nets import GENERAL, SIZE, check_sides, general_builder
+from trainers.tasks.protocols import DEFAULT_PROTOCOL
 
 LARGEST_EVALUATION_BATCH = 250  # images on one replica
+LARGEST_MATRIX = 50  # classes of a confusion matrix that is drawn
 
 
-LARGEST_MATRIX = 50  # classes, in the picture
-
-
-class Classification:
-    """The task of `trainers.engine.loop` for images with one label each.
+class Classification(Task):
+    """Images with one label each.
 
     Args:
         config: a run's configuration, as `configure` makes it.
-        dataset: an `ImageDataset` with the configuration's labels.
+        dataset: an `ImageDataset` with the configuration's labels, or None.
     """
 
-    def __init__(self, config, dataset):
-        self.config = config
-        self.dataset = dataset
-        self.recipe = Recipe(**config["recipe"])
+    evaluation_flags = ("ensemble", "protocol", "crop_size", "short_side", "search")
+    export_flags = ("format", "stages")
+
+    def __init__(self, config, dataset=None):
+        super().__init__(config, dataset)
         self.preprocessing = Preprocessing(**config["preprocessing"])
 
     @staticmethod
     def open_dataset(config, name, data_dir, download):
-        """Opens a run's data set, or another one, for an evaluation: see `open_dataset`."""
+        """See `Task`. Of the run's own data set, the images that it held out are the test split."""
         dataset = open_dataset(name, data_dir, download)
         return hold_out(dataset, config["holdout"]) if config["holdout"] and name == config["dataset"] else dataset
 
     @property
     def name(self):
-        """What a file is called that is made from the model."""
         return self.config["model"]
 
     @property
     def title(self):
-        """Heading of pictures and figures."""
         return f"{self.config['model']} on {title(self.config['dataset'])}"
 
     @property
     def _arguments(self):
-        """Other arguments of the net's builder; older runs have none."""
+        """Other arguments of the net's builder; the configurations of older runs lack them."""
         return self.config.get("arguments", {})
 
     def build_model(self, classifier_activation=None):
-        """Returns a new model; its output is logits (B, classes), unless an activation is given.
+        """Returns a new net of images (B, size, size, 3), normalized; the output is logits (B, classes).
 
         With an auxiliary head, there are two outputs.
+
+        Args:
+            classifier_activation: of the outputs; None for logits.
         """
-        keras.utils.set_random_seed(self.config["seed"])
         size, second_side = self.preprocessing.size, self.recipe.second_side
         side, flag = (size, "--image_size") if second_side is None else (None, "--second_side")
-        with naming(flag, about="input_shape"), naming("--auxiliary_weight", about="auxiliary_head"):
-            model = _builder(self.config["model"])(
+        name = self.config["model"]
+        create = functools.partial(keras_resnets.create_model, name)
+        builder = general_builder(name) if name in GENERAL else create
+        with (
+            naming(flag, about="input_shape"),
+            naming("--auxiliary_weight", about="auxiliary_head"),
+            seeded(self.config["seed"]),
+        ):
+            model = builder(
                 input_shape=(side, side, 3),
                 classes=len(self.config["labels"]),
                 classifier_activation=classifier_activation,
@@ -89,18 +96,10 @@ class Classification:
             )
         if second_side is not None:
             check_sides("--second_side", model, size, second_side)
-        fine_tuning.freeze(model, self.config["freeze"])
-        if self.recipe.batch_norm_momentum is not None:
-            for layer in batch_normalizations(model):
-                layer.momentum = self.recipe.batch_norm_momentum
-        return model
+        return fine_tuning.configured(model, self.config["freeze"], self.recipe)
 
     def initialize(self, model):
-        """Loads the weights of --init_weights; a classifier of other classes stays as it is.
-
-        Returns:
-            A line that says so, or None.
-        """
+        """Loads the weights of --init_weights. A classifier of other classes keeps its random weights."""
         weights = self.config["init_weights"]
         if weights is None:
             return None
@@ -110,15 +109,15 @@ class Classification:
         return f"--init_weights: {', '.join(left)} starts anew: the file has none for these classes" if left else None
 
     def learning_rate_factors(self, model):
-        """Returns the factors of --stage_learning_rates and of biases for each trainable variable, or None."""
-        rates = self.config["stage_learning_rates"]
-        return fine_tuning.learning_rate_factors(model, rates, self.recipe.bias_learning_rate)
+        return fine_tuning.learning_rate_factors(
+            model, self.config["stage_learning_rates"], self.recipe.bias_learning_rate
+        )
 
     def training_batches(self, first_step, context):
         """Returns batches of `image` (B, size, size, 3) uint8, augmented, and `label` (B,) int32.
 
         With mixing, also `other_label` (B,) int32 and `share` (B,) float32: see `mixup_cutmix`. With a second
-        side, also `form` (B,) int32: see `forms`.
+        side, also `resolution` (B,) int32: see `resolutions`.
         """
         recipe, augment = self.recipe, AUGMENTATIONS[self.recipe.augmentation]
 
@@ -130,11 +129,11 @@ class Classification:
             }
 
         def finish(batch):
-            # Not the first image's own seed, which its augmentation has used.
+            # Not the first image's seed, which its augmentation has used.
             seed = tf.random.fold_in(batch.pop("seed")[0], 1)
             if recipe.mixup_alpha is not None:
                 batch = mix(batch, seed, recipe.mixup_alpha, recipe.cutmix_alpha)
-            # A quarter of the bytes of float32, on their way to the device.
+            # A quarter of the bytes of float32 to copy to the device.
             return {**batch, "image": tf.cast(tf.round(batch["image"]), tf.uint8)}
 
         batches = training_batches(
@@ -147,25 +146,25 @@ class Classification:
         )
         batches = batches.map(finish, num_parallel_calls=CORES)
         if recipe.second_side is not None:
-            batches = batches.enumerate().map(functools.partial(self._with_form, first_step, context))
+            batches = batches.enumerate().map(functools.partial(self._with_resolution, first_step, context))
         return batches.prefetch(AHEAD)
 
-    def _with_form(self, first_step, context, i, batch):
-        """Returns the i-th batch of a machine with its `form`: that of the epoch in which the step begins."""
+    def _with_resolution(self, first_step, context, i, batch):
+        """Returns the i-th batch of a machine with its `resolution`, which alternates from epoch to epoch."""
         replicas_here = context.num_replicas_in_sync // context.num_input_pipelines
         epoch = (first_step + i // replicas_here) * self.recipe.batch_size // self.dataset.train.size
-        return {**batch, "form": tf.fill([batch["label"].shape[0]], tf.cast(epoch % 2, tf.int32))}
+        return {**batch, "resolution": tf.fill([batch["label"].shape[0]], tf.cast(epoch % 2, tf.int32))}
 
-    def forms(self):
-        """Returns what a batch is in a step: as it is, and, with a second side, with images of that side."""
-        return [lambda batch: batch, *([] if self.recipe.second_side is None else [self._in_second_size])]
+    def resolutions(self):
+        """Returns the batch as it is and, with a second side, the batch with images of that side."""
+        return [lambda batch: batch, *([] if self.recipe.second_side is None else [self._at_second_side])]
 
-    def _in_second_size(self, batch):
+    def _at_second_side(self, batch):
         images = tf.cast(batch["image"], tf.float32)
         return {**batch, "image": scaled(images, self.recipe.second_side / self.preprocessing.size)}
 
     def evaluation_batches(self, context=None):
-        """Returns batches of `image` (B, size, size, 3) float32, 0..255, `label` (B,) int32 and `weight`."""
+        """Returns batches of `image` (B, size, size, 3) float32, 0..255, and `label` (B,) int32: see `Task`."""
 
         def transform(example):
             return {"image": self.preprocessing.crop(example["image"].pixels()), "label": example["label"]}
@@ -175,17 +174,17 @@ class Classification:
         )
 
     def evaluation_batch_size(self, context=None):
-        """Returns the number of images that one replica evaluates at once.
+        """Returns the number of images in an evaluation batch of one replica.
 
-        An evaluation keeps no activations: what was enough for a step is enough for four times the images.
+        An evaluation keeps no activations: memory for a step is enough for four times the images.
         """
         replicas = context.num_replicas_in_sync if context is not None else 1
         return min(LARGEST_EVALUATION_BATCH, 4 * (self.recipe.batch_size // replicas))
 
     def losses(self, model, batch, training):
-        """Returns the mean cross entropy, and the share of wrong answers as `training_error`.
+        """Returns the mean cross entropy, and the top-1 error of the batch as `training_error`.
 
-        With an auxiliary head, also its cross entropy times `auxiliary_weight`, as `auxiliary`.
+        With an auxiliary head, the losses also have `auxiliary`, its cross entropy times `auxiliary_weight`.
         """
         logits, *auxiliary = self._outputs(model, batch["image"], training)
         losses = {"cross_entropy": self._cross_entropy(batch, logits)}
@@ -199,34 +198,36 @@ class Classification:
         return ranked(batch["label"], self._logits(model, batch["image"], training=False))
 
     def likeliest(self, model, images, count):
-        """Returns the likeliest classes (B, count) int32, best first, of images (B, size, size, 3), 0..255.
+        """Returns the classes with the highest logits, best first.
 
-        There are fewer where the net has fewer classes.
+        Args:
+            model: a net of this task.
+            images: (B, size, size, 3), 0..255.
+            count: how many; fewer if the net has fewer classes.
+
+        Returns:
+            (B, count) int32.
         """
         logits = self._logits(model, images, training=False)
         return tf.math.top_k(logits, min(count, logits.shape[1])).indices
 
     def metrics(self, predictions):
-        """Returns `top1_error` and `top5_error`: fractions of images whose label is not among the best 1 and 5."""
+        """Returns `top1_error` and `top5_error`: shares of images whose label is not among the best 1 and 5."""
         return {f"top{k}_error": float(np.mean(predictions["rank"] >= k)) for k in (1, 5)}
 
     def selection_metric(self, metrics):
         """Returns the top-1 error."""
         return metrics["top1_error"]
 
-    def pictures(self, predictions):
-        """Returns no picture."""
-        return {}
-
     def draw_learning_curve(self, lines, path):
-        """Draws training error (thin, dashed) and test error (bold) over steps, as the ResNet paper's figures do."""
+        """Draws the training error (thin, dashed) and the test error (bold), as the figures of the ResNet paper do."""
         training_error = {"linewidth": 1, "linestyle": "--", "color": "tab:gray"}
         test_error = {"linewidth": 2, "color": "tab:blue"}
         series = [("training_error", "training", training_error), ("top1_error", "test", test_error)]
         figures.learning_curve(lines, series, "error", self.title, path)
 
     def report(self, predictions, metrics, run):
-        """Draws an evaluation into a run's folder: the confusion matrix, of 50 classes at most."""
+        """Draws the confusion matrix of up to 50 classes."""
         labels = self.config["labels"]
         if len(labels) <= LARGEST_MATRIX:
             counts = tf.math.confusion_matrix(predictions["label"], predictions["predicted"], len(labels)).numpy()
@@ -234,27 +235,52 @@ class Classification:
             figures.confusion_matrix(counts, labels, heading, run.confusion_matrix)
 
     def summary(self, metrics):
-        """Returns an evaluation in words."""
         return f"top-1 error {metrics['top1_error']:.2%}, top-5 error {metrics['top5_error']:.2%}"
 
+    @classmethod
+    def ensemble_problem(cls, config, member, dataset_name):
+        """See `Task`. A member that was trained on the images that the run held out is no member."""
+        held_out = config["holdout"]
+        if held_out and member["dataset"] == dataset_name == config["dataset"] and member["holdout"] != held_out:
+            return (
+                "it was trained on images that the run held out to be measured with: train it with "
+                f"--holdout={held_out}, or leave it out"
+            )
+        return None
+
+    def evaluate(self, members, protocol=DEFAULT_PROTOCOL, crop_size=None, short_side=None, search=False):
+        """Evaluates nets by protocols; the probabilities of several are averaged.
+
+        Args:
+            members: see `Task`.
+            protocol: a name of `trainers.tasks.protocols.PROTOCOLS`, for all members without their own.
+            crop_size, short_side: of the first member: see `trainers.tasks.ensembles.MultiViewNet`.
+            search: whether to take only the members that `trainers.tasks.ensembles.greedy_search` finds.
+
+        Returns:
+            Predictions and figures of `trainers.tasks.ensembles.answer`, and `protocol`.
+        """
+        sides = [(crop_size, short_side), *[(None, None)] * (len(members) - 1)]
+        nets = [
+            ensembles.MultiViewNet(one.path, one.task, one.model, one.step, one.protocol or protocol, *its_sides)
+            for one, its_sides in zip(members, sides)
+        ]
+        predictions, figures = ensembles.answer(nets, self.dataset, search)
+        return predictions, {"protocol": protocol, **figures}
+
     def build_for_export(self):
-        """Returns a new model for `export`."""
+        """Returns a new net of probabilities."""
         return self.build_model(classifier_activation="softmax")
 
-    def export(self, model, base, version, format="saved_model", svd_ranks=None, **settings):
-        """Writes a model of `build_for_export`: see `export_classifier`, and `export_portable` for other formats.
-
-        An auxiliary head is left out.
-        """
-        if svd_ranks:
-            raise ArgumentError("--svd_ranks is for detectors: leave it out.")
+    def export(self, model, base, version, format=None, **settings):
+        """Writes a net without its auxiliary head: see `export_classifier`, and `export_portable` for a `format`."""
         arguments = without_auxiliary_head(model), self.preprocessing, self.config["labels"], base, version
-        if format != "saved_model":
+        if format is not None:
             return export_portable(*arguments, format=format)
         return export_classifier(*arguments, **settings)
 
     def _cross_entropy(self, batch, logits):
-        """Returns the mean of a batch; of mixed images, with both labels."""
+        """Returns the mean cross entropy of a batch; mixed images have two labels."""
 
         def of(labels):
             targets, smoothing = tf.one_hot(labels, logits.shape[-1]), self.recipe.label_smoothing
@@ -268,73 +294,43 @@ class Classification:
         return self._outputs(model, images, training)[0]
 
     def _outputs(self, model, images, training):
-        """Returns a list of logits, of the classifier and, if the model has one, of the auxiliary classifier."""
+        """Returns a list of the classifier's logits and, if there is one, the auxiliary classifier's, float32."""
         outputs = tf.nest.flatten(model(self.preprocessing.normalize(images), training=training))
         return [tf.cast(logits, tf.float32) for logits in outputs]
 
 
-def check_sides(flag, model, *sides):
-    """Raises ArgumentError about a flag if images of one of the sides, in pixels, are too small for a net."""
-    for side in sides:
-        try:
-            model.compute_output_shape((1, side, side, 3))
-        except ValueError as error:
-            raise ArgumentError(f"{flag}: images of {side} pixels are too small for {model.name}.") from error
-
-
 def configure(
-    model,
-    dataset_name,
-    dataset,
-    recipe_name,
+    choices: Choices,
+    model: str,
     *,
-    data_dir=None,
-    arguments=None,
-    auxiliary_weight=None,
-    image_size=None,
-    holdout=None,
-    precision="float32",
-    init_weights=None,
-    freeze=None,
-    stage_learning_rates=None,
-    seed=0,
-    begun=None,
-    **changes,
-):
-    """Makes a run's configuration: everything needed to repeat it.
+    arguments: dict | None = None,
+    auxiliary_weight: float | None = None,
+    image_size: int | None = None,
+    holdout: int | None = None,
+) -> dict:
+    """Makes a run's configuration: everything that is needed to repeat it.
 
     Args:
+        choices: what every run is asked for, with an `ImageDataset`.
         model: a name of the registry, or of `trainers.tasks.nets.GENERAL`.
-        dataset_name: the value of --dataset.
-        dataset: the `ImageDataset` of that name.
-        recipe_name: a row of `RECIPES`.
-        data_dir: the value of --data_dir.
-        arguments: a dict of other arguments of the net's builder, which JSON can hold; None for none.
+        arguments: other arguments of the net's builder, which JSON can hold.
         auxiliary_weight: of an auxiliary classifier's cross entropy in the loss; None or 0 for a net without one.
-        image_size: side of the square that the net sees; by default that of the data set's images, or the net's own.
-        holdout: the value of --holdout.
-        precision: the value of --precision.
-        init_weights: the value of --init_weights.
-        freeze: names of stages; None for none.
-        stage_learning_rates: dict of stages to factors.
-        seed: integer.
-        begun: the configuration of the run where it exists already: it keeps the recipe that it began with, and goes on
-            without the file of `init_weights`.
-        **changes: fields of the recipe to change; None leaves the recipe's value.
+        image_size: side of the net's square input in pixels; None for that of the data set's images, or the net's own.
+        holdout: how many training images the data set held out as test split.
 
     Returns:
-        A dict that can be written as JSON.
+        A dict that JSON can hold.
+
+    Raises:
+        ArgumentError: for choices that do not fit together.
     """
-    recipe = change(get_recipe(recipe_name, RECIPES, begun), dataset.train.size, **changes)
+    dataset, recipe = choices.dataset, choices.recipe(RECIPES)
     size = image_size or dataset.side or (SIZE if model in GENERAL else registry.find(model).size)
-    # The papers' proportion of the image's short side to the crop, for images that are not of one size already.
+    # The papers' proportion of the image's short side to the crop, for images of different sizes.
     short_side = size if dataset.side else round(size * 256 / 224)
     preprocessing = Preprocessing(size, short_side, dataset.mean, dataset.std)
-    if init_weights is not None and begun is not None and begun["model"] == model:
-        preprocessing = Preprocessing(**begun["preprocessing"])
-    elif init_weights is not None:
-        with naming("--init_weights"):
-            preprocessing = preprocessing.for_weights(model, init_weights)
+    if choices.init_weights is not None:
+        preprocessing = _of_weights(preprocessing, model, choices)
     return {
         "task": "classification",
         "model": model,
@@ -342,21 +338,13 @@ def configure(
         "auxiliary_weight": auxiliary_weight or None,
         "holdout": holdout,
         "preprocessing": dataclasses.asdict(preprocessing),
-        **configuration.common_config(
-            dataset_name,
-            dataset,
-            recipe_name,
-            recipe,
-            data_dir=data_dir,
-            precision=precision,
-            init_weights=init_weights,
-            freeze=freeze,
-            stage_learning_rates=stage_learning_rates,
-            seed=seed,
-        ),
+        **common_config(choices, recipe),
     }
 
 
-def _builder(name):
-    """Returns the builder of a net, of the registry or a general form."""
-    return GENERAL.get(name) or functools.partial(keras_resnets.create_model, name)
+def _of_weights(preprocessing, model, choices):
+    """Returns the preprocessing that the weights of --init_weights were trained with, of the begun run or the file."""
+    if choices.begun is not None and choices.begun["model"] == model:
+        return Preprocessing(**choices.begun["preprocessing"])
+    with naming("--init_weights"):
+        return preprocessing.for_weights(model, choices.init_weights)

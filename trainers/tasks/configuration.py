@@ -1,49 +1,81 @@
-"""The part of a run's configuration that all tasks have."""
+"""What every training run is asked for, and the part of its configuration that all tasks have."""
 
 import dataclasses
 import os
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
 
+from trainers.data.classification_dataset import ImageDataset
+from trainers.data.detection_dataset import DetectionDataset
 from trainers.data.registry import absolute
+from trainers.recipes.recipe import Recipe, change, get_recipe
 
 PUBLISHED_WEIGHTS = "imagenet"
 
 
-def common_config(
-    dataset_name,
-    dataset,
-    recipe_name,
-    recipe,
-    *,
-    data_dir=None,
-    precision="float32",
-    init_weights=None,
-    freeze=None,
-    stage_learning_rates=None,
-    seed=0,
-):
-    """Returns the part of a run's configuration that is the same for every task, a dict that can be written as JSON.
+@dataclasses.dataclass(frozen=True)
+class Choices:
+    """What every training run is asked for, by flags or by an experiment.
 
-    Args:
+    Attributes:
         dataset_name: the value of --dataset.
         dataset: the data set of that name.
-        recipe_name: the value of --recipe.
-        recipe: the `Recipe` of that name, changed as the flags say.
-        data_dir ... seed: the values of the flags; `stage_learning_rates` is a dict of stages to factors.
+        recipe_name: a row of the task's table of recipes.
+        recipe_changes: values of fields of the recipe; None leaves the recipe's.
+        data_dir: where TensorFlow Datasets keeps its data; None for its default.
+        precision: "float32", "mixed_bfloat16" or "mixed_float16".
+        init_weights: a weight file of a classification net, or `PUBLISHED_WEIGHTS`; None to start from random weights.
+        freeze: names of stages that are not trained; None for the recipe's.
+        stage_learning_rates: factors of the learning rate by the names of stages.
+        seed: from 0 to 2 ** 32 - 1.
+        begun: the configuration of the run where it exists already. With the same recipe, the run keeps what the recipe
+            was when it began; it does not need the file of `init_weights` again.
     """
+
+    dataset_name: str
+    dataset: ImageDataset | DetectionDataset
+    recipe_name: str
+    recipe_changes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    data_dir: str | None = None
+    precision: str = "float32"
+    init_weights: str | None = None
+    freeze: Sequence[str] | None = None
+    stage_learning_rates: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    seed: int = 0
+    begun: Mapping[str, Any] | None = None
+
+    def recipe(self, recipes: Mapping[str, Recipe]) -> Recipe:
+        """Returns the changed recipe, of a table or of the begun run.
+
+        Raises:
+            ArgumentError: for an unknown name, or changes that cannot work.
+        """
+        recipe = get_recipe(self.recipe_name, recipes, self.begun)
+        return change(recipe, self.dataset.train.size, **self.recipe_changes)
+
+
+def common_config(choices: Choices, recipe: Recipe) -> dict[str, Any]:
+    """Returns the part of a run's configuration that all tasks have, a dict that JSON can hold.
+
+    Args:
+        choices: what the run is asked for.
+        recipe: its changed recipe.
+    """
+    weights = choices.init_weights
     return {
-        "dataset": absolute(dataset_name),
-        "data_dir": data_dir and os.path.abspath(data_dir),
-        "labels": list(dataset.labels),
-        "recipe_name": recipe_name,
+        "dataset": absolute(choices.dataset_name),
+        "data_dir": choices.data_dir and os.path.abspath(choices.data_dir),
+        "labels": list(choices.dataset.labels),
+        "recipe_name": choices.recipe_name,
         "recipe": dataclasses.asdict(recipe),
-        "steps": recipe.total_steps(dataset.train.size),
-        "precision": precision,
-        "init_weights": init_weights if init_weights in (None, PUBLISHED_WEIGHTS) else os.path.abspath(init_weights),
-        "freeze": list(freeze or ()),
-        "stage_learning_rates": stage_learning_rates or {},
-        "seed": seed,
+        "steps": recipe.total_steps(choices.dataset.train.size),
+        "precision": choices.precision,
+        "init_weights": weights if weights in (None, PUBLISHED_WEIGHTS) else os.path.abspath(weights),
+        "freeze": list(choices.freeze or ()),
+        "stage_learning_rates": dict(choices.stage_learning_rates),
+        "seed": choices.seed,
         "versions": {"tensorflow": tf.__version__, "keras": keras.__version__},
     }

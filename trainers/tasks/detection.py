@@ -1,63 +1,62 @@
-"""The task of `trainers.engine.loop` for images with boxes."""
+"""The task of object detection."""
 
-import dataclasses
-
-import keras
 import numpy as np
 import tensorflow as tf
 from PIL import Image
 
 import keras_resnets
 from keras_resnets import ArgumentError
-from keras_resnets.detection import FastRCNNOptions, Options, RCNNOptions, SPPNetOptions
 from keras_resnets.detection.backbones import backbone_net, classification_net, load_backbone
+from keras_resnets.detection.options import make_options
 from keras_resnets.detection.resizing import Resizing, from_original, to_original
 from keras_resnets.ops.boxes import areas
 from keras_resnets.serving import export_detector
-from keras_resnets.surgery.graph import batch_normalizations
 from keras_resnets.weights.published import resolve
 from trainers.data.augmentation.detection import AUGMENTATIONS
 from trainers.data.pipeline import evaluation_batches, training_batches
 from trainers.data.proposals.with_proposals import propose_by
 from trainers.data.registry import open_detection_dataset, title
+from trainers.engine.seeding import seeded
+from trainers.engine.task import Task
 from trainers.metrics import coco, report, voc
+from trainers.metrics.percent import percent
 from trainers.plots.drawing import draw_detections
 from trainers.plots.figures import learning_curve, precision_recall
-from trainers.recipes import recipe
-from trainers.recipes.detection import DETECTION_RECIPES, DETECTORS, FROZEN, default_detection_recipe
-from trainers.runtime.failures import TOO_MANY_BOXES, naming
-from trainers.tasks import detection_config, fine_tuning
-from trainers.tasks.nets import GENERAL
+from trainers.runtime.choices import SHOWN_SCORE
+from trainers.runtime.failures import ASSERTION, naming
+from trainers.tasks import fine_tuning, specs
+from trainers.tasks.detection_config import BoxChoices, box_config
+from trainers.tasks.nets import GENERAL, general_builder
+from trainers.tasks.specs import SYSTEMS, TEST_OPTIONS
 
-MOST_PROPOSALS = 2000  # of an image: what selective search finds in R-CNN (arXiv 1311.2524, section 2.1)
+INPUTS = ("images", "image_shapes", "proposals")
+ANNOTATION = ("true_boxes", "true_classes", "ignored", "areas")
 
-
-WITH_ROI_POOLING = ("faster_rcnn", "fast_rcnn")
-
-
-SPEC = detection_config.BoxTaskSpec(
-    task="detection",
-    options=(Options, RCNNOptions, SPPNetOptions, FastRCNNOptions),
-    recipes=DETECTION_RECIPES,
-    changed_options=DETECTORS,
-    default_recipe=default_detection_recipe,
-    frozen=FROZEN,
-)
+LARGEST_EVALUATION_BATCH = 8  # images on one replica
+PICTURES = 4  # test images that TensorBoard shows
+LARGEST_PICTURE = 640  # px, of their long side
 
 
-def configure(*arguments, system="faster_rcnn", proposals=None, alternating=False, roi_pooling="max", **choices):
-    """Makes the configuration of a run of `Detection`.
+def configure(
+    choices: BoxChoices,
+    *,
+    system: str = "faster_rcnn",
+    proposals: dict | None = None,
+    alternating: bool = False,
+    roi_pooling: str = "max",
+) -> dict:
+    """Makes the configuration of a run of `Detection`: everything that is needed to repeat it.
 
     Args:
-        *arguments, **choices: those of `trainers.tasks.detection_config.box_config` after the first two.
-        system: a name of `trainers.tasks.detection.SYSTEMS`.
-        proposals: for systems that do not find regions themselves, arguments of `propose_by`;
-            the data set has these proposals.
+        choices: what every run with boxes is asked for.
+        system: a name of `trainers.tasks.specs.SYSTEMS`.
+        proposals: arguments of `propose_by`, for systems that do not find regions themselves; the data set has these
+            proposals.
         alternating: whether Faster R-CNN is trained in four steps, instead of jointly.
-        roi_pooling: the value of --roi_pooling, for systems that have a choice.
+        roi_pooling: how features of regions are pooled, for systems that pool them.
 
     Returns:
-        A dict that can be written as JSON.
+        A dict that JSON can hold.
 
     Raises:
         ArgumentError: for choices that do not fit together.
@@ -65,137 +64,112 @@ def configure(*arguments, system="faster_rcnn", proposals=None, alternating=Fals
     if alternating and system != "faster_rcnn":
         raise ArgumentError(f"alternating={alternating} is for system='faster_rcnn', not {system!r}: leave it out.")
     return {
-        **detection_config.box_config(SPEC, SYSTEMS[system].model.OPTIONS, *arguments, **choices),
+        **box_config(specs.DETECTION, SYSTEMS[system].options, choices),
         "system": system,
         "alternating": alternating,
         "proposals": proposals,
-        "pooling": {"roi_pooling": roi_pooling} if system in WITH_ROI_POOLING else {},
+        "pooling": {"roi_pooling": roi_pooling} if SYSTEMS[system].has_roi_pooling else {},
     }
 
 
-@dataclasses.dataclass(frozen=True)
-class System:
-    """What it is called, and the class of its detector."""
-
-    title: str
-    model: type
-
-
-SYSTEMS = {
-    "faster_rcnn": System("Faster R-CNN", keras_resnets.FasterRCNN),
-    "fast_rcnn": System("Fast R-CNN", keras_resnets.FastRCNN),
-    "rcnn": System("R-CNN", keras_resnets.RCNN),
-    "spp_net": System("SPPnet", keras_resnets.SPPNet),
-}
-
-
-INPUTS = ("images", "image_shapes", "proposals")
-
-
-ANNOTATION = ("true_boxes", "true_classes", "ignored", "areas")
-
-
-LARGEST_EVALUATION_BATCH = 8  # images on one replica
-
-
-PICTURES = 4  # test images that TensorBoard shows
-
-
-LARGEST_PICTURE = 640  # px, of their long side
-
-
-SHOWN_SCORE = 0.5  # of a detection, at least, in pictures
-
-
-class Detection:
-    """The task of `trainers.engine.loop` for images with boxes.
+class Detection(Task):
+    """Images with boxes.
 
     Args:
         config: a run's configuration, as `configure` makes it.
-        dataset: a `DetectionDataset` with the configuration's labels.
+        dataset: a `DetectionDataset` with the configuration's labels, or None.
     """
 
-    def __init__(self, config, dataset):
-        self.config = config
-        self.dataset = dataset
-        self.recipe = recipe.Recipe(**config["recipe"])
+    evaluation_flags = ("ensemble", *TEST_OPTIONS)
+    export_flags = ("ensemble", "svd_ranks")
+
+    def __init__(self, config, dataset=None):
+        super().__init__(config, dataset)
         self.resizing = Resizing(**config["resizing"])
 
     @staticmethod
     def open_dataset(config, name, data_dir, download):
-        """Opens a run's data set, or another one, for an evaluation, with the proposals that its detector takes."""
+        """See `Task`. The data set has the proposals that the run's detector takes."""
         dataset = open_detection_dataset(name, data_dir, download)
         return dataset if config["proposals"] is None else propose_by(dataset, **config["proposals"])
 
     @property
     def name(self):
-        """What a file is called that is made from the model."""
         return self.config["system"]
 
     @property
     def title(self):
-        """Heading of pictures and figures."""
         system = SYSTEMS[self.config["system"]].title
         return f"{system} ({self.config['backbone']}) on {title(self.config['dataset'])}"
 
     def build_model(self):
         """Returns a new detector."""
-        keras.utils.set_random_seed(self.config["seed"])
-        model = self.make_model(
-            len(self.config["labels"]),
-            self._backbone(),
-            normalization=self.config["normalization"],
-            **self.config["options"],
-        )
-        fine_tuning.freeze(model, self.config["freeze"])
-        if self.recipe.batch_norm_momentum is not None:
-            for layer in batch_normalizations(model):
-                layer.momentum = self.recipe.batch_norm_momentum
-        return model
+        with seeded(self.config["seed"]):
+            model = self.make_model(
+                len(self.config["labels"]),
+                self._backbone(),
+                normalization=self.config["normalization"],
+                **self.config["options"],
+            )
+        return fine_tuning.configured(model, self.config["freeze"], self.recipe)
 
     def make_model(self, *arguments, **options):
-        """Returns a new detector with these arguments."""
+        """Returns a new detector, of the arguments of its class."""
         return SYSTEMS[self.config["system"]].model(*arguments, **self.config["pooling"], **options)
 
     def _backbone(self):
         name = self.config["backbone"]
         if name in GENERAL:
-            return GENERAL[name](self.config["block_counts"], self.config["filters"], include_top=False)
+            return general_builder(name)(self.config["block_counts"], self.config["filters"], include_top=False)
         return backbone_net(name, **self._width) if self._width else name
 
     @property
     def _width(self):
-        """The argument `width` of the backbone's builder, where there is one; older runs have none."""
+        """The argument `width` of the backbone's builder as a dict; the configurations of older runs lack it."""
         width = self.config.get("width")
         return {} if width is None else {"width": width}
 
     def initialize(self, model):
-        """Loads the weights of --init_weights into the backbone; what the classification net does not have starts anew.
-
-        Returns:
-            None.
-        """
+        """Loads the weights of --init_weights into the backbone. The other weights stay random."""
         if self.config["init_weights"] is not None:
             with naming("--init_weights"):
                 name, weights = self.config["backbone"], self.config["init_weights"]
                 net = self._backbone() if name in GENERAL else classification_net(name, **self._width)
                 load_backbone(model, net, resolve(weights, name, **self._width))
 
+    @classmethod
+    def with_options(cls, config, options):
+        """See `Task`: other `TEST_OPTIONS`."""
+        if not options:
+            return config
+        options = {**config["options"], **options}
+        make_options(options, SYSTEMS[config["system"]].options)
+        return {**config, "options": options}
+
+    @classmethod
+    def ensemble_problem(cls, config, member, dataset_name):
+        """See `Task`. Members are Faster R-CNNs that resize images alike."""
+        if {member["system"], config["system"]} != {"faster_rcnn"}:
+            return "both must be of Faster R-CNN, leave it out"
+        return (
+            None if member["resizing"] == config["resizing"] else "they resize images to different sizes, leave it out"
+        )
+
     def ensemble(self, models):
-        """Returns detectors of these tasks as one: see `keras_resnets.Ensemble`."""
+        """Returns detectors as one: see `keras_resnets.Ensemble`."""
         return keras_resnets.Ensemble(models, models)
 
     def learning_rate_factors(self, model):
-        """Returns the factors of --stage_learning_rates and of biases for each trainable variable, or None."""
-        rates = self.config["stage_learning_rates"]
-        return fine_tuning.learning_rate_factors(model, rates, self.recipe.bias_learning_rate)
+        return fine_tuning.learning_rate_factors(
+            model, self.config["stage_learning_rates"], self.recipe.bias_learning_rate
+        )
 
     def training_batches(self, first_step, context):
-        """Returns batches of what the model takes, of its targets, and of seeds.
+        """Returns batches of the model's inputs, its targets, and seeds.
 
-        `images` (B, H, W, 3) uint8, `image_shapes` (B, 2) int32, `boxes` (B, G, 4) float32 and `classes` (B, G) int32,
-        padded with -1, `proposals` (B, R, 4) float32, padded with boxes without area, where the data set has them, and
-        `seed` (B, 2).
+        They have `images` (B, H, W, 3) uint8, `image_shapes` (B, 2) int32, `boxes` (B, G, 4) float32 and `classes`
+        (B, G) int32, padded with -1, and `seed` (B, 2); where the data set has proposals, also `proposals` (B, R, 4)
+        float32, padded with boxes without area.
         """
         augmentation = AUGMENTATIONS[self.recipe.augmentation]
         resizing = augmentation.resizing(self.resizing)
@@ -212,7 +186,7 @@ class Detection:
             is_there = areas(boxes) > 0
             return {
                 **({"proposals": proposals} if "proposals" in example else {}),
-                # A quarter of the bytes of float32, on their way to the device.
+                # A quarter of the bytes of float32 to copy to the device.
                 "images": tf.cast(tf.round(image), tf.uint8),
                 "image_shapes": shape,
                 "boxes": _padded(tf.boolean_mask(boxes, is_there), -1.0, self.config["max_boxes"]),
@@ -229,14 +203,10 @@ class Detection:
             context=context,
         )
 
-    def forms(self):
-        """Returns the only form of a batch, the one it has."""
-        return [lambda batch: batch]
-
     def evaluation_batches(self, context=None):
-        """Returns batches of `images` (B, H, W, 3) float32, `image_shapes`, `scales`, the annotation, and `weight`.
+        """Returns batches of `images` (B, H, W, 3) float32, `image_shapes`, `scales` and the annotation: see `Task`.
 
-        `scales` (B, 2) is how many times higher and wider an image is than its original; the annotation is
+        `scales` (B, 2) has the height and width of an image as multiples of its original's. The annotation is
         `true_boxes` (B, G, 4) and `areas` (B, G), in pixels of the original, `true_classes` and `ignored` (B, G).
         """
         replicas = context.num_replicas_in_sync if context is not None else 1
@@ -245,7 +215,7 @@ class Detection:
         return evaluation_batches(self.dataset.test, self.evaluation_example, batch_size=batch_size, context=context)
 
     def evaluation_example(self, example):
-        """Returns an example of a split, as `evaluation_batches` has it."""
+        """Returns an example of a split in the form of `evaluation_batches`."""
         limit = max(self.config["max_boxes"], self.dataset.most_boxes or 0)
         image, scale = self.resizing.resize(example["image"].pixels())
         image, shape = self.resizing.pad(image)
@@ -264,16 +234,16 @@ class Detection:
         }
 
     def losses(self, model, batch, training):
-        """Returns the losses of the detector, and the same as figures."""
+        """Returns the detector's losses, and the same numbers to log."""
         losses = self.terms(model, self.inputs(batch), self.targets(batch), batch["seed"], training)
         return losses, {f"{name}_loss": loss for name, loss in losses.items()}
 
     def inputs(self, batch):
-        """Returns what the detector takes, of a batch."""
+        """Returns the detector's inputs in a batch."""
         return {name: batch[name] for name in INPUTS if name in batch}
 
     def targets(self, batch):
-        """Returns what the detector learns, of a batch for training."""
+        """Returns the detector's targets in a training batch."""
         return {name: batch[name] for name in ("boxes", "classes")}
 
     def terms(self, model, inputs, targets, seeds, training):
@@ -311,7 +281,7 @@ class Detection:
         return 1 - (metrics["map_50"] or 0.0)
 
     def pictures(self, predictions):
-        """Returns the first few test images with what is found in them."""
+        """Returns the first few test images with their detections."""
         split = self.dataset.test
         images = split.keys(None).take(PICTURES).map(lambda key: split.load(key)["image"].pixels())
         pictures = {}
@@ -326,7 +296,7 @@ class Detection:
         return pictures
 
     def draw_learning_curve(self, lines, path):
-        """Draws the mean average precision over steps, as VOC and as COCO measure it."""
+        """Draws VOC's and COCO's mean average precision over steps."""
         series = [
             ("map_50", "mAP@.5", {"linewidth": 2, "color": "tab:blue"}),
             ("map", "mAP@[.5,.95]", {"linewidth": 1, "color": "tab:green"}),
@@ -334,7 +304,7 @@ class Detection:
         learning_curve(lines, series, "mean average precision", self.title, path)
 
     def report(self, predictions, metrics, run):
-        """Writes an evaluation into a run's folder, class by class: `per_class.csv` and `precision_recall.png`."""
+        """Writes `per_class.csv` and `precision_recall.png`."""
         labels = self.config["labels"]
         curves, _, by_class = self._measured(predictions)
         report.write_per_class(run.per_class, labels, curves, by_class)
@@ -342,36 +312,23 @@ class Detection:
         precision_recall(curves, labels, heading, run.precision_recall)
 
     def summary(self, metrics):
-        """Returns an evaluation in words."""
         return f"mAP@.5 {percent(metrics['map_50'])}, mAP@[.5,.95] {percent(metrics['map'])}"
 
-    def build_for_export(self):
-        """Returns a new model for `export`."""
-        return self.build_model()
-
-    def export(self, model, base, version, format="saved_model", stages=(), **settings):
-        """Writes a model of `build_for_export`, or an ensemble, for TensorFlow Serving: see `write_export`."""
-        if stages or format != "saved_model":
-            flag = f"--stages={','.join(stages)}" if stages else f"--format={format}"
-            raise ArgumentError(f"{flag} is for classification nets: leave it out.")
-        return self.write_export(model, base, version, **settings)
-
-    def write_export(self, model, *arguments, **settings):
-        """Writes a model: see `export_detector`."""
+    def export(self, model, base, version, **settings):
+        """Writes a detector, or an ensemble: see `export_detector`."""
         if self.config["proposals"] is not None:
             settings["num_proposals"] = self.config["proposals"]["limit"]
-        return export_detector(model, self.resizing, self.config["labels"], *arguments, **settings)
+        return export_detector(model, self.resizing, self.config["labels"], base, version, **settings)
 
 
 def _padded(rows, value, limit):
-    """Pads (n, ...) to (limit, ...)."""
+    """Pads (n, ...) to (limit, ...); limit is the value of --max_boxes, or of the test images' most boxes."""
     count = tf.shape(rows)[0]
-    with tf.control_dependencies([tf.debugging.assert_less_equal(count, limit, f"{TOO_MANY_BOXES}={limit}")]):
+    message = (
+        f"{ASSERTION}an image has more boxes than --max_boxes={limit}: pass a larger one, and train in another "
+        "--model_dir if this was training."
+    )
+    with tf.control_dependencies([tf.debugging.assert_less_equal(count, limit, message)]):
         missing = tf.maximum(limit - count, 0)
     padded = tf.pad(rows, [[0, missing], *[[0, 0]] * (len(rows.shape) - 1)], constant_values=value)
     return tf.ensure_shape(padded, [limit, *rows.shape[1:]])
-
-
-def percent(share):
-    """Returns a share, 0 to 1 or None, in words."""
-    return "undefined" if share is None else f"{share:.2%}"

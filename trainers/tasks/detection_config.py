@@ -1,7 +1,8 @@
-"""What the binaries that learn from boxes share: a run's configuration, and their flags."""
+"""The part of a run's configuration that all tasks with boxes have."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -10,147 +11,124 @@ from keras_resnets.detection.base import backbone_normalization
 from keras_resnets.detection.options import make_options
 from keras_resnets.detection.resizing import Resizing
 from keras_resnets.layers import AnchorGenerator
-from trainers.recipes.recipe import change, get_recipe, goes_on
+from trainers.data.detection_dataset import DetectionDataset
+from trainers.recipes.recipe import goes_on
 from trainers.runtime.failures import naming
-from trainers.tasks import configuration
-
-SIDES = (600, 1000)  # px (Fast R-CNN, arXiv 1504.08083, section 5.2)
-
+from trainers.tasks.configuration import Choices, common_config
+from trainers.tasks.specs import BoxTaskSpec
 
 CANVAS_MULTIPLE = 32  # px
-
-
 MOST_BOXES = 100  # of an image, where the data set does not tell
 
 
 @dataclasses.dataclass(frozen=True)
-class BoxTaskSpec:
-    """A kind of task.
+class BoxChoices(Choices):
+    """What every training run with boxes is asked for; its data set is a `DetectionDataset`.
 
     Attributes:
-        task: its name in `trainers.tasks.registry`.
-        options: the classes of its models' options.
-        recipes: the table of its recipes.
-        changed_options: the table of the options that a recipe changes, where a model has them.
-        default_recipe: function from a value of --dataset to the name of a recipe.
-        frozen: dict of recipes to dicts of backbones to the stages that stay as they are.
-        without_flag: names of options that have no effect on its models, or only one value.
-        sides: short side of a resized image, and long side at most, in pixels, where images differ in size.
+        backbone: a name of `keras_resnets.detection.backbones`, or of `trainers.tasks.nets.GENERAL`.
+        block_counts: units of each stage of a general net.
+        filters: filters of each stage of a general net.
+        width: factor of the filters of VGG or ZF; None for 1.
+        options: fields of the model's options, which change the recipe's.
+        resizing: None for the data set's default, or the begun run's.
+        max_boxes: boxes that an image may have; None for the most that one has.
     """
 
-    task: str
-    options: tuple[type, ...]
-    recipes: dict
-    changed_options: dict
-    default_recipe: Callable
-    frozen: dict = dataclasses.field(default_factory=dict)
-    without_flag: tuple[str, ...] = ()
-    sides: tuple[int, int] = SIDES
+    backbone: str = "resnet101"
+    block_counts: Sequence[int] | None = None
+    filters: Sequence[int] | None = None
+    width: float | None = None
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    resizing: Resizing | None = None
+    max_boxes: int | None = None
 
 
-def box_config(
-    kind,
-    options_class,
-    backbone,
-    dataset_name,
-    dataset,
-    recipe_name,
-    *,
-    block_counts=None,
-    filters=None,
-    width=None,
-    options=None,
-    resizing=None,
-    max_boxes=None,
-    data_dir=None,
-    precision="float32",
-    init_weights=None,
-    freeze=None,
-    stage_learning_rates=None,
-    seed=0,
-    begun=None,
-    **changes,
-):
-    """Makes a run's configuration: everything needed to repeat it, but for what only one kind of task has.
+def box_config(spec: BoxTaskSpec, options_class: type, choices: BoxChoices) -> dict[str, Any]:
+    """Makes a run's configuration, but for what only one task has.
 
     Args:
-        kind: a `BoxTaskSpec`.
-        options_class: one of its `options`.
-        backbone: a name of `keras_resnets.detection.backbones`, or of `trainers.tasks.nets.GENERAL`.
-        dataset_name: the value of --dataset.
-        dataset: the `DetectionDataset` of that name.
-        recipe_name: a row of `kind.recipes`.
-        block_counts, filters: the stages of a general form.
-        width: of VGG or ZF, None for 1.
-        options: dict of fields of `options_class`, which change the recipe's.
-        resizing: a `Resizing`; None for the data set's default, or the begun run's.
-        max_boxes: boxes that an image may have, None for the most that one has.
-        freeze: names of stages; None for the recipe's, where there are weights to start from.
-        data_dir ... seed: see `trainers.tasks.configuration.common_config`.
-        begun: the configuration of the run where it exists already: with its recipe, it keeps what that was when it
-            began, and it goes on without the file of `init_weights`.
-        **changes: fields of the recipe to change; None leaves the recipe's value.
+        spec: of the task.
+        options_class: one of `spec.options`.
+        choices: what the run is asked for.
 
     Returns:
-        A dict that can be written as JSON.
+        A dict that JSON can hold.
 
     Raises:
         ArgumentError: for choices that do not fit together.
     """
-    recipe = change(get_recipe(recipe_name, kind.recipes, begun), dataset.train.size, **changes)
-    # Batch normalization that starts from nothing has to learn.
-    options = {"train_batch_norm": init_weights is None, **(options or {})}
-    options = _recipe_options(kind, options_class, recipe_name, options, begun)
-    if goes_on(begun, recipe_name):
-        freeze = begun["freeze"] if freeze is None else freeze
-        resizing = resizing or Resizing(**begun["resizing"])
-    elif freeze is None and init_weights is not None:
-        freeze = kind.frozen.get(recipe_name, {}).get(backbone)
-    resizing = resizing or default_resizing(kind, dataset)
+    recipe = choices.recipe(spec.recipes)
+    # Batch normalization that starts from random weights has to learn.
+    given = {"train_batch_norm": choices.init_weights is None, **choices.options}
+    options = recipe_options(spec, options_class, choices.recipe_name, given, choices.begun)
+    resizing = choices.resizing
+    if resizing is None and goes_on(choices.begun, choices.recipe_name):
+        resizing = Resizing(**choices.begun["resizing"])
+    resizing = resizing or default_resizing(spec, choices.dataset)
     if hasattr(options, "anchor_sizes"):
         _check_anchors(options, resizing)
     return {
-        "task": kind.task,
-        "backbone": backbone,
-        "block_counts": block_counts,
-        "filters": filters,
-        "width": width,
+        "task": spec.task,
+        "backbone": choices.backbone,
+        "block_counts": choices.block_counts,
+        "filters": choices.filters,
+        "width": choices.width,
         "options": dataclasses.asdict(options),
-        "normalization": _normalization(backbone, init_weights, begun),
+        "normalization": _normalization(choices),
         "resizing": dataclasses.asdict(resizing),
-        "max_boxes": _max_boxes(dataset, max_boxes),
+        "max_boxes": _max_boxes(choices.dataset, choices.max_boxes),
         "jit_compile": False,
-        **configuration.common_config(
-            dataset_name,
-            dataset,
-            recipe_name,
-            recipe,
-            data_dir=data_dir,
-            precision=precision,
-            init_weights=init_weights,
-            freeze=freeze,
-            stage_learning_rates=stage_learning_rates,
-            seed=seed,
-        ),
+        **common_config(dataclasses.replace(choices, freeze=_frozen(spec, choices)), recipe),
     }
 
 
-def _recipe_options(kind, options_class, recipe_name, given, begun):
-    """Returns the options of a recipe, as far as the class has them, changed by those that are given."""
+def _frozen(spec, choices):
+    """Returns the names of the stages that are not trained, or None for none."""
+    if choices.freeze is not None:
+        return choices.freeze
+    if goes_on(choices.begun, choices.recipe_name):
+        return choices.begun["freeze"]
+    if choices.init_weights is None:
+        return None
+    return spec.rows[choices.recipe_name].frozen.get(choices.backbone)
+
+
+def recipe_options(
+    spec: BoxTaskSpec,
+    options_class: type,
+    recipe_name: str,
+    given: Mapping[str, Any],
+    begun: Mapping[str, Any] | None,
+):
+    """Returns a model's options: the recipe's, changed by those that are given.
+
+    Args:
+        spec: of the task.
+        options_class: one of `spec.options`.
+        recipe_name: a row of `spec.recipes`.
+        given: fields of the class.
+        begun: the configuration of the run where it exists already, whose options are the recipe's.
+
+    Raises:
+        ArgumentError: for a value that cannot work.
+    """
     if goes_on(begun, recipe_name):
         row = begun["options"]
     else:
-        row = kind.changed_options[recipe_name] | kind.changed_options.get((recipe_name, options_class), {})
+        recipe = spec.rows[recipe_name]
+        row = {**recipe.options, **recipe.options_of.get(options_class, {})}
     names = {field.name for field in dataclasses.fields(options_class)}
     changed = {name: value for name, value in row.items() if name in names}
     return make_options({**changed, **given}, options_class)
 
 
-def _normalization(backbone, init_weights, begun):
-    if begun is not None and begun.get("backbone") == backbone:
-        return begun["normalization"]
+def _normalization(choices):
+    """Returns the normalization of the backbone's weights, of the begun run or the file."""
+    if choices.begun is not None and choices.begun.get("backbone") == choices.backbone:
+        return choices.begun["normalization"]
     with naming("--init_weights"):
-        return backbone_normalization(backbone, init_weights)
+        return backbone_normalization(choices.backbone, choices.init_weights)
 
 
 def _check_anchors(options, resizing):
@@ -176,16 +154,22 @@ def _max_boxes(dataset, max_boxes):
     return max_boxes or max(1, dataset.most_boxes or MOST_BOXES)
 
 
-def default_resizing(kind, dataset, short_side=None, long_side=None, canvas=None):
-    """Returns the `Resizing` of a data set: what is not given is the kind's, or of images of one size, theirs.
+def default_resizing(
+    spec: BoxTaskSpec,
+    dataset: DetectionDataset,
+    short_side: int | None = None,
+    long_side: int | None = None,
+    canvas: tuple[int, int] | None = None,
+) -> Resizing:
+    """Returns how the images of a data set are resized.
 
     Args:
-        kind: a `BoxTaskSpec`.
-        dataset: a `DetectionDataset`.
-        short_side, long_side: in pixels.
+        spec: of the task.
+        dataset: the data set.
+        short_side, long_side: in pixels; None for those of images of one size, or the spec's.
         canvas: (height, width); None for a square that images of any shape fit in.
     """
-    short_side = short_side or dataset.side or kind.sides[0]
-    long_side = long_side or (short_side if dataset.side else max(kind.sides[1], short_side))
+    short_side = short_side or dataset.side or spec.sides[0]
+    long_side = long_side or (short_side if dataset.side else max(spec.sides[1], short_side))
     side = -(-long_side // CANVAS_MULTIPLE) * CANVAS_MULTIPLE
     return Resizing(short_side, long_side, canvas or (side, side))

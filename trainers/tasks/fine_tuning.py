@@ -1,21 +1,22 @@
-"""Training that starts from another net: stages that stay as they are, or learn at their own pace.
+"""Fine-tuning: stages that are frozen, or have a learning rate of their own.
 
-A stage is called like its layers: "conv2" has `conv2_block1_1_conv` and all others whose names begin with `conv2_`.
-"stem" is another name of "conv1".
+The name of a stage begins the names of its layers: "conv2" has `conv2_block1_1_conv` and all other layers whose names
+begin with `conv2_`. "stem" is another name of "conv1".
 """
 
-import math
+from collections.abc import Iterable, Mapping
 
 import keras
 
 from keras_resnets import ArgumentError
-from keras_resnets.surgery.graph import leaf_layers
+from keras_resnets.surgery.graph import batch_normalizations, leaf_layers
+from trainers.recipes.recipe import Recipe
 
 STEM = "conv1"
 
 
-def freeze(model, stages):
-    """Freezes stages: their weights stay, and their batch normalization keeps and uses its statistics.
+def freeze(model: keras.Model, stages: Iterable[str]) -> None:
+    """Freezes stages: their weights do not change, and their batch normalization uses and keeps its statistics.
 
     Raises:
         ArgumentError: if the net has no such stage, or nothing would be left to train.
@@ -27,13 +28,31 @@ def freeze(model, stages):
         raise ArgumentError(f"--freeze={','.join(stages)} leaves nothing to train: leave out some stages.")
 
 
-def learning_rate_factors(model, rates, of_biases=1.0):
+def configured(model: keras.Model, frozen: Iterable[str], recipe: Recipe) -> keras.Model:
+    """Freezes stages of a new net, and sets the recipe's momentum of batch normalization; returns the net.
+
+    Args:
+        model: a net of this package.
+        frozen: names of stages.
+        recipe: the recipe.
+
+    Raises:
+        ArgumentError: see `freeze`.
+    """
+    freeze(model, frozen)
+    if recipe.batch_norm_momentum is not None:
+        for layer in batch_normalizations(model):
+            layer.momentum = recipe.batch_norm_momentum
+    return model
+
+
+def learning_rate_factors(model: keras.Model, rates: Mapping[str, float], of_biases: float = 1.0) -> list[float] | None:
     """Returns a factor of the learning rate for each trainable variable, or None where all are 1.
 
     Args:
         model: a net of this package.
         rates: dict of stages to factors.
-        of_biases: factor of biases, beside that of their stage.
+        of_biases: factor of biases, which multiplies that of their stage.
 
     Raises:
         ArgumentError: if the net has no such stage.
@@ -50,23 +69,6 @@ def learning_rate_factors(model, rates, of_biases=1.0):
         factors.get(id(variable), 1.0) * (of_biases if variable.path.endswith("/bias") else 1.0)
         for variable in model.trainable_variables
     ]
-
-
-def parse_rates(pairs):
-    """Returns the dict of a list like ["conv2=0.1", "predictions=10"], or raises ArgumentError."""
-    rates = {}
-    for pair in pairs:
-        stage, _, factor = pair.partition("=")
-        try:
-            rates[stage] = float(factor)
-        except ValueError:
-            rates[stage] = -1.0
-        if not 0 <= rates[stage] < math.inf:
-            raise ArgumentError(
-                f"--stage_learning_rates={pair} is wrong: write STAGE=FACTOR, a factor of 0 or more, "
-                "for example conv2=0.1."
-            )
-    return rates
 
 
 def _layers(model, stage, flag):

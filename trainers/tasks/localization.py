@@ -11,80 +11,69 @@ from keras_resnets.serving import export_localizer
 from trainers.data.pipeline import evaluation_batches
 from trainers.data.registry import open_detection_dataset, title
 from trainers.engine.checkpoints import trained_model
+from trainers.engine.run_folder import RunFolder
 from trainers.metrics.localization import MOST_GUESSES, localization_error
+from trainers.metrics.percent import percent
 from trainers.plots.figures import learning_curve
-from trainers.recipes import localization
-from trainers.tasks import detection_config
+from trainers.tasks import specs
 from trainers.tasks.classification import Classification
-from trainers.tasks.detection import ANNOTATION, LARGEST_EVALUATION_BATCH, Detection, percent
-
-# px: training cuts 224 out of it (ResNet, arXiv 1512.03385, section 3.4); the long side is our choice.
-SIDES = (256, 448)
-
-
-SPEC = detection_config.BoxTaskSpec(
-    task="localization",
-    options=(LocalizerOptions,),
-    recipes=localization.LOCALIZATION_RECIPES,
-    changed_options=localization.LOCALIZERS,
-    default_recipe=localization.default_localization_recipe,
-    sides=SIDES,
-)
+from trainers.tasks.detection import ANNOTATION, LARGEST_EVALUATION_BATCH, Detection
+from trainers.tasks.detection_config import BoxChoices, box_config
 
 
 class Localization(Detection):
-    """The task of `trainers.engine.loop` for images whose class is known: where is its object?
+    """Images whose class is given: the task finds the box of its object.
 
     An image's class is that of its first object that is not ignored; there is usually no other one.
 
     Args:
         config: a run's configuration, as `configure` makes it.
-        dataset: a `DetectionDataset` with the configuration's labels.
+        dataset: a `DetectionDataset` with the configuration's labels, or None.
     """
 
-    def __init__(self, config, dataset):
+    evaluation_flags = ("classifier_dir",)
+    export_flags = ()
+
+    def __init__(self, config, dataset=None):
         super().__init__(config, dataset)
         self._classifier = None
 
     @staticmethod
     def open_dataset(config, name, data_dir, download):
-        """Opens a run's data set, or another one, for an evaluation: see `open_detection_dataset`."""
         return open_detection_dataset(name, data_dir, download)
 
     @property
     def name(self):
-        """What a file is called that is made from the model."""
         return "localizer"
 
     @property
     def title(self):
-        """Heading of pictures and figures."""
         return f"Localizer ({self.config['backbone']}) on {title(self.config['dataset'])}"
 
     def use_classifier(self, run):
-        """Lets `predictions` guess the classes, too: the five likeliest of a classification net.
+        """Makes `predictions` also find the objects of a classification net's five likeliest classes.
 
         Args:
-            run: a `RunFolder` of `trainers.classification` with the same labels, whose last checkpoint is taken.
+            run: the `RunFolder` of `trainers.classification` with the same labels; its last checkpoint is used.
 
         Raises:
-            ArgumentError: if it is no such run, or has no checkpoint.
+            ArgumentError: if it is another run, or has no checkpoint.
         """
         config = run.config()
         if config["task"] != "classification" or config["labels"] != self.config["labels"]:
             raise ArgumentError(
                 f"--classifier_dir={run.path} must be a run of trainers.classification with the localizer's classes."
             )
-        task = Classification(config, None)
+        task = Classification(config)
         self._classifier = task, trained_model(task, run)
 
     def make_model(self, *arguments, **options):
         return keras_resnets.Localizer(*arguments, **options)
 
     def evaluation_example(self, example):
-        """Returns that of `Detection`, the image's `classes` (1,) int32, and with a classifier its `classified` image.
+        """Returns the example of `Detection` with the image's `classes` (1,) int32, -1 for an image without objects.
 
-        `classes` is -1 for an image without objects; `classified` is (S, S, 3) float32, 0..255.
+        With a classifier, it also has `classified` (S, S, 3) float32, 0..255, the classifier's image.
         """
         given = {"classes": image_class(example)[tf.newaxis]}
         if self._classifier is not None:
@@ -92,10 +81,11 @@ class Localization(Detection):
         return {**super().evaluation_example(example), **given}
 
     def predictions(self, model, batch):
-        """Returns the guess for the image's class and annotation of each image, in pixels of the original.
+        """Returns the box of each image's class, and the annotation, in pixels of the original.
 
-        `boxes` (B, 1, 4), `scores` and `classes` (B, 1), and with a classifier the guesses for its five likeliest
-        classes, `predicted_boxes` (B, 5, 4) and `predicted_classes` (B, 5). Other arrays: see `trainers.metrics`.
+        These are `boxes` (B, 1, 4), `scores` and `classes` (B, 1), and the arrays of the annotation, see
+        `trainers.metrics`. With a classifier, there are also the boxes of its five likeliest classes,
+        `predicted_boxes` (B, 5, 4) and `predicted_classes` (B, 5).
         """
         classes = batch["classes"]
         if self._classifier is not None:
@@ -112,15 +102,15 @@ class Localization(Detection):
         }
 
     def guesses(self, model, inputs, classes):
-        """Returns the boxes (B, C, 4) of classes (B, C), and their scores (B, C)."""
+        """Returns the boxes (B, C, 4) of classes (B, C), and the scores (B, C)."""
         found = model({**inputs, "classes": classes})
         return found["boxes"], found["scores"]
 
     def metrics(self, predictions):
         """Returns the challenge's error with the image's class given ("GT class" in the paper's table 13).
 
-        A dict of `localization_error` and, with a classifier, `localization_error_predicted`, that with its five
-        likeliest classes; None where there is no object.
+        The dict has `localization_error` and, with a classifier, `localization_error_predicted`, the error with its
+        five likeliest classes. An error is None if there is no object.
         """
         figures = {"localization_error": localization_error(predictions)}
         if "predicted_boxes" in predictions:
@@ -139,19 +129,27 @@ class Localization(Detection):
         learning_curve(lines, series, "localization error", self.title, path)
 
     def report(self, predictions, metrics, run):
-        """Writes nothing: an evaluation's figures say it all."""
+        """Writes nothing."""
+
+    def evaluate(self, members, classifier_dir=None):
+        """See `Task`.
+
+        Args:
+            members: see `Task`.
+            classifier_dir: a run of trainers.classification for `use_classifier`, or None.
+        """
+        if classifier_dir is not None:
+            self.use_classifier(RunFolder(classifier_dir))
+        return super().evaluate(members)
 
     def summary(self, metrics):
-        """Returns an evaluation in words."""
         names = {"localization_error": "class given", "localization_error_predicted": "classes predicted"}
         errors = [f"{percent(metrics[name])} ({label})" for name, label in names.items() if name in metrics]
         return f"localization error {', '.join(errors)}"
 
-    def write_export(self, model, *arguments, svd_ranks=None, **settings):
-        """Writes a model, whose classes are given: see `export_localizer`."""
-        if svd_ranks:
-            raise ArgumentError("--svd_ranks is for runs of trainers.detection: leave it out.")
-        return export_localizer(model, self.resizing, self.config["labels"], *arguments, **settings)
+    def export(self, model, base, version, **settings):
+        """Writes a localizer, whose classes are given: see `export_localizer`."""
+        return export_localizer(model, self.resizing, self.config["labels"], base, version, **settings)
 
 
 def image_class(example):
@@ -161,7 +159,7 @@ def image_class(example):
 
 
 def class_proposals(task, model, split, classes):
-    """Finds the proposals of given classes in every image of a split: what the paper's second stage begins with.
+    """Finds the proposals of given classes in every image of a split, the input of the paper's second stage.
 
     Args:
         task: a `Localization`.
@@ -187,6 +185,6 @@ def class_proposals(task, model, split, classes):
             yield int(batch["index"][i]), boxes[i], exist[i]
 
 
-def configure(*arguments, **choices):
+def configure(choices: BoxChoices) -> dict:
     """Makes the configuration of a run of `Localization`: see `trainers.tasks.detection_config.box_config`."""
-    return detection_config.box_config(SPEC, LocalizerOptions, *arguments, **choices)
+    return box_config(specs.LOCALIZATION, LocalizerOptions, choices)

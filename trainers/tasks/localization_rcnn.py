@@ -14,23 +14,13 @@ from trainers.data.proposals.with_proposals import with_proposals
 from trainers.data.registry import title
 from trainers.engine.checkpoints import trained_model
 from trainers.engine.run_folder import RunFolder
-from trainers.recipes import localization
-from trainers.tasks import detection_config
-from trainers.tasks.localization import SIDES, Localization, class_proposals, image_class
-
-SPEC = detection_config.BoxTaskSpec(
-    task="localization_rcnn",
-    options=(RCNNOptions,),
-    recipes=localization.LOCALIZATION_RCNN_RECIPES,
-    changed_options=localization.LOCALIZATION_RCNNS,
-    default_recipe=localization.default_localization_recipe,
-    without_flag=("svm", "score_threshold", "nms_threshold", "max_detections", "voting_iou", "box_refinement"),
-    sides=SIDES,
-)
+from trainers.tasks import specs
+from trainers.tasks.detection_config import BoxChoices, box_config
+from trainers.tasks.localization import Localization, class_proposals, image_class
 
 
 class LocalizationRCNN(Localization):
-    """The task: which of a localizer's regions is the object of a class, and where is its border?
+    """The regions of a localizer for the image's class: the task classifies and corrects them.
 
     Args:
         config: a run's configuration, as `configure` makes it.
@@ -40,7 +30,7 @@ class LocalizationRCNN(Localization):
         ArgumentError: if the localizer's run has other classes or sizes of images, or is not complete.
     """
 
-    def __init__(self, config, dataset):
+    def __init__(self, config, dataset=None):
         super().__init__(config, dataset)
         if dataset is not None:
             self._localizer = self._restored_localizer(RunFolder(config["localizer_dir"]))
@@ -79,43 +69,44 @@ class LocalizationRCNN(Localization):
 
     @property
     def name(self):
-        """What a file is called that is made from the model."""
         return "localization_rcnn"
 
     @property
     def title(self):
-        """Heading of pictures and figures."""
         return f"Second stage of localization ({self.config['backbone']}) on {title(self.config['dataset'])}"
 
     def make_model(self, *arguments, **options):
         return keras_resnets.RCNN(*arguments, **options)
 
     def guesses(self, model, inputs, classes):
-        """Returns the likeliest region of each class, corrected: boxes (B, C, 4), and their scores (B, C)."""
+        """Returns the corrected region with the highest score of each class: boxes (B, C, 4), and scores (B, C)."""
         found = two_stage_guesses(self._localizer[1], model, {**inputs, "classes": classes})
         return found["boxes"], found["scores"]
 
     def build_for_export(self):
-        """Returns a new model for `export`, which needs the localizer's run, too."""
+        """Returns a new model for `export`, and restores the localizer."""
         self._localizer = self._restored_localizer(RunFolder(self.config["localizer_dir"]))
         return self.build_model()
 
-    def write_export(self, model, *arguments, **settings):
-        """Writes a model of `build_for_export` and its localizer as one: see `export_localizer`."""
-        return super().write_export(self._localizer[1], *arguments, second_stage=model, **settings)
+    def export(self, model, base, version, **settings):
+        """Writes a net of `build_for_export` and its localizer as one: see `export_localizer`."""
+        return super().export(self._localizer[1], base, version, second_stage=model, **settings)
 
 
-def configure(*arguments, localizer_dir, **choices):
+def configure(choices: BoxChoices, localizer_dir: str) -> dict:
     """Makes the configuration of a run of `LocalizationRCNN`.
 
     Args:
-        *arguments, **choices: those of `trainers.tasks.detection_config.box_config` after the first two.
+        choices: what every run with boxes is asked for.
         localizer_dir: folder of the localizer's run.
+
+    Returns:
+        A dict that JSON can hold.
 
     Raises:
         ArgumentError: for choices that do not fit together.
     """
-    if (choices.get("options") or {}).get("svm"):
+    if choices.options.get("svm"):
         raise ArgumentError("svm=True is for trainers.detection: the second stage has no SVMs, leave it out.")
-    config = detection_config.box_config(SPEC, RCNNOptions, *arguments, **choices)
+    config = box_config(specs.LOCALIZATION_RCNN, RCNNOptions, choices)
     return {**config, "localizer_dir": os.path.abspath(localizer_dir)}

@@ -9,7 +9,8 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_resnets.preprocessing import decode
-from keras_resnets.serving.image_bytes import DAMAGED, MAX_PIXELS, OK, decode_batch
+from keras_resnets.serving.formats import MAX_PIXELS
+from keras_resnets.serving.image_bytes import DAMAGED, OK, decode_batch
 
 SHAPE = (37, 53)  # height, width
 PIXELS = SHAPE[0] * SHAPE[1]

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from absl import flags
+from configurations import classification_config
 from processes import saved_variables
 from tasks import Dropout
 
@@ -15,7 +16,7 @@ from trainers.data.registry import open_dataset
 from trainers.engine import loop
 from trainers.engine.run_folder import RunFolder
 from trainers.flags.training import define_training, training_settings
-from trainers.tasks.classification import Classification, configure
+from trainers.tasks.classification import Classification
 
 TINY = {"block_counts": (1,), "filters": (8,)}  # XLA takes long for deep nets.
 STEPS = 6
@@ -31,7 +32,7 @@ class Killed(Dropout):
 def train(path, jit_compile, task_class=Dropout, strategy=None):
     dataset = open_dataset("digits")
     changes = {"batch_size": 8, "ema_decay": 0.9, "precision": "mixed_float16", "seed": 5}
-    config = configure("resnet", "digits", dataset, "digits", arguments=TINY, steps=STEPS, **changes)
+    config = classification_config("resnet", "digits", dataset, "digits", arguments=TINY, steps=STEPS, **changes)
     task, run = task_class(config, dataset), RunFolder(path)
     settings = {"precision": config["precision"], "jit_compile": jit_compile, "strategy": strategy}
     loop.train(task, run, loop.Settings(task.recipe, STEPS, 1, STEPS, checkpoint_every=2, **settings))

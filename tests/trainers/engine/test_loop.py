@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from configurations import classification_config
 from processes import saved_variables
 from tasks import Dropout
 
@@ -19,10 +20,11 @@ from trainers.data.registry import open_dataset
 from trainers.engine import loop
 from trainers.engine import train as engine_train
 from trainers.engine.checkpoints import restore_model, trained_model
+from trainers.engine.predictor import predictor
 from trainers.engine.run_folder import RunFolder, begun_as
 from trainers.recipes.recipe import Recipe
 from trainers.runtime.failures import explained
-from trainers.tasks.classification import Classification, configure
+from trainers.tasks.classification import Classification
 
 pytestmark = pytest.mark.numerics
 SAVED = pathlib.Path(__file__).parent / "saved"
@@ -41,7 +43,7 @@ def killed_at(step):
 def digits(steps, **changes):
     dataset = open_dataset("digits")
     changes = {"batch_size": 8, "seed": 5, **changes}
-    config = configure("cifar_resnet8", "digits", dataset, "digits", steps=steps, **changes)
+    config = classification_config("cifar_resnet8", "digits", dataset, "digits", steps=steps, **changes)
     return config, dataset
 
 
@@ -178,7 +180,7 @@ def test_a_folder_belongs_to_one_run(tmp_path):
 def test_a_folder_stays_free_when_no_net_can_be_built(tmp_path):
     dataset = open_dataset("digits")
     run = RunFolder(tmp_path / "run")
-    config = configure("resnet18", "digits", dataset, "digits", image_size=16)
+    config = classification_config("resnet18", "digits", dataset, "digits", image_size=16)
     with pytest.raises(ArgumentError, match="too small"):
         engine_train.train(Classification(config, dataset), run, log_every=1, checkpoint_every=1)
     assert not run.path.exists()
@@ -250,7 +252,7 @@ def test_the_moving_average_is_evaluated_exported_and_resumed(tmp_path):
     task = Dropout(config, dataset)
     model = task.build_model()
     assert restore_model(model, whole) == 8
-    metrics = task.metrics(loop.predictor(task, model, tf.distribute.get_strategy())())
+    metrics = task.metrics(predictor(task, model, tf.distribute.get_strategy())())
     assert metrics["top1_error"] == whole.metrics()[-1]["top1_error"]
 
 
@@ -443,7 +445,9 @@ def test_a_run_of_an_older_version_goes_on_as_it_began(tmp_path):
         del older["recipe"][name]
     RunFolder(tmp_path).begin(older)
     begun = begun_as("classification", tmp_path)
-    config = configure("cifar_resnet8", "digits", dataset, older["recipe_name"], begun=begun, seed=older["seed"])
+    config = classification_config(
+        "cifar_resnet8", "digits", dataset, older["recipe_name"], begun=begun, seed=older["seed"]
+    )
     task = Classification(config, dataset)
     engine_train.train(task, RunFolder(tmp_path), log_every=4)
     assert (task.recipe.decay, task.recipe.bias_learning_rate) == ("kernels", 1.0)
@@ -464,10 +468,10 @@ def test_checkpoints_from_before_nets_took_pixels_first_are_restored(tmp_path, c
 
 def test_a_run_goes_on_whose_recipe_has_another_row_by_now(tmp_path):
     dataset = open_dataset("digits")
-    begun = configure("inception_v3", "digits", dataset, "inception", image_size=75, batch_size=8)
+    begun = classification_config("inception_v3", "digits", dataset, "inception", image_size=75, batch_size=8)
     begun["recipe"]["augmentation"] = "random_resized_crop"
     RunFolder(tmp_path).begin(begun)
-    again = functools.partial(configure, "inception_v3", "digits", dataset, "inception", image_size=75)
+    again = functools.partial(classification_config, "inception_v3", "digits", dataset, "inception", image_size=75)
     RunFolder(tmp_path).check(again(begun=begun_as("classification", tmp_path)))
     with pytest.raises(ArgumentError, match="holds a run with recipe.batch_size=8, not 9"):
         RunFolder(tmp_path).check(again(begun=begun_as("classification", tmp_path), batch_size=9))

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from configurations import classification_config
 from photos import photos
 
 import keras_resnets
@@ -12,7 +13,7 @@ from trainers.engine import train
 from trainers.engine.run_folder import RunFolder
 from trainers.engine.state import State
 from trainers.engine.training_step import training_step
-from trainers.tasks.classification import Classification, configure
+from trainers.tasks.classification import Classification
 
 pytestmark = pytest.mark.numerics
 
@@ -51,7 +52,7 @@ def first_step(model, precision, jit_compile):
     dataset = open_dataset("digits")
     # L2 would hide a wrong gradient of the cross entropy.
     changes = {"weight_decay": 0.0, "batch_size": count, "steps": 100, "precision": precision}
-    config = configure(model, "digits", dataset, "cifar", image_size=size, **changes)
+    config = classification_config(model, "digits", dataset, "cifar", image_size=size, **changes)
     task = StartingAsShortcuts(config, dataset)
     state = State(task, task.recipe, config["steps"], precision)
     weights = state.model.trainable_variables
@@ -83,7 +84,7 @@ def test_the_first_step_has_the_loss_and_the_gradient_of_float32(model):
 def test_bfloat16_learns_the_digits_as_float32_does(tmp_path):
     dataset, errors = open_dataset("digits"), {}
     for precision in ("float32", "mixed_bfloat16"):
-        config = configure("cifar_resnet20", "digits", dataset, "digits", precision=precision)
+        config = classification_config("cifar_resnet20", "digits", dataset, "digits", precision=precision)
         results = train.train(Classification(config, dataset), RunFolder(tmp_path / precision))
         errors[precision] = results["top1_error"]
     assert errors["float32"] < 0.02 and abs(errors["mixed_bfloat16"] - errors["float32"]) <= 0.01

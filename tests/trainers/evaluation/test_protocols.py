@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from configurations import classification_config
 
 import keras_resnets
 from keras_resnets import ArgumentError
@@ -18,14 +19,14 @@ from trainers.data.registry import open_dataset
 from trainers.data.sources import digit_scenes
 from trainers.data.split import Split, shuffled_indices
 from trainers.engine import train as engine_train
-from trainers.engine.loop import predictor
+from trainers.engine.predictor import predictor
 from trainers.engine.run_folder import RunFolder
-from trainers.evaluation.ensembles import Member, answer, greedy_search
 from trainers.evaluation.evaluate import evaluate
-from trainers.evaluation.protocols import PROTOCOLS
 from trainers.metrics.classification import wilson_interval
 from trainers.runtime.progress import Progress
-from trainers.tasks.classification import Classification, configure
+from trainers.tasks.classification import Classification
+from trainers.tasks.ensembles import MultiViewNet, answer, greedy_search
+from trainers.tasks.protocols import PROTOCOLS
 
 NORMALIZATION = {"mean": (120, 110, 100), "std": (60, 60, 60)}
 SIZE = 7  # of a net, for which 256/224 are 8 pixels
@@ -221,13 +222,13 @@ def make_member(randomize):
     def make(dataset, protocol="single_crop", seed=0, **sides):
         task = make_task(dataset, "cifar_resnet8", 32)
         net = randomize(task.build_model(), seed)
-        return Member(f"run{seed}", task, net, 5, protocol, **sides), task, net
+        return MultiViewNet(f"run{seed}", task, net, 5, protocol, **sides), task, net
 
     return make
 
 
 def make_task(dataset, model, image_size):
-    config = configure(model, "noise", dataset, "digits", image_size=image_size, batch_size=3)
+    config = classification_config(model, "noise", dataset, "digits", image_size=image_size, batch_size=3)
     return Classification(config, dataset)
 
 
@@ -419,14 +420,14 @@ def test_sides_that_cannot_work(choices, message, make_member):
 def test_nets_that_are_not_for_a_protocol(model, choices, message):
     task = make_task(photo_dataset(), model, 47)
     with pytest.raises(ArgumentError) as error:
-        Member("run", task, task.build_model(), 5, **{"protocol": "single_crop", **choices})
+        MultiViewNet("run", task, task.build_model(), 5, **{"protocol": "single_crop", **choices})
     assert str(error.value) == message
 
 
 def train(path, **choices):
     """Trains a run on digits for three steps."""
     dataset = open_dataset("digits")
-    config = configure("cifar_resnet8", "digits", dataset, "digits", steps=3, batch_size=64, **choices)
+    config = classification_config("cifar_resnet8", "digits", dataset, "digits", steps=3, batch_size=64, **choices)
     engine_train.train(Classification(config, dataset), run := RunFolder(path))
     return run
 
@@ -488,7 +489,7 @@ def test_runs_that_do_not_go_together(runs, tmp_path):
     with pytest.raises(ArgumentError, match="--search chooses among several runs: give others with --ensemble"):
         evaluate(first, search=True)
     held_out = train(tmp_path / "held_out", holdout=50)
-    with pytest.raises(ArgumentError, match="was trained on images that .*held_out is measured with: train it with"):
+    with pytest.raises(ArgumentError, match="cannot join .*held_out: it was trained on images that the run held out"):
         evaluate(held_out, ensemble=[str(second.path)])
     config = {**second.config(), "task": "detection"}
     other = RunFolder(tmp_path / "other")

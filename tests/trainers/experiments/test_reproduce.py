@@ -19,15 +19,16 @@ from keras_resnets.models import registry
 from keras_resnets.models.cifar import units_of_depth
 from trainers.engine.checkpoints import restore_model
 from trainers.engine.run_folder import RunFolder
-from trainers.evaluation.ensembles import Member, answer
-from trainers.evaluation.protocols import PROTOCOLS
 from trainers.experiments import classifiers, crops_and_ensembles
 from trainers.experiments.classifiers import Net, Row
 from trainers.experiments.experiment import Experiment, Report, Setting, Table, check_setting, run_member, write_report
 from trainers.experiments.html_report import write_html
+from trainers.experiments.registry import EXPERIMENTS, find
+from trainers.experiments.reproduce import reproduce
 from trainers.plots.figures import by_depth
 from trainers.recipes import classification
-from trainers.reproduce import EXPERIMENTS, find, reproduce
+from trainers.tasks.ensembles import MultiViewNet, answer
+from trainers.tasks.protocols import PROTOCOLS
 
 CLASSIFICATION = [name for name, (module, _) in EXPERIMENTS.items() if module == "classification"]
 
@@ -394,7 +395,7 @@ def test_crops_and_ensembles(setting, monkeypatch):
     for name, net in nets.items():
         task, run = classifiers.make_task(row, net, setting), RunFolder(setting.folder / name / "run")
         model = task.build_model()
-        members.append(Member(run.path, task, model, restore_model(model, run), "ten_crop"))
+        members.append(MultiViewNet(run.path, task, model, restore_model(model, run), "ten_crop"))
     _, expected = answer(members, task.dataset)
     together = rows["ensemble of three", "ten_crop"]
     assert {key: together[key] for key in ("top1_error", "top5_error")} == {

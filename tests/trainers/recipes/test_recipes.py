@@ -2,19 +2,19 @@
 
 import dataclasses
 
-import keras
 import numpy as np
 import pytest
 
 from keras_resnets import ArgumentError
 from trainers.data.augmentation.classification import AUGMENTATIONS
+from trainers.engine.optimizers import learning_rate_schedule
+from trainers.recipes import detection
 from trainers.recipes.classification import RECIPES, default_recipe
-from trainers.recipes.detection import DETECTION_RECIPES, default_detection_recipe
 from trainers.recipes.recipe import Recipe, get_recipe
 
 
 def learning_rates(recipe, total, steps):
-    schedule = recipe.make_optimizer(total)._learning_rate
+    schedule = learning_rate_schedule(recipe, total)
     return [float(schedule(step)) for step in steps]
 
 
@@ -51,16 +51,6 @@ def test_epochs_become_steps_that_cover_them():
     assert dataclasses.replace(recipe, epochs=0.001).total_steps(1437) == 1
 
 
-def test_momentum_has_the_learning_rate_inside_the_velocity():
-    recipe = Recipe(1, None, 2, 0.1, "steps", drops=(0.5,), momentum=0.9)
-    weight = keras.Variable(0.0)
-    optimizer = recipe.make_optimizer(2)
-    optimizer.apply([np.float32(1)], [weight])
-    optimizer.apply([np.float32(1)], [weight])
-    # v1 = 0.1; v2 = 0.9 * v1 + 0.01: Caffe's form. With the rate outside, v2 would be 0.01 * 1.9.
-    np.testing.assert_allclose(weight.numpy(), -(0.1 + 0.9 * 0.1 + 0.01), rtol=1e-6)
-
-
 def test_the_papers_imagenet_schedule():
     recipe = RECIPES["imagenet"]
     total = recipe.total_steps(1_281_167)
@@ -77,17 +67,6 @@ def test_inceptions_schedule_and_optimizer():
     np.testing.assert_allclose(rates, [0.045, 0.045, 0.045 * 0.94, 0.045 * 0.94**49], rtol=1e-5)
     assert (recipe.clip_norm, recipe.label_smoothing, recipe.decay) == (2.0, 0.1, "kernels")
     assert recipe.augmentation == "random_resized_crop_and_color"
-
-
-def test_rmsprop_is_that_of_tensorflow_1():
-    optimizer, weight = RECIPES["inception"].make_optimizer(1_000), keras.Variable(0.0)
-    expected, mean_square, velocity = 0.0, 1.0, 0.0  # The mean square starts at 1.
-    for gradient in (2.0, -0.5):
-        optimizer.apply([np.float32(gradient)], [weight])
-        mean_square = 0.9 * mean_square + 0.1 * gradient**2
-        velocity = 0.9 * velocity + 0.045 * gradient / np.sqrt(mean_square + 1.0)  # Epsilon is inside the root.
-        expected -= velocity
-        np.testing.assert_allclose(weight.numpy(), expected, rtol=1e-5)
 
 
 def test_all_weights_decay_in_the_resnet_papers_only():
@@ -111,7 +90,7 @@ def test_all_weights_decay_in_the_resnet_papers_only():
     ],
 )
 def test_each_detection_systems_schedule(name, steps, batch_size, drops, rate, decay):
-    recipe = DETECTION_RECIPES[name]
+    recipe = detection.RECIPES[name].recipe
     assert (recipe.total_steps(5_011), recipe.batch_size) == (steps, batch_size)
     assert (recipe.momentum, recipe.weight_decay, recipe.decay, recipe.bias_learning_rate) == (0.9, 5e-4, decay, 2.0)
     around = [step for drop in drops for step in (drop - 1, drop)]
@@ -127,7 +106,7 @@ def test_digits_are_not_mirrored():
 
 def test_defaults_and_unknown_names():
     assert default_recipe("digits") == default_recipe("idx:/data") == default_recipe("one_digit_scenes") == "digits"
-    assert default_detection_recipe("digit_scenes") == default_detection_recipe("one_digit_scenes") == "digit_scenes"
+    assert detection.default_recipe("digit_scenes") == detection.default_recipe("one_digit_scenes") == "digit_scenes"
     for system, alternating, name in [
         ("rcnn", False, "rcnn"),
         ("spp_net", False, "spp_net"),
@@ -135,10 +114,10 @@ def test_defaults_and_unknown_names():
         ("faster_rcnn", False, "faster_rcnn"),
         ("faster_rcnn", True, "faster_rcnn_alternating"),
     ]:
-        assert default_detection_recipe("voc:/data", system, alternating) == name
-        assert default_detection_recipe("digit_scenes", system, alternating) == "digit_scenes"
+        assert detection.default_recipe("voc:/data", system, alternating) == name
+        assert detection.default_recipe("digit_scenes", system, alternating) == "digit_scenes"
         of_coco = f"{name}_coco" if system.startswith("fast") else name
-        assert default_detection_recipe("coco:/a,/b", system, alternating) == of_coco
+        assert detection.default_recipe("coco:/a,/b", system, alternating) == of_coco
     assert default_recipe("tfds:cifar10") == default_recipe("tfds:cifar100") == "cifar"
     assert default_recipe("folder:/pets") == default_recipe("tfds:imagenet2012") == "imagenet"
     with pytest.raises(ArgumentError, match="--recipe=fast is unknown: use cifar, cifar_warmup, imagenet, imagenet_mo"):

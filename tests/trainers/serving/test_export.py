@@ -6,6 +6,7 @@ import time
 import numpy as np
 import pytest
 import tensorflow as tf
+from configurations import classification_config
 from narrow_detectors import assert_same
 from PIL import Image
 from processes import start
@@ -21,7 +22,7 @@ from trainers.engine import train
 from trainers.engine.checkpoints import Checkpoints, trained_model
 from trainers.engine.run_folder import RunFolder
 from trainers.serving.export import export
-from trainers.tasks.classification import Classification, configure
+from trainers.tasks.classification import Classification
 
 pytestmark = pytest.mark.numerics
 
@@ -30,7 +31,7 @@ pytestmark = pytest.mark.numerics
 def run(tmp_path_factory):
     """An untrained run: one step."""
     dataset = open_dataset("digits")
-    config = configure("cifar_resnet8", "digits", dataset, "digits", steps=1, batch_size=8)
+    config = classification_config("cifar_resnet8", "digits", dataset, "digits", steps=1, batch_size=8)
     task, run = Classification(config, dataset), RunFolder(tmp_path_factory.mktemp("run") / "run")
     train.train(task, run)
     return run
@@ -78,7 +79,9 @@ def test_bytes_are_answered_as_the_evaluation_answers(tmp_path):
         size = tuple(int(side) for side in values.integers(20, 200, 2))
         Image.fromarray(small).resize(size).save(path, quality=80)
     dataset = open_dataset(f"folder:{tmp_path}")
-    config = configure("cifar_resnet8", f"folder:{tmp_path}", dataset, "imagenet", steps=1, batch_size=4, image_size=32)
+    config = classification_config(
+        "cifar_resnet8", f"folder:{tmp_path}", dataset, "imagenet", steps=1, batch_size=4, image_size=32
+    )
     task = Classification(config, dataset)
     model = task.build_for_export()
     evaluated = [
@@ -134,13 +137,30 @@ def test_what_cannot_be_an_ensemble(detectors, run, tmp_path):
         export(run, tmp_path / "export", ensemble=[str(second.path)])
     with pytest.raises(ArgumentError, match=f"--ensemble={run.path} is a run of trainers.classification, and"):
         export(first, tmp_path / "export", ensemble=[str(run.path)])
-    with pytest.raises(ArgumentError, match="--ensemble=nothing is no run: give folders of runs"):
+    with pytest.raises(ArgumentError, match="--ensemble=nothing is no run: give folders of runs, separated by commas."):
         export(first, tmp_path / "export", ensemble=["nothing"])
+    with pytest.raises(ArgumentError, match=f"--ensemble={first.path} is the run of --model_dir itself: give other"):
+        export(first, tmp_path / "export", ensemble=[str(second.path), str(first.path)])
+    for name, change, problem in [
+        ("large", {"resizing": {**first.config()["resizing"], "short_side": 128}}, "they resize images to different"),
+        ("fast", {"system": "fast_rcnn"}, "both must be of Faster R-CNN, leave it out."),
+    ]:
+        other = RunFolder(tmp_path / name)
+        other.begin({**first.config(), **change})
+        with pytest.raises(ArgumentError, match=f"--ensemble={other.path} cannot join {first.path}: {problem}"):
+            export(first, tmp_path / "export", ensemble=[str(other.path)])
     assert not (tmp_path / "export").exists()
 
 
-def test_stages_are_for_classification_nets(tmp_path):
-    task = make_task(rectangle_dataset(2, seed=0), steps=1, batch_size=2)
-    with pytest.raises(ArgumentError, match="--stages=conv4_out is for classification nets"):
-        task.export(task.build_for_export(), tmp_path / "export", None, stages=["conv4_out"])
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"stages": ["conv4_out"]}, "--stages=conv4_out is for runs of trainers.classification: leave it out."),
+        ({"format": "onnx"}, "--format=onnx is for runs of trainers.classification: leave it out."),
+    ],
+)
+def test_what_an_export_of_a_detector_cannot_have(settings, message, detectors, tmp_path):
+    with pytest.raises(ArgumentError) as error:
+        export(detectors[1][0], tmp_path / "export", **settings)
+    assert str(error.value) == message
     assert not (tmp_path / "export").exists()

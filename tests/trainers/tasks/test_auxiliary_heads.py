@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import tensorflow as tf
+from configurations import classification_config
 
 import keras_resnets
 from keras_resnets import ArgumentError
@@ -15,9 +16,9 @@ from trainers.data.split import hold_out
 from trainers.engine import loop
 from trainers.engine.checkpoints import trained_model
 from trainers.engine.run_folder import RunFolder
-from trainers.evaluation.ensembles import Member, answer
 from trainers.serving.export import export
-from trainers.tasks.classification import Classification, configure
+from trainers.tasks.classification import Classification
+from trainers.tasks.ensembles import MultiViewNet, answer
 
 WIDTH, EXAMPLES = 1 / 32, 12
 SIZE = 139  # px: the map of stride 16 has 7x7 pixels
@@ -28,7 +29,7 @@ def make_task(model="inception_v3", **changes):
     dataset = hold_out(dataset, dataset.train.size - EXAMPLES)
     dataset = dataclasses.replace(dataset, test=dataset.train)
     changes = {"image_size": SIZE, "arguments": {"width": WIDTH}, "auxiliary_weight": 0.4, "batch_size": 4, **changes}
-    return Classification(configure(model, "digits", dataset, "digits", **changes), dataset)
+    return Classification(classification_config(model, "digits", dataset, "digits", **changes), dataset)
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +107,7 @@ def test_it_is_trained_but_neither_evaluated_nor_exported(tmp_path, batch):
     session = SavedModelSession(export(run, tmp_path / "export", warmup=False).parent)
     found = session("serving_default", images=images)["probabilities"]
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5)
-    members = [Member(run.path, task, trained, 2, protocol) for protocol in ("single_crop", "dense")]
+    members = [MultiViewNet(run.path, task, trained, 2, protocol) for protocol in ("single_crop", "dense")]
     _, figures = answer(members, task.dataset)
     assert figures["members"][0]["top1_error"] == results["top1_error"]
 

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from configurations import detection_config
 from PIL import Image
 from processes import SUPPORT, start
 from rectangles import LABELS, STAGES, dataset_of, make_task, rectangle_dataset, rectangles, write_coco
@@ -26,10 +27,13 @@ from trainers.data.sources import digit_scenes
 from trainers.engine import loop
 from trainers.engine import train as engine_train
 from trainers.engine.checkpoints import restore_model
+from trainers.engine.predictor import predictor
 from trainers.engine.run_folder import RunFolder
 from trainers.metrics import voc
-from trainers.tasks.detection import SPEC, Detection, configure
+from trainers.runtime.failures import explained
+from trainers.tasks.detection import Detection
 from trainers.tasks.detection_config import default_resizing
+from trainers.tasks.specs import DETECTION
 
 pytestmark = pytest.mark.numerics
 EXPORT = pathlib.Path(__file__).parents[3] / "saved_models" / "faster_rcnn_digit_scenes"
@@ -72,7 +76,7 @@ def test_four_digit_scenes_are_learned_by_heart(tmp_path, monkeypatch):
     scenes = digit_scenes.open_digit_scenes()
     scenes = dataclasses.replace(scenes, test=scenes.train)
     stages = {"block_counts": (2, 2, 2), "filters": (32, 64, 128)}
-    task = Detection(configure("resnet", "digit_scenes", scenes, "digit_scenes", **stages, steps=250), scenes)
+    task = Detection(detection_config("resnet", "digit_scenes", scenes, "digit_scenes", **stages, steps=250), scenes)
     settings = loop.Settings(task.recipe, steps=250, log_every=50, evaluate_every=250, checkpoint_every=250)
     assert loop.train(task, RunFolder(tmp_path / "run"), settings)["map_50"] == 1.0
 
@@ -111,7 +115,7 @@ def test_a_narrow_net_starts_from_its_own_weights_and_older_runs_go_on(tmp_path)
     dataset = rectangle_dataset(2, seed=9)
     classification_net("vgg16", width=1 / 32).save_weights(tmp_path / "net.weights.h5")
     arguments = "vgg16", "rectangles", dataset, "digit_scenes"
-    config = configure(*arguments, width=1 / 32, batch_size=2, init_weights=str(tmp_path / "net.weights.h5"))
+    config = detection_config(*arguments, width=1 / 32, batch_size=2, init_weights=str(tmp_path / "net.weights.h5"))
     task = Detection(config, dataset)
     model = task.build_model()
     task.initialize(model)
@@ -128,7 +132,7 @@ def test_a_narrow_net_starts_from_its_own_weights_and_older_runs_go_on(tmp_path)
 
 def test_a_run_goes_on_whose_options_had_other_names(tmp_path):
     options = {"nms_threshold": 0.35, "test_post_nms_topk": 50, "anchor_sizes": (16, 32)}
-    new = configure("resnet18", "rectangles", rectangle_dataset(2, seed=9), "faster_rcnn", options=options)
+    new = detection_config("resnet18", "rectangles", rectangle_dataset(2, seed=9), "faster_rcnn", options=options)
     old_names = {new_name: old_name for old_name, new_name in OLD_NAMES.items()}
     old = {old_names.get(name, name): value for name, value in new["options"].items()}
     assert {"detection_iou", "test_after_nms", "rpn_beta"} <= old.keys() and "nms_threshold" not in old
@@ -144,7 +148,7 @@ def test_a_run_goes_on_whose_recipe_has_another_row_by_now(tmp_path):
     dataset, weights = rectangle_dataset(2, seed=9), str(tmp_path / "net.weights.h5")
     classification_net("vgg16", width=1 / 32).save_weights(weights)
     arguments = {"system": "fast_rcnn", "init_weights": weights, "width": 1 / 32, "batch_size": 2}
-    begun = configure("vgg16", "rectangles", dataset, "faster_rcnn", **arguments)
+    begun = detection_config("vgg16", "rectangles", dataset, "faster_rcnn", **arguments)
     assert begun["freeze"] == ["conv1", "conv2"] and begun["options"]["roi_batch_size"] == 64
     # What version 0.1 had: its Fast R-CNN is Faster R-CNN's recipe, with its sample, another decay and other sizes.
     for name in ("decay", "bias_learning_rate"):
@@ -153,11 +157,13 @@ def test_a_run_goes_on_whose_recipe_has_another_row_by_now(tmp_path):
     begun["options"] |= {"roi_batch_size": 128, "roi_background_iou": [0.0, 0.5]}
     begun |= {"freeze": [], "resizing": {"short_side": 300, "long_side": 500, "canvas": [512, 512]}}
     RunFolder(tmp_path / "run").begin(begun)
-    again = configure("vgg16", "rectangles", dataset, "faster_rcnn", begun=begun, **arguments)
+    again = detection_config("vgg16", "rectangles", dataset, "faster_rcnn", begun=begun, **arguments)
     RunFolder(tmp_path / "run").check(again)
     task = Detection(again, dataset)
     assert (task.recipe.weight_decay, task.recipe.decay, again["options"]["roi_batch_size"]) == (1e-4, "kernels", 128)
-    changed = configure("vgg16", "rectangles", dataset, "faster_rcnn", begun=begun, **arguments, freeze=["conv1"])
+    changed = detection_config(
+        "vgg16", "rectangles", dataset, "faster_rcnn", begun=begun, **arguments, freeze=["conv1"]
+    )
     with pytest.raises(ArgumentError, match="holds a run with freeze="):
         RunFolder(tmp_path / "run").check(changed)
 
@@ -264,8 +270,12 @@ def test_more_boxes_than_there_is_room_for():
         make_task(dataset, batch_size=2, max_boxes=2)
     unknown = DetectionDataset(dataset.labels, dataset.side, None, dataset.train, dataset.test)
     task = make_task(unknown, batch_size=2, max_boxes=2)
-    with pytest.raises(tf.errors.InvalidArgumentError, match="an image has more boxes than --max_boxes=2"):
+    with pytest.raises(ArgumentError) as error, explained(several_machines=False):
         next(iter(task.training_batches(0, tf.distribute.InputContext())))
+    assert str(error.value) == (
+        "an image has more boxes than --max_boxes=2: pass a larger one, and train in another --model_dir if this was "
+        "training."
+    )
 
 
 def test_anchors_that_fit_into_no_image():
@@ -278,15 +288,15 @@ def test_anchors_that_fit_into_no_image():
 def test_default_sizes():
     photos = DetectionDataset(("a",), None, None, None, None)
     scenes = DetectionDataset(("a",), 256, None, None, None)
-    assert default_resizing(SPEC, photos) == Resizing(600, 1000, (1024, 1024))
-    assert default_resizing(SPEC, photos, 300, 500) == Resizing(300, 500, (512, 512))
-    assert default_resizing(SPEC, photos, canvas=(608, 1024)) == Resizing(600, 1000, (608, 1024))
-    assert default_resizing(SPEC, scenes) == Resizing(256, 256, (256, 256))
+    assert default_resizing(DETECTION, photos) == Resizing(600, 1000, (1024, 1024))
+    assert default_resizing(DETECTION, photos, 300, 500) == Resizing(300, 500, (512, 512))
+    assert default_resizing(DETECTION, photos, canvas=(608, 1024)) == Resizing(600, 1000, (608, 1024))
+    assert default_resizing(DETECTION, scenes) == Resizing(256, 256, (256, 256))
 
 
 def test_the_export_detects_what_the_trainer_does(trained, tmp_path):
     _, task, model, export, _ = trained
-    predictions = loop.predictor(task, model, tf.distribute.get_strategy())()
+    predictions = predictor(task, model, tf.distribute.get_strategy())()
     assert np.sum(predictions["scores"] > 0.5) > 4
     images = np.stack([task.dataset.test.load(key)["image"].pixels() for key in task.dataset.test.keys(None)])
     session = SavedModelSession(export)

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import tensorflow as tf
+from configurations import detection_config
 from PIL import Image
 from rectangles import STAGES, dataset_of, make_task, rectangle_dataset, rectangles, write_coco
 
@@ -14,7 +15,7 @@ from keras_resnets.serving import SavedModelSession
 from trainers.data.proposals.with_proposals import with_proposals
 from trainers.engine.checkpoints import restore_model
 from trainers.engine.run_folder import RunFolder
-from trainers.tasks.detection import Detection, configure
+from trainers.tasks.detection import Detection
 from trainers.tasks.fine_tuning import freeze
 from trainers.tasks.multi_stage import alternating
 
@@ -111,7 +112,9 @@ def test_wrong_flags_end_in_one_line(flags, message, tmp_path, run_command):
 )
 def test_each_system_samples_regions_as_its_paper(recipe, system, regions, background):
     photos = {"resizing": Resizing(600, 1000, (1024, 1024)), "batch_size": 1}
-    options = configure("resnet101", "photos", rectangle_dataset(2, seed=1), recipe, system=system, **photos)["options"]
+    options = detection_config("resnet101", "photos", rectangle_dataset(2, seed=1), recipe, system=system, **photos)[
+        "options"
+    ]
     assert (options["roi_batch_size"], options["roi_background_iou"]) == (regions, background)
     assert (options["roi_positive_fraction"], options["roi_foreground_iou"]) == (0.5 if regions == 32 else 0.25, 0.5)
 
@@ -120,7 +123,7 @@ def test_the_papers_freeze_the_first_stages_of_vgg_where_its_weights_are_trained
     def frozen(backbone="vgg16", recipe="fast_rcnn", init_weights="imagenet", **changes):
         photos = {"resizing": Resizing(600, 1000, (1024, 1024)), "batch_size": 1, **changes}
         dataset = rectangle_dataset(2, seed=1)
-        return configure(backbone, "photos", dataset, recipe, init_weights=init_weights, **photos)["freeze"]
+        return detection_config(backbone, "photos", dataset, recipe, init_weights=init_weights, **photos)["freeze"]
 
     assert frozen() == frozen(recipe="faster_rcnn") == frozen(recipe="faster_rcnn_alternating") == ["conv1", "conv2"]
     assert frozen(recipe="rcnn") == frozen(backbone="resnet101") == frozen(init_weights=None) == frozen(freeze=[]) == []
@@ -145,7 +148,7 @@ def test_proposals_move_with_the_image():
     split = with_proposals(split, lambda: [np.concatenate([one.boxes, [[0, 0, 9, 7]]]) for one in annotations])
     dataset = dataset_of(images, annotations)
     dataset = type(dataset)(dataset.labels, 96, dataset.most_boxes, split, split)
-    config = configure(
+    config = detection_config(
         "resnet", "rectangles", dataset, "digit_scenes", **STAGES, batch_size=4, augmentation="flip", system="fast_rcnn"
     )
     task = Detection(config, dataset)
@@ -165,7 +168,7 @@ def test_the_steps_for_regions_are_half_as_long_and_have_two_images(tmp_path, ca
         options = {"anchor_sizes": (16, 32), "train_post_nms_topk": 60}
         recipe = "faster_rcnn_alternating"
         dataset = rectangle_dataset(images, seed=1)
-        config = configure(
+        config = detection_config(
             "resnet", "rectangles", dataset, recipe, alternating=True, options=options, steps=2, **STAGES
         )
         return Detection(config, dataset)
@@ -187,7 +190,7 @@ def test_the_steps_for_regions_are_half_as_long_and_have_two_images(tmp_path, ca
 def test_four_steps_share_a_trunk_and_end_as_one_detector(tmp_path):
     dataset = rectangle_dataset(6, seed=1)
     options = {"anchor_sizes": (16, 32), "roi_batch_size": 16, "train_post_nms_topk": 60}
-    config = configure(
+    config = detection_config(
         "resnet",
         "rectangles",
         dataset,

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from configurations import classification_config
 from photos import save_photos
 from safetensors.numpy import save_file
 from torch_tensors import state_dict
@@ -17,7 +18,7 @@ from trainers.engine import loop
 from trainers.engine.checkpoints import restore_model
 from trainers.engine.run_folder import RunFolder
 from trainers.tasks import fine_tuning
-from trainers.tasks.classification import Classification, configure
+from trainers.tasks.classification import Classification
 
 pytestmark = pytest.mark.numerics
 
@@ -25,7 +26,7 @@ pytestmark = pytest.mark.numerics
 def train(path, steps=3, **changes):
     dataset = open_dataset("digits")
     changes = {"model": "cifar_resnet8", "batch_size": 8, **changes}
-    config = configure(changes.pop("model"), "digits", dataset, "digits", steps=steps, seed=5, **changes)
+    config = classification_config(changes.pop("model"), "digits", dataset, "digits", steps=steps, seed=5, **changes)
     task = Classification(config, dataset)
     settings = loop.Settings(task.recipe, steps, log_every=1, evaluate_every=steps, checkpoint_every=steps)
     run = RunFolder(path)
@@ -64,18 +65,6 @@ def test_stages_learn_at_their_own_pace(tmp_path):
         np.testing.assert_allclose(steps["slow"][path], factor * step, rtol=1e-3, atol=1e-7, err_msg=path)
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "rmsprop"])
-def test_learning_rates_by_stage_hold_for_every_optimizer(optimizer):
-    from trainers.recipes.recipe import Recipe
-
-    recipe = Recipe(1, None, 5, 0.1, "steps", drops=(1.0,), optimizer=optimizer)
-    variables = [keras.Variable([1.0, 2.0]) for _ in range(2)]
-    scaled = recipe.make_optimizer(5, [1.0, 0.25])
-    for _ in range(3):
-        scaled.apply([tf.constant([0.3, -0.2])] * 2, variables)
-    np.testing.assert_allclose((variables[1] - [1.0, 2.0]) / (variables[0] - [1.0, 2.0]), 0.25, rtol=1e-4)
-
-
 def test_stages_that_there_are_not():
     model = keras_resnets.CifarResNet(8)
     with pytest.raises(ArgumentError, match="--freeze: .* no stage 'conv5': it has stem, conv2, conv3, conv4, pred"):
@@ -87,12 +76,6 @@ def test_stages_that_there_are_not():
         fine_tuning.learning_rate_factors(model, {"stem": 0.1})
     with pytest.raises(ArgumentError, match="leaves nothing to train"):
         fine_tuning.freeze(model, ["stem", "conv2", "conv3", "conv4", "predictions"])
-    for pair in ("conv2", "conv2=fast", "conv2=-1"):
-        with pytest.raises(
-            ArgumentError, match=f"--stage_learning_rates={pair} is wrong: write STAGE=FACTOR, a factor"
-        ):
-            fine_tuning.parse_rates([pair])
-    assert fine_tuning.parse_rates(["conv2=0.1", "predictions=10"]) == {"conv2": 0.1, "predictions": 10.0}
 
 
 def test_training_starts_from_published_weights_with_their_preprocessing(tmp_path):
@@ -102,7 +85,7 @@ def test_training_starts_from_published_weights_with_their_preprocessing(tmp_pat
         keras.layers.Dense(7, name="predictions")(keras.layers.GlobalAveragePooling2D()(published.output)),
     )
     published.save_weights(tmp_path / "weights.weights.h5")
-    config = configure(
+    config = classification_config(
         "resnet50", "digits", open_dataset("digits"), "digits", init_weights=str(tmp_path / "weights.weights.h5")
     )
     task = Classification(config, open_dataset("digits"))
@@ -124,7 +107,7 @@ def test_transfer_from_torchvisions_format_with_frozen_stages(tmp_path):
     save_photos(tmp_path / "photos", {"train": 80, "val": 20})  # about 40 a class
     name = f"folder:{tmp_path / 'photos'}"
     dataset = open_dataset(name)
-    config = configure(
+    config = classification_config(
         "resnet18",
         name,
         dataset,
@@ -153,7 +136,7 @@ def test_transfer_from_torchvisions_format_with_frozen_stages(tmp_path):
 def test_weights_of_a_run_start_another_with_other_classes(tmp_path):
     first, model = train(tmp_path / "first")
     model.save_weights(tmp_path / "first.weights.h5")
-    config = configure(
+    config = classification_config(
         "cifar_resnet8", "digits", open_dataset("digits"), "digits", init_weights=str(tmp_path / "first.weights.h5")
     )
     task = Classification(config, open_dataset("digits"))

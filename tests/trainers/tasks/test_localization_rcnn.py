@@ -6,18 +6,20 @@ import shutil
 import numpy as np
 import pytest
 import tensorflow as tf
+from configurations import localization_config, localization_rcnn_config
 from rectangles import STAGES, rectangle_dataset
 
 from keras_resnets import ArgumentError
 from keras_resnets.ops.boxes import iou
 from keras_resnets.serving import SavedModelSession
-from trainers.engine import loop, train
+from trainers.engine import train
 from trainers.engine.checkpoints import restore_model
+from trainers.engine.predictor import predictor
 from trainers.engine.run_folder import RunFolder
 from trainers.evaluation.evaluate import evaluate
 from trainers.serving.export import export
 from trainers.tasks import localization
-from trainers.tasks.localization_rcnn import LocalizationRCNN, configure
+from trainers.tasks.localization_rcnn import LocalizationRCNN
 
 pytestmark = [pytest.mark.slow, pytest.mark.numerics]
 DATASET = rectangle_dataset(6, seed=1, objects=(1, 2))
@@ -29,7 +31,7 @@ def stages(tmp_path_factory):
     """The tasks and runs of a localizer that knows little yet, and of the second stage."""
     folder, found = tmp_path_factory.mktemp("localization"), []
     options = {"anchor_sizes": (16, 32), "post_nms_topk": 30}
-    config = localization.configure(
+    config = localization_config(
         "resnet", "rectangles", DATASET, "one_digit_scenes", options=options, steps=60, **COMMON
     )
     found.append((localization.Localization(config, DATASET), RunFolder(folder / "localizer")))
@@ -43,13 +45,13 @@ def stages(tmp_path_factory):
 def second_config(localizer_dir, steps=150):
     options = {"warp_size": 32, "warp_context": 2}
     arguments = "resnet", "rectangles", DATASET, "one_digit_scenes"
-    return configure(*arguments, localizer_dir=localizer_dir, options=options, steps=steps, **COMMON)
+    return localization_rcnn_config(*arguments, localizer_dir=localizer_dir, options=options, steps=steps, **COMMON)
 
 
 def predictions(task, run):
     model = task.build_model()
     restore_model(model, run)
-    return loop.predictor(task, model, tf.distribute.get_strategy())()
+    return predictor(task, model, tf.distribute.get_strategy())()
 
 
 def test_it_corrects_the_boxes_of_the_first_stage(stages):

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import tensorflow as tf
+from configurations import classification_config
 from processes import saved_variables
 from tasks import Dropout
 
@@ -13,14 +14,14 @@ from trainers.data.registry import open_dataset
 from trainers.data.split import hold_out
 from trainers.engine import loop
 from trainers.engine.run_folder import RunFolder
-from trainers.tasks.classification import Classification, configure
+from trainers.tasks.classification import Classification
 
 pytestmark = pytest.mark.numerics
 
 
 SIZE, SECOND = 32, 24
 BATCH, EXAMPLES = 8, 20
-FORMS = [0, 0, 0, 1, 1, 0, 0, 0, 1]  # Steps begin at the examples 0, 8, 16; 24, 32; 40, 48, 56; 64.
+RESOLUTIONS = [0, 0, 0, 1, 1, 0, 0, 0, 1]  # Steps begin at the examples 0, 8, 16; 24, 32; 40, 48, 56; 64.
 
 
 def few_digits():
@@ -32,7 +33,7 @@ def few_digits():
 def make_task(task_class=Classification, steps=9, model="cifar_resnet8", **changes):
     dataset = few_digits()
     changes = {"batch_size": BATCH, "seed": 5, "second_side": SECOND, **changes}
-    return task_class(configure(model, "digits", dataset, "digits", steps=steps, **changes), dataset)
+    return task_class(classification_config(model, "digits", dataset, "digits", steps=steps, **changes), dataset)
 
 
 def train(task, path, jit_compile=False):
@@ -46,15 +47,19 @@ def batches(task, first_step, count, context=None):
     return [*task.training_batches(first_step, context or tf.distribute.InputContext()).take(count)]
 
 
-def test_odd_epochs_have_the_second_form():
+def test_odd_epochs_have_the_second_resolution():
     task = make_task()
-    assert [batch["form"].numpy().tolist() for batch in batches(task, 0, 9)] == [[form] * BATCH for form in FORMS]
-    assert [batch["form"].numpy()[0] for batch in batches(task, 4, 5)] == FORMS[4:]
+    assert [batch["resolution"].numpy().tolist() for batch in batches(task, 0, 9)] == [
+        [number] * BATCH for number in RESOLUTIONS
+    ]
+    assert [batch["resolution"].numpy()[0] for batch in batches(task, 4, 5)] == RESOLUTIONS[4:]
     # Both replicas of a machine have the step's.
     context = tf.distribute.InputContext(num_replicas_in_sync=2)
     of_replicas = batches(task, 2, 6, context)
-    assert [batch["form"].numpy().tolist() for batch in of_replicas] == [[form] * 4 for form in (0, 0, 1, 1, 1, 1)]
-    assert "form" not in batches(make_task(second_side=0), 0, 1)[0]
+    assert [batch["resolution"].numpy().tolist() for batch in of_replicas] == [
+        [number] * 4 for number in (0, 0, 1, 1, 1, 1)
+    ]
+    assert "resolution" not in batches(make_task(second_side=0), 0, 1)[0]
 
 
 @pytest.mark.parametrize(
@@ -67,12 +72,12 @@ def test_losses_are_those_of_the_resized_images(jit_compile, accumulation, tmp_p
     run = train(task, tmp_path, jit_compile)
     losses = [line["loss"] for line in run.metrics() if "loss" in line]
     model = task.build_model()
-    for form, batch, loss in zip(FORMS[:5], batches(task, 0, 5), losses, strict=True):
+    for number, batch, loss in zip(RESOLUTIONS[:5], batches(task, 0, 5), losses, strict=True):
         images = tf.cast(batch["image"], tf.float32)
         small = tf.image.resize(images, [SECOND, SECOND], antialias=True)
         expected, other = (
             np.mean([cross_entropy(task, model, batch, seen, part, accumulation) for part in range(accumulation)])
-            for seen in ((small, images) if form else (images, small))
+            for seen in ((small, images) if number else (images, small))
         )
         assert loss == pytest.approx(expected, rel=1e-4)
         assert abs(other - expected) > 1e-3
@@ -83,15 +88,15 @@ def cross_entropy(task, model, batch, images, part, parts):
     return task.losses(model, part, training=True)[0]["cross_entropy"]
 
 
-def test_shapes_are_static_in_both_forms():
+def test_shapes_are_static_in_both_resolutions():
     task = make_task()
     (batch,) = batches(task, 0, 1)
     shapes = []
 
     @tf.function
     def trace(batch):
-        for form in task.forms():
-            shapes.append(form(batch)["image"].shape)
+        for resolution in task.resolutions():
+            shapes.append(resolution(batch)["image"].shape)
 
     trace(batch)
     assert shapes == [(BATCH, SIZE, SIZE, 3), (BATCH, SECOND, SECOND, 3)]
@@ -117,7 +122,7 @@ def test_the_recipe_is_changed_and_switched_off():
     assert make_task().config["recipe"]["second_side"] == SECOND
     assert make_task(second_side=None).config["recipe"]["second_side"] is None
     task = make_task(second_side=0)
-    assert task.config["recipe"]["second_side"] is None and len(task.forms()) == 1
+    assert task.config["recipe"]["second_side"] is None and len(task.resolutions()) == 1
 
 
 def test_nets_that_cannot_take_two_sizes():

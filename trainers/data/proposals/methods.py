@@ -8,7 +8,7 @@ import pathlib
 
 import numpy as np
 
-from keras_resnets import ArgumentError
+from keras_resnets.errors import ArgumentError
 
 # px, of the longer side of what is searched: larger images are shrunk, as R-CNN (arXiv 1311.2524) does ILSVRC's, since
 # the time and the number of boxes grow with the size. Those of PASCAL VOC are not larger.

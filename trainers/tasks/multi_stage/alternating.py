@@ -5,9 +5,9 @@
 3. A new proposal network learns on the trunk of step 2, which stays as it is.
 4. The network of regions of step 2 goes on, on that trunk and the proposals of step 3.
 
-A step is a run of its own in a folder of the run's. Those for proposals are as the recipe says; those for regions have
-multiples of its steps and images (`REGION_STEPS`): the authors' code has 80,000 steps of one image,
-and 40,000 of two.
+Each step is a run of its own in a folder of the run. The steps for proposals have the recipe's length and batch size,
+the steps for regions multiples of these (`BoxRecipe.region_steps`). In the authors' code, they are 80,000 steps of one
+image and 40,000 of two.
 """
 
 import dataclasses
@@ -22,13 +22,13 @@ from trainers.data.detection_dataset import Annotation
 from trainers.data.proposals.with_proposals import with_proposals
 from trainers.engine import train as engine_train
 from trainers.engine.checkpoints import trained_model
-from trainers.engine.loop import predictor
+from trainers.engine.predictor import predictor
 from trainers.engine.run_folder import RunFolder
 from trainers.engine.train import train_in_stages
 from trainers.metrics.recall import average_recall, recall
 from trainers.plots import figures
-from trainers.recipes import detection
-from trainers.recipes.recipe import change
+from trainers.recipes.detection import RECIPES
+from trainers.recipes.recipe import BoxRecipe, change
 from trainers.runtime.failures import naming
 from trainers.tasks.detection import ANNOTATION, Detection
 
@@ -36,12 +36,13 @@ PARTS = ("trunk", "rpn", "region_network", "head")
 
 
 class Step(Detection):
-    """One step, of the whole detector.
+    """One step of the four, of the whole detector.
 
     Args:
-        config, dataset: see `Detection`.
+        config: the run's configuration, with the step's length and batch size.
+        dataset: see `Detection`.
         trained: the parts that learn.
-        start: dict from parts to the detectors that they are copied from; others begin as those of a new detector.
+        start: detectors by the parts that are copied from them; the other parts begin as those of a new detector.
     """
 
     def __init__(self, config, dataset, trained, start):
@@ -91,7 +92,7 @@ class ProposalStep(Step):
         return 1 - (metrics["average_recall"] or 0.0)
 
     def pictures(self, predictions):
-        """Returns none."""
+        """Returns no pictures."""
         return {}
 
     def draw_learning_curve(self, lines, path):
@@ -102,16 +103,16 @@ class ProposalStep(Step):
         ]
         figures.learning_curve(lines, series, "recall", f"Proposals of {self.title}", path)
 
-    def find(self, model, split, strategy, train_topk):
+    def proposals(self, model, split, strategy, train_topk):
         """Returns the proposals of a split: a list of (n, 4) float32, in pixels of the original images."""
-        task = type(self)(self.config, dataclasses.replace(self.dataset, test=split), (), {})
+        task = ProposalStep(self.config, dataclasses.replace(self.dataset, test=split), (), {})
         task.train_topk = train_topk
         proposals = predictor(task, model, strategy)()["proposals"]
         return [rows[(rows[:, 2] > rows[:, 0]) & (rows[:, 3] > rows[:, 1])] for rows in proposals]
 
 
 class RegionStep(Step):
-    """Steps 2 and 4: the network of regions, on proposals that the data set has."""
+    """Steps 2 and 4: the network of regions, on the proposals of the data set."""
 
     def terms(self, model, inputs, targets, seeds, training):
         features = model.features(inputs, training)
@@ -124,51 +125,63 @@ class RegionStep(Step):
 def train(task, run, *, strategy=None, **settings):
     """Trains a Faster R-CNN in four steps, or goes on with it: see `trainers.engine.train.train`."""
     strategy = strategy or tf.distribute.get_strategy()
-    shares = task, run, {"strategy": strategy, **settings}
-    proposals = task.config["steps"], task.recipe.batch_size
-    regions = _region_steps(task)
-
-    def steps():
-        first = _step("step1_rpn", ProposalStep, ("trunk", "rpn"), {}, task.dataset, *proposals, *shares)
-        dataset = _proposed(task.dataset, *first[:2], strategy)
-        parts = ("trunk", "region_network", "head")
-        second = _step("step2_regions", RegionStep, parts, {}, dataset, *regions, *shares)
-        third = _step("step3_rpn", ProposalStep, ("rpn",), {"trunk": second[1]}, task.dataset, *proposals, *shares)
-        start = {**dict.fromkeys(parts, second[1]), "rpn": third[1]}
-        dataset = _proposed(task.dataset, *third[:2], strategy)
-        fourth = _step("step4_regions", RegionStep, parts[1:], start, dataset, *regions, *shares)
-        names = ("step1_rpn", "step2_regions", "step3_rpn", "step4_regions")
-        stages = dict(zip(names, (seconds for _, _, seconds in (first, second, third, fourth))))
-        return fourth[1], stages
-
-    return train_in_stages(task, run, strategy, "--alternating", steps)
+    alternation = _Alternation(task, run, strategy, settings)
+    return train_in_stages(task, run, strategy, "--alternating", alternation.train)
 
 
-def _region_steps(task):
-    """Returns how many training steps one of the four for regions has, and of how many images."""
-    longer, larger = detection.REGION_STEPS.get(task.config["recipe_name"], detection.OTHER_REGION_STEPS)
+class _Alternation:
+    """The four steps of a run.
+
+    Args:
+        task, run, strategy: see `train_in_stages`.
+        settings: other arguments of `trainers.engine.train.train`, for each step.
+    """
+
+    def __init__(self, task, run, strategy, settings):
+        self._task, self._run, self._strategy, self._settings = task, run, strategy, settings
+        # Steps of training, and images of each.
+        self._lengths = {ProposalStep: (task.config["steps"], task.recipe.batch_size), RegionStep: _region_length(task)}
+        self._seconds = {}
+
+    def train(self):
+        """Trains the steps that are not complete; returns the last detector, and the seconds of each step."""
+        whole, regions = self._task.dataset, ("trunk", "region_network", "head")
+        rpn = self._train_step("step1_rpn", ProposalStep, whole, ("trunk", "rpn"), {})
+        detector = self._train_step("step2_regions", RegionStep, self._proposed(*rpn), regions, {})[1]
+        rpn = self._train_step("step3_rpn", ProposalStep, whole, ("rpn",), {"trunk": detector})
+        start = {**dict.fromkeys(regions, detector), "rpn": rpn[1]}
+        detector = self._train_step("step4_regions", RegionStep, self._proposed(*rpn), regions[1:], start)[1]
+        return detector, self._seconds
+
+    def _train_step(self, name, step_class, dataset, trained, start):
+        """Trains one step in a folder of its own, or goes on with it; returns its task and its detector."""
+        config, (steps, batch_size) = self._task.config, self._lengths[step_class]
+        config = {**config, "steps": steps, "recipe": {**config["recipe"], "batch_size": batch_size}}
+        print(f"{name}: {steps} steps, batch size {batch_size}", file=sys.stderr)
+        step, folder = step_class(config, dataset, trained, start), RunFolder(self._run.path / name, self._run.chief)
+        results = engine_train.train(step, folder, strategy=self._strategy, **self._settings)
+        self._seconds[name] = results["seconds"]
+        return step, trained_model(step, folder)
+
+    def _proposed(self, step, model):
+        """Returns the data set with the proposals of a `ProposalStep`."""
+
+        def with_its_proposals(split, many):
+            return with_proposals(split, lambda: step.proposals(model, split, self._strategy, many))
+
+        dataset = self._task.dataset
+        train, test = with_its_proposals(dataset.train, True), with_its_proposals(dataset.test, False)
+        return dataclasses.replace(dataset, train=train, test=test)
+
+
+def _region_length(task):
+    """Returns how many steps of training a step for regions has, and of how many images."""
+    row = RECIPES.get(task.config["recipe_name"])
+    longer, larger = BoxRecipe.region_steps if row is None else row.region_steps
     batch_size = task.recipe.batch_size
     with naming(f"--alternating takes {larger} times --batch_size={batch_size} for regions"):
         recipe = change(task.recipe, task.dataset.train.size, batch_size=larger * batch_size)
     return max(1, int(longer * task.config["steps"])), recipe.batch_size
-
-
-def _step(name, kind, trained, start, dataset, steps, batch_size, task, run, settings):
-    """Makes, or goes on with, one step of so many steps and images; returns its task, its detector, and its seconds."""
-    config = {**task.config, "steps": steps, "recipe": {**task.config["recipe"], "batch_size": batch_size}}
-    print(f"{name}: {steps} steps, batch size {batch_size}", file=sys.stderr)
-    step, folder = kind(config, dataset, trained, start), RunFolder(run.path / name, run.chief)
-    results = engine_train.train(step, folder, **settings)
-    return step, trained_model(step, folder), results["seconds"]
-
-
-def _proposed(dataset, step, model, strategy):
-    """Returns the data set with the proposals of a step."""
-    return dataclasses.replace(
-        dataset,
-        train=with_proposals(dataset.train, lambda: step.find(model, dataset.train, strategy, train_topk=True)),
-        test=with_proposals(dataset.test, lambda: step.find(model, dataset.test, strategy, train_topk=False)),
-    )
 
 
 def _annotation(boxes, classes, ignored, areas):

@@ -1,27 +1,27 @@
-"""Boxes that are corrected class by class, by ridge regression (R-CNN, arXiv 1311.2524, appendix C)."""
+"""Box regression for each class, by ridge regression (R-CNN, arXiv 1311.2524, appendix C)."""
 
 import numpy as np
 from sklearn.linear_model import Ridge
 
 from keras_resnets.ops import boxes
 from trainers.runtime.atomic_files import read_arrays, write_arrays
+from trainers.tasks.multi_stage.svms import MEAN_NORM
 
 ALPHA = 1000
-MEAN_NORM = 20  # of the pooled features that are regressed on, as of the SVMs'
 
 
 def train(files, num_classes, path, delta_stds):
-    """Trains the regressors of all classes, if that was not done before.
+    """Trains the regressors of all classes, or reads them if they are trained.
 
     Args:
         files: paths of `trainers.tasks.multi_stage.svm_stages.write_features`.
         num_classes: K.
-        path: of the file of the regressors.
-        delta_stds: what a detector multiplies its deltas by.
+        path: the file of the regressors.
+        delta_stds: standard deviations by which a detector multiplies its deltas, (4,).
 
     Returns:
-        The weights of a dense layer from pooled features to the deltas of all classes: (E, 4 * K) and (4 * K,) float32;
-        zeros for classes without regions near their objects.
+        The weights of a dense layer from pooled features to the deltas of all classes, (E, 4 * K) and (4 * K,) float32.
+        They are zeros for classes without regions near their objects.
 
     Raises:
         ArgumentError: if a file is damaged.

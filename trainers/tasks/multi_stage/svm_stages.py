@@ -1,12 +1,12 @@
 """R-CNN and SPPnet in three stages (arXiv 1311.2524, sections 2.3 and 3.5; arXiv 1406.4729, section 4).
 
-1. `fine_tuning`, a run of its own: the network learns to classify regions, by softmax.
-2. `features` of all regions of the training images are written to disk, a file for each image, and one linear SVM for
-   each class is trained on them: `svms.npz`.
-3. For each class, ridge regression corrects boxes: `box_regressors.npz`.
+1. `fine_tuning/`, a run of its own: the network learns to classify regions with a softmax.
+2. `features/` has the features of all regions, a file for each training image. One linear SVM for each class is trained
+   on them: `svms.npz`.
+3. Ridge regression corrects the boxes of each class: `box_regressors.npz`.
 
-A file is complete as soon as it has its name, so that a process that is killed loses the file it was writing, or what
-it had found since the last one, and the same command goes on from there.
+A file gets its name when it is complete. A process that is killed loses what it has done since the last file, and the
+same command goes on from there.
 """
 
 import time
@@ -27,13 +27,13 @@ from trainers.runtime.progress import Progress
 from trainers.tasks.detection import Detection
 from trainers.tasks.multi_stage import box_regression, svms
 
-NEGATIVE_IOU = 0.3  # of a window with an object, at most, where it is a negative example of the object's class
-REGRESSED_IOU = {"rcnn": 0.6, "spp_net": 0.5}  # of a window with an object, from which on its box is corrected
-APART_IOU = {"rcnn": None, "spp_net": 0.7}  # of two negatives of an image, beyond which one is left out
+NEGATIVE_IOU = 0.3  # largest IoU of a negative region with an object of the class
+REGRESSED_IOU = {"rcnn": 0.6, "spp_net": 0.5}  # least IoU with an object of a region that box regression learns from
+APART_IOU = {"rcnn": None, "spp_net": 0.7}  # IoU of two negatives of an image beyond which one is left out
 
 
 class FineTuning(Detection):
-    """The first stage, measured by the softmax."""
+    """The first stage, whose metrics are of the softmax scores."""
 
     def detections(self, model, inputs):
         features, (regions, exists) = model.features(inputs), given_proposals(inputs)
@@ -59,7 +59,7 @@ def train(task, run, *, strategy=None, **settings):
 
 
 def _linear_stages(task, model, run):
-    """Trains the linear functions of a detector; returns the seconds of the stages."""
+    """Trains a detector's SVMs and box regressors; returns the seconds of the stages."""
     system, classes = task.config["system"], len(task.config["labels"])
     clock = _Clock(run.path)
     files = write_features(task, model, run.path / "features", REGRESSED_IOU[system])
@@ -75,7 +75,7 @@ def _linear_stages(task, model, run):
 
 
 class _Clock:
-    """The seconds that each stage took in the session that completed it."""
+    """The seconds of each stage in the session that completed it."""
 
     def __init__(self, folder):
         self._file = folder / "stage_seconds.npz"
@@ -84,7 +84,7 @@ class _Clock:
         self._start = time.monotonic()
 
     def lap(self, name):
-        """Ends a stage, which is not timed again."""
+        """Ends a stage; a later call keeps its seconds."""
         now = time.monotonic()
         self.seconds.setdefault(name, now - self._start)
         write_arrays(self._file, **self.seconds)
@@ -92,18 +92,18 @@ class _Clock:
 
 
 def write_features(task, model, folder, regressed_iou):
-    """Writes what the linear stages learn from, a file for each training image that has none yet.
+    """Writes the training data of the linear stages, a file for each training image that has none yet.
 
-    A file has, of the n regions of an image, its objects and its proposals: `features` (n, F) float32; `regions` (n, 4)
-    and `true_boxes` (m, 4) float32, in pixels of the resized image; `true_classes` (m,) int32; `trained_on` (m,) bool,
-    whether an object is not an ignored one; and of those regions that correct boxes are learned from, `pooled` (k, E)
-    float32 and `objects` (k, 2) int32, the region and the object that it overlaps most.
+    The n regions of an image are its m objects and its proposals. A file has `features` (n, F) float32; `regions`
+    (n, 4) and `true_boxes` (m, 4) float32, in pixels of the resized image; `true_classes` (m,) int32; and `trained_on`
+    (m,) bool, False for ignored objects. Of the k regions that box regression learns from, it has `pooled` (k, E)
+    float32 and `objects` (k, 2) int32, the numbers of the region and of the object that it overlaps most.
 
     Args:
         task: a `Detection`, whose data set has proposals.
         model: its detector.
-        folder: path, made where it is missing.
-        regressed_iou: of a region with its object, from which on it is in `pooled`.
+        folder: path; it is created if it is missing.
+        regressed_iou: least IoU with an object of a region in `pooled`.
 
     Returns:
         The files' paths, one for each training image, in the data set's order.
@@ -123,7 +123,7 @@ def write_features(task, model, folder, regressed_iou):
 
 
 def _describe(model, task, example):
-    """Returns an example's regions, which exist, their features, and its objects, in pixels of the resized image."""
+    """Returns the regions of an example without padding, their features, and the objects: see `write_features`."""
     batch = {name: value[tf.newaxis] for name, value in example.items()}
     inputs = task.inputs(batch)
     objects = from_original(example["true_boxes"], example["scales"])
@@ -143,7 +143,7 @@ def _describe(model, task, example):
 
 
 def _described(example, regressed_iou):
-    """Returns the arrays of a file."""
+    """Returns the arrays of a file from those of `_describe`."""
     arrays = {name: value.numpy() for name, value in example.items()}
     pooled, trained_on = arrays.pop("pooled"), arrays["trained_on"]
     ious = box_arithmetic.iou(arrays["regions"], arrays["true_boxes"]).numpy()

@@ -1,9 +1,9 @@
 """One linear SVM for each class, with hard negatives (R-CNN, arXiv 1311.2524, section 2.3).
 
-Objects are the positive examples of their class; regions that overlap no object of the class by more than 0.3 are
-negative ones. There are too many of them to learn from all: after a first SVM, the images are gone through once, and
-only negatives with a margin above -1 are kept; those that later SVMs put below -1.2 are forgotten. The figures are the
-authors' code's.
+The positive examples of a class are its objects. The negative examples are regions whose IoU with all objects of the
+class is 0.3 at most, which are too many to learn from. After a first SVM, one pass over the images keeps the negatives
+with a margin above -1, and forgets those that later SVMs give less than -1.2. The numbers are those of the authors'
+code.
 """
 
 import numpy as np
@@ -18,9 +18,9 @@ C = 1e-3
 POSITIVE_WEIGHT = 2
 BIAS_MULTIPLIER = 10
 HARD_MARGIN, EASY_MARGIN = -1.0001, -1.2
-NEW_NEGATIVES = 2000  # after which an SVM is trained again
-MEAN_NORM = 20  # of the features that SVMs see
-NORM_FILES = 200  # whose features' mean norm stands for all
+NEW_NEGATIVES = 2000  # after these, an SVM is trained again
+MEAN_NORM = 20  # of the features that SVMs and box regressors see
+NORM_FILES = 200  # the mean norm of their features stands for all
 IMAGES_BETWEEN_SAVES = 50
 NEVER = -10.0  # the margin of a class without objects
 MOST_ITERATIONS = 20_000
@@ -32,9 +32,9 @@ def train(files, num_classes, path, negative_iou, apart_iou=None):
     Args:
         files: paths of `trainers.tasks.multi_stage.svm_stages.write_features`.
         num_classes: K.
-        path: of the file of the SVMs; what is found until then is kept beside it.
+        path: the file of the SVMs. The state of the mining is kept beside it.
         negative_iou: largest IoU of a negative region with an object of the class.
-        apart_iou: of two negatives of an image, beyond which one of them is left out; None to keep all.
+        apart_iou: IoU of two negatives of an image beyond which one is left out; None to keep all.
 
     Returns:
         The weights of a dense layer: (F, K) and (K,) float32.
@@ -72,7 +72,7 @@ def _positives(files, num_classes, scale):
 
 
 def _mine(files, miners, scale, state, negative_iou, apart_iou):
-    """Shows all images to the miners, from where an interrupted pass was saved."""
+    """Gives the negatives of all images to the miners, from where an interrupted pass was saved."""
     first = _restore(miners, state) if state.exists() else 0
     with Progress(len(files), "hard negatives", "images", done=first) as progress:
         for number, file in enumerate(files[first:], first + 1):
@@ -94,7 +94,7 @@ def _mine(files, miners, scale, state, negative_iou, apart_iou):
 
 
 def _apart(overlaps):
-    """Returns indices of regions, each of which overlaps none before it, of (n, n) bool, whether two overlap."""
+    """Returns the indices of regions that overlap no earlier one of them; overlaps is (n, n) bool."""
     left, kept = np.ones(len(overlaps), bool), []
     for index in range(len(overlaps)):
         if left[index]:
@@ -110,9 +110,10 @@ class _Miner:
         positives: (n, F) float32.
 
     Attributes:
-        weights: (F,) float64, and `bias`, of the margin; None before there are enough negatives.
+        weights: of the margin, (F,) float64; None before there are enough negatives.
+        bias: of the margin, a float.
         negatives: (m, F) float32.
-        new: how many of them came after the last training.
+        new: how many negatives came after the last training.
     """
 
     def __init__(self, positives):
@@ -121,7 +122,7 @@ class _Miner:
         self.negatives, self.new = np.zeros((0, positives.shape[1]), np.float32), 0
 
     def add(self, candidates):
-        """Takes the hard ones of an image's negatives (n, F); before the first training, all."""
+        """Keeps the hard negatives of an image's (n, F), or all before the first training."""
         if not len(self._positives):
             return
         if self.weights is not None:

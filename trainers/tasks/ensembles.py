@@ -1,42 +1,56 @@
-"""Classification nets with protocols of evaluation, alone and together: their probabilities, and the errors of these.
+"""Evaluation of classification nets by protocols, alone and in ensembles.
 
 Shapes: N images, V views of an image.
 """
 
+import os
 import time
+from collections.abc import Sequence
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_resnets import ArgumentError
 from keras_resnets.models.auxiliary_head import without_auxiliary_head
 from keras_resnets.surgery.fully_convolutional import any_size, fully_convolutional
+from trainers.data.classification_dataset import ImageDataset
 from trainers.data.tf_data_options import AHEAD, CORES, untuned
-from trainers.evaluation.protocols import PROTOCOLS
+from trainers.engine.task import Task
 from trainers.metrics.classification import errors
 from trainers.runtime.failures import explained, naming
 from trainers.runtime.progress import Progress
-from trainers.tasks.classification import check_sides
+from trainers.tasks.nets import check_sides
+from trainers.tasks.protocols import PROTOCOLS
 
 
-class Member:
-    """A trained net, and the protocol that it is evaluated by.
+class MultiViewNet:
+    """A trained net that predicts an image from several views.
 
     Args:
-        path: of its run.
+        path: the run's folder.
         task: a `trainers.tasks.classification.Classification`.
-        model: its net, of logits, with the weights to evaluate.
-        step: of its checkpoint.
+        model: its net of logits, with the weights to evaluate.
+        step: the checkpoint's step.
         protocol: a name of `PROTOCOLS`.
-        crop_size: side of the square that the net sees, in pixels; None for that of its training. Not of dense
-            protocols, but for what their sides are in proportion to.
-        short_side: length of the short side of resized images, in pixels; None for that of its training.
+        crop_size: side of the net's square input in pixels; None for that of its training. The sides of a dense
+            protocol with several scales are in proportion to it.
+        short_side: short side of resized images in pixels; None for that of its training.
 
     Raises:
-        ArgumentError: for sides that cannot be or have no effect, or a net that the protocol is not for.
+        ArgumentError: for sides that cannot work or have no effect, or a net that the protocol cannot evaluate.
     """
 
-    def __init__(self, path, task, model, step, protocol, crop_size=None, short_side=None):
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        task: Task,
+        model: keras.Model,
+        step: int,
+        protocol: str,
+        crop_size: int | None = None,
+        short_side: int | None = None,
+    ):
         self.task, self.protocol = task, PROTOCOLS[protocol]
         self.description = {"member": f"{path}:{protocol}", "model": task.name, "step": step}
         self.description["views"] = self.protocol.views_of_an_image
@@ -51,7 +65,7 @@ class Member:
         self._probabilities = tf.function(self._probabilities_of_views, input_signature=[views])
 
     def _check_flags(self, protocol, crop_size, short_side):
-        """Raises ArgumentError for sides that cannot be or have no effect."""
+        """Raises ArgumentError for sides that cannot work or have no effect."""
         size, trained = self._size, self.task.preprocessing.short_side
         if short_side is not None and self.protocol.short_sides:
             raise ArgumentError(f"--short_side={short_side} has no effect on {protocol}: leave it out.")
@@ -95,16 +109,16 @@ class Member:
         """Returns the short sides of the views at each scale, in pixels."""
         return self._short_sides if self.protocol.dense else [self._size] * len(self._short_sides)
 
-    def predict(self, dataset, progress):
-        """Shows the net every view of every test image.
+    def predict(self, dataset: ImageDataset, progress: Progress) -> tuple[np.ndarray, np.ndarray]:
+        """Predicts every test image from all of its views.
 
         Args:
             dataset: an `ImageDataset` with the net's labels.
             progress: a `Progress` that counts views.
 
         Returns:
-            labels (N,) int32, in the data set's order, and the means over the views of the probabilities, (N, classes)
-            float64: different logits stay different.
+            labels (N,) int32, in the data set's order, and the means of the probabilities over the views, (N, classes)
+            float64, in which different logits stay different.
         """
         labels = np.zeros(dataset.test.size, np.int32)
         sums = np.zeros((dataset.test.size, len(self.task.config["labels"])))
@@ -119,15 +133,15 @@ class Member:
     def _probabilities_of_views(self, views):
         logits = tf.cast(self._net(self.task.preprocessing.normalize(views), training=False), tf.float32)
         if self.protocol.dense:
-            # VGG averages the map of scores, and then the mirror images' probabilities.
+            # VGG averages the map of scores, and then the probabilities of the image and its mirror image.
             logits = tf.reduce_mean(logits, axis=(1, 2))
         return tf.nn.softmax(tf.cast(logits, tf.float64))
 
     def _batches(self, dataset):
-        """Returns batches of views, of the positions in the split of the images that they are of, and of their labels.
+        """Returns batches of views, the positions of their images in the split, and their labels.
 
-        Views of several images, or parts of the views of one, fill a batch. Only views of different sizes are not put
-        together: a batch then is one image's.
+        A batch has views of several images, or some of the views of one. Where images have views of different sizes,
+        a batch has the views of one image.
         """
         split, protocol = dataset.test, self.protocol
 
@@ -141,26 +155,26 @@ class Member:
             one_size = not protocol.dense or dataset.side is not None
             return batches.rebatch(batch_size) if one_size else batches
 
-        # As many pixels as an evaluation in training has.
+        # As many pixels as a batch of training's evaluations.
         areas = [(side / self.task.preprocessing.size) ** 2 for side in self._sides()]
         batch_sizes = [max(1, int(self.task.evaluation_batch_size() / area)) for area in areas]
-        # Scales are data, so that one graph does for all: tracing it takes as long as hundreds of views.
+        # Scales are data, so that one graph serves all: tracing a graph takes as long as hundreds of views.
         scales = tf.data.Dataset.from_tensor_slices((self._short_sides, np.int64(batch_sizes)))
         return untuned(scales).flat_map(at_scale).prefetch(AHEAD)
 
 
-def answer(members, dataset, search=False):
+def answer(members: Sequence[MultiViewNet], dataset: ImageDataset, search: bool = False) -> tuple[dict, dict]:
     """Evaluates nets together: their probabilities are averaged (GoogLeNet, arXiv 1409.4842, section 7).
 
     Args:
-        members: a list of `Member`.
+        members: a list of `MultiViewNet`.
         dataset: an `ImageDataset` with their labels.
-        search: whether to take only those that `greedy_search` finds, on the same images.
+        search: whether to take only the members that `greedy_search` finds, on the same images.
 
     Returns:
-        The predictions and the figures of `errors`; the figures also have `images_per_second`, the `members`, a list of
-        dicts with the figures of each alone, and, with `search`, those who were found, a list of dicts of `member` and
-        the `top1_error` of the ensemble with it.
+        The predictions and the figures of `errors`. The figures also have `images_per_second`, `members`, a list of
+        dicts with the figures of each member alone, and, with `search`, `search`, a list of dicts of the `member` that
+        was added and the `top1_error` of the ensemble with it.
     """
     start = time.monotonic()
     total = dataset.test.size * sum(member.protocol.views_of_an_image for member in members)
@@ -180,16 +194,16 @@ def answer(members, dataset, search=False):
     return predictions, figures
 
 
-def greedy_search(labels, probabilities):
-    """Adds members to an ensemble one by one, each time that which lowers the top-1 error most, while one does.
+def greedy_search(labels: np.ndarray, probabilities: Sequence[np.ndarray]) -> list[tuple[int, float]]:
+    """Adds members to an ensemble, each time the one that lowers the top-1 error most, while one does.
 
     Args:
         labels: (N,) int32.
         probabilities: a list of (N, classes), one for each member.
 
     Returns:
-        A list of (member's number, top-1 error of the ensemble with it), in the order in which they were added: of
-        members that are equally good, the first.
+        A list of (member's number, top-1 error of the ensemble with it), in the order in which they were added. Among
+        equally good members, the first is added.
     """
     chosen, total, left = [], 0.0, dict(enumerate(probabilities))
     while left:
@@ -202,8 +216,8 @@ def greedy_search(labels, probabilities):
     return chosen
 
 
-def table(results):
-    """Returns the figures of `answer` as lines of text: the errors of members and ensemble, with intervals."""
+def table(results: dict) -> list[str]:
+    """Returns the figures of `answer` as lines of text: errors of the members and the ensemble, with intervals."""
     members = results["members"]
     rows = [(member["member"], member["views"], member) for member in members]
     if len(members) > 1:

@@ -1,0 +1,27 @@
+"""The benchmarks by name."""
+
+import importlib
+from collections.abc import Callable
+
+# The module of trainers.benchmarks with the function of a name. `find` imports it.
+BENCHMARKS = {
+    "import_time": "classification",
+    "build_resnet101": "classification",
+    "train_cifar_resnet20": "classification",
+    "jit_compile": "classification",
+    "rematerialization": "classification",
+    "cifar_resnet1202": "classification",
+    "protocols": "classification",
+    "roi": "detection",
+    "faster_rcnn_resnet101": "detection",
+    "serving": "serving",
+    "serving_latency": "serving",
+}
+
+
+def find(name: str) -> Callable[[int], dict]:
+    """Returns the function of a benchmark: from the times that each thing is measured to its figures, by their names.
+
+    Figures are numbers, texts, or dicts of more figures.
+    """
+    return getattr(importlib.import_module(f"trainers.benchmarks.{BENCHMARKS[name]}"), name)
