@@ -1,10 +1,23 @@
-"""Deep residual networks for Keras."""
+"""Deep residual networks for Keras.
+
+Each folder and file uses only those before it:
+
+    errors, deprecation   the error of all checks; old names of arguments
+    initializers, ops     initial values; arithmetic of boxes, regions and images, on tensors
+    layers                Keras layers
+    surgery, weights      changes of built nets; files of weights
+    models                the nets
+    preprocessing, multiply_adds, analysis
+    detection             detectors and localizers, made of nets
+    serving               exports, and clients for them
+"""
 
 from keras_resnets import analysis as analysis
 from keras_resnets import detection as detection
 from keras_resnets import layers as layers
 from keras_resnets import preprocessing as preprocessing
 from keras_resnets import serving as serving
+from keras_resnets import surgery as surgery
 from keras_resnets import weights as weights
 from keras_resnets.detection.ensemble import Ensemble as Ensemble
 from keras_resnets.detection.fast_rcnn import FastRCNN as FastRCNN
@@ -49,3 +62,4 @@ from keras_resnets.models.vgg import VGG19 as VGG19
 from keras_resnets.models.zfnet import ZFNet as ZFNet
 from keras_resnets.multiply_adds import multiply_adds as multiply_adds
 from keras_resnets.preprocessing import preprocess_input as preprocess_input
+from keras_resnets.surgery.graph import stage_outputs as stage_outputs

@@ -1,41 +1,47 @@
-"""What happens inside of a net: responses of layers, gradients by depth, and the sum rule of identity shortcuts.
+"""Measurements inside of a net: responses of layers, gradients by depth, and the sum rule of identity shortcuts.
 
 "Deep Residual Learning for Image Recognition" (He et al., 2015; arXiv 1512.03385, section 4.2, figure 7) and "Identity
 Mappings in Deep Residual Networks" (He et al., 2016; arXiv 1603.05027, section 2).
 
-Shapes: B batch, H and W map size; images are (B, H, W, 3) as the net takes them, normalized, float32. Models are
-functional, without models inside of them, as the builders of `keras_resnets` make them; others, and images that do not
-fit them, are an ArgumentError (a ValueError).
+Shapes: B batch, H and W map size; images are (B, H, W, 3), normalized as the net expects, float32. Models are
+functional, without models inside of them, as the builders of `keras_resnets` make them. Other models, and images that
+do not fit, raise ArgumentError (a ValueError).
 """
+
+import warnings
+from collections.abc import Callable
 
 import keras
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike
 
 from keras_resnets.errors import ArgumentError
-from keras_resnets.surgery.graph import _check_flat
+from keras_resnets.surgery import without_batch_norm
+from keras_resnets.surgery.graph import check_flat, stage_outputs
 
-LARGEST_BATCH = 50  # images that are computed at once: of each, the maps of all layers are in memory
+LARGEST_BATCH = 50  # images that are computed at once, with the maps of all layers in memory
 
 
-def layer_responses(model, images):
+def layer_responses(model: keras.Model, images: ArrayLike) -> dict[str, float]:
     """Measures how strongly the 3x3 convolutions respond (arXiv 1512.03385, figure 7).
 
     A response is a convolution's output after batch normalization (with moving statistics), and before the ReLU or the
-    addition that follows. Where no batch normalization follows at once, as at the end of a pre-activation unit and
-    before the first one, it is the convolution's own output.
+    addition that follows. If the next layer is not batch normalization, as at the end of a pre-activation unit and
+    before the first one, the response is the convolution's own output.
 
     Args:
         model: a residual or plain net.
         images: (B, H, W, 3).
 
     Returns:
-        A dict from the convolutions' names, from the input to the output, to the standard deviations of all their
-        values, floats: 6n+1 of them for a CIFAR net of depth 6n+2.
+        A dict from the convolutions' names, from the input to the output, to the standard deviations of their
+        responses: 6n+1 of them for a CIFAR net of depth 6n+2.
 
     Raises:
         ArgumentError: (a ValueError) for a model without 3x3 convolutions.
     """
+    images = np.asarray(images)
     _check(model, images)
     convolutions = [layer for layer in _convolutions(model) if layer.kernel_size == (3, 3)]
     if not convolutions:
@@ -58,10 +64,10 @@ def layer_responses(model, images):
     return {layer.name: float(deviation) for layer, deviation in zip(convolutions, deviations)}
 
 
-def gradient_norms(model, images, labels):
-    """Measures the gradients that a training step would have for the kernels of the convolutions.
+def gradient_norms(model: keras.Model, images: ArrayLike, labels: ArrayLike) -> dict[str, float]:
+    """Measures the gradients of a training step with respect to the kernels of the convolutions.
 
-    Batch normalization has the batch's statistics, and the model stays as it is.
+    Batch normalization uses the batch's statistics. The model stays as it is.
 
     Args:
         model: a net whose output is logits (B, classes).
@@ -70,7 +76,7 @@ def gradient_norms(model, images, labels):
 
     Returns:
         A dict from the convolutions' names, from the input to the output, to the Euclidean norms of the gradient of the
-        mean cross entropy, floats.
+        mean cross entropy.
     """
     _check(model, images)
     groups = model.trainable_variables, model.non_trainable_variables
@@ -85,11 +91,11 @@ def gradient_norms(model, images, labels):
     return {name: float(tf.norm(gradient)) for name, gradient in tape.gradient(loss, kernels).items()}
 
 
-def sum_rule_deviations(model, images):
+def sum_rule_deviations(model: keras.Model, images: ArrayLike) -> dict[str, float]:
     """Measures how well each stage obeys x_L = x_l + sum of F(x_i) (arXiv 1603.05027, equation 4).
 
-    Here x_l is what the first unit's branch is added to, F(x_i) are the outputs of the branches, and x_L is the last
-    unit's output. Of nets with identity shortcuts and nothing after the additions, all but rounding is 0.
+    Here x_l is the first unit's shortcut, F(x_i) are the outputs of the branches, and x_L is the last unit's output.
+    In nets with identity shortcuts and nothing after the additions, the deviations are rounding errors.
 
     Args:
         model: a residual net whose stages are called conv2, conv3, ...
@@ -97,10 +103,11 @@ def sum_rule_deviations(model, images):
 
     Returns:
         A dict from the stages' names to the largest absolute difference of the two sides, divided by the largest
-        absolute value of x_L, floats; empty for a net without shortcuts.
+        absolute value of x_L; empty for a net without shortcuts.
     """
     _check(model, images)
-    stages = {}
+    outputs = stage_outputs(model)
+    stages: dict[str, list[keras.layers.Add]] = {}
     for layer in model.layers:
         if isinstance(layer, keras.layers.Add):
             stages.setdefault(layer.name.partition("_")[0], []).append(layer)
@@ -108,7 +115,7 @@ def sum_rule_deviations(model, images):
     for stage, additions in stages.items():
         shortcut, branch = additions[0].input
         branches = [branch, *(addition.input[1] for addition in additions[1:])]
-        tensors = [shortcut, *branches, model.get_layer(f"{stage}_out").output]
+        tensors = [shortcut, *branches, outputs[f"{stage}_out"]]
         start, *summands, end = keras.Model(model.input, tensors)(images, training=False)
         difference = tf.reduce_max(tf.abs(start + tf.add_n(summands) - end))
         deviations[stage] = float(tf.math.divide_no_nan(difference, tf.reduce_max(tf.abs(end))))
@@ -116,8 +123,8 @@ def sum_rule_deviations(model, images):
 
 
 def _check(model, images):
-    """Raises ArgumentError if a model is not functional and flat, or images are not what it takes."""
-    _check_flat(model)
+    """Raises ArgumentError if a model is not functional and flat, or cannot take the images."""
+    check_flat(model)
     shape, taken = np.shape(images), model.input_shape
     sides = zip(shape[1:], taken[1:])
     if len(shape) != len(taken) or shape[0] == 0 or any(side not in (None, given) for given, side in sides):
@@ -126,3 +133,15 @@ def _check(model, images):
 
 def _convolutions(model):
     return [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
+
+
+def __getattr__(name: str) -> Callable:
+    if name == "without_batch_normalization":
+        warnings.warn(
+            "keras_resnets.analysis.without_batch_normalization is now keras_resnets.surgery.without_batch_norm."
+            "without_batch_normalization; the next release does not have the old name.",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return without_batch_norm.without_batch_normalization
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

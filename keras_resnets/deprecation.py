@@ -1,8 +1,9 @@
 """Old names of arguments, which are accepted for one release."""
 
+import functools
 import inspect
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from keras_resnets.errors import ArgumentError
@@ -33,6 +34,20 @@ def with_new_names(arguments: Mapping[str, Any], new_names: Mapping[str, str], w
                 )
         renamed[new_name] = value
     return renamed
+
+
+def accepts_old_names(new_names: Mapping[str, str]) -> Callable[[Callable], Callable]:
+    """Returns a decorator for a method whose keyword arguments were renamed: see `with_new_names`."""
+
+    def decorate(method):
+        @functools.wraps(method)
+        def call(self, *args, **kwargs):
+            return method(self, *args, **with_new_names(kwargs, new_names, warn=True))
+
+        call.__signature__ = inspect.signature(method)  # Keras inspects the constructors of layers.
+        return call
+
+    return decorate
 
 
 def _level_of_the_caller() -> int:

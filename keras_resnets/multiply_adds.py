@@ -8,16 +8,13 @@ from keras_resnets.errors import ArgumentError
 from keras_resnets.surgery.graph import check_functional
 
 
-def multiply_adds(model):
-    """Returns the multiply-adds of one image: of convolutions and dense layers, as the papers' "FLOPs".
+def multiply_adds(model: keras.Model) -> int:
+    """Returns the multiply-adds of convolutions and dense layers for one image, which the papers call "FLOPs".
 
     Biases, batch normalization, pooling and additions are not counted.
 
     Args:
         model: a functional `keras.Model` whose input has a height and a width.
-
-    Returns:
-        An integer.
 
     Raises:
         ArgumentError: (a ValueError) if the input's height or width is None, or the model is not functional.

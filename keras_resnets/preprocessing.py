@@ -1,9 +1,11 @@
-"""What a net expects of an image: pure functions of TensorFlow tensors, the same in training, evaluation and export.
+"""Preparing images for nets: pure functions of TensorFlow tensors, the same in training, evaluation and export.
 
-Shapes: B batch, H and W height and width in pixels; images are RGB, 0..255, channels last.
+Shapes: B batch, H and W height and width in pixels. Images are RGB, 0..255, channels last.
 """
 
 import dataclasses
+import os
+from typing import Any
 
 import keras
 import numpy as np
@@ -16,14 +18,14 @@ from keras_resnets.weights.published import normalization_of, published
 
 @dataclasses.dataclass(frozen=True)
 class Preprocessing:
-    """The evaluation transform: resize the short side, cut out the centre, normalise.
+    """The evaluation transform: resize the short side, crop the center, normalize.
 
     Attributes:
-        size: side of the square that the net sees, in pixels.
+        size: side of the net's square input, in pixels.
         short_side: length of the image's short side after resizing, in pixels; at least `size`.
-        mean: of each channel, in 0..255; subtracted.
-        std: of each channel, in 0..255; divided by.
-        bgr: whether the net takes the channels in the order blue, green, red; `mean` and `std` are red, green, blue.
+        mean: mean of each channel (red, green, blue), in 0..255; it is subtracted.
+        std: standard deviation of each channel, in 0..255; images are divided by it.
+        bgr: whether the net takes the channels in the order blue, green, red.
     """
 
     size: int
@@ -40,30 +42,31 @@ class Preprocessing:
         if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
             raise ArgumentError(f"mean={self.mean} and std={self.std} must have three values, std's positive.")
 
-    def for_weights(self, net, weights):
+    def for_weights(self, net: str, weights: str | os.PathLike[str]) -> "Preprocessing":
         """Returns the preprocessing that weights expect, with the size of this one.
 
         Args:
             net: name of the net in the registry.
-            weights: "imagenet", or the path of a file; of a file that does not tell, this preprocessing stays.
+            weights: "imagenet", or the path of a file. If the file does not tell, the result is this preprocessing.
         """
         normalization = normalization_of(net, weights)
         if normalization is None:
             return self
         short_side = self.short_side
-        if weights == "imagenet" and published(net).crop is not None and self.short_side > self.size:
-            short_side = int(self.size / published(net).crop)  # rounded down, as there
+        crop = published(net).crop if weights == "imagenet" else None
+        if crop is not None and self.short_side > self.size:
+            short_side = int(self.size / crop)  # rounded down, as in timm and torchvision
         return dataclasses.replace(self, short_side=short_side, **dataclasses.asdict(normalization))
 
-    def crop(self, images):
-        """Resizes and cuts out the centre.
+    def crop(self, images: Any) -> tf.Tensor:
+        """Resizes images and crops their center.
 
         Args:
             images: (H, W, 3) or (B, H, W, 3), any number type.
 
         Returns:
-            (size, size, 3) or (B, size, size, 3) float32, 0..255, with the aspect ratio kept; an image whose short
-            side is `short_side` already keeps its values.
+            (size, size, 3) or (B, size, size, 3) float32, 0..255. Images keep their aspect ratio; an image whose short
+            side has the right length already keeps its values.
         """
         images = tf.convert_to_tensor(images)
         if images.shape[-3:-1] == (self.size, self.size) and self.short_side == self.size:
@@ -72,48 +75,49 @@ class Preprocessing:
         cropped = resize_and_crop(batch, self.size, self.short_side)
         return cropped if images.shape.rank == 4 else cropped[0]
 
-    def normalize(self, images):
-        """Returns (images - mean) / std as float32, of any shape (..., 3), in the net's order of channels."""
-        normalized = (keras.ops.cast(images, "float32") - np.float32(self.mean)) / np.float32(self.std)
+    def normalize(self, images: Any) -> Any:
+        """Returns (images - mean) / std, (..., 3) float32, in the net's order of channels."""
+        mean, std = np.array(self.mean, np.float32), np.array(self.std, np.float32)
+        normalized = (keras.ops.cast(images, "float32") - mean) / std
         return keras.ops.flip(normalized, axis=-1) if self.bgr else normalized
 
-    def __call__(self, images):
-        """Returns what the net takes for (H, W, 3) or (B, H, W, 3): `normalize(crop(images))`."""
+    def __call__(self, images: Any) -> tf.Tensor:
+        """Returns the net's input for images (H, W, 3) or (B, H, W, 3): `normalize(crop(images))`."""
         return self.normalize(self.crop(images))
 
 
-def resize_and_crop(images, size, short_side):
-    """Resizes images and cuts out their centre.
+def resize_and_crop(images: tf.Tensor, size: int, short_side: int | tf.Tensor) -> tf.Tensor:
+    """Resizes images and crops their center.
 
     Args:
         images: (B, H, W, 3), any number type.
-        size: of the centre, in pixels, an integer.
-        short_side: of the resized images, in pixels; at least `size`; it may be a tensor.
+        size: side of the crop, in pixels.
+        short_side: length of the short side of the resized images, in pixels, at least `size`.
 
     Returns:
-        (B, size, size, 3) float32; images whose short side is `short_side` already keep their values.
+        (B, size, size, 3) float32. Images whose short side has this length already keep their values.
     """
     shape = resized_shape(tf.shape(images)[1:3], short_side)
     cropped = resized_window(images, shape, tf.floor((shape - size) / 2), [size, size])
     return tf.ensure_shape(cropped, [images.shape[0], size, size, 3])
 
 
-def resized_shape(shape, short_side):
-    """Returns the height and width, (2,) float32 and whole, of an image whose short side is made `short_side` long.
+def resized_shape(shape: Any, short_side: int | tf.Tensor) -> tf.Tensor:
+    """Returns the height and width, (2,) float32 and whole, of an image after resizing its short side.
 
     Args:
         shape: (2,), height and width before, in pixels.
-        short_side: in pixels.
+        short_side: length of the short side after resizing, in pixels.
     """
     shape, short_side = tf.cast(shape, tf.float32), tf.cast(short_side, tf.float32)
     return tf.maximum(tf.round(shape * short_side / tf.reduce_min(shape)), short_side)
 
 
-def resized_window(images, shape, offset, size):
-    """Resizes images, bilinearly with antialiasing, and cuts out a window: what `tf.image.resize` and a slice do.
+def resized_window(images: tf.Tensor, shape: Any, offset: Any, size: Any) -> tf.Tensor:
+    """Resizes images, bilinearly with antialiasing, and crops a window, as `tf.image.resize` and a slice do.
 
-    Only the window is computed. All of a resized image that is one pixel wide and thousands high would not fit in
-    memory.
+    Only the window is computed: an image that is one pixel wide and thousands high would not fit in memory after
+    resizing.
 
     Args:
         images: (B, H, W, 3), any number type.
@@ -122,7 +126,7 @@ def resized_window(images, shape, offset, size):
         size: (2,) integers, height and width of the window.
 
     Returns:
-        (B, h, w, 3) float32; images that have `shape` already keep their values.
+        (B, h, w, 3) float32. Images that have this shape already keep their values.
     """
     images = tf.cast(images, tf.float32)
     return tf.raw_ops.ScaleAndTranslate(
@@ -135,11 +139,11 @@ def resized_window(images, shape, offset, size):
     )
 
 
-def preprocess_input(images, net, weights="imagenet"):
-    """Normalises images as weights expect, for Keras code; the net's size and crop are not applied.
+def preprocess_input(images: Any, net: str, weights: str | os.PathLike[str] = "imagenet") -> Any:
+    """Normalizes images as weights expect, for Keras code. It neither resizes nor crops them.
 
     Args:
-        images: (..., 3) RGB, 0..255, any number type; or a Keras tensor, inside of a model.
+        images: (..., 3) RGB, 0..255, any number type; or a Keras tensor, in a model.
         net: name of the net in the registry, e.g. "resnet50".
         weights: "imagenet", or the path of a file of keras.applications, torchvision or timm.
 
@@ -147,9 +151,9 @@ def preprocess_input(images, net, weights="imagenet"):
         (..., 3) float32.
 
     Raises:
-        ArgumentError: (a ValueError) if there are no such weights, or they do not tell.
+        ArgumentError: (a ValueError) if there are no such weights, or they do not tell what they expect.
     """
-    find(net)  # An unknown name is an error, also with a path.
+    find(net)  # An unknown name is an error, also together with a path.
     normalization = normalization_of(net, weights)
     if normalization is None:
         raise ArgumentError(
@@ -158,14 +162,14 @@ def preprocess_input(images, net, weights="imagenet"):
     return Preprocessing(1, 1, **dataclasses.asdict(normalization)).normalize(images)
 
 
-def decode(encoded):
-    """Decodes one JPEG, PNG, BMP or (first frame) GIF.
+def decode(encoded: tf.Tensor) -> tf.Tensor:
+    """Decodes one JPEG, PNG, BMP or GIF image (its first frame).
 
     Args:
         encoded: scalar string tensor, the file's bytes.
 
     Returns:
-        (H, W, 3) uint8: grayscale is repeated, transparency dropped, CMYK converted.
+        (H, W, 3) uint8. Grayscale is repeated, transparency is dropped, CMYK is converted.
     """
     image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
     return tf.ensure_shape(image, [None, None, 3])

@@ -1,5 +1,6 @@
 """Two-stage detectors and localizers, built on the nets."""
 
+from keras_resnets.detection import truncated_svd as truncated_svd
 from keras_resnets.detection.options import FastRCNNOptions as FastRCNNOptions
 from keras_resnets.detection.options import LocalizerOptions as LocalizerOptions
 from keras_resnets.detection.options import Options as Options

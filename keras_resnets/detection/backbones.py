@@ -1,23 +1,23 @@
-"""Classification nets as the two parts of a detector: a trunk for the image, and a network for each region."""
+"""Classification nets, cut into the two parts of a detector: a trunk for the image and a network for each region."""
 
 import dataclasses
 import math
-import re
+import os
 from collections.abc import Mapping
+from typing import Any
 
 import keras
 
 from keras_resnets.errors import ArgumentError
 from keras_resnets.layers.conv2d import Conv2D, skips_pixels
 from keras_resnets.models import registry, vgg, zfnet
-from keras_resnets.models.blocks import fully_connected
-from keras_resnets.models.builder import global_average
-from keras_resnets.surgery.graph import leaf_layers
+from keras_resnets.models.blocks import fully_connected, global_average
+from keras_resnets.surgery.graph import clone, copy_of, copy_weights, leaf_layers, stage_outputs
 from keras_resnets.weights import load_weights
 
 CONV5_POOL_SIZE = 14  # conv5_1 has stride 2: its output has 7x7 cells
-LAST_POOLING = "pool5"  # of nets that go on with fc6 and fc7
-PROBE = 512  # px, the side of an image that tells a trunk's stride and padding
+LAST_POOLING = "pool5"  # the last pooling of nets with fc6 and fc7
+PROBE = 512  # px, side of the image from which a trunk's stride and padding are computed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,10 +25,10 @@ class FullyConnected:
     """A family of nets whose fc6 and fc7 become the network of regions.
 
     Attributes:
-        names: in the registry.
-        pool_size: bins on each side of a region that fc6 is made for.
+        names: names in the registry.
+        pool_size: number of bins on each side of a region for which fc6 is made.
         units_per_filter: units of fc6 and of fc7 for each channel of the last map.
-        arguments: of the builder, for a detector.
+        arguments: the builder's arguments for a detector.
     """
 
     names: tuple[str, ...]
@@ -37,7 +37,7 @@ class FullyConnected:
     arguments: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
-# By the window of the last pooling, whose place the pooling of regions takes.
+# By the window of the last pooling, which the pooling of regions replaces.
 FULLY_CONNECTED = {
     (2, 2): FullyConnected(("vgg16", "vgg19"), 7, vgg.UNITS_PER_FILTER),
     (3, 3): FullyConnected(("zfnet",), 6, zfnet.UNITS_PER_FILTER, {"padding": "faster_rcnn"}),
@@ -45,8 +45,8 @@ FULLY_CONNECTED = {
 WITH_FULLY_CONNECTED = [name for family in FULLY_CONNECTED.values() for name in family.names]
 
 
-def backbone_names():
-    """Returns the names that a detector's `backbone` can be."""
+def backbone_names() -> list[str]:
+    """Returns the possible names of a detector's `backbone`."""
     stages = [name for name in registry.names() if name.startswith(("plainnet", "resnet"))]
     return [*stages, *WITH_FULLY_CONNECTED]
 
@@ -56,10 +56,10 @@ class Backbone:
     """A net cut in two.
 
     Attributes:
-        trunk: `keras.Model` from normalized images (B, H, W, 3) to features (B, h, w, C).
-        pooled: Keras tensor (N, P, P, C) of pooled features.
-        region_features: Keras tensor (N, F), made of it.
-        pool_size: the P that the net is made for.
+        trunk: model from normalized images (B, H, W, 3) to features (B, h, w, C).
+        pooled: (N, P, P, C), pooled features.
+        region_features: (N, F), computed from `pooled`.
+        pool_size: the P for which the net is made.
     """
 
     trunk: keras.Model
@@ -67,37 +67,40 @@ class Backbone:
     region_features: keras.KerasTensor
     pool_size: int
 
-    def check_pool_size(self, pool_size):
-        """Raises ArgumentError if the network of regions cannot take so many bins on each side."""
+    def check_pool_size(self, pool_size: int) -> None:
+        """Raises ArgumentError if the network of regions does not take this number of bins on each side."""
         if self.pooled.shape[1] not in (None, pool_size):
-            raise ArgumentError(f"pool_size={pool_size} must be {self.pool_size} for fc6, which is as large as that.")
+            raise ArgumentError(
+                f"pool_size={pool_size} must be {self.pool_size} for fc6, which has weights of that size."
+            )
 
     @property
-    def stride(self):
-        """Pixels of the image for one cell of the features, a power of two."""
+    def stride(self) -> int:
+        """Pixels of the image per cell of the features, a power of two."""
         return 2 ** round(math.log2(PROBE / self._cells))
 
     @property
-    def reaches_the_border(self):
-        """Whether the features have a cell for all of the image, as they do with padding in each layer."""
+    def covers_the_image(self) -> bool:
+        """Whether the features have cells for the whole image, which needs padding in each layer."""
         return self._cells * self.stride >= PROBE
 
     @property
-    def _cells(self):
+    def _cells(self) -> int:
         """Cells on each side of the features of an image of PROBE pixels."""
         return self.trunk.compute_output_shape((1, PROBE, PROBE, 3))[1]
 
 
-def make_backbone(backbone, dropout_rate=0.5):
+def make_backbone(backbone: str | keras.Model, dropout_rate: float = 0.5) -> Backbone:
     """Cuts a net in two.
 
+    The network of regions is fc6 and fc7 of VGG and ZF, and the last stage of other nets.
+
     Args:
-        backbone: one of `backbone_names()`, or a net of this package without its classifier; one that an older version
-            saved is copied. Of VGG and ZF, fc6 and fc7 become the network of regions, of others the last stage. ZF is
-            padded as in `ZFNet(include_top=False, padding="faster_rcnn")`. (Inception-v3, Inception-v4 and the
-            Inception-ResNets have layers without padding too, so that what a cell sees is centred 13 pixels from where
-            regions and anchors take it to be.)
-        dropout_rate: after fc6 and fc7.
+        backbone: one of `backbone_names()`, or a net of this package without its classifier. A net that an older
+            version saved is copied. ZF is padded as in `ZFNet(include_top=False, padding="faster_rcnn")`. (Inception-v3
+            and v4 and the Inception-ResNets have layers without padding, too: the center of what a cell sees is 13
+            pixels away from where regions and anchors expect it.)
+        dropout_rate: dropout rate after fc6 and fc7.
 
     Returns:
         A `Backbone`.
@@ -110,8 +113,8 @@ def make_backbone(backbone, dropout_rate=0.5):
             f"backbone={backbone!r} is unknown: use {', '.join(backbone_names())}, or a keras.Model of this package."
         )
     net = _without_skipping(backbone) if isinstance(backbone, keras.Model) else backbone_net(backbone)
-    stages = [layer.name for layer in net.layers if re.fullmatch(r"conv\d+_out", layer.name)]
-    windows = [getattr(layer, "pool_size", None) for layer in net.layers if layer.name == LAST_POOLING]
+    stages = [*stage_outputs(net)]
+    windows: list[Any] = [getattr(layer, "pool_size", None) for layer in net.layers if layer.name == LAST_POOLING]
     if len(stages) < 2 or len(net.output.shape) != 4 or not FULLY_CONNECTED.keys() >= {*windows}:
         raise ArgumentError(
             f"backbone={net.name}, with the stages {', '.join(stages) or 'none'} and the output {net.output.shape}, "
@@ -123,20 +126,19 @@ def make_backbone(backbone, dropout_rate=0.5):
     return _cut_before_last_stage(net, stages)
 
 
-def _without_skipping(net):
-    """Returns a net of an older file, which has Keras's strided 1x1 convolutions, with this package's; or a newer one.
+def _without_skipping(net: keras.Model) -> keras.Model:
+    """Returns a net whose strided 1x1 convolutions are this package's `Conv2D`.
 
-    The layers of the copy are other objects; their weights are the same.
+    A net from an older file, which has Keras's, is copied with its weights; another net is returned itself.
     """
     if not any(map(skips_pixels, leaf_layers(net))):
         return net
 
-    def clone(layer):
-        build = Conv2D if skips_pixels(layer) else type(layer)
-        return build.from_config(layer.get_config())
+    def replace(layer):
+        return Conv2D.from_config(layer.get_config()) if skips_pixels(layer) else clone(layer)
 
-    copy = keras.models.clone_model(net, clone_function=clone)
-    copy.set_weights(net.get_weights())
+    copy = copy_of(net, replace)
+    copy_weights(net, copy)
     return copy
 
 
@@ -149,43 +151,42 @@ def _cut_before_last_stage(net, stages):
 
 
 def _cut_before_last_pooling(net, stages, family, dropout_rate):
-    """All convolutions for the image, fc6 and fc7 for its regions, whose pooling takes the place of the last one."""
+    """All convolutions for the image; fc6 and fc7 for its regions, whose pooling replaces the last one."""
     features = net.get_layer(stages[-1]).output
     pooled = keras.Input((family.pool_size, family.pool_size, features.shape[-1]))
     head = fully_connected(dropout_rate, family.units_per_filter * features.shape[-1])
     parts = Backbone(keras.Model(net.input, features, name="trunk"), pooled, head(pooled), family.pool_size)
-    if not parts.reaches_the_border:
+    if not parts.covers_the_image:
         raise ArgumentError(
-            f"backbone={net.name} has layers without padding, so that regions would be pooled beside their place: pad "
+            f"backbone={net.name} has layers without padding, so regions would be pooled at shifted positions: pad "
             "them, those of ZFNet by padding='faster_rcnn'."
         )
     return parts
 
 
-def backbone_net(name, **arguments):
+def backbone_net(name: str, **arguments: Any) -> keras.Model:
     """Returns a net of the registry without its classifier, as a detector takes it.
 
     Args:
         name: one of `backbone_names()`.
-        **arguments: others of its builder.
+        **arguments: more arguments of its builder.
     """
     fixed = next((family.arguments for family in FULLY_CONNECTED.values() if name in family.names), {})
     return registry.create_model(name, include_top=False, **fixed, **arguments)
 
 
-def classification_net(name, **arguments):
-    """Returns a net of the registry with all layers that a detector takes from it: see `backbone_net`."""
+def classification_net(name: str, **arguments: Any) -> keras.Model:
+    """Returns a net of the registry with all layers that a detector takes weights from: see `backbone_net`."""
     return registry.create_model(name, include_top=name in WITH_FULLY_CONNECTED, **arguments)
 
 
-def load_backbone(detector, net, weights):
-    """Gives a detector the weights of the classification net that it is made from.
+def load_backbone(detector: keras.Model, net: keras.Model, weights: str | os.PathLike[str]) -> None:
+    """Loads the weights of a classification net into a detector that is made from it.
 
     Args:
-        detector: a `keras.Model` with that net's layers; those that the net does not have, or has in another size, stay
-            as they are.
-        net: a new net of the same kind, which is given the weights first.
-        weights: the path of a file; the classes of its classifier do not matter.
+        detector: a model with that net's layers. Layers that the net lacks, or has in another size, do not change.
+        net: a new net of the same architecture, into which the weights are loaded first.
+        weights: the path of a file. The classes of its classifier do not matter.
 
     Raises:
         ArgumentError: (a ValueError) if the weights do not fit the net.

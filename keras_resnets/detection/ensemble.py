@@ -1,7 +1,9 @@
-"""Several detectors as one (ResNet, arXiv 1512.03385, appendix B, "Ensemble").
+"""Ensembles of detectors (ResNet, arXiv 1512.03385, appendix B, "Ensemble").
 
 Shapes: see `keras_resnets.detection.region_detector`.
 """
+
+from collections.abc import Sequence
 
 import keras
 import tensorflow as tf
@@ -13,25 +15,27 @@ from keras_resnets.errors import ArgumentError
 
 @keras.saving.register_keras_serializable(package="keras_resnets")
 class Ensemble(keras.Model):
-    """Trained detectors that find regions together, and together classify them.
+    """Trained detectors that find regions together and classify them together.
 
-    The regions are the union of all proposers' proposals. Every classifier scores each of them, and the means of the
-    scores and of the deltas (the paper does not say how they are combined) become detections by the options of the
-    first classifier: its thresholds, box refinement and box voting. A detector that both finds and classifies computes
-    its features once.
+    The regions are the union of all proposers' proposals. Each classifier scores each region. The means of their scores
+    and of their deltas (the paper does not say how they are combined) become detections, by the options of the first
+    classifier: its thresholds, box refinement and box voting. A detector that both finds and classifies regions
+    computes its features once.
 
-    Input and output: as of `keras_resnets.FasterRCNN`. An ensemble is for inference: its members are trained before.
+    Input and output: as for `keras_resnets.FasterRCNN`. An ensemble is for inference; its members are trained before.
 
     Args:
-        proposers: list of `FasterRCNN`; their classes do not matter.
-        classifiers: list of `FasterRCNN` or `FastRCNN`, of the same `num_classes` and `delta_stds`.
-        name: the model's name.
+        proposers: list of `FasterRCNN`. Their classes do not matter.
+        classifiers: list of `FasterRCNN` or `FastRCNN` with the same `num_classes` and `delta_stds`.
+        name: name of the model.
 
     Raises:
         ArgumentError: (a ValueError) for detectors that cannot work together.
     """
 
-    def __init__(self, proposers, classifiers, name="ensemble"):
+    def __init__(
+        self, proposers: Sequence[FasterRCNN], classifiers: Sequence[RegionDetector], name: str = "ensemble"
+    ) -> None:
         super().__init__(autocast=False, name=name)
         _check(proposers, classifiers)
         self.proposers, self.classifiers = list(proposers), list(classifiers)
@@ -39,7 +43,7 @@ class Ensemble(keras.Model):
         self.built = True
 
     @property
-    def members(self):
+    def members(self) -> list[RegionDetector]:
         """The detectors, each of them once."""
         return list(dict.fromkeys([*self.proposers, *self.classifiers]))
 
@@ -47,16 +51,16 @@ class Ensemble(keras.Model):
         image_shapes = tf.convert_to_tensor(inputs["image_shapes"])
         features = {member: member.features(inputs, training) for member in self.members}
         proposals = [member.proposals_in(features[member], image_shapes, training) for member in self.proposers]
-        regions, exists = (tf.concat(parts, axis=1) for parts in zip(*proposals))
+        regions, valid = (tf.concat(parts, axis=1) for parts in zip(*proposals))
 
         def score(regions):
             scored = [member.score(features[member], regions, image_shapes, training) for member in self.classifiers]
             return [tf.add_n(parts) / len(parts) for parts in zip(*scored)]
 
-        return self.classifiers[0].detect_by(score, regions, exists, image_shapes)
+        return self.classifiers[0].detect_by(score, regions, valid, image_shapes)
 
     def get_config(self):
-        # Keras would make a detector that is in both lists twice.
+        # Keras would copy a detector that is in both lists.
         members = self.members
         return {
             "name": self.name,
@@ -76,15 +80,15 @@ def _check(proposers, classifiers):
     for name, members, kind in (("proposers", proposers, FasterRCNN), ("classifiers", classifiers, RegionDetector)):
         if not isinstance(members, (list, tuple)) or not members or not all(isinstance(one, kind) for one in members):
             kinds = "FasterRCNN" if kind is FasterRCNN else "FasterRCNN or FastRCNN"
-            raise ArgumentError(f"{name}={members!r} must be a list of {kinds}, with one of them at least.")
+            raise ArgumentError(f"{name}={members!r} must be a list of {kinds}, with at least one of them.")
     if any(getattr(one.options, "svm", False) for one in classifiers):
-        raise ArgumentError(f"classifiers={classifiers!r} must have scores of a softmax: leave out those with SVMs.")
+        raise ArgumentError(f"classifiers={classifiers!r} must have softmax scores: leave out those with SVMs.")
     for name, values in (
         ("num_classes", [one.num_classes for one in classifiers]),
         ("delta_stds", [one.options.delta_stds for one in classifiers]),
     ):
         if len(set(values)) > 1:
             raise ArgumentError(
-                f"classifiers have {name}={', '.join(map(str, values))}, which must be the same for means to make "
-                "sense: leave out those that differ."
+                f"classifiers have {name}={', '.join(map(str, values))}, which must be the same for their means to "
+                "make sense: leave out those that differ."
             )

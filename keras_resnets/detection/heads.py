@@ -1,34 +1,42 @@
-"""What is computed for each region, from its pooled features to the classes and corrections of its box.
+"""The network that classifies a region: from its pooled features to logits and deltas.
 
-It comes in two networks: between them, the features of the same region at two scales of the image are merged by
-maxout, and those of the whole image are added.
+It is in two parts. Between them, the features of a region at several scales of the image are merged by maxout, and
+those of the whole image are concatenated.
 """
+
+from collections.abc import Callable
 
 import keras
 
+from keras_resnets.detection.backbones import Backbone
+from keras_resnets.detection.options import RegionOptions
 from keras_resnets.initializers import IdentityConvolution
 from keras_resnets.models.blocks import fully_connected
 
 FULLY_CONNECTED = ("fc6", "fc7", "fc8")
+Functions = list[Callable[[keras.KerasTensor], keras.KerasTensor]]
 
 
-def mlp(options):
-    """Fully connected layers, the classifier included (NoC, arXiv 1504.06066, "MLP"; three are Fast R-CNN's)."""
+def mlp(options: RegionOptions) -> tuple[Functions, Functions]:
+    """Returns both parts of the head with fully connected layers only (NoC, arXiv 1504.06066, "MLP").
+
+    With three layers, the classifier included, it is Fast R-CNN's.
+    """
     return [_fully_connected(options)], []
 
 
-def conv(options):
-    """3x3 convolutions before the fully connected layers (NoC, "ConvNet")."""
+def conv(options: RegionOptions) -> tuple[Functions, Functions]:
+    """Returns both parts of the head with 3x3 convolutions before fully connected layers (NoC, "ConvNet")."""
     return [*_convolutions(options), _fully_connected(options)], []
 
 
-def maxout(options):
-    """As `conv`; two scales are merged after the first convolution (NoC, "c256-mo-c256-f4096-f4096")."""
+def maxout(options: RegionOptions) -> tuple[Functions, Functions]:
+    """Returns both parts of `conv`, divided after the first convolution (NoC, "c256-mo-c256-f4096-f4096")."""
     first, *others = _convolutions(options)
     return [first], [*others, _fully_connected(options)]
 
 
-FUNCTIONS = {"mlp": mlp, "conv": conv, "maxout": maxout}
+FUNCTIONS = {"mlp": mlp, "conv": conv, "maxout": maxout}  # by the names of `keras_resnets.detection.options.HEADS`
 
 
 def _fully_connected(options):
@@ -37,9 +45,10 @@ def _fully_connected(options):
 
 
 def _convolutions(options):
-    """Each begins as the identity, so that a trained network without it has the same outputs.
+    """Returns the functions of the convolutions, which are initialized as the identity.
 
-    (That is so for features that are not negative, and the paper does it where the others are trained already.)
+    A trained network keeps its outputs when they are added, since its features are not negative. The paper adds them to
+    a trained network, too.
     """
 
     def convolution(number):
@@ -58,20 +67,23 @@ def _convolutions(options):
     return [convolution(number) for number in range(1, options.head_convolutions + 1)]
 
 
-def region_networks(backbone, pooled_shape, options, num_classes):
-    """Makes both networks of a detector.
+def region_networks(
+    backbone: Backbone, pooled_shape: tuple[int, ...], options: RegionOptions, num_classes: int
+) -> tuple[keras.Model, keras.Model]:
+    """Makes both parts of the network that classifies regions.
 
     Args:
-        backbone: a `keras_resnets.detection.backbones.Backbone`, whose own network of regions is used without a `head`.
-        pooled_shape: of one region's pooled features.
-        options: a `RegionOptions`.
+        backbone: its own network of regions is used if there is no `head`.
+        pooled_shape: shape of the pooled features of one region.
+        options: the options of a detector.
         num_classes: K.
 
     Returns:
-        Two `keras.Model`s: from pooled features (N, ...) to features (N, ...), and from these (twice as many channels
-        with global context) to logits (N, K + 1) and deltas (N, K + 1, 4): see `siblings`.
+        A model from pooled features (N, ...) to region features (N, ...), and a model from these (with twice the
+        channels if there is global context) to logits (N, K + 1) and deltas (N, K + 1, 4): see `box_predictor`.
     """
-    pooled, region_features, later = backbone.pooled, backbone.region_features, []
+    pooled, region_features = backbone.pooled, backbone.region_features
+    later: Functions = []
     if options.head is not None:
         earlier, later = FUNCTIONS[options.head](options)
         pooled = region_features = keras.Input(pooled_shape)
@@ -81,20 +93,20 @@ def region_networks(backbone, pooled_shape, options, num_classes):
     features = x = keras.Input((*region_features.shape[1:-1], channels))
     for function in later:
         x = function(x)
-    return keras.Model(pooled, region_features, name="region_network"), siblings(features, x, num_classes)
+    return keras.Model(pooled, region_features, name="region_network"), box_predictor(features, x, num_classes)
 
 
-def siblings(inputs, features, num_classes):
-    """Ends a network of regions in its two siblings (Fast R-CNN, arXiv 1504.08083, sections 2.1 and 4.1).
+def box_predictor(inputs: keras.KerasTensor, features: keras.KerasTensor, num_classes: int) -> keras.Model:
+    """Ends a network of regions in two sibling layers (Fast R-CNN, arXiv 1504.08083, sections 2.1 and 4.1).
 
     Args:
-        inputs: Keras tensor (N, ...), of N regions.
-        features: Keras tensor (N, F), made of `inputs`.
+        inputs: (N, ...), of N regions.
+        features: (N, F), computed from `inputs`.
         num_classes: K.
 
     Returns:
-        A `keras.Model` from `inputs` to logits (N, K + 1), the background first, and deltas (N, K + 1, 4), of which
-        those of the background mean nothing (Caffe's have them, too), both float32.
+        A model from `inputs` to logits (N, K + 1), the background first, and deltas (N, K + 1, 4), both float32. The
+        deltas of the background are not used; Caffe's models have them, too.
     """
 
     def dense(units, stddev, name):

@@ -45,12 +45,16 @@ class Values:
 
 
 BOOLEAN = Values("True or False", lambda value: isinstance(value, bool))
-POSITIVE = Values("a positive number", lambda value: isinstance(value, numbers.Real) and 0 < value < math.inf)
-NON_NEGATIVE = Values("a number from 0 on", lambda value: isinstance(value, numbers.Real) and 0 <= value < math.inf)
-FRACTION = Values("a number in [0, 1]", lambda value: isinstance(value, numbers.Real) and 0 <= value <= 1)
-RATE = Values("a number in [0, 1)", lambda value: isinstance(value, numbers.Real) and 0 <= value < 1)
+POSITIVE = Values("a positive number", lambda value: _is_number(value) and 0 < value < math.inf)
+NON_NEGATIVE = Values("a number from 0 on", lambda value: _is_number(value) and 0 <= value < math.inf)
+FRACTION = Values("a number in [0, 1]", lambda value: _is_number(value) and 0 <= value <= 1)
+RATE = Values("a number in [0, 1)", lambda value: _is_number(value) and 0 <= value < 1)
 POSITIVE_INTEGER = Values("a positive integer", lambda value: _is_integer(value) and value > 0)
 NON_NEGATIVE_INTEGER = Values("an integer from 0 on", lambda value: _is_integer(value) and value >= 0)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, numbers.Real)
 
 
 def _is_integer(value: Any) -> bool:

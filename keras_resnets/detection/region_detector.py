@@ -1,18 +1,21 @@
-"""What two-stage detectors have in common: shared features, a network for each region, and how `fit` trains them.
+"""What two-stage detectors share: the features of an image, the network that classifies its regions, and detections.
 
-Shapes: B images on canvases of H x W pixels, R regions of an image, K classes, D detections, G objects; boxes are
-float32 [x1, y1, x2, y2] in pixels of the canvas, where the width is x2 - x1.
+Shapes: B images on canvases of H x W pixels, R regions of an image, K classes, D detections, G objects, S scales. Boxes
+are float32 [x1, y1, x2, y2] in pixels of the canvas, and their width is x2 - x1. A mask `valid` is False for padding.
 """
 
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import keras
 import tensorflow as tf
 
 from keras_resnets import layers
-from keras_resnets.detection.backbones import make_backbone
+from keras_resnets.detection.backbones import Backbone, make_backbone
 from keras_resnets.detection.base import BoxModel
 from keras_resnets.detection.heads import region_networks
 from keras_resnets.detection.options import ROI_POOLING
 from keras_resnets.detection.region_losses import padded_targets, region_losses, sample_regions
-from keras_resnets.detection.scales import choose_scales
 from keras_resnets.errors import ArgumentError
 from keras_resnets.layers.detections import Detections
 from keras_resnets.layers.region_layer import RegionLayer
@@ -21,14 +24,23 @@ from keras_resnets.ops.resize import scaled
 
 
 class RegionDetector(BoxModel):
-    """A detector that classifies regions of shared features; its subclasses differ in where regions come from.
+    """A detector that classifies regions on shared features. Its subclasses differ in where regions come from.
 
-    A subclass has what `BoxModel` asks for and, for parts beside the trunk and the head, `_make_parts`.
+    A subclass implements what `BoxModel` asks for, and `_make_parts` if it has parts besides the trunk and the head.
 
     Arguments, attributes and errors: see `keras_resnets.FasterRCNN`.
     """
 
-    def __init__(self, num_classes, backbone, weights, roi_pooling, normalization, name, options):
+    def __init__(
+        self,
+        num_classes: int,
+        backbone: str | keras.Model,
+        weights: str | None,
+        roi_pooling: str | RegionLayer,
+        normalization: Mapping[str, Any] | None,
+        name: str,
+        options: Mapping[str, Any],
+    ):
         _check_roi_pooling(roi_pooling)
         super().__init__(num_classes, backbone, weights, normalization, name, options, roi_pooling=roi_pooling)
         parts = make_backbone(backbone, self.options.dropout_rate)
@@ -46,39 +58,41 @@ class RegionDetector(BoxModel):
         )
         self._finish(backbone, weights)
 
-    def _make_parts(self, stride):
-        """Makes what a detector has beside the trunk and the head, for a trunk of this stride."""
+    def _make_parts(self, stride: int) -> None:
+        """Makes the parts besides the trunk and the head, for a trunk of this stride."""
 
-    def _make_roi_pooling(self, roi_pooling, parts):
+    def _make_roi_pooling(self, roi_pooling: str | RegionLayer, parts: Backbone) -> keras.layers.Layer:
         if isinstance(roi_pooling, str):
             pool_size = self.options.pool_size or parts.pool_size
-            layer = getattr(layers, ROI_POOLING[roi_pooling])
-            roi_pooling = layer(pool_size, parts.stride, name="roi_pooling")
+            layer = getattr(layers, ROI_POOLING[roi_pooling])(pool_size, parts.stride, name="roi_pooling")
+        else:
+            layer = roi_pooling
         if self.options.head is None:
-            parts.check_pool_size(roi_pooling.pool_size)
-        if roi_pooling.stride != parts.stride:
+            parts.check_pool_size(layer.pool_size)
+        if layer.stride != parts.stride:
             raise ArgumentError(
-                f"roi_pooling has stride={roi_pooling.stride}, and the trunk's is {parts.stride}: make it with that."
+                f"roi_pooling has stride={layer.stride}, but the trunk has stride={parts.stride}: make it with "
+                "the trunk's."
             )
-        return roi_pooling
+        return layer
 
-    def _pooled_shape(self):
-        """Returns the shape of one region's pooled features."""
+    def _pooled_shape(self) -> tuple[int, ...]:
+        """Returns the shape of the pooled features of one region."""
         map_shape = (1, 1, 1, self.trunk.output.shape[-1])
         return self.roi_pooling.compute_output_shape(map_shape, (1, 1, 4))[2:]
 
-    def features(self, inputs, training=False):
+    def features(self, inputs: Mapping[str, tf.Tensor], training: bool = False) -> list[tf.Tensor]:
         """Returns the trunk's features of the model's input: a list of (B, h, w, C), one for each of `scales`."""
         images, image_shapes = (tf.convert_to_tensor(inputs[name]) for name in ("images", "image_shapes"))
         images = self.normalization(images, image_shapes)
         return [self.trunk(scaled(images, scale), training=training) for scale in self.options.scales]
 
-    def pool(self, features, regions, training=False):
-        """Returns the features (B, R, ...) of regions (B, R, 4), in pixels of the image that `features` are of."""
+    def pool(self, features: tf.Tensor, regions: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Returns the pooled features (B, R, ...) of regions (B, R, 4), at one scale."""
         return self.roi_pooling(features, regions)
 
-    def pool_scales(self, features, regions, training=False):
-        """Returns the pooled features (B, R, S, ...) of regions (B, R, 4) at the S scales that suit each of them."""
+    def pool_scales(self, features: Sequence[tf.Tensor], regions: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Returns the pooled features (B, R, S, ...) of regions (B, R, 4), at the S scales that suit each of them."""
         scales = self.options.scales
         pooled = [self.pool(part, regions * scale, training) for part, scale in zip(features, scales)]
         if len(scales) == 1:
@@ -87,88 +101,119 @@ class RegionDetector(BoxModel):
         chosen = choose_scales(regions, scales, count, self.options.canonical_size)
         return tf.gather(tf.stack(pooled, axis=2), chosen, batch_dims=2)
 
-    def region_features(self, pooled, training=False):
-        """Returns features (B, R, ...) of pooled ones (B, R, S, ...), the largest of each region's scales."""
+    def region_features(self, pooled: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Returns region features (B, R, ...) of pooled features (B, R, S, ...): the maximum over the scales."""
         count, scales = pooled.shape[1:3]
         features = self.region_network(tf.reshape(pooled, [-1, *pooled.shape[3:]]), training=training)
         return tf.reduce_max(tf.reshape(features, [-1, count, scales, *features.shape[1:]]), axis=2)
 
-    def describe(self, features, pooled, image_shapes, training=False):
-        """Returns what the head takes, (B, R, ...), of pooled features; with global context, the whole image's, too."""
+    def head_features(
+        self, features: Sequence[tf.Tensor], pooled: tf.Tensor, image_shapes: tf.Tensor, training: bool = False
+    ) -> tf.Tensor:
+        """Returns the head's input (B, R, ...): region features and, with global context, those of the whole image."""
         found = self.region_features(pooled, training)
         if not self.options.global_context:
             return found
         return tf.concat([found, self._context(features, found, image_shapes, training)], axis=-1)
 
-    def classify(self, features, pooled, image_shapes, training=False):
-        """Returns logits (B, R, K + 1), the background first, and deltas (B, R, K + 1, 4) of pooled features."""
-        found = self.describe(features, pooled, image_shapes, training)
-        logits, deltas = self.head(tf.reshape(found, [-1, *found.shape[2:]]), training=training)
-        shape = [-1, found.shape[1], self.num_classes + 1]
-        return tf.reshape(logits, shape), tf.reshape(deltas, [*shape, 4])
-
     def _context(self, features, region_features, image_shapes, training):
-        """Returns the features of the whole image, as often as there are regions."""
+        """Returns the features of the whole image, repeated for each region."""
         height, width = tf.unstack(tf.cast(image_shapes, tf.float32), axis=-1)
         whole = tf.stack([tf.zeros_like(width), tf.zeros_like(height), width, height], axis=-1)[:, tf.newaxis]
         context = self.region_features(self.pool_scales(features, whole, training), training)
         return tf.repeat(context, region_features.shape[1], axis=1)
 
-    def score(self, features, regions, image_shapes, training=False):
-        """Returns scores (B, R, K) from 0 on, and deltas (B, R, K, 4), of the classes without the background.
+    def classify(
+        self, features: Sequence[tf.Tensor], pooled: tf.Tensor, image_shapes: tf.Tensor, training: bool = False
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns logits (B, R, K + 1), the background first, and deltas (B, R, K + 1, 4) of pooled features."""
+        found = self.head_features(features, pooled, image_shapes, training)
+        logits, deltas = self.head(tf.reshape(found, [-1, *found.shape[2:]]), training=training)
+        shape = [-1, found.shape[1], self.num_classes + 1]
+        return tf.reshape(logits, shape), tf.reshape(deltas, [*shape, 4])
+
+    def score(
+        self, features: Sequence[tf.Tensor], regions: tf.Tensor, image_shapes: tf.Tensor, training: bool = False
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns scores (B, R, K), non-negative, and deltas (B, R, K, 4), of the classes without the background.
 
         Args:
-            features: as `features` returns them.
+            features: the result of `features`.
             regions: (B, R, 4).
-            image_shapes: (B, 2), the valid height and width.
+            image_shapes: (B, 2), the height and width of each image on its canvas.
             training: see `training_losses`.
         """
         return self.score_pooled(features, self.pool_scales(features, regions, training), image_shapes, training)
 
-    def score_pooled(self, features, pooled, image_shapes, training=False):
-        """As `score`, of what `pool_scales` returns."""
+    def score_pooled(
+        self, features: Sequence[tf.Tensor], pooled: tf.Tensor, image_shapes: tf.Tensor, training: bool = False
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """As `score`, on the result of `pool_scales`."""
         return self.softmax_scores(features, pooled, image_shapes, training)
 
-    def softmax_scores(self, features, pooled, image_shapes, training=False):
+    def softmax_scores(
+        self, features: Sequence[tf.Tensor], pooled: tf.Tensor, image_shapes: tf.Tensor, training: bool = False
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """As `score_pooled`, by the softmax of the head."""
         logits, deltas = self.classify(features, pooled, image_shapes, training)
         return tf.nn.softmax(tf.cast(logits, tf.float32))[..., 1:], deltas[:, :, 1:]
 
-    def detect(self, features, regions, exists, image_shapes, training=False):
-        """Returns the model's output for features of an image and regions (B, R, 4) that exist (B, R), or do not."""
+    def detect(
+        self,
+        features: Sequence[tf.Tensor],
+        regions: tf.Tensor,
+        valid: tf.Tensor,
+        image_shapes: tf.Tensor,
+        training: bool = False,
+    ) -> dict[str, tf.Tensor]:
+        """Returns the model's output for the features of images and their regions (B, R, 4), valid ones (B, R)."""
 
         def score(regions):
             return self.score(features, regions, image_shapes, training)
 
-        return self.detect_by(score, regions, exists, image_shapes)
+        return self.detect_by(score, regions, valid, image_shapes)
 
-    def detect_by(self, score, regions, exists, image_shapes):
-        """As `detect`, of what a function of regions returns in place of `score`."""
+    def detect_by(
+        self,
+        score: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]],
+        regions: tf.Tensor,
+        valid: tf.Tensor,
+        image_shapes: tf.Tensor,
+    ) -> dict[str, tf.Tensor]:
+        """As `detect`, with a function from regions to scores and deltas in place of `score`."""
         scores, deltas = score(regions)
         if self.options.box_refinement:
-            refined = self._corrected(scores, deltas, regions, image_shapes)
-            again = *score(refined), refined, exists & (boxes.areas(refined) > 0)
-            scores, deltas, regions, exists = (
-                tf.concat(both, axis=1) for both in zip((scores, deltas, regions, exists), again)
+            refined = self._regressed(scores, deltas, regions, image_shapes)
+            again = *score(refined), refined, valid & (boxes.areas(refined) > 0)
+            scores, deltas, regions, valid = (
+                tf.concat(both, axis=1) for both in zip((scores, deltas, regions, valid), again)
             )
-        return self.detections(scores, deltas, regions, exists, image_shapes)
+        return self.detections(scores, deltas, regions, valid, image_shapes)
 
-    def _corrected(self, scores, deltas, regions, image_shapes):
-        """Returns the regions (B, R, 4), moved by the deltas of their likeliest class."""
+    def _regressed(self, scores, deltas, regions, image_shapes):
+        """Returns the regions (B, R, 4), moved by the deltas of their most likely class."""
         deltas = tf.gather(deltas, tf.argmax(scores, axis=-1), batch_dims=2)
-        weights = [1 / std for std in self.options.delta_stds]
-        return boxes.clip(boxes.decode(deltas, regions, weights), image_shapes)
+        return boxes.clip(boxes.decode(deltas, regions, self.options.delta_stds), image_shapes)
 
-    def region_losses(self, features, proposals, exists, inputs, targets, seeds, training=True):
-        """Returns the terms of the loss of regions that are sampled among proposals (B, R, 4) and the objects.
+    def region_losses(
+        self,
+        features: Sequence[tf.Tensor],
+        proposals: tf.Tensor,
+        valid: tf.Tensor,
+        inputs: Mapping[str, tf.Tensor],
+        targets: Mapping[str, tf.Tensor],
+        seeds: tf.Tensor,
+        training: bool = True,
+    ) -> dict[str, tf.Tensor]:
+        """Returns the terms of the loss of regions, which are sampled from the proposals and the objects.
 
         Args:
-            features: as `features` returns them.
+            features: the result of `features`.
             proposals: (B, R, 4).
-            exists: (B, R) bool, whether there is a proposal.
+            valid: (B, R) bool, False for padding.
             inputs, targets, seeds, training: see `training_losses`.
         """
-        regions, sampled = sample_regions(self.options, proposals, exists, padded_targets(targets), seeds)
+        regions, sampled = sample_regions(self.options, proposals, valid, padded_targets(targets), seeds)
         pooled = self.pool_scales(features, regions, training)
         logits, deltas = self.classify(features, pooled, tf.convert_to_tensor(inputs["image_shapes"]), training)
         return region_losses(self.options, logits, deltas, sampled)
@@ -180,3 +225,25 @@ def _check_roi_pooling(roi_pooling):
             f"roi_pooling={roi_pooling!r} is unknown: use {', '.join(map(repr, ROI_POOLING))}, or a layer such as "
             "keras_resnets.layers.RoIAlign(14, 16, aligned=False)."
         )
+
+
+def choose_scales(regions: tf.Tensor, scales: Sequence[float], count: int, canonical_size: float) -> tf.Tensor:
+    """Chooses adjacent scales for each region, at which its area is nearest to that of a square.
+
+    With one scale, this is the rule of SPPnet (arXiv 1406.4729, section 4.1). With more, the sum of the differences of
+    areas is minimal, because NoC (arXiv 1504.06066) and ResNet (arXiv 1512.03385, appendix B) only say "two adjacent".
+
+    Args:
+        regions: (B, R, 4), in pixels of the image at scale 1.
+        scales: factors of the image size, in rising order.
+        count: number of scales for each region, at most the number of `scales`.
+        canonical_size: side of the square, in pixels.
+
+    Returns:
+        (B, R, count) int32, rising indices of `scales`.
+    """
+    squares = tf.square(tf.constant(scales, tf.float32))
+    differences = tf.abs(boxes.areas(regions)[..., tf.newaxis] * squares - canonical_size**2)
+    runs = [tf.reduce_sum(differences[..., first : first + count], -1) for first in range(len(scales) - count + 1)]
+    first = tf.argmin(tf.stack(runs, axis=-1), axis=-1, output_type=tf.int32)
+    return first[..., tf.newaxis] + tf.range(count)

@@ -1,4 +1,4 @@
-"""What a detector does to an image first: resize it with its proportions, and pad it to a canvas of fixed size."""
+"""The preprocessing of a detector's images: resizing with fixed aspect ratio, and padding to a canvas of fixed size."""
 
 import dataclasses
 
@@ -9,12 +9,12 @@ from keras_resnets.errors import ArgumentError
 
 @dataclasses.dataclass(frozen=True)
 class Resizing:
-    """The same in training, evaluation and export.
+    """The image size of a detector, the same in training, evaluation and export.
 
     Attributes:
-        short_side: length of the image's short side after resizing, in pixels, unless the long one would be too long.
-        long_side: largest length of the long side.
-        canvas: height and width of the canvas; an image that does not fit becomes smaller until it does.
+        short_side: length of the short side after resizing, in pixels, unless the long side would exceed its limit.
+        long_side: largest length of the long side, in pixels.
+        canvas: height and width of the canvas, in pixels. An image that does not fit is made smaller.
 
     Raises:
         ArgumentError: (a ValueError) for lengths that are not positive integers.
@@ -32,15 +32,16 @@ class Resizing:
                 "the short side not longer than the long one, and the canvas a height and a width."
             )
 
-    def resize(self, image, factor=1.0):
-        """Resizes an image (H, W, 3), any number type, bilinearly with antialiasing.
+    def resize(self, image: tf.Tensor, factor: float = 1.0) -> tuple[tf.Tensor, tf.Tensor]:
+        """Resizes an image bilinearly, with antialiasing.
 
         Args:
-            image: the image.
-            factor: of the short side; the long side's limit stays.
+            image: (H, W, 3), of any numeric dtype.
+            factor: factor of the short side. The limit of the long side stays.
 
         Returns:
-            (h, w, 3) float32, which keeps its values where h = H and w = W; and (2,) float32, h / H and w / W.
+            The image (h, w, 3) float32, with unchanged values if h = H and w = W; and the scales (h / H, w / W),
+            (2,) float32.
         """
         shape = tf.shape(image)[:2]
         precise = tf.cast(shape, tf.float32)
@@ -55,21 +56,21 @@ class Resizing:
         resized = tf.image.resize(tf.cast(image, tf.float32), target, antialias=True)
         return resized, tf.cast(target, tf.float32) / precise
 
-    def pad(self, image):
-        """Returns an image (h, w, 3) in the top left corner of a canvas of zeros, and (2,) int32, its h and w."""
+    def pad(self, image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns an image (h, w, 3) in the upper left corner of a canvas of zeros, and (h, w) as (2,) int32."""
         shape = tf.shape(image)[:2]
         missing = tf.constant(self.canvas) - shape
         canvas = tf.pad(image, [[0, missing[0]], [0, missing[1]], [0, 0]])
         return tf.ensure_shape(canvas, [*self.canvas, 3]), shape
 
 
-def to_original(boxes, scales):
-    """Returns boxes (B, N, 4) in pixels of the original images, which were scaled by (B, 2), height first."""
+def to_original(boxes: tf.Tensor, scales: tf.Tensor) -> tf.Tensor:
+    """Returns boxes (B, N, 4) of resized images in pixels of the originals; `scales` (B, 2) are those of `resize`."""
     return boxes / _factors(scales)
 
 
-def from_original(boxes, scales):
-    """Returns what `to_original` would turn into boxes (B, N, 4) in pixels of the original images."""
+def from_original(boxes: tf.Tensor, scales: tf.Tensor) -> tf.Tensor:
+    """Returns boxes (B, N, 4) of original images in pixels of the resized ones: the inverse of `to_original`."""
     return boxes * _factors(scales)
 
 

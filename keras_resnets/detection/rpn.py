@@ -1,27 +1,48 @@
-"""The region proposal network, and what it learns (Faster R-CNN, arXiv 1506.01497, section 3.1)."""
+"""The region proposal network and its losses (Faster R-CNN, arXiv 1506.01497, section 3.1).
+
+Shapes: B images, A anchors of an image, G objects.
+"""
+
+from collections.abc import Mapping
 
 import keras
 import tensorflow as tf
 
+from keras_resnets.detection.options import AnchorOptions
+from keras_resnets.layers.anchor_generator import AnchorGenerator
 from keras_resnets.ops import boxes
 from keras_resnets.ops.box_matching import BACKGROUND, IGNORED, match
 from keras_resnets.ops.sampling import sample
 from keras_resnets.ops.smooth_l1 import smooth_l1
 
 
-def region_proposal_network(channels, anchors_per_cell, filters=512, softmax=False):
-    """Returns a `keras.Model` from features (B, H, W, channels) to logits (B, A) and deltas (B, A, 4), both float32.
+def anchor_generator(options: AnchorOptions, stride: int) -> AnchorGenerator:
+    """Returns the layer that makes the anchors of a model, for features of this stride in pixels."""
+    return AnchorGenerator(
+        options.anchor_sizes,
+        options.anchor_ratios,
+        stride,
+        options.anchor_offset,
+        options.anchor_rounding,
+        name="anchors",
+    )
 
-    A = H * W * anchors_per_cell. A logit is that of a sigmoid, the probability of an object. The paper has a softmax of
-    two scores for each anchor instead: its probability of an object is the sigmoid of their difference, and its cross
-    entropy that of this sigmoid, so that the difference is the logit of such a network.
+
+def region_proposal_network(
+    channels: int, anchors_per_cell: int, filters: int = 512, softmax: bool = False
+) -> keras.Model:
+    """Returns a model from features (B, H, W, channels) to logits (B, A) and deltas (B, A, 4), both float32.
+
+    A = H * W * anchors_per_cell. The sigmoid of a logit is the probability of an object. The paper has a softmax of two
+    scores for each anchor. Its probability of an object is the sigmoid of their difference, so the difference is the
+    logit of such a network, with the same cross entropy.
 
     Args:
-        channels: of the features.
-        anchors_per_cell: k.
-        filters: of the 3x3 convolution: the paper has 256 for ZF and 512 for VGG, and says nothing of ResNets.
-        softmax: whether `rpn_logits` has 2k channels, k scores of the background and then k of objects, as in Caffe;
-            otherwise k.
+        channels: channels of the features.
+        anchors_per_cell: k, the number of anchors of a cell.
+        filters: filters of the 3x3 convolution. The paper has 256 for ZF and 512 for VGG; none is given for ResNets.
+        softmax: whether `rpn_logits` has 2k channels, first k scores of the background and then k of objects, as in
+            Caffe. If not, it has k.
     """
     features = keras.Input((None, None, channels))
 
@@ -43,42 +64,59 @@ def region_proposal_network(channels, anchors_per_cell, filters=512, softmax=Fal
     return keras.Model(features, (logits, deltas), name="rpn")
 
 
-def rpn_losses(options, logits, deltas, anchors, image_shapes, targets, seeds):
+def rpn_losses(
+    options: AnchorOptions,
+    logits: tf.Tensor,
+    deltas: tf.Tensor,
+    anchors: tf.Tensor,
+    image_shapes: tf.Tensor,
+    targets: Mapping[str, tf.Tensor],
+    seeds: tf.Tensor,
+) -> dict[str, tf.Tensor]:
     """Returns both losses, summed over the sampled anchors and divided by B * rpn_batch_size.
 
-    The divisor is fixed, so that the losses of replicas have the mean that one device's loss would have. (The paper
-    divides the loss of boxes by the number of cells and multiplies it by 10, which is about the same.)
+    The divisor is fixed, so that the mean of the replicas' losses is the loss on one device. (The paper divides the
+    loss of boxes by the number of cells and multiplies it by 10, which is about the same.)
 
     Args:
         options, logits, deltas, anchors, image_shapes, targets, seeds: see `image_losses`.
 
     Returns:
-        Dict of float32 scalars, `rpn_class` (cross entropy) and `rpn_box` (smooth L1).
+        Dict of float32 scalars: `rpn_class`, the cross entropy, and `rpn_box`, smooth L1.
     """
     losses = image_losses(options, logits, deltas, anchors, image_shapes, targets, seeds)
     return {name: tf.reduce_mean(loss) for name, loss in losses.items()}
 
 
-def image_losses(options, logits, deltas, anchors, image_shapes, targets, seeds):
-    """Returns the losses of each image, summed over its sampled anchors and divided by rpn_batch_size.
+def image_losses(
+    options: AnchorOptions,
+    logits: tf.Tensor,
+    deltas: tf.Tensor,
+    anchors: tf.Tensor,
+    image_shapes: tf.Tensor,
+    targets: Mapping[str, tf.Tensor],
+    seeds: tf.Tensor,
+) -> dict[str, tf.Tensor]:
+    """Returns both losses of each image, summed over its sampled anchors and divided by rpn_batch_size.
 
     Args:
-        options: an `AnchorOptions`.
-        logits, deltas: of the network, (B, A) and (B, A, 4).
+        options: the options of a model.
+        logits: (B, A), from the network.
+        deltas: (B, A, 4), from the network.
         anchors: (A, 4).
-        image_shapes: (B, 2).
-        targets: dict of `boxes` (B, G, 4) and `classes` (B, G), -1 for padding.
+        image_shapes: (B, 2), the height and width of each image on its canvas.
+        targets: dict of `boxes` (B, G, 4) and `classes` (B, G), padded with -1.
         seeds: (B, 2) integers.
 
     Returns:
         Dict of (B,) float32, `rpn_class` and `rpn_box`.
     """
     matches = _matches(options, anchors, image_shapes, targets)
-    size, share = options.rpn_batch_size, options.rpn_positive_fraction
-    sampled, counts = sample(matches >= 0, matches == BACKGROUND, size, share, seeds)
+    size = options.rpn_batch_size
+    sampled, valid = sample(matches >= 0, matches == BACKGROUND, size, options.rpn_positive_fraction, seeds)
     logits, deltas, matches = (tf.gather(tensor, sampled, batch_dims=1) for tensor in (logits, deltas, matches))
-    foreground = tf.cast(counts & (matches >= 0), tf.float32)
-    cross_entropy = tf.nn.sigmoid_cross_entropy_with_logits(foreground, logits) * tf.cast(counts, tf.float32)
+    foreground = tf.cast(valid & (matches >= 0), tf.float32)
+    cross_entropy = tf.nn.sigmoid_cross_entropy_with_logits(foreground, logits) * tf.cast(valid, tf.float32)
     objects = tf.gather(targets["boxes"], tf.maximum(matches, 0), batch_dims=1)
     errors = deltas - boxes.encode(objects, tf.gather(anchors, sampled))
     box_losses = tf.reduce_sum(smooth_l1(errors, options.rpn_smooth_l1_beta), axis=-1) * foreground
@@ -87,7 +125,7 @@ def image_losses(options, logits, deltas, anchors, image_shapes, targets, seeds)
 
 
 def _matches(options, anchors, image_shapes, targets):
-    """Returns (B, A) int32: see `matching.match`."""
+    """Returns the matches (B, A) int32 of the anchors: see `keras_resnets.ops.box_matching.match`."""
     ious = boxes.iou(anchors, targets["boxes"])
     inside = boxes.inside(anchors, image_shapes)
     counted = tf.ones_like(inside) if options.cross_boundary_anchors else inside

@@ -1,7 +1,10 @@
-"""What R-CNN and SPPnet have in common: softmax for fine-tuning, then linear SVMs and regressors of boxes.
+"""What R-CNN and SPPnet share: fine-tuning by softmax, then linear SVMs and box regressors.
 
 Shapes: see `keras_resnets.detection.region_detector`.
 """
+
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -9,38 +12,41 @@ import tensorflow as tf
 from keras_resnets.detection.fast_rcnn import FastRCNN
 
 
-class StagedDetector(FastRCNN):
+class SVMDetector(FastRCNN):
     """A detector that is trained in stages.
 
-    In the first, the network learns to classify regions by `fit` or `training_losses`, whose only term is
-    `region_class`. The others are done outside of the model (`trainers.tasks.multi_stage`): one linear SVM a class on
-    the features of regions, and for each class linear functions from the pooled features to the corrections of a box.
-    They are the weights of `linear`. A detection's score is the sigmoid of the SVM's margin.
+    In the first stage, the network learns to classify regions, by `fit` or `training_losses`; the only term of the loss
+    is `region_class`. The other stages run outside of the model (`trainers.tasks.multi_stage`): a linear SVM for each
+    class on the features of regions, and for each class linear functions from the pooled features to the deltas of a
+    box. Their weights are those of `linear`. The score of a detection is the sigmoid of the SVM's margin.
 
-    Without SVMs (`svm=False`), there is one stage, with the loss `region_box`, too.
+    Without SVMs (`svm=False`), there is one stage, whose loss also has the term `region_box`.
 
     Attributes:
-        linear: with SVMs, `keras.Model` from features (N, F) and pooled features (N, E), flat, to margins (N, K) and
-            deltas (N, K, 4); all its weights are 0 at first, and `fit` leaves them alone.
+        linear: with SVMs, `keras.Model` from features (N, F) and flat pooled features (N, E) to margins (N, K) and
+            deltas (N, K, 4). Its weights are initialized to 0, and `fit` does not change them.
     """
 
-    def __init__(self, num_classes, *arguments, **options):
+    def __init__(self, num_classes: int, *arguments: Any, **options: Any) -> None:
         super().__init__(num_classes, *arguments, **options)
         if self.options.svm:
             self.linear = linear_model(_size(self.head.input.shape[1:]), _size(self._pooled_shape()), num_classes)
-            deltas = self.head.get_layer("box_deltas")  # It is not trained: by softmax, a box is its region.
+            # The softmax stage does not train boxes: with deltas of 0, a detection has the box of its region.
+            deltas = self.head.get_layer("box_deltas")
             deltas.set_weights([0 * weight for weight in deltas.get_weights()])
             self.linear.trainable = deltas.trainable = False
 
-    def describe_twice(self, features, pooled, image_shapes, training=False):
-        """Returns features (B, R, F) and pooled features (B, R, E), for the linear functions, of pooled ones."""
-        found, count = self.describe(features, pooled, image_shapes, training), pooled.shape[1]
+    def linear_features(
+        self, features: Sequence[tf.Tensor], pooled: tf.Tensor, image_shapes: tf.Tensor, training: bool = False
+    ) -> Iterator[tf.Tensor]:
+        """Returns the inputs of `linear`, from the result of `pool_scales`: features (B, R, F) and (B, R, E)."""
+        found, count = self.head_features(features, pooled, image_shapes, training), pooled.shape[1]
         return (tf.reshape(x, [-1, count, _size(x.shape[2:])]) for x in (found, tf.reduce_max(pooled, axis=2)))
 
     def score_pooled(self, features, pooled, image_shapes, training=False):
         if not self.options.svm:
             return super().score_pooled(features, pooled, image_shapes, training)
-        inputs = self.describe_twice(features, pooled, image_shapes, training)
+        inputs = self.linear_features(features, pooled, image_shapes, training)
         margins, deltas = self.linear([tf.reshape(x, [-1, x.shape[-1]]) for x in inputs])
         shape = [-1, pooled.shape[1], self.num_classes]
         return tf.sigmoid(tf.reshape(margins, shape)), tf.reshape(deltas, [*shape, 4])
@@ -56,12 +62,21 @@ class StagedDetector(FastRCNN):
 
     def get_config(self):
         config = super().get_config()
-        del config["roi_pooling"]  # They have pooling of their own.
+        del config["roi_pooling"]  # These detectors make their own pooling from their options.
         return config
 
 
-def linear_model(features, pooled, num_classes):
-    """Returns the model of linear functions of features (N, F) and of pooled features (N, E), see `StagedDetector`."""
+def linear_model(features: int, pooled: int, num_classes: int) -> keras.Model:
+    """Returns the linear functions of `SVMDetector`.
+
+    Args:
+        features: F, the size of a region's features.
+        pooled: E, the size of its flat pooled features.
+        num_classes: K.
+
+    Returns:
+        A model from features (N, F) and pooled features (N, E) to margins (N, K) and deltas (N, K, 4), with weights 0.
+    """
     precise = keras.config.dtype_policy().variable_dtype
     inputs = keras.Input((features,), name="features"), keras.Input((pooled,), name="pooled")
 
@@ -74,5 +89,5 @@ def linear_model(features, pooled, num_classes):
     return keras.Model(list(inputs), (margins, deltas), name="linear")
 
 
-def _size(shape):
+def _size(shape: Sequence[int | None]) -> int:
     return tf.TensorShape(shape).num_elements()

@@ -1,52 +1,62 @@
-"""Anchors: the boxes of fixed sizes and shapes around every cell of a map, which region proposals start from."""
+"""Anchors: boxes of fixed sizes and shapes around each cell of a map, from which region proposals start."""
+
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_resnets.errors import ArgumentError
+from keras_resnets.errors import ArgumentError, check_choice
 
-CAFFE_BASE = 16  # px, the side of py-faster-rcnn's base anchor
+CAFFE_BASE = 16  # px, side of py-faster-rcnn's base anchor
 
 
 @keras.saving.register_keras_serializable(package="keras_resnets")
 class AnchorGenerator(keras.layers.Layer):
     """The anchors of a feature map (Faster R-CNN, arXiv 1506.01497, section 3.1.1).
 
-    Input: features (B, H, W, C). Output: (H * W * k, 4) float32, [x1, y1, x2, y2] in pixels of the image, which anchors
-    may cross; those of a cell follow each other, ratios outside, sizes inside.
+    Input: features (B, H, W, C). Output: (H * W * k, 4) float32, [x1, y1, x2, y2] in pixels of the image. Anchors may
+    cross the border of the image. They are sorted by cell, then by ratio, then by size.
 
     Args:
         sizes: square roots of the areas, in pixels.
         ratios: heights divided by widths.
-        stride: pixels of the image for one cell of the map.
-        offset: where a cell's anchors have their centre, in strides from its corner: 1/2 is the cell's own centre
-            (Caffe's 7.5 of inclusive pixels), 0 is what torchvision and detectron2 do.
-        rounding: None for exact areas, "corners" for corners around 0 rounded to pixels (torchvision), or "sizes" for
-            the rounded width and height of an anchor of 16 px, enlarged (py-faster-rcnn; sizes 128, 256 and 512 then
-            give its nine anchors).
+        stride: pixels of the image per cell of the map.
+        offset: distance of the anchors' center from the cell's corner, in strides: 1/2 is the cell's center (Caffe's
+            7.5, in inclusive pixels), 0 is the offset of torchvision and detectron2.
+        rounding: None for exact areas; "corners" for corners around 0 that are rounded to pixels, as in torchvision;
+            "sizes" for anchors of 16 px with rounded width and height, which are enlarged, as in py-faster-rcnn: with
+            sizes 128, 256 and 512, these are its nine anchors.
 
     Raises:
         ArgumentError: (a ValueError) for sizes or ratios that are not positive, or an unknown rounding.
     """
 
-    def __init__(self, sizes=(128, 256, 512), ratios=(0.5, 1, 2), stride=16, offset=0.5, rounding=None, **kwargs):
+    def __init__(
+        self,
+        sizes: Sequence[float] = (128, 256, 512),
+        ratios: Sequence[float] = (0.5, 1, 2),
+        stride: int = 16,
+        offset: float = 0.5,
+        rounding: str | None = None,
+        **kwargs: Any,
+    ):
         super().__init__(autocast=False, **kwargs)
         self.sizes, self.ratios = tuple(sizes), tuple(ratios)
         self.stride, self.offset, self.rounding = stride, offset, rounding
         for name, values in (("sizes", self.sizes), ("ratios", self.ratios)):
             if not values or min(values) <= 0:
                 raise ArgumentError(f"{name}={values} of anchors must be positive numbers.")
-        if rounding not in (None, "corners", "sizes"):
-            raise ArgumentError(f"rounding={rounding!r} of anchors is unknown: use None, 'corners' or 'sizes'.")
+        check_choice("rounding", rounding, [None, "corners", "sizes"])
 
     @property
-    def per_cell(self):
-        """The number of anchors of a cell."""
+    def per_cell(self) -> int:
+        """The number of anchors per cell."""
         return len(self.sizes) * len(self.ratios)
 
-    def around_zero(self):
-        """Returns the anchors of one cell, (k, 4) float32, with their centre at 0."""
+    def around_zero(self) -> np.ndarray:
+        """Returns the anchors of one cell, (k, 4) float32, with their center at 0."""
         ratios, sizes = np.meshgrid(self.ratios, self.sizes, indexing="ij")
         if self.rounding == "sizes":
             widths = np.round(np.sqrt(CAFFE_BASE**2 / ratios))
@@ -58,7 +68,7 @@ class AnchorGenerator(keras.layers.Layer):
         return (np.round(anchors) if self.rounding == "corners" else anchors).astype(np.float32)
 
     def call(self, features):
-        # Sizes that are known make the number of anchors known, whatever the batch.
+        # With a static height and width, the number of anchors is static.
         sizes = (features.shape[axis] or tf.shape(features)[axis] for axis in (1, 2))
         rows, columns = ((tf.range(size, dtype=tf.float32) + self.offset) * self.stride for size in sizes)
         x, y = tf.meshgrid(columns, rows)

@@ -1,21 +1,21 @@
-"""A convolution that can have strides without leaving pixels out by itself."""
+"""A convolution whose 1x1 kernel can have strides on all processors."""
 
 import keras
 
 
 @keras.saving.register_keras_serializable(package="keras_resnets")
 class Conv2D(keras.layers.Conv2D):
-    """`keras.layers.Conv2D`, but with a 1x1 kernel it takes every `strides`-th pixel first, and has no strides then.
+    """`keras.layers.Conv2D`, which with a 1x1 kernel takes every `strides`-th pixel first, and then has no strides.
 
-    That is the same function. The gradient of a 1x1 kernel with strides damages memory inside of TensorFlow 2.21 with
-    oneDNN, which is on by itself on processors with AVX-512, when there are few channels, and ends the process. So no
-    net or detector of this package has another layer than this one for a convolution whose strides are larger than its
-    kernel. The pixels are taken by a pooling of one pixel: the gradient of a slice takes longer than the convolution's.
+    The function is the same. In TensorFlow 2.21 with oneDNN, which is the default on processors with AVX-512, the
+    gradient of a 1x1 kernel with strides damages memory when there are few channels, and ends the process. So the nets
+    and detectors of this package use this layer for each convolution whose strides are larger than its kernel. A
+    pooling of one pixel takes the pixels: the gradient of a slice takes longer than the convolution's.
 
-    It has the name of Keras's layer, since files of weights name layers by their class.
+    The layer has the name of Keras's layer, since files of weights name layers by their class.
 
-    Input and output (B, H, W, C) and (B, ceil(H / strides), ceil(W / strides), filters) of a floating dtype, with a 1x1
-    kernel; arguments and other shapes: see `keras.layers.Conv2D`.
+    With a 1x1 kernel, the input is (B, H, W, C) and the output (B, ceil(H / strides), ceil(W / strides), filters), both
+    of a floating dtype. For arguments and other shapes, see `keras.layers.Conv2D`.
     """
 
     def convolution_op(self, inputs, kernel):
@@ -26,7 +26,7 @@ class Conv2D(keras.layers.Conv2D):
         return keras.ops.conv(pixels, kernel, data_format=self.data_format)
 
 
-def skips_pixels(layer):
+def skips_pixels(layer: keras.Layer) -> bool:
     """Returns whether a layer asks TensorFlow for a convolution whose strides are larger than its kernel."""
     return (
         isinstance(layer, keras.layers.Conv2D)

@@ -1,5 +1,8 @@
 """Normalization of images that are padded to one canvas."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -7,18 +10,18 @@ import tensorflow as tf
 
 @keras.saving.register_keras_serializable(package="keras_resnets")
 class ImageNormalization(keras.layers.Layer):
-    """(images - mean) / std, and zeros where a canvas has no image: what convolutions pad with.
+    """(images - mean) / std, and zeros where a canvas has no image, as in the padding of convolutions.
 
     Inputs: `images` (B, H, W, 3) RGB, 0..255, any number type; `image_shapes` (B, 2), the height and width of the image
     in the top left corner of each canvas. Output: (B, H, W, 3) of the layer's compute dtype.
 
     Args:
-        mean: of each channel, red first, in 0..255.
-        std: likewise.
+        mean: mean of each channel (red, green, blue), in 0..255.
+        std: standard deviation of each channel, in 0..255.
         bgr: whether the output has the channels in the order blue, green, red.
     """
 
-    def __init__(self, mean, std, bgr=False, **kwargs):
+    def __init__(self, mean: Sequence[float], std: Sequence[float], bgr: bool = False, **kwargs: Any):
         super().__init__(autocast=False, **kwargs)
         self.mean, self.std, self.bgr = tuple(mean), tuple(std), bgr
 

@@ -1,24 +1,26 @@
 """Max pooling with symmetric padding."""
 
+from typing import Any
+
 import keras
 
 
 @keras.saving.register_keras_serializable(package="keras_resnets")
 class PaddedMaxPooling2D(keras.layers.Layer):
-    """Max pooling of a map that is padded with minus infinity by as much on every side, as in PyTorch.
+    """Max pooling of a map that is padded with minus infinity equally on all sides, as in PyTorch.
 
-    Keras's "same" pads less at the top and left when the size is even, and a layer of zero padding would hide negative
-    values at the border.
+    Keras's "same" pads less at the top and left if the size is even, and zero padding would hide negative values at the
+    border.
 
     Input (B, H, W, C) of a floating dtype; output (B, h, w, C), h = (H + 2 * padding - pool_size) // strides + 1.
 
     Args:
         pool_size: side of the window.
         strides: step between windows.
-        padding: pixels on every side, at most half the window.
+        padding: pixels on each side, at most half the window.
     """
 
-    def __init__(self, pool_size, strides, padding, **kwargs):
+    def __init__(self, pool_size: int, strides: int, padding: int, **kwargs: Any):
         super().__init__(**kwargs)
         self.pool_size = pool_size
         self.strides = strides

@@ -1,4 +1,7 @@
-"""What the layers that cut regions out of a map have in common."""
+"""The base class of layers that pool regions of a map."""
+
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -11,11 +14,11 @@ class RegionLayer(keras.layers.Layer):
 
     Args:
         pool_size: P, bins on each side.
-        stride: pixels of the image for one cell of the map.
+        stride: pixels of the image per cell of the map.
     """
 
-    def __init__(self, pool_size, stride, **kwargs):
-        # A layer would cast the regions to the compute dtype: bfloat16 has no 1,001.
+    def __init__(self, pool_size: int, stride: float, **kwargs: Any):
+        # Autocasting would round the coordinates of regions to the compute dtype: bfloat16 has no 1,001.
         super().__init__(autocast=False, **kwargs)
         self.pool_size = pool_size
         self.stride = stride
@@ -27,7 +30,7 @@ class RegionLayer(keras.layers.Layer):
         # Proposals carry no gradient.
         return self.pool(features, tf.stop_gradient(tf.cast(rois, tf.float32)))
 
-    def pool(self, features, rois):
+    def pool(self, features: tf.Tensor, rois: tf.Tensor) -> tf.Tensor:
         """Returns (B, R, P, P, C) for float32 regions."""
         raise NotImplementedError
 
@@ -38,7 +41,7 @@ class RegionLayer(keras.layers.Layer):
         return {**super().get_config(), "pool_size": self.pool_size, "stride": self.stride}
 
 
-def check_size(features_shape):
+def check_size(features_shape: Sequence[int | None]) -> None:
     """Raises ArgumentError for features (B, H, W, C) whose height or width is unknown."""
     if None in features_shape[1:3]:
         raise ArgumentError(f"features has the shape {features_shape}: its height and width must be known.")

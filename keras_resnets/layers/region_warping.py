@@ -1,4 +1,6 @@
-"""Regions of an image, each warped to a square with what is around it."""
+"""Regions of an image, each warped to a square together with its surroundings."""
+
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -9,12 +11,12 @@ from keras_resnets.layers.region_layer import RegionLayer
 
 @keras.saving.register_keras_serializable(package="keras_resnets")
 class RegionWarping(RegionLayer):
-    """Every region as an image of its own, whatever its shape (R-CNN, arXiv 1311.2524, section 2.1 and appendix A).
+    """Each region as an image of its own, whatever its shape (R-CNN, arXiv 1311.2524, section 2.1 and appendix A).
 
-    The region is dilated so that in the square there are `context` pixels around it on each side: by 227 / (227 - 32),
-    about 1.164, for the paper's 227 and 16. Pixels are interpolated bilinearly, without antialiasing; those outside of
-    the image are 0, which is the mean of normalized images. (The authors' code rounds the dilated box first.) Neither
-    images nor coordinates get a gradient. It compiles under XLA.
+    The region is dilated so that the square has `context` pixels around it on each side: by 227 / (227 - 32), about
+    1.164, for the paper's 227 and 16. Pixels are interpolated bilinearly, without antialiasing; pixels outside of the
+    image are 0, which is the mean of normalized images. (The authors' code rounds the dilated box first.) Neither
+    images nor coordinates get a gradient. The layer compiles under XLA.
 
     Input: `images` (B, H, W, C), normalized, of a floating dtype, H and W known; `rois` (B, R, 4) float32, [x1, y1, x2,
     y2] in pixels. Output: (B, R, S, S, C) of the images' dtype.
@@ -24,10 +26,10 @@ class RegionWarping(RegionLayer):
         context: pixels of the square around the region, less than S / 2.
 
     Raises:
-        ArgumentError: (a ValueError) for a context that leaves nothing of the region.
+        ArgumentError: (a ValueError) for a context that leaves no pixel for the region.
     """
 
-    def __init__(self, pool_size=227, context=16, stride=1, **kwargs):
+    def __init__(self, pool_size: int = 227, context: int = 16, stride: float = 1, **kwargs: Any):
         super().__init__(pool_size, stride, **kwargs)
         if not 0 <= 2 * context < pool_size:
             raise ArgumentError(f"context={context} must be from 0 on, and less than half of the {pool_size} pixels.")
@@ -49,9 +51,10 @@ class RegionWarping(RegionLayer):
         return total
 
     def _neighbours(self, low, high, size):
-        """Returns the two pixels around each pixel of the square along one side, and their shares: (B, R, S) each."""
+        """Returns the two pixels around each pixel of the square along one side, and their weights: (B, R, S) each."""
         side = self.pool_size
-        # XLA may compute centers twice, for pixels and for shares, and round differently: not so that float32 shows it.
+        # XLA may compute the centers twice, for pixels and for weights, and round differently. In float64, the
+        # difference is too small to change the float32 result.
         low, high = tf.cast(low, tf.float64), tf.cast(high, tf.float64)
         dilated = (high - low) * (side / (side - 2 * self.context))
         places = (tf.range(side, dtype=tf.float64) + 0.5) / side - 0.5

@@ -1,5 +1,7 @@
 """Region features by bilinear interpolation, from matrix products."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -11,25 +13,25 @@ class RoIAlign(RegionLayer):
     """The mean of bilinear samples in each bin of each region (Mask R-CNN, arXiv 1703.06870, section 3).
 
     Each bin has `sampling_ratio` x `sampling_ratio` samples at regular places. A sample up to one cell outside of the
-    map has the value at its border, one further outside is 0, as in torchvision. Interpolation and mean are linear and
-    separable: the layer multiplies the map by a matrix for the rows and one for the columns of each bin, which
-    compiles under XLA and suits TPUs. Coordinates get no gradient.
+    map has the value at the border, and a sample further outside is 0, as in torchvision. Interpolation and mean are
+    linear and separable: the layer multiplies the map by a matrix for the rows and one for the columns of each bin,
+    which compiles under XLA and suits TPUs. Coordinates get no gradient.
 
     Input: `features` (B, H, W, C) of a floating dtype, H and W known; `rois` (B, R, 4) float32, [x1, y1, x2, y2] in
     pixels of the image. Output: (B, R, P, P, C) of the features' dtype.
 
     Args:
         pool_size: P, bins on each side.
-        stride: pixels of the image for one cell of the map.
-        sampling_ratio: samples on each side of a bin.
-        aligned: whether cell i is a point at i + 1/2 (as in detectron2); otherwise at i, and regions have at least one
-            cell.
+        stride: pixels of the image per cell of the map.
+        sampling_ratio: samples along each side of a bin.
+        aligned: whether cell i is a point at i + 1/2, as in detectron2. Otherwise it is at i, and regions have at least
+            one cell.
 
     Raises:
         ArgumentError: (a ValueError) when called on features whose height or width is unknown.
     """
 
-    def __init__(self, pool_size, stride, sampling_ratio=2, aligned=True, **kwargs):
+    def __init__(self, pool_size: int, stride: float, sampling_ratio: int = 2, aligned: bool = True, **kwargs: Any):
         super().__init__(pool_size, stride, **kwargs)
         self.sampling_ratio = sampling_ratio
         self.aligned = aligned
@@ -42,7 +44,7 @@ class RoIAlign(RegionLayer):
         return tf.einsum("brqw,brpwc->brpqc", columns, by_row)
 
     def _weights(self, low, high, size):
-        """Returns (B, R, P, size): how much each cell counts for a bin, along one side."""
+        """Returns (B, R, P, size), the weight of each cell in each bin along one side."""
         low, high = low / self.stride, high / self.stride
         length = high - low if self.aligned else tf.maximum(high - low, 1.0)
         samples = self.pool_size * self.sampling_ratio

@@ -13,16 +13,16 @@ class RoIPooling(RegionLayer):
 
     A region's corners are divided by the stride and rounded, halves away from zero; it spans both and has at least one
     cell. Bin p of P covers its cells from floor(p * size / P) to ceil((p + 1) * size / P), so that bins may overlap;
-    what is outside of the map does not count, and a bin without cells is 0. (Of regions that are longer than the map by
-    more than 4 cells, which proposals, clipped to the image, never are, bins can miss their last cells.) The gradient
-    goes to one of the cells with the largest value; coordinates get none. It compiles under XLA.
+    cells outside of the map do not count, and a bin without cells is 0. (Bins can miss their last cells if a region is
+    longer than the map by more than 4 cells. Proposals that are clipped to the image never are.) The gradient goes to
+    one of the cells with the largest value; coordinates get none. The layer compiles under XLA.
 
     Input: `features` (B, H, W, C) of a floating dtype, H and W known; `rois` (B, R, 4) float32, [x1, y1, x2, y2] in
     pixels of the image. Output: (B, R, P, P, C) of the features' dtype.
 
     Args:
         pool_size: P, bins on each side.
-        stride: pixels of the image for one cell of the map.
+        stride: pixels of the image per cell of the map.
 
     Raises:
         ArgumentError: (a ValueError) when called on features whose height or width is unknown.
@@ -39,5 +39,5 @@ class RoIPooling(RegionLayer):
 
 
 def _round(x):
-    """To the nearest integer, halves away from zero (tf.round goes to the even one)."""
+    """Rounds to the nearest integer, halves away from zero; tf.round would round halves to even."""
     return tf.cast(tf.sign(x) * tf.floor(tf.abs(x) + 0.5), tf.int32)

@@ -1,7 +1,9 @@
-"""Spatial pyramid pooling of a map, or of windows of it."""
+"""Spatial pyramid pooling of a map or of its windows."""
 
 import functools
 import numbers
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -15,20 +17,20 @@ from keras_resnets.ops.bin_maxima import bin_edges, bin_maxima
 class SpatialPyramidPooling(keras.layers.Layer):
     """The largest value in each bin of grids of several sizes (SPPnet, arXiv 1406.4729, section 2.2).
 
-    The result is the paper's vector, which fully connected layers take: M bins of C channels are M * C values (50 bins
-    and 256 filters: 12,800), by level in the order of `levels`, in it by row, by column, by channel.
+    The result is the paper's vector for fully connected layers: M bins of C channels are M * C values (50 bins and 256
+    filters: 12,800), sorted by level in the order of `levels`, then by row, column and channel.
 
     Bin p of a level n covers the cells from floor(p * size / n) to ceil((p + 1) * size / n) along each side, so that
-    none is empty and they may overlap. (The paper's rule for training with images of one size is another: windows of
-    ceil(size / n) and steps of floor(size / n) cells. It has the same bins for 13 cells and 1, 2, 3, 4 or 6 bins, but
-    of 10 cells and 4 bins it misses the last cell.)
+    no bin is empty, and bins may overlap. (For training with images of one size, the paper has another rule: windows of
+    ceil(size / n) and steps of floor(size / n) cells. It gives the same bins for 13 cells and 1, 2, 3, 4 or 6 bins, but
+    for 10 cells and 4 bins it misses the last cell.)
 
-    A window has the cells whose receptive fields' centers are strictly inside of it (appendix A: cells floor(x / S) + 1
-    to ceil(x / S) - 1, S the stride). Cell i, from 0 on, has its center at the pixel S * i, also from 0 on, as padding
-    by half of each filter gives. The paper's x counts these pixels, and a pixel's center is at its number + 1/2 in
-    coordinates where the width is x2 - x1, so 1/2 is subtracted from them: a window with corners of whole numbers has
-    the cells i with x1 <= S * i < x2, and the whole image has the whole map. A window between centers has the cell that
-    is nearest to its middle, and windows are clipped to the map before they are divided into bins.
+    A window has the cells whose receptive fields have their centers strictly inside of it (appendix A: cells
+    floor(x / S) + 1 to ceil(x / S) - 1, where S is the stride). With padding by half of each filter, the center of cell
+    i is pixel S * i, both counted from 0. The paper's x counts pixels, and the center of a pixel is at its number + 1/2
+    in coordinates where the width is x2 - x1, so 1/2 is subtracted from them. Thus a window with integer corners has
+    the cells i with x1 <= S * i < x2, and the whole image has the whole map. A window between centers has the cell
+    nearest to its middle. Windows are clipped to the map before they are divided into bins.
 
     The gradient goes to cells with the largest value; coordinates get none. The layer compiles under XLA.
 
@@ -37,16 +39,16 @@ class SpatialPyramidPooling(keras.layers.Layer):
     (B, R, M * C) for windows.
 
     Args:
-        levels: bins on each side, for each level of the pyramid.
-        stride: pixels of the image for one cell of the map, an integer; only windows need it.
+        levels: number of bins on each side, for each level of the pyramid.
+        stride: pixels of the image per cell of the map, an integer; only windows need it.
 
     Raises:
-        ArgumentError: (a ValueError) for levels or a stride that cannot be; when called on windows without a stride, or
-            of features whose height or width is unknown.
+        ArgumentError: (a ValueError) for impossible levels or strides; when called on windows without a stride, or on
+            windows of features whose height or width is unknown.
     """
 
-    def __init__(self, levels=(1, 2, 3, 6), stride=None, **kwargs):
-        # A layer would cast the windows to the compute dtype: bfloat16 has no 1,001.
+    def __init__(self, levels: Sequence[int] = (1, 2, 3, 6), stride: int | None = None, **kwargs: Any):
+        # Autocasting would round the coordinates of windows to the compute dtype: bfloat16 has no 1,001.
         super().__init__(autocast=False, **kwargs)
         if not levels or not all(map(_is_positive_integer, levels)):
             raise ArgumentError(f"levels={levels!r} must be a list of positive integers, such as (1, 2, 3, 6).")
@@ -91,8 +93,8 @@ def _is_positive_integer(value):
 
 
 def _window(low, high, stride, size):
-    """Returns the first cell of each window and how many it has, along one side of the map: both (B, R) int32."""
-    # As floor(x / S) is floor(floor(x) / S), the quotients are of integers and exact.
+    """Returns the first cell and the number of cells of each window along one side of the map: both (B, R) int32."""
+    # floor(x / S) is floor(floor(x) / S), so the divisions are of integers and exact.
     first = _integer(tf.floor(low - 0.5)) // stride + 1
     last = -(-_integer(tf.math.ceil(high - 0.5)) // stride) - 1
     nearest = _integer(tf.floor(low + high - 1 + stride)) // (2 * stride)
@@ -105,7 +107,7 @@ def _integer(x):
     return tf.cast(x, tf.int32)
 
 
-def map_maxima(features, bins):
+def map_maxima(features: tf.Tensor, bins: int) -> tf.Tensor:
     """Returns the largest value in each bin of the whole map: (B, bins, bins, C)."""
     for axis in (1, 2):
         size = features.shape[axis] or tf.shape(features)[axis]
@@ -116,17 +118,17 @@ def map_maxima(features, bins):
 
 
 def _pyramid(levels, maxima):
-    """Returns (N, M * C), where `maxima` returns (..., n, n, C) of N windows for n bins on each side."""
+    """Returns (N, M * C) for N windows; `maxima` returns their (..., n, n, C) for n bins on each side."""
     pooled = {}
     for level in sorted(levels, reverse=True):
-        # A bin has the cells of the bins of a multiple that divide it.
+        # The bins of a multiple of the level divide the level's bins.
         finer = [n for n in pooled if n % level == 0]
         pooled[level] = _coarser(pooled[min(finer)], level) if finer else maxima(level)
     return tf.concat([tf.reshape(pooled[n], [-1, n * n * pooled[n].shape[-1]]) for n in levels], axis=-1)
 
 
 def _coarser(pooled, level):
-    """Returns (N, level, level, C) of (..., n, n, C), n a multiple of the level."""
+    """Returns the maxima (N, level, level, C) from maxima (..., n, n, C), where n is a multiple of the level."""
     bins, channels = pooled.shape[-2:]
     ratio = bins // level
     return tf.nn.max_pool2d(tf.reshape(pooled, [-1, bins, bins, channels]), ratio, ratio, "VALID")

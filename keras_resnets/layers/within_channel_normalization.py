@@ -1,5 +1,7 @@
 """Local response normalization within a channel."""
 
+from typing import Any
+
 import keras
 
 
@@ -7,7 +9,7 @@ import keras
 class WithinChannelNormalization(keras.layers.Layer):
     """Caffe's LRN of the region "within channel": x / (1 + alpha * mean of x^2 over a window) ** beta.
 
-    The window slides over one channel's map and counts zeros outside of it; `tf.nn.lrn` slides over channels.
+    The window slides over the map of one channel, with zeros around it. The window of `tf.nn.lrn` slides over channels.
 
     Input and output (B, H, W, C) of a floating dtype.
 
@@ -17,7 +19,7 @@ class WithinChannelNormalization(keras.layers.Layer):
         beta: exponent.
     """
 
-    def __init__(self, window=3, alpha=5e-5, beta=0.75, **kwargs):
+    def __init__(self, window: int = 3, alpha: float = 5e-5, beta: float = 0.75, **kwargs: Any):
         super().__init__(**kwargs)
         self.window = window
         self.alpha = alpha
@@ -25,7 +27,7 @@ class WithinChannelNormalization(keras.layers.Layer):
 
     def call(self, x):
         border = [self.window // 2, self.window // 2]
-        # In float16 the squares of activations from 256 on would be infinite.
+        # In float16, the squares of activations of 256 and more would be infinite.
         precise = keras.ops.cast(x, "float32")
         squares = keras.ops.pad(keras.ops.square(precise), [[0, 0], border, border, [0, 0]])
         mean_square = keras.ops.average_pool(squares, self.window, 1)

@@ -1,5 +1,7 @@
 """The parameter-free shortcut between maps of different size and depth."""
 
+from typing import Any
+
 import keras
 
 from keras_resnets.errors import ArgumentError
@@ -7,21 +9,21 @@ from keras_resnets.errors import ArgumentError
 
 @keras.saving.register_keras_serializable(package="keras_resnets")
 class ZeroPaddedShortcut(keras.layers.Layer):
-    """Option A of the ResNet paper (section 3.3): every `strides`-th pixel, then zero channels up to `filters`.
+    """Option A of the ResNet paper (section 3.3): every `strides`-th pixel, and zero channels up to `filters`.
 
-    The new channels come after the old ones, as in the authors' Torch code (others put half of them on each side).
+    The new channels come after the old ones, as in the authors' Torch code; others put half of them on each side.
 
     Input (B, H, W, C) of a floating dtype, C <= filters; output (B, ceil(H / strides), ceil(W / strides), filters).
 
     Args:
         filters: number of output channels.
-        strides: step between the pixels that are kept.
+        strides: step between the remaining pixels.
 
     Raises:
         ArgumentError: (a ValueError) when called on more channels than `filters`.
     """
 
-    def __init__(self, filters, strides, **kwargs):
+    def __init__(self, filters: int, strides: int, **kwargs: Any):
         super().__init__(**kwargs)
         self.filters = filters
         self.strides = strides

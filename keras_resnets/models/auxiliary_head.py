@@ -1,26 +1,28 @@
 """The second classifier that helps an Inception in training (arXiv 1512.00567, section 4), as in TF-slim."""
 
+from collections.abc import Callable
+
 import keras
 
 from keras_resnets.errors import ArgumentError
-from keras_resnets.models.builder import classifier
+from keras_resnets.models.blocks import classifier
+from keras_resnets.models.builder import KerasArguments
+from keras_resnets.models.inception import Inception
 
 
-def auxiliary_classifier(net, include_top, classes, classifier_activation):
+def auxiliary_classifier(net: Inception, arguments: KerasArguments) -> Callable[[keras.Model], keras.Model]:
     """Returns the function that adds an auxiliary classifier on `conv4_out`, the last 17x17 map at 299x299, to a model.
 
-    5x5 average pooling with stride 3, 1x1 to 128, a convolution as large as the map to 768, each with batch
-    normalization, and the classifier `auxiliary_predictions`, which is the model's second output.
+    The layers are a 5x5 average pooling with stride 3, a 1x1 convolution to 128 filters, one as large as the map to 768
+    filters, each with batch normalization, and the classifier `auxiliary_predictions`, the model's second output.
 
     Args:
         net: the `Inception` of the model.
-        include_top, classes, classifier_activation: the builder's arguments.
+        arguments: the builder's arguments.
 
     Raises:
-        ArgumentError: without a classifier, or (from the function) for a model without a fixed size.
+        ArgumentError: (from the function) for a model whose image has no fixed size, or is too small.
     """
-    if not include_top:
-        raise ArgumentError("auxiliary_head=True has no effect with include_top=False: leave it out.")
 
     def extend(model):
         x = model.get_layer("conv4_out").output
@@ -34,12 +36,12 @@ def auxiliary_classifier(net, include_top, classes, classifier_activation):
         height, width = x.shape[1:3]
         x = net.convolution(x, f"{height}x{width},768 V", "auxiliary_2")
         x = keras.layers.Flatten(name="auxiliary_flatten")(x)
-        x = classifier(x, classes, classifier_activation, "auxiliary_predictions")
+        x = classifier(x, arguments["classes"], arguments["classifier_activation"], "auxiliary_predictions")
         return keras.Model(model.input, [model.output, x], name=model.name)
 
     return extend
 
 
-def without_auxiliary_head(model):
-    """Returns a net with its first output only: the same layers, without those of an auxiliary head."""
+def without_auxiliary_head(model: keras.Model) -> keras.Model:
+    """Returns a net of the same layers with its first output only, or the net itself if it has no auxiliary head."""
     return keras.Model(model.input, model.outputs[0], name=model.name) if len(model.outputs) > 1 else model

@@ -3,10 +3,13 @@
 11,194,984 parameters, 2.02e9 multiply-adds at 224x224; top-1 / top-5 error, one crop: 25.2 / 7.8.
 """
 
-from keras_resnets.models.builder import check_dropout, image_model
-from keras_resnets.models.inception import Inception, pooled_with_dropout
-from keras_resnets.models.inception import pooling as pool
-from keras_resnets.weights.published import resolve
+from typing import Unpack
+
+import keras
+
+from keras_resnets.models.blocks import pooled_with_dropout
+from keras_resnets.models.builder import KerasArguments, builder, image_model
+from keras_resnets.models.inception import Inception, pool
 
 
 def _branches(a, b, c, d, e, kind, f):
@@ -35,36 +38,23 @@ STAGES = {
 }
 
 
+@builder("bn_inception")
 def BNInception(
-    include_top=True,
-    weights=None,
-    input_tensor=None,
-    input_shape=None,
-    pooling=None,
-    classes=1000,
-    classifier_activation="softmax",
-    name="bn_inception",
     *,
-    dropout_rate=0.2,
-    width=1.0,
-):
+    dropout_rate: float = 0.2,
+    width: float = 1.0,
+    **arguments: Unpack[KerasArguments],
+) -> keras.Model:
     """BN-Inception, also called Inception-v2; all padding is TensorFlow's "same".
 
     The layers `conv1_out` ... `conv5_out` are the last maps of each size, before pooling: at 224x224, 112x112x64,
-    56x56x192, 28x28x320, 14x14x576 and 7x7x1024.
+    56x56x192, 28x28x320, 14x14x576 and 7x7x1024. Images have at least 32x32 pixels.
 
     Args:
-        include_top ... name: as in `keras_resnets.ResNet`; at least 32x32.
-        dropout_rate: share of the pooled features that is dropped in training.
-        width: factor of all filters, which are rounded to the nearest integer, 1 at least; published weights are for 1.
-
-    Returns:
-        A `keras.Model` with output (B, classes), or as `pooling` says.
-
-    Raises:
-        ArgumentError: (a ValueError) for an argument that cannot work.
+        {keras_arguments}
+        dropout_rate: dropout rate of the pooled features.
+        width: factor of the filters of all layers, rounded to the nearest integer. Published weights are for width 1.
     """
-    check_dropout(dropout_rate, include_top, default=0.2)
     net = Inception(width=width)
 
     def trunk(x):
@@ -76,15 +66,7 @@ def BNInception(
 
     return image_model(
         trunk,
-        include_top=include_top,
-        weights=resolve(weights, "bn_inception", include_top, classes, width),
-        input_tensor=input_tensor,
-        input_shape=input_shape,
-        pooling=pooling,
-        classes=classes,
-        classifier_activation=classifier_activation,
-        name=name,
-        default_size=224,
+        arguments,
         minimum_size=32,
         head=pooled_with_dropout(dropout_rate),
     )

@@ -1,114 +1,241 @@
-"""What all builders share: the arguments of keras.applications, from the input to the classifier and the weights."""
+"""What all builders share: the arguments of keras.applications, from the input to the classifier and the weights.
 
+A family is a function with its own arguments, decorated with `builder`, which adds those of keras.applications. The
+function defines the trunk and calls `image_model`. A member of a family is a `variant` of it.
+"""
+
+import functools
 import inspect
 import numbers
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypedDict, TypeVar
 
 import keras
 
-from keras_resnets.errors import ArgumentError
+from keras_resnets.errors import ArgumentError, check_choice
+from keras_resnets.models.blocks import classifier, global_average, global_maximum
 from keras_resnets.weights import load_weights
 from keras_resnets.weights.published import resolve
 
-DEFAULT_ACTIVATION = "softmax"
+
+class KerasArguments(TypedDict, total=False):
+    """The arguments of keras.applications, in its order; `DEFAULTS` and `DOCUMENTATION` belong to them."""
+
+    include_top: bool
+    weights: str | os.PathLike[str] | None
+    input_tensor: keras.KerasTensor | None
+    input_shape: Sequence[int | None] | None
+    pooling: str | None
+    classes: int
+    classifier_activation: str | Callable | None
+    name: str | None
 
 
-def global_average(x):
-    """(B, H, W, C) to (B, C)."""
-    return keras.layers.GlobalAveragePooling2D(name="avg_pool")(x)
+DEFAULTS: KerasArguments = {
+    "include_top": True,
+    "weights": None,
+    "input_tensor": None,
+    "input_shape": None,
+    "pooling": None,
+    "classes": 1000,
+    "classifier_activation": "softmax",
+    "name": None,
+}
+DOCUMENTATION = """\
+include_top: whether to end in the pooling and the classifier.
+    weights: None for random weights, "imagenet" for published ones, which are downloaded once and kept, or the path of
+        a file: see `keras_resnets.weights.load_weights`.
+    input_tensor: Keras tensor to use as the image, or None.
+    input_shape: (height, width, channels), with None for a height or width that may change; by default
+        ({size}, {size}, 3), or (None, None, 3) without the classifier.
+    pooling: without the classifier, None for the last map (B, h, w, C), "avg" or "max" for the pooled map (B, C). With
+        the classifier, it has no effect, as in keras.applications.
+    classes: number of classes.
+    classifier_activation: "softmax", or None for logits.
+    name: name of the model."""
+MARKER = "{keras_arguments}"  # in a family's docstring, where DOCUMENTATION belongs
+RESULT = """
+
+Returns:
+    A `keras.Model` with output (B, classes); without the classifier, see `pooling`.
+
+Raises:
+    ArgumentError: (a ValueError) for an argument that cannot work."""
+OF_THE_HEAD = ("classes", "classifier_activation", "dropout_rate", "auxiliary_head")  # no effect without classifier
+RESOLVING = ("include_top", "classes", "width", "stem")  # arguments that published weights depend on
+
+Family = TypeVar("Family", bound=Callable[..., keras.Model])
+
+
+def builder(name: str | None = None, *, size: int = 224, classes: int = 1000) -> Callable[[Family], Family]:
+    """Returns a decorator that adds the arguments of keras.applications to a function that builds a net.
+
+    The function takes them as `**arguments: Unpack[KerasArguments]`, all of them and checked, and passes them on to
+    `image_model`. The decorated function takes them after the function's positional arguments, by position or by name.
+    Its signature and docstring have them all; in the docstring, they replace `MARKER` at the beginning of a line under
+    "Args:", which is the last section.
+
+    Args:
+        name: default of `name`, and the net's name in the registry, for published weights; None if the function sets
+            both.
+        size: side of the default image, in pixels.
+        classes: default of `classes`.
+    """
+    defaults = {**DEFAULTS, "classes": classes, "name": name}
+    types = inspect.get_annotations(KerasArguments)
+    added = [
+        inspect.Parameter(key, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=value, annotation=types[key])
+        for key, value in defaults.items()
+    ]
+
+    def decorate(function: Family) -> Family:
+        signature = inspect.signature(function)
+        own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+        positional = [p for p in own if p.kind is not p.KEYWORD_ONLY]
+        signature = signature.replace(parameters=[*positional, *added, *own[len(positional) :]])
+
+        @functools.wraps(function)
+        def build(*args, **kwargs):
+            arguments = _bound(signature, function.__name__, args, kwargs)
+            _check(arguments, signature.parameters)
+            if arguments["input_tensor"] is None and arguments["input_shape"] is None:
+                arguments["input_shape"] = (size, size, 3) if arguments["include_top"] else (None, None, 3)
+            if name is not None:
+                arguments["weights"] = _resolved(arguments, name)
+            return function(**arguments)
+
+        own_documentation = inspect.cleandoc(function.__doc__ or "")
+        build.__doc__ = own_documentation.replace(MARKER, DOCUMENTATION.format(size=size)) + RESULT
+        return _with_signature(build, signature)
+
+    return decorate
+
+
+def variant(
+    family: Callable[..., keras.Model], function_name: str, summary: str, *, name: str | None, **fixed: Any
+) -> Callable[..., keras.Model]:
+    """Returns a builder with some arguments of a family's builder bound, as `functools.partial` does.
+
+    Args:
+        family: the family's builder, e.g. `ResNet`.
+        function_name: the public name, e.g. "ResNet50".
+        summary: first paragraph of the docstring.
+        name: default of the argument `name`, and the net's name in the registry, for published weights; None if the
+            family sets both.
+        **fixed: the arguments that make the variant; it does not accept them.
+    """
+    parameters = inspect.signature(family).parameters
+    signature = inspect.Signature(
+        [p.replace(default=name) if p.name == "name" else p for p in parameters.values() if p.name not in fixed],
+        return_annotation=keras.Model,
+    )
+
+    def build(*args, **kwargs):
+        arguments = _bound(signature, function_name, args, kwargs)
+        if name is not None:
+            arguments["weights"] = _resolved(arguments, name)
+        return family(**fixed, **arguments)
+
+    row = ", ".join(f"{argument}={value!r}" for argument, value in fixed.items())
+    build.__name__ = build.__qualname__ = function_name
+    build.__module__ = family.__module__
+    build.__doc__ = f"{summary}\n\n`{family.__name__}` with {row}; see there for the other arguments."
+    return _with_signature(build, signature)
 
 
 def image_model(
-    trunk,
+    trunk: Callable[[keras.KerasTensor], keras.KerasTensor],
+    arguments: KerasArguments,
     *,
-    include_top,
-    weights,
-    input_tensor,
-    input_shape,
-    pooling,
-    classes,
-    classifier_activation,
-    name,
-    default_size,
-    minimum_size,
-    default_classes=1000,
-    head=global_average,
-    fixed_size=False,
-    extend=None,
-):
-    """Builds a functional model: input, `trunk`, head and classifier; then loads `weights`.
+    minimum_size: int,
+    default_name: str | None = None,
+    head: Callable[[keras.KerasTensor], keras.KerasTensor] = global_average,
+    fixed_size: bool = False,
+    extend: Callable[[keras.Model], keras.Model] | None = None,
+) -> keras.Model:
+    """Builds a functional model of input, `trunk`, head and classifier, and loads its weights.
 
     Args:
         trunk: function from the image tensor (B, H, W, C) to the last feature map.
-        include_top ... name: as in `keras_resnets.ResNet`.
-        default_size: side of the input when `input_shape` is None and the classifier is included.
+        arguments: of keras.applications, as `builder` completes them.
         minimum_size: smallest side of an image, in pixels, so that the last map has one pixel.
-        default_classes: the default of `classes`, to tell whether it was given.
+        default_name: the model's name if the arguments have none.
         head: function from the last feature map to the classifier's input (B, F).
-        fixed_size: whether the classifier needs height and width to be given.
+        fixed_size: whether the classifier needs images of a given height and width.
         extend: function from the model to one with more outputs, or None.
 
     Returns:
         A flat `keras.Model`.
+
+    Raises:
+        ArgumentError: (a ValueError) for an image that the net cannot take, or weights that do not fit.
     """
-    _check_head(include_top, pooling, classes, classifier_activation, default_classes)
-    if input_tensor is not None and not keras.backend.is_keras_tensor(input_tensor):
-        raise ArgumentError(f"input_tensor is a {type(input_tensor).__name__}: pass a Keras tensor, as of keras.Input.")
-    image = input_tensor
-    if image is None:
-        default_shape = (default_size, default_size, 3) if include_top else (None, None, 3)
-        image = keras.Input(input_shape or default_shape)
-    _check_image(image, input_tensor, input_shape, minimum_size, include_top and fixed_size)
+    include_top = arguments["include_top"]
+    image = _image(arguments, minimum_size, include_top and fixed_size)
     x = trunk(image)
     if include_top:
-        x = classifier(head(x), classes, classifier_activation)
-    elif pooling == "avg":
+        x = classifier(head(x), arguments["classes"], arguments["classifier_activation"])
+    elif arguments["pooling"] == "avg":
         x = global_average(x)
-    elif pooling == "max":
-        x = keras.layers.GlobalMaxPooling2D(name="max_pool")(x)
+    elif arguments["pooling"] == "max":
+        x = global_maximum(x)
     inputs = keras.utils.get_source_inputs(image)
-    model = keras.Model(inputs[0] if len(inputs) == 1 else inputs, x, name=name)
+    model = keras.Model(inputs[0] if len(inputs) == 1 else inputs, x, name=arguments["name"] or default_name)
     if extend is not None:
         model = extend(model)
-    if weights is not None:
-        load_weights(model, weights)
+    if arguments["weights"] is not None:
+        load_weights(model, arguments["weights"])
     return model
 
 
-def classifier(x, classes, activation, name="predictions"):
-    """The last layer; its softmax is in full precision also under a mixed policy."""
-    dtype = keras.config.dtype_policy().variable_dtype
-    return keras.layers.Dense(int(classes), activation=activation, dtype=dtype, name=name)(x)
+def _with_signature(function: Any, signature: inspect.Signature) -> Any:
+    function.__signature__ = signature
+    return function
 
 
-def check_dropout(dropout_rate, include_top, default):
-    """Raises ArgumentError for a rate that cannot work."""
-    if not isinstance(dropout_rate, numbers.Real) or not 0 <= dropout_rate < 1:
-        raise ArgumentError(f"dropout_rate={dropout_rate!r} must be in [0, 1).")
-    if not include_top and dropout_rate != default:
-        raise ArgumentError(f"dropout_rate={dropout_rate} has no effect with include_top=False: leave it out.")
+def _bound(signature: inspect.Signature, function_name: str, args: tuple, kwargs: dict) -> dict[str, Any]:
+    """Returns all arguments by name, with the defaults of those that were not given."""
+    try:
+        bound = signature.bind(*args, **kwargs)
+    except TypeError as error:
+        raise TypeError(f"{function_name}() {error}") from None
+    bound.apply_defaults()
+    return bound.arguments
 
 
-def _check_head(include_top, pooling, classes, classifier_activation, default_classes):
-    if pooling not in (None, "avg", "max"):
-        raise ArgumentError(f"pooling={pooling!r} is unknown: use None, 'avg' or 'max'.")
+def _resolved(arguments: Mapping[str, Any], name: str) -> str | os.PathLike[str] | None:
+    choices = {choice: arguments[choice] for choice in RESOLVING if choice in arguments}
+    return resolve(arguments["weights"], name, **choices)
+
+
+def _check(arguments: Mapping[str, Any], parameters: Mapping[str, inspect.Parameter]) -> None:
+    """Raises ArgumentError for arguments that cannot work, whatever the net."""
+    check_choice("pooling", arguments["pooling"], [None, "avg", "max"])
+    classes, dropout_rate = arguments["classes"], arguments.get("dropout_rate", 0)
     if not isinstance(classes, numbers.Integral) or classes < 1:
         raise ArgumentError(f"classes={classes!r} must be a positive integer.")
-    if not include_top and classes != default_classes:
-        raise ArgumentError(f"classes={classes} has no effect with include_top=False: leave it out.")
-    if not include_top and classifier_activation != DEFAULT_ACTIVATION:
-        raise ArgumentError(
-            f"classifier_activation={classifier_activation!r} has no effect with include_top=False: leave it out."
-        )
+    if not isinstance(dropout_rate, numbers.Real) or not 0 <= float(dropout_rate) < 1:
+        raise ArgumentError(f"dropout_rate={dropout_rate!r} must be in [0, 1).")
+    for name in OF_THE_HEAD:
+        if not arguments["include_top"] and name in arguments and arguments[name] != parameters[name].default:
+            raise ArgumentError(f"{name}={arguments[name]!r} has no effect with include_top=False: leave it out.")
 
 
-def _check_image(image, input_tensor, input_shape, minimum_size, fixed_size):
+def _image(arguments: KerasArguments, minimum_size: int, fixed_size: bool) -> keras.KerasTensor:
+    """Returns the image tensor, or raises ArgumentError for one that the net cannot take."""
     if keras.config.image_data_format() != "channels_last":
         raise ArgumentError(
             "keras.config.image_data_format() is 'channels_first', and these nets are channels last: "
             "call keras.config.set_image_data_format('channels_last')."
         )
+    image, input_shape = arguments["input_tensor"], arguments["input_shape"]
+    if image is None:
+        image = keras.Input(input_shape)
+    elif not keras.backend.is_keras_tensor(image):
+        raise ArgumentError(f"input_tensor is a {type(image).__name__}: pass a Keras tensor, such as keras.Input's.")
     shape = tuple(image.shape[1:])
-    if input_tensor is not None and input_shape is not None and tuple(input_shape) != shape:
+    if input_shape is not None and tuple(input_shape) != shape:
         raise ArgumentError(f"input_shape={tuple(input_shape)} is not input_tensor's {shape}: leave one of them out.")
     if len(shape) != 3 or shape[-1] is None:
         raise ArgumentError(f"input_shape={shape} must be (height, width, channels), with the channels given.")
@@ -120,44 +247,4 @@ def _check_image(image, input_tensor, input_shape, minimum_size, fixed_size):
         raise ArgumentError(
             f"input_shape={shape} must have a height and a width: this classifier is for maps of one size."
         )
-
-
-RESOLVING = ("include_top", "classes", "width", "stem")  # arguments that say whether published weights fit
-
-
-def variant(general, function_name, summary, *, name, **fixed):
-    """Binds arguments of a general builder, as `functools.partial` does, and gives the result a name and a docstring.
-
-    Args:
-        general: the family's builder, e.g. `ResNet`.
-        function_name: the public name, e.g. "ResNet50".
-        summary: first paragraph of the docstring.
-        name: default of the builder's argument `name`; if any, the net's name in the registry.
-        **fixed: the arguments that make the variant; they are no longer accepted.
-
-    Returns:
-        A function with the remaining arguments of `general`, in their order.
-    """
-    parameters = inspect.signature(general).parameters
-    signature = inspect.Signature(
-        [p.replace(default=name) if p.name == "name" else p for p in parameters.values() if p.name not in fixed]
-    )
-
-    def build(*args, **kwargs):
-        try:
-            given = signature.bind(*args, **kwargs)
-        except TypeError as error:
-            raise TypeError(f"{function_name}() {error}") from None
-        given.apply_defaults()
-        if name is not None:
-            arguments = given.arguments
-            choices = {choice: arguments[choice] for choice in RESOLVING if choice in arguments}
-            arguments["weights"] = resolve(arguments["weights"], name, **choices)
-        return general(**fixed, **given.arguments)
-
-    row = ", ".join(f"{argument}={value!r}" for argument, value in fixed.items())
-    build.__name__ = build.__qualname__ = function_name
-    build.__module__ = general.__module__
-    build.__signature__ = signature
-    build.__doc__ = f"{summary}\n\n`{general.__name__}` with {row}; the other arguments are explained there."
-    return build
+    return image

@@ -21,11 +21,14 @@
 """
 
 import numbers
+from collections.abc import Sequence
+from typing import Unpack
+
+import keras
 
 from keras_resnets.errors import ArgumentError
-from keras_resnets.models.blocks import named
-from keras_resnets.models.builder import check_dropout, global_average, image_model, variant
-from keras_resnets.models.inception import pooled_with_dropout
+from keras_resnets.models.blocks import global_average, named, pooled_with_dropout
+from keras_resnets.models.builder import KerasArguments, builder, image_model, variant
 from keras_resnets.models.residual import Unit, apply, convolution, stages
 
 FILTERS = (16, 32, 64)
@@ -33,65 +36,51 @@ PRE_ACTIVATION = "full_pre_activation"
 FIRST_PRE_ACTIVATED_BOTTLENECK = 164  # the paper's nets of this depth and more are bottlenecks
 
 
+@builder(size=32, classes=10)
 def CifarResNet(
-    depth,
-    include_top=True,
-    weights=None,
-    input_tensor=None,
-    input_shape=None,
-    pooling=None,
-    classes=10,
-    classifier_activation="softmax",
-    name=None,
+    depth: int,
     *,
-    bottleneck=None,
-    shortcut="default",
-    activation_order="original",
-    layers_per_unit=2,
-    zero_gamma=False,
-    shortcut_scale=0.5,
-    branch_scale=0.5,
-    gate_bias=-6.0,
-    shortcut_dropout=0.5,
-    dropout_rate=0.0,
-    filters=FILTERS,
-):
+    bottleneck: bool | None = None,
+    shortcut: str | None = "default",
+    activation_order: str = "original",
+    layers_per_unit: int = 2,
+    zero_gamma: bool = False,
+    shortcut_scale: float = 0.5,
+    branch_scale: float = 0.5,
+    gate_bias: float = -6.0,
+    shortcut_dropout: float = 0.5,
+    dropout_rate: float = 0.0,
+    filters: Sequence[int] = FILTERS,
+    **arguments: Unpack[KerasArguments],
+) -> keras.Model:
     """A CIFAR residual net: a 3x3 convolution, then three stages of n units with 16, 32 and 64 filters.
 
-    Depth 6n+2 counts two 3x3 convolutions a unit; depth 9n+2 three convolutions of a bottleneck, which has its stride
-    in the first 1x1. The layers `conv1_out` ... `conv4_out` are the outputs of the first convolution and of the stages,
-    as the next stage receives them: strides 1, 1, 2, 4.
+    A unit has two 3x3 convolutions at depth 6n+2, and at depth 9n+2 the three convolutions of a bottleneck, which has
+    its stride in the first 1x1. The layers `conv1_out` ... `conv4_out` are the outputs of the first convolution and of
+    the stages, as the next stage receives them: strides 1, 1, 2, 4. Images have at least 4x4 pixels.
 
-    Choices that arXiv 1603.05027 leaves open: with pre-activation, gates, projections and changes of dimension see the
-    activated map, as the branch does; projections have batch normalization only where branches end in one.
+    arXiv 1603.05027 leaves some choices open. Here, with pre-activation, gates, projections and changes of dimension
+    see the activated map, as the branch does; projections have batch normalization only where branches end in one.
 
     Args:
         depth: 6n+2 or 9n+2: 20, 32, 44, 56, 110, 1202, or any other.
-        include_top ... classifier_activation: as in `keras_resnets.ResNet`, but with 10 classes, and 32x32x3 when
-            `input_shape` is None and the classifier is included.
-        name: the model's name, by default "cifar_resnet{depth}".
-        bottleneck: True for 9n+2, False for 6n+2, None for what fits the depth, 6n+2 before 9n+2 (but from depth 164 on
-            9n+2 before 6n+2, with full pre-activation).
-        shortcut: "A", "B" or "C" (see `keras_resnets.ResNet`), None for a plain net, or, over option A in every unit,
-            "constant_scaling", "exclusive_gating", "shortcut_only_gating" or "dropout" (arXiv 1603.05027, table 1). By
-            default "A" as in the papers, but "B" for bottlenecks, whose first unit must widen the map.
+        {keras_arguments} By default, "cifar_resnet" and the depth.
+        bottleneck: True for 9n+2, False for 6n+2, None for what fits the depth. If both fit, it is 6n+2; with full
+            pre-activation and from depth 164 on, it is 9n+2.
+        shortcut: "A", "B" or "C" (see `keras_resnets.ResNet`), None for a plain net, or "constant_scaling",
+            "exclusive_gating", "shortcut_only_gating" or "dropout" (arXiv 1603.05027, table 1), which change option A
+            in every unit. The default is "A" as in the papers, but "B" for bottlenecks, whose first unit must widen the
+            map.
         activation_order: "original", "bn_after_addition", "relu_before_addition", "relu_only_pre_activation" or
             "full_pre_activation" (arXiv 1603.05027, table 2).
         layers_per_unit: 1 for a shortcut around every convolution (table 3, "110 (1layer)"), without bottlenecks.
-        zero_gamma: start the last gamma of each residual branch at 0.
+        zero_gamma: whether to start the last gamma of each residual branch at 0.
         shortcut_scale, branch_scale: the factors of "constant_scaling".
         gate_bias: initial bias of both gatings; the paper tries 0 to -10.
-        shortcut_dropout: share of the shortcut's values that "dropout" drops in training, in [0, 1).
-        dropout_rate: share of the pooled features that is dropped in training, in [0, 1); the papers drop none.
-        filters: of the 3x3 convolutions of each stage, three positive integers; the first convolution has `filters[0]`.
-
-    Returns:
-        A `keras.Model` with output (B, classes), or as `pooling` says.
-
-    Raises:
-        ArgumentError: (a ValueError) for an argument that cannot work, e.g. a depth that is neither 6n+2 nor 9n+2.
+        shortcut_dropout: dropout rate of the shortcut "dropout", in [0, 1).
+        dropout_rate: dropout rate of the pooled features, in [0, 1); the papers drop none.
+        filters: filters of the 3x3 convolutions of each of the three stages; the first convolution has `filters[0]`.
     """
-    check_dropout(dropout_rate, include_top, default=0.0)
     units, bottleneck = units_of_depth(depth, bottleneck, activation_order)
     filters = _check_filters(filters)
     if shortcut == "default":
@@ -117,23 +106,15 @@ def CifarResNet(
 
     return image_model(
         trunk,
-        include_top=include_top,
-        weights=weights,
-        input_tensor=input_tensor,
-        input_shape=input_shape,
-        pooling=pooling,
-        classes=classes,
-        classifier_activation=classifier_activation,
-        name=name or f"cifar_{_kind(unit)}{depth}",
-        default_size=32,
-        default_classes=10,
+        arguments,
+        default_name=f"cifar_{_kind(unit)}{depth}",
         minimum_size=4,
         head=pooled_with_dropout(dropout_rate) if dropout_rate else global_average,
     )
 
 
-def units_of_depth(depth, bottleneck, activation_order="original"):
-    """Returns the units of each stage (of two 3x3 convolutions, or bottlenecks) and whether they are bottlenecks."""
+def units_of_depth(depth: int, bottleneck: bool | None, activation_order: str = "original") -> tuple[int, bool]:
+    """Returns the number of units of each stage, and whether they are bottlenecks: see `CifarResNet`."""
     layers, whole = {False: 6, True: 9}, isinstance(depth, numbers.Integral)
     if bottleneck is not None:
         kinds = [bool(bottleneck)]
@@ -154,7 +135,7 @@ def _check_filters(filters):
         if len(filters) != 3 or not all(isinstance(count, numbers.Integral) and count > 0 for count in filters):
             raise TypeError
     except TypeError:
-        raise ArgumentError(f"filters={filters!r} must be three positive integers, one a stage.") from None
+        raise ArgumentError(f"filters={filters!r} must be three positive integers, one per stage.") from None
     return filters
 
 
@@ -182,7 +163,7 @@ CifarPlainNet = variant(
 CifarResNetV2 = variant(
     CifarResNet,
     "CifarResNetV2",
-    "A CIFAR pre-activation net of depth 6n+2 or 9n+2; from 164 on rather of bottlenecks (arXiv 1603.05027, table 3).",
+    "A CIFAR pre-activation net of depth 6n+2 or 9n+2, with bottlenecks from depth 164 on (arXiv 1603.05027, table 3).",
     name=None,
     activation_order=PRE_ACTIVATION,
     zero_gamma=False,

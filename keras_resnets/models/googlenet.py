@@ -3,12 +3,13 @@
 6,624,904 parameters, 1.50e9 multiply-adds at 224x224; top-5 error of the paper, ten crops: 9.15.
 """
 
+from typing import Unpack
+
 import keras
 
-from keras_resnets.models.blocks import caffe_max_pooling
-from keras_resnets.models.builder import check_dropout, image_model
-from keras_resnets.models.inception import Inception, pooled_with_dropout
-from keras_resnets.weights.published import resolve
+from keras_resnets.models.blocks import caffe_max_pooling, pooled_with_dropout
+from keras_resnets.models.builder import KerasArguments, builder, image_model
+from keras_resnets.models.inception import Inception
 
 # Filters as in table 1: 1x1; 3x3 reduce, 3x3; 5x5 reduce, 5x5; after the pooling.
 STAGES = {
@@ -29,37 +30,24 @@ def _branches(a, b, c, d, e, f):
     return [[f"1x1,{a}"], [f"1x1,{b}", f"3x3,{c}"], [f"1x1,{d}", f"3x3,{e}"], ["max", f"1x1,{f}"]]
 
 
+@builder("googlenet")
 def GoogLeNet(
-    include_top=True,
-    weights=None,
-    input_tensor=None,
-    input_shape=None,
-    pooling=None,
-    classes=1000,
-    classifier_activation="softmax",
-    name="googlenet",
     *,
-    dropout_rate=0.2,
-    width=1.0,
-):
+    dropout_rate: float = 0.2,
+    width: float = 1.0,
+    **arguments: Unpack[KerasArguments],
+) -> keras.Model:
     """GoogLeNet with batch normalization, without auxiliary heads: torchvision's, whose weights fit.
 
-    Against the paper: batch normalization, 3x3 in the place of 5x5, pooling of 2x2 before the last stage, and half the
-    dropout. The layers `conv1_out` ... `conv5_out` are the last maps of each size, before pooling: at 224x224,
-    112x112x64, 56x56x192, 28x28x480, 14x14x832 and 7x7x1024.
+    It differs from the paper's net: it has batch normalization, 3x3 convolutions instead of 5x5, a 2x2 pooling before
+    the last stage, and half the dropout. The layers `conv1_out` ... `conv5_out` are the last maps of each size, before
+    pooling: at 224x224, 112x112x64, 56x56x192, 28x28x480, 14x14x832 and 7x7x1024. Images have at least 32x32 pixels.
 
     Args:
-        include_top ... name: as in `keras_resnets.ResNet`; at least 32x32.
-        dropout_rate: share of the pooled features that is dropped in training.
-        width: factor of all filters, which are rounded to the nearest integer, 1 at least; published weights are for 1.
-
-    Returns:
-        A `keras.Model` with output (B, classes), or as `pooling` says.
-
-    Raises:
-        ArgumentError: (a ValueError) for an argument that cannot work.
+        {keras_arguments}
+        dropout_rate: dropout rate of the pooled features.
+        width: factor of the filters of all layers, rounded to the nearest integer. Published weights are for width 1.
     """
-    check_dropout(dropout_rate, include_top, default=0.2)
     net = Inception(width=width)
 
     def trunk(x):
@@ -73,15 +61,7 @@ def GoogLeNet(
 
     return image_model(
         trunk,
-        include_top=include_top,
-        weights=resolve(weights, "googlenet", include_top, classes, width),
-        input_tensor=input_tensor,
-        input_shape=input_shape,
-        pooling=pooling,
-        classes=classes,
-        classifier_activation=classifier_activation,
-        name=name,
-        default_size=224,
+        arguments,
         minimum_size=32,
         head=pooled_with_dropout(dropout_rate),
     )

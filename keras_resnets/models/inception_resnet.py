@@ -13,16 +13,17 @@ linear convolution has a bias and no batch normalization, as in TF-slim. The pap
 
 import dataclasses
 import math
+from collections.abc import Callable, Sequence
+from typing import Unpack
 
 import keras
 
-from keras_resnets.errors import ArgumentError
+from keras_resnets.errors import ArgumentError, check_choice
 from keras_resnets.initializers import FanOutNormal
 from keras_resnets.models.auxiliary_head import auxiliary_classifier
-from keras_resnets.models.blocks import named
-from keras_resnets.models.builder import check_dropout, image_model, variant
-from keras_resnets.models.inception import Inception, pooled_with_dropout
-from keras_resnets.models.inception import pooling as pool
+from keras_resnets.models.blocks import named, pooled_with_dropout
+from keras_resnets.models.builder import KerasArguments, builder, image_model, variant
+from keras_resnets.models.inception import Block, Inception, pool
 from keras_resnets.models.inception_v4 import STEM, STEM_35X35, reduction_a
 from keras_resnets.models.inception_v4 import stem as stem_of_v4
 from keras_resnets.weights.published import resolve
@@ -37,20 +38,20 @@ class Layout:
     Attributes:
         stem: function from (net, image) to the 71x71 map.
         to_35x35: the blocks that lead to the 35x35 map.
-        a, b, c: the branches of the blocks.
-        reduction_a, reduction_b: those between them.
-        repeats: of A, B and C.
+        a, b, c: the blocks A, B and C.
+        reduction_a, reduction_b: the blocks between them.
+        repeats: numbers of the blocks A, B and C.
         last_linear: whether another C ends the net, with scale 1 and without ReLU.
         end: filters of a last 1x1 convolution, or None.
     """
 
-    stem: object
-    to_35x35: tuple
-    a: list
-    reduction_a: list
-    b: list
-    reduction_b: list
-    c: list
+    stem: Callable[[Inception, keras.KerasTensor], keras.KerasTensor]
+    to_35x35: tuple[Block, ...]
+    a: Block
+    reduction_a: Block
+    b: Block
+    reduction_b: Block
+    c: Block
     repeats: tuple[int, int, int] = (5, 10, 5)
     last_linear: bool = False
     end: int | None = None
@@ -114,7 +115,7 @@ def residual_block(net, x, branches, scale, name, output, activate=True):
 
 
 def _blocks_of_stages(layout, scales):
-    """Returns a list of (branches, scale, whether activated) for each stage; of reductions, the scale is None."""
+    """Returns (branches, scale, whether activated) of each block of each stage; the scale of a reduction is None."""
     stages = {
         "conv3": [(branches, None, True) for branches in layout.to_35x35],
         "conv4": [(layout.reduction_a, None, True)],
@@ -146,111 +147,71 @@ def _trunk(net, layout, scales):
     return trunk
 
 
+@builder("inception_resnet_v1", size=299)
 def InceptionResNetV1(
-    include_top=True,
-    weights=None,
-    input_tensor=None,
-    input_shape=None,
-    pooling=None,
-    classes=1000,
-    classifier_activation="softmax",
-    name="inception_resnet_v1",
     *,
-    dropout_rate=0.2,
-    residual_scales=SCALES,
-    width=1.0,
-):
+    dropout_rate: float = 0.2,
+    residual_scales: Sequence[float] = SCALES,
+    width: float = 1.0,
+    **arguments: Unpack[KerasArguments],
+) -> keras.Model:
     """Inception-ResNet-v1: the short stem, 5 A, reduction A, 10 B, reduction B, 5 C.
 
     The layers `conv1_out` ... `conv5_out` are the last maps of each size: at 299x299, 147x147x64, 71x71x192,
-    35x35x256, 17x17x896 and 8x8x1792.
+    35x35x256, 17x17x896 and 8x8x1792. Images have at least 75x75 pixels.
 
     Args:
-        include_top ... name: as in `keras_resnets.ResNet`; 299x299x3 by default, and at least 75x75.
-        dropout_rate: share of the pooled features that is dropped in training; the paper keeps 0.8.
-        residual_scales: factors of the residuals in A, B and C blocks.
-        width: factor of all filters, which are rounded to the nearest integer, 1 at least; published weights are for 1.
-
-    Returns:
-        A `keras.Model` with output (B, classes), or as `pooling` says.
-
-    Raises:
-        ArgumentError: (a ValueError) for an argument that cannot work.
+        {keras_arguments}
+        dropout_rate: dropout rate of the pooled features; the paper keeps 0.8 of them.
+        residual_scales: factors of the residual branches in the blocks A, B and C.
+        width: factor of the filters of all layers, rounded to the nearest integer. Published weights are for width 1.
     """
-    check_dropout(dropout_rate, include_top, default=0.2)
     return image_model(
         _trunk(Inception(width=width), LAYOUTS["v1"], _check_scales(residual_scales)),
-        include_top=include_top,
-        weights=resolve(weights, "inception_resnet_v1", include_top, classes, width),
-        input_tensor=input_tensor,
-        input_shape=input_shape,
-        pooling=pooling,
-        classes=classes,
-        classifier_activation=classifier_activation,
-        name=name,
-        default_size=299,
+        arguments,
         minimum_size=75,
         head=pooled_with_dropout(dropout_rate),
     )
 
 
+@builder(size=299)
 def InceptionResNetV2(
-    include_top=True,
-    weights=None,
-    input_tensor=None,
-    input_shape=None,
-    pooling=None,
-    classes=1000,
-    classifier_activation="softmax",
-    name=None,
     *,
-    layout="paper",
-    dropout_rate=0.2,
-    residual_scales=SCALES,
-    auxiliary_head=False,
-    width=1.0,
-):
-    """Inception-ResNet-v2, as the paper draws it, or as TF-slim, keras.applications and timm publish weights for it.
+    layout: str = "paper",
+    dropout_rate: float = 0.2,
+    residual_scales: Sequence[float] = SCALES,
+    auxiliary_head: bool = False,
+    width: float = 1.0,
+    **arguments: Unpack[KerasArguments],
+) -> keras.Model:
+    """Inception-ResNet-v2 as in the paper, or as in TF-slim, keras.applications and timm, which publish weights.
 
     The layers `conv1_out` ... `conv5_out` are the last maps of each size: at 299x299, 147x147x64, 71x71x192, and
-    35x35x384, 17x17x1152 and 8x8x2144 ("paper") or 35x35x320, 17x17x1088 and 8x8x1536 ("slim").
+    35x35x384, 17x17x1152 and 8x8x2144 ("paper") or 35x35x320, 17x17x1088 and 8x8x1536 ("slim"). Images have at least
+    75x75 pixels.
 
     Args:
-        include_top ... classifier_activation: as in `keras_resnets.ResNet`; 299x299x3 by default, and at least 75x75.
-        name: the model's name, by default "inception_resnet_v2" or "inception_resnet_v2_slim".
+        {keras_arguments} By default, "inception_resnet_v2" or "inception_resnet_v2_slim".
         layout: "paper": the stem of `InceptionV4`, which has TF-slim's order, 5 A, 10 B, 5 C, with the two misprints of
             the figures corrected (the linear convolutions of B and C have 1152 and 2144 filters). "slim": another stem,
             10 A, 20 B, 10 C (the last with scale 1 and without ReLU), and a 1x1 convolution to 1536 at the end.
-        dropout_rate: share of the pooled features that is dropped in training; the paper keeps 0.8.
-        residual_scales: factors of the residuals in A, B and C blocks.
-        auxiliary_head: whether to add TF-slim's second classifier on `conv4_out`; the model then has two outputs.
-        width: factor of all filters, which are rounded to the nearest integer, 1 at least; published weights are for 1.
-
-    Returns:
-        A `keras.Model` with output (B, classes), or as `pooling` says.
-
-    Raises:
-        ArgumentError: (a ValueError) for an argument that cannot work.
+        dropout_rate: dropout rate of the pooled features; the paper keeps 0.8 of them.
+        residual_scales: factors of the residual branches in the blocks A, B and C.
+        auxiliary_head: whether to add TF-slim's second classifier on `conv4_out`. The model then has two outputs.
+        width: factor of the filters of all layers, rounded to the nearest integer. Published weights are for width 1.
     """
     names = {"paper": "inception_resnet_v2", "slim": "inception_resnet_v2_slim"}
-    if layout not in names:
-        raise ArgumentError(f"layout={layout!r} is unknown: use 'paper' or 'slim'.")
-    check_dropout(dropout_rate, include_top, default=0.2)
+    check_choice("layout", layout, [*names])
+    include_top, classes = arguments["include_top"], arguments["classes"]
+    arguments["weights"] = resolve(arguments["weights"], names[layout], include_top, classes, width)
     net = Inception(width=width)
     return image_model(
         _trunk(net, LAYOUTS[layout], _check_scales(residual_scales)),
-        include_top=include_top,
-        weights=resolve(weights, names[layout], include_top, classes, width),
-        input_tensor=input_tensor,
-        input_shape=input_shape,
-        pooling=pooling,
-        classes=classes,
-        classifier_activation=classifier_activation,
-        name=name or names[layout],
-        default_size=299,
+        arguments,
+        default_name=names[layout],
         minimum_size=75,
         head=pooled_with_dropout(dropout_rate),
-        extend=auxiliary_classifier(net, include_top, classes, classifier_activation) if auxiliary_head else None,
+        extend=auxiliary_classifier(net, arguments) if auxiliary_head else None,
     )
 
 

@@ -3,11 +3,14 @@
 23,817,352 parameters, 5.71e9 multiply-adds at 299x299; top-1 / top-5 error of the paper, one crop: 21.2 / 5.6.
 """
 
+from typing import Unpack
+
+import keras
+
 from keras_resnets.models.auxiliary_head import auxiliary_classifier
-from keras_resnets.models.builder import check_dropout, global_average, image_model
-from keras_resnets.models.inception import Inception, pooled_with_dropout
-from keras_resnets.models.inception import pooling as pool
-from keras_resnets.weights.published import resolve
+from keras_resnets.models.blocks import global_average, pooled_with_dropout
+from keras_resnets.models.builder import KerasArguments, builder, image_model
+from keras_resnets.models.inception import Inception, pool
 
 
 def _35x35(pooled):
@@ -44,41 +47,28 @@ STAGES = {
 }
 
 
+@builder("inception_v3", size=299)
 def InceptionV3(
-    include_top=True,
-    weights=None,
-    input_tensor=None,
-    input_shape=None,
-    pooling=None,
-    classes=1000,
-    classifier_activation="softmax",
-    name="inception_v3",
     *,
-    dropout_rate=0.0,
-    auxiliary_head=False,
-    width=1.0,
-):
-    """Inception-v3, by default as keras.applications has it: without dropout and auxiliary head.
+    dropout_rate: float = 0.0,
+    auxiliary_head: bool = False,
+    width: float = 1.0,
+    **arguments: Unpack[KerasArguments],
+) -> keras.Model:
+    """Inception-v3, by default as in keras.applications: without dropout and auxiliary head.
 
     The paper's net has `auxiliary_head=True`, TF-slim's `dropout_rate=0.2` as well. Batch normalization has no gammas.
 
     The layers `conv1_out` ... `conv5_out` are the last maps of each size, before pooling: at 299x299, 147x147x64,
-    71x71x192, 35x35x288, 17x17x768 and 8x8x2048.
+    71x71x192, 35x35x288, 17x17x768 and 8x8x2048. Images have at least 75x75 pixels.
 
     Args:
-        include_top ... name: as in `keras_resnets.ResNet`; 299x299x3 by default, and at least 75x75.
-        dropout_rate: share of the pooled features that is dropped in training.
-        auxiliary_head: whether to add the paper's second classifier, which has batch normalization, on `conv4_out`; the
+        {keras_arguments}
+        dropout_rate: dropout rate of the pooled features.
+        auxiliary_head: whether to add the paper's second classifier, with batch normalization, on `conv4_out`. The
             model then has two outputs.
-        width: factor of all filters, which are rounded to the nearest integer, 1 at least; published weights are for 1.
-
-    Returns:
-        A `keras.Model` with output (B, classes), or as `pooling` says.
-
-    Raises:
-        ArgumentError: (a ValueError) for an argument that cannot work.
+        width: factor of the filters of all layers, rounded to the nearest integer. Published weights are for width 1.
     """
-    check_dropout(dropout_rate, include_top, default=0.0)
     net = Inception(gamma=False, width=width)
 
     def trunk(x):
@@ -90,16 +80,8 @@ def InceptionV3(
 
     return image_model(
         trunk,
-        include_top=include_top,
-        weights=resolve(weights, "inception_v3", include_top, classes, width),
-        input_tensor=input_tensor,
-        input_shape=input_shape,
-        pooling=pooling,
-        classes=classes,
-        classifier_activation=classifier_activation,
-        name=name,
-        default_size=299,
+        arguments,
         minimum_size=75,
         head=pooled_with_dropout(dropout_rate) if dropout_rate else global_average,
-        extend=auxiliary_classifier(net, include_top, classes, classifier_activation) if auxiliary_head else None,
+        extend=auxiliary_classifier(net, arguments) if auxiliary_head else None,
     )

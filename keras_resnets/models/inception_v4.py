@@ -3,10 +3,14 @@
 42,679,816 parameters, 12.25e9 multiply-adds at 299x299; top-1 / top-5 error of the paper, one crop: 20.0 / 5.0.
 """
 
+from typing import Unpack
+
+import keras
+
 from keras_resnets.models.auxiliary_head import auxiliary_classifier
-from keras_resnets.models.builder import check_dropout, image_model
-from keras_resnets.models.inception import Inception, pooled_with_dropout
-from keras_resnets.weights.published import resolve
+from keras_resnets.models.blocks import pooled_with_dropout
+from keras_resnets.models.builder import KerasArguments, builder, image_model
+from keras_resnets.models.inception import Block, Inception
 
 STEM = ["3x3,32/2 V", "3x3,32 V", "3x3,64"]
 STEM_73X73 = [["max/2 V"], ["3x3,96/2 V"]]
@@ -37,53 +41,41 @@ C = [
 ]
 
 
-def reduction_a(k, l, m, n):  # noqa: E741, the letters of the table
-    """Figure 7 with the numbers of table 1, from 35x35 to 17x17: also of the Inception-ResNets."""
+def reduction_a(k: int, l: int, m: int, n: int) -> Block:  # noqa: E741, the letters of the table
+    """Figure 7 with the numbers of table 1, from 35x35 to 17x17. The Inception-ResNets have it, too."""
     return [[f"3x3,{n}/2 V"], [f"1x1,{k}", f"3x3,{l}", f"3x3,{m}/2 V"], ["max/2 V"]]
 
 
-def stem(net, x):
-    """Figure 3, from 299x299 to 71x71x192, also of Inception-ResNet-v2; the next block begins with `STEM_35X35`."""
+def stem(net: Inception, x: keras.KerasTensor) -> keras.KerasTensor:
+    """Figure 3, from 299x299 to 71x71x192, without its end, `STEM_35X35`. Inception-ResNet-v2 has it, too."""
     x = net.stem(x, STEM, "conv1")
     return net.stage(x, [STEM_73X73, STEM_71X71], "conv2")
 
 
+@builder("inception_v4", size=299)
 def InceptionV4(
-    include_top=True,
-    weights=None,
-    input_tensor=None,
-    input_shape=None,
-    pooling=None,
-    classes=1000,
-    classifier_activation="softmax",
-    name="inception_v4",
     *,
-    dropout_rate=0.2,
-    auxiliary_head=False,
-    width=1.0,
-):
+    dropout_rate: float = 0.2,
+    auxiliary_head: bool = False,
+    width: float = 1.0,
+    **arguments: Unpack[KerasArguments],
+) -> keras.Model:
     """Inception-v4: the stem, 4 A, reduction A, 7 B, reduction B, 3 C.
 
     The layers `conv1_out` ... `conv5_out` are the last maps of each size: at 299x299, 147x147x64, 71x71x192,
-    35x35x384, 17x17x1024 and 8x8x1536. Batch normalization has gammas, as in timm.
+    35x35x384, 17x17x1024 and 8x8x1536. Batch normalization has gammas, as in timm. Images have at least 75x75 pixels.
 
-    Where drawings and code differ in the order of convolutions, it is as in TF-slim and timm, whose weights fit: 1x7
-    before 7x1 in the stem (figure 3 has 7x1 first), 7x1, 1x7, 7x1, 1x7 in the longest branch of B (figure 5 has 1x7
-    first), and 3x1 before 1x3 in that of C (figure 6 has 1x3 first). The other order has the same parameters.
+    The figures and the published code differ in the order of some convolutions. This net has the order of TF-slim and
+    timm, whose weights fit: 1x7 before 7x1 in the stem (figure 3 has 7x1 first), 7x1, 1x7, 7x1, 1x7 in the longest
+    branch of B (figure 5 has 1x7 first), and 3x1 before 1x3 in that of C (figure 6 has 1x3 first). The other order has
+    as many parameters.
 
     Args:
-        include_top ... name: as in `keras_resnets.ResNet`; 299x299x3 by default, and at least 75x75.
-        dropout_rate: share of the pooled features that is dropped in training; the paper keeps 0.8.
-        auxiliary_head: whether to add TF-slim's second classifier on `conv4_out`; the model then has two outputs.
-        width: factor of all filters, which are rounded to the nearest integer, 1 at least; published weights are for 1.
-
-    Returns:
-        A `keras.Model` with output (B, classes), or as `pooling` says.
-
-    Raises:
-        ArgumentError: (a ValueError) for an argument that cannot work.
+        {keras_arguments}
+        dropout_rate: dropout rate of the pooled features; the paper keeps 0.8 of them.
+        auxiliary_head: whether to add TF-slim's second classifier on `conv4_out`. The model then has two outputs.
+        width: factor of the filters of all layers, rounded to the nearest integer. Published weights are for width 1.
     """
-    check_dropout(dropout_rate, include_top, default=0.2)
     net = Inception(width=width)
 
     def trunk(x):
@@ -94,16 +86,8 @@ def InceptionV4(
 
     return image_model(
         trunk,
-        include_top=include_top,
-        weights=resolve(weights, "inception_v4", include_top, classes, width),
-        input_tensor=input_tensor,
-        input_shape=input_shape,
-        pooling=pooling,
-        classes=classes,
-        classifier_activation=classifier_activation,
-        name=name,
-        default_size=299,
+        arguments,
         minimum_size=75,
         head=pooled_with_dropout(dropout_rate),
-        extend=auxiliary_classifier(net, include_top, classes, classifier_activation) if auxiliary_head else None,
+        extend=auxiliary_classifier(net, arguments) if auxiliary_head else None,
     )

@@ -3,8 +3,11 @@
 import dataclasses
 import difflib
 import functools
-import re
+import string
 from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
 
 from keras_resnets.errors import ArgumentError
 from keras_resnets.models import (
@@ -26,14 +29,14 @@ class Net:
     """A row of the registry.
 
     Attributes:
-        build: the builder; of a family of CIFAR nets, one that takes the depth first.
-        size: side of the images that the net is made for, in pixels.
+        build: the builder; the builder of a family of CIFAR nets takes the depth first.
+        size: side of the images for which the net is made, in pixels.
         error: the paper's error in %, top-1 / top-5, and how it was measured.
-        depths: the papers' depths and their test errors in %, for a family; any other depth that the builder takes can
-            be created as well.
+        depths: for a family of CIFAR nets, the papers' depths and their test errors in %. Nets of other depths can be
+            created as well.
     """
 
-    build: Callable
+    build: Callable[..., keras.Model]
     size: int
     error: str = ""
     depths: Mapping[int, str] = dataclasses.field(default_factory=dict)
@@ -78,25 +81,26 @@ NETS = {
 }
 
 
-def names():
-    """Returns the names of all nets, by family; of the CIFAR nets, the papers' depths."""
-    return [f"{family}{depth}" for family, net in NETS.items() for depth in net.depths or [""]]
+def names() -> list[str]:
+    """Returns the names of all nets, sorted by family. CIFAR nets have the papers' depths."""
+    return [f"{family}{depth}" for family, net in NETS.items() for depth in (*net.depths,) or ("",)]
 
 
-def list_models():
-    """Returns the names that `create_model` takes, as a sorted list; of the CIFAR nets, the papers' depths."""
+def list_models() -> list[str]:
+    """Returns the names that `create_model` takes, sorted. CIFAR nets have the papers' depths."""
     return sorted(names())
 
 
-def find(name):
-    """Returns the `Net` with this name; its builder takes no depth.
+def find(name: str) -> Net:
+    """Returns the `Net` of a name, with a builder that takes no depth.
 
     Raises:
         ArgumentError: (a ValueError) for an unknown name.
     """
     if name in NETS and not NETS[name].depths:
         return NETS[name]
-    family, depth = re.fullmatch(r"(.*?)(\d*)", str(name), re.DOTALL).groups()
+    family = str(name).rstrip(string.digits)
+    depth = str(name)[len(family) :]
     if depth and family in NETS and NETS[family].depths:
         net = NETS[family]
         error = net.depths.get(int(depth), "")
@@ -105,7 +109,7 @@ def find(name):
     raise ArgumentError(f"model {name!r} is unknown: use {', '.join(close)} (keras_resnets.list_models() has all).")
 
 
-def create_model(name, **kwargs):
+def create_model(name: str, **kwargs: Any) -> keras.Model:
     """Builds a net by name.
 
     Args:

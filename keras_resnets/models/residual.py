@@ -3,9 +3,9 @@
 "Deep Residual Learning for Image Recognition" (He et al., 2015; arXiv 1512.03385, section 3) and "Identity Mappings in
 Deep Residual Networks" (He et al., 2016; arXiv 1603.05027, sections 3 and 4).
 
-A unit adds a shortcut and a branch of convolutions, between which there is always batch normalization and a ReLU.
-Two tables say the rest: `ACTIVATION_ORDERS`, what comes before the branch, at its end, and after the addition; and
-`SHORTCUTS`, which are small functions. `stages` stacks the units of a whole net. Layers are named as in
+A unit adds a shortcut and a branch of convolutions, with batch normalization and a ReLU between the convolutions. Two
+tables define the rest: `ACTIVATION_ORDERS` says what comes before the branch, at its end, and after the addition;
+`SHORTCUTS` are small functions. `stages` stacks the units of a whole net. Layers are named as in
 keras.applications: `conv2_block1_0_conv` is the projection of the first unit of conv2_x, `_1_`, `_2_`, `_3_` are the
 layers of its branch, `_preact_` what comes before it.
 
@@ -15,10 +15,11 @@ Shapes: B batch, H and W map size, C channels; tensors are (B, H, W, C), channel
 import dataclasses
 import math
 import numbers
+from collections.abc import Sequence
 
 import keras
 
-from keras_resnets.errors import ArgumentError
+from keras_resnets.errors import ArgumentError, check_choice
 from keras_resnets.initializers import FanOutNormal
 from keras_resnets.layers.conv2d import Conv2D
 from keras_resnets.layers.zero_padded_shortcut import ZeroPaddedShortcut
@@ -26,8 +27,8 @@ from keras_resnets.layers.zero_padded_shortcut import ZeroPaddedShortcut
 BOTTLENECK_EXPANSION = 4  # The last 1x1 convolution of a bottleneck has four times the filters of its 3x3.
 
 
-def convolution(x, filters, kernel_size, name, strides=1):
-    """A convolution before batch normalization: no bias, symmetric padding, He initialisation.
+def convolution(x: keras.KerasTensor, filters: int, kernel_size: int, name: str, strides: int = 1) -> keras.KerasTensor:
+    """A convolution before batch normalization: no bias, symmetric padding, He initialization.
 
     Args:
         x: (B, H, W, C).
@@ -41,7 +42,7 @@ def convolution(x, filters, kernel_size, name, strides=1):
     """
     padding = "same"
     if strides > 1 and kernel_size > 1:
-        # "same" would pad more at the bottom and right than at the top and left; published weights need both alike.
+        # "same" would pad more at the bottom and right than at the top and left; published weights need equal padding.
         x = keras.layers.ZeroPadding2D(kernel_size // 2, name=name.removesuffix("conv") + "pad")(x)
         padding = "valid"
     return Conv2D(filters, kernel_size, strides, padding, use_bias=False, kernel_initializer=FanOutNormal(), name=name)(
@@ -49,22 +50,24 @@ def convolution(x, filters, kernel_size, name, strides=1):
     )
 
 
-def batch_normalization(x, name, zero_gamma=False):
+def batch_normalization(x: keras.KerasTensor, name: str, zero_gamma: bool = False) -> keras.KerasTensor:
     """Batch normalization with the epsilon and momentum of the authors' Torch code."""
     gamma = "zeros" if zero_gamma else "ones"
     return keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, gamma_initializer=gamma, name=name)(x)
 
 
-def relu(x, name):
+def relu(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
     """A ReLU as a layer with a name."""
     return keras.layers.Activation("relu", name=name)(x)
 
 
-def apply(operations, x, prefix, output=None, zero_gamma=False):
+def apply(
+    operations: Sequence[str], x: keras.KerasTensor, prefix: str, output: str | None = None, zero_gamma: bool = False
+) -> keras.KerasTensor:
     """Applies "bn" and "relu" in the order of a list.
 
     Args:
-        operations: a tuple of "bn" and "relu", possibly empty.
+        operations: "bn" and "relu", in order; may be empty.
         x: (B, H, W, C).
         prefix: layers are called `{prefix}_bn` and `{prefix}_relu`.
         output: another name for the ReLU, or None.
@@ -83,12 +86,12 @@ def apply(operations, x, prefix, output=None, zero_gamma=False):
 
 @dataclasses.dataclass(frozen=True)
 class ActivationOrder:
-    """Where batch normalization and ReLU are in a unit, apart from between its convolutions.
+    """Where a unit has batch normalization and ReLU, besides between its convolutions.
 
     Attributes:
-        before: before the first convolution.
-        end: after the last one, before the addition.
-        after: after the addition.
+        before: operations before the first convolution.
+        end: operations after the last convolution, before the addition.
+        after: operations after the addition.
     """
 
     before: tuple[str, ...] = ()
@@ -96,12 +99,12 @@ class ActivationOrder:
     after: tuple[str, ...] = ()
 
     @property
-    def stem(self):
-        """What the first convolution of the net needs, so that the units see one batch normalization and ReLU."""
+    def stem(self) -> tuple[str, ...]:
+        """The operations after the net's first convolution, so that the units see one batch normalization and ReLU."""
         return tuple(operation for operation in ("bn", "relu") if operation not in self.before)
 
 
-# Table 2 of arXiv 1603.05027, (a) to (e). After the last unit, `before` comes once more.
+# Table 2 of arXiv 1603.05027, (a) to (e). `before` also follows the last unit.
 ACTIVATION_ORDERS = {
     "original": ActivationOrder(end=("bn",), after=("relu",)),
     "bn_after_addition": ActivationOrder(after=("bn", "relu")),
@@ -113,18 +116,18 @@ ACTIVATION_ORDERS = {
 
 @dataclasses.dataclass(frozen=True)
 class Unit:
-    """The kind of all units of a net.
+    """The kind of unit that a net has.
 
     Attributes:
         shortcut: a row of `SHORTCUTS`, or None for a plain net.
         activation_order: a row of `ACTIVATION_ORDERS`.
         bottleneck: whether the branch is 1x1, 3x3, 1x1 instead of `layers_per_unit` 3x3 convolutions.
         layers_per_unit: 2, or 1 for the "110 (1layer)" of arXiv 1603.05027, table 3.
-        stride_in: "1x1" or "3x3", where a bottleneck has its stride.
+        stride_in: "1x1" or "3x3", the convolution of a bottleneck that has the stride.
         zero_gamma: whether the last gamma of each branch starts at 0, so that each unit starts as its shortcut.
         shortcut_scale, branch_scale: factors of "constant_scaling".
         gate_bias: initial bias of the gates.
-        shortcut_dropout: share of the values that "dropout" drops.
+        shortcut_dropout: dropout rate of "dropout".
 
     Raises:
         ArgumentError: (a ValueError) for a unit that does not exist.
@@ -147,7 +150,7 @@ class Unit:
         check_choice("layers_per_unit", self.layers_per_unit, [1, 2])
         check_choice("stride_in", self.stride_in, ["1x1", "3x3"])
         for argument, shortcuts in SHORTCUT_ARGUMENTS.items():
-            self._check_argument_of(argument, shortcuts)
+            self._check_shortcut_argument(argument, shortcuts)
         if not 0 <= self.shortcut_dropout < 1:
             raise ArgumentError(f"shortcut_dropout={self.shortcut_dropout!r} must be in [0, 1).")
         if self.bottleneck and self.layers_per_unit != 2:
@@ -162,7 +165,7 @@ class Unit:
                 "in batch normalization: leave it out."
             )
 
-    def _check_argument_of(self, argument, shortcuts):
+    def _check_shortcut_argument(self, argument, shortcuts):
         value, default = getattr(self, argument), getattr(type(self), argument)
         if not isinstance(value, numbers.Real) or not math.isfinite(value):
             raise ArgumentError(f"{argument}={value!r} must be a finite number.")
@@ -173,11 +176,11 @@ class Unit:
             )
 
     @property
-    def order(self):
+    def order(self) -> ActivationOrder:
         """The unit's `ActivationOrder`."""
         return ACTIVATION_ORDERS[self.activation_order]
 
-    def convolutions(self, filters, strides):
+    def convolutions(self, filters: int, strides: int) -> list[tuple[int, int, int]]:
         """Returns (filters, kernel size, strides) of each convolution of a branch."""
         if self.bottleneck:
             strides_1x1, strides_3x3 = (strides, 1) if self.stride_in == "1x1" else (1, strides)
@@ -195,8 +198,8 @@ class Junction:
 
     Attributes:
         x: the unit's input.
-        activated: the same after what comes before the branch: what the branch's first convolution sees, and what
-            those of a shortcut, and changes of dimension, see.
+        activated: the unit's input after `ActivationOrder.before`, which the first convolution of the branch, the
+            convolutions of a shortcut, and changes of dimension see.
         branch: the branch's output.
         strides: 1 or 2.
         unit: the `Unit`.
@@ -211,28 +214,28 @@ class Junction:
     name: str
 
     @property
-    def filters(self):
+    def filters(self) -> int:
         """Channels of the branch's output."""
         return self.branch.shape[-1]
 
     @property
-    def fits(self):
-        """Whether the input can be added to the branch as it is."""
+    def fits(self) -> bool:
+        """Whether the input and the branch have the same shape."""
         return self.strides == 1 and self.x.shape[-1] == self.filters
 
-    def identity(self):
-        """The input; where dimensions grow, every second activated pixel and zero channels. No parameters."""
+    def identity(self) -> keras.KerasTensor:
+        """The input; where dimensions grow, every second activated pixel and zero channels. It has no parameters."""
         if self.fits:
             return self.x
         return ZeroPaddedShortcut(self.filters, self.strides, name=f"{self.name}_0_pad")(self.activated)
 
-    def projection(self):
+    def projection(self) -> keras.KerasTensor:
         """A 1x1 convolution, with batch normalization if the branch ends in one."""
         x = convolution(self.activated, self.filters, 1, f"{self.name}_0_conv", self.strides)
         return batch_normalization(x, f"{self.name}_0_bn") if "bn" in self.unit.order.end else x
 
-    def gate(self):
-        """g(x) = sigmoid(W x + b), an entry for each channel and pixel (section 3.1 of arXiv 1603.05027)."""
+    def gate(self) -> keras.KerasTensor:
+        """g(x) = sigmoid(W x + b), a value for each channel and pixel (section 3.1 of arXiv 1603.05027)."""
         return Conv2D(
             self.filters,
             1,
@@ -243,55 +246,57 @@ class Junction:
             name=f"{self.name}_gate_conv",
         )(self.activated)
 
-    def carry(self, gate):
+    def carry(self, gate: keras.KerasTensor) -> keras.KerasTensor:
         """(1 - g(x)) times the identity."""
         carried = keras.layers.Rescaling(-1.0, 1.0, name=f"{self.name}_carry_scale")(gate)
         return keras.layers.Multiply(name=f"{self.name}_0_gated")([carried, self.identity()])
 
 
-def zero_padded_shortcut(junction):
+Terms = tuple[keras.KerasTensor, keras.KerasTensor]  # shortcut and branch, which are added
+
+
+def zero_padded_shortcut(junction: Junction) -> Terms:
     """Option A: identity; where dimensions grow, every second pixel and zero channels at the end."""
     return junction.identity(), junction.branch
 
 
-def projection_where_needed(junction):
+def projection_where_needed(junction: Junction) -> Terms:
     """Option B: a 1x1 projection where dimensions grow, identity elsewhere."""
     return junction.x if junction.fits else junction.projection(), junction.branch
 
 
-def projection(junction):
+def projection(junction: Junction) -> Terms:
     """Option C: a 1x1 projection in every unit (the "1x1 conv shortcut" of arXiv 1603.05027)."""
     return junction.projection(), junction.branch
 
 
-def constant_scaling(junction):
+def constant_scaling(junction: Junction) -> Terms:
     """Factors on the identity and on the branch."""
     unit, name = junction.unit, junction.name
     shortcut = keras.layers.Rescaling(unit.shortcut_scale, name=f"{name}_0_scale")(junction.identity())
     return shortcut, keras.layers.Rescaling(unit.branch_scale, name=f"{name}_branch_scale")(junction.branch)
 
 
-def exclusive_gating(junction):
+def exclusive_gating(junction: Junction) -> Terms:
     """1 - g(x) on the identity, g(x) on the branch, as in Highway Networks."""
     gate = junction.gate()
     branch = keras.layers.Multiply(name=f"{junction.name}_branch_gated")([gate, junction.branch])
     return junction.carry(gate), branch
 
 
-def shortcut_only_gating(junction):
+def shortcut_only_gating(junction: Junction) -> Terms:
     """1 - g(x) on the identity."""
     return junction.carry(junction.gate()), junction.branch
 
 
-def dropout(junction):
-    """Dropout on the identity; what is kept is scaled up in training, as Keras does (the paper's Caffe did not)."""
+def dropout(junction: Junction) -> Terms:
+    """Dropout on the identity. Keras scales the remaining values up in training; the paper's Caffe did not."""
     rate, name = junction.unit.shortcut_dropout, f"{junction.name}_0_dropout"
     return keras.layers.Dropout(rate, name=name)(junction.identity()), junction.branch
 
 
 # A, B, C: section 3.3 and table 3 of arXiv 1512.03385. The others: table 1 of arXiv 1603.05027, over option A, in
-# every unit; at the two changes of dimension, which the paper does not explain, gates have the stride.
-# Each makes a `Junction` the two tensors that are added.
+# every unit. The paper does not explain the two changes of dimension: there, gates have the stride.
 SHORTCUTS = {
     "A": zero_padded_shortcut,
     "B": projection_where_needed,
@@ -301,7 +306,7 @@ SHORTCUTS = {
     "shortcut_only_gating": shortcut_only_gating,
     "dropout": dropout,
 }
-# Which shortcuts have an argument of their own.
+# The shortcuts that have an argument of their own.
 SHORTCUT_ARGUMENTS = {
     "shortcut_scale": ("constant_scaling",),
     "branch_scale": ("constant_scaling",),
@@ -310,7 +315,15 @@ SHORTCUT_ARGUMENTS = {
 }
 
 
-def residual_unit(x, filters, strides, unit, name, output, preactivation="branch"):
+def residual_unit(
+    x: keras.KerasTensor,
+    filters: int,
+    strides: int,
+    unit: Unit,
+    name: str,
+    output: str,
+    preactivation: str = "branch",
+) -> keras.KerasTensor:
     """One unit.
 
     Args:
@@ -320,8 +333,8 @@ def residual_unit(x, filters, strides, unit, name, output, preactivation="branch
         unit: the `Unit`.
         name: prefix of the layers.
         output: name of the last layer.
-        preactivation: where `unit.order.before` is: before the "branch" only; before the "unit", so that its identity
-            sees it, too; or "earlier", in `x` already.
+        preactivation: where `unit.order.before` is applied: before the "branch" only; before the "unit", so that the
+            identity sees it, too; or "earlier", so that `x` has it already.
 
     Returns:
         (B, ceil(H / strides), ceil(W / strides), filters), four times the filters for bottlenecks.
@@ -340,21 +353,27 @@ def residual_unit(x, filters, strides, unit, name, output, preactivation="branch
     return apply(order.after, y, name, output)
 
 
-def stages(x, block_counts, filters, unit, first_preactivation="branch"):
-    """Stacks of residual units, called conv2, conv3, ...: each on maps of one size, half the size of the one before.
+def stages(
+    x: keras.KerasTensor,
+    block_counts: Sequence[int],
+    filters: Sequence[int],
+    unit: Unit,
+    first_preactivation: str = "branch",
+) -> keras.KerasTensor:
+    """Stacks of residual units, called conv2, conv3, ...; each stack has maps of half the size of the one before.
 
     The last layer of a stack is called `conv2_out`, `conv3_out`, ...
 
     Args:
         x: (B, H, W, C), the stem's output.
-        block_counts: units of each stack.
+        block_counts: number of units of each stack.
         filters: filters of the 3x3 convolutions of each stack.
         unit: the `Unit`.
         first_preactivation: the very first unit's `preactivation`: see `residual_unit`.
 
     Returns:
         (B, h, w, filters[-1]), four times the filters for bottlenecks; h is H halved, rounding up, at every stack but
-        the first. Activated: pre-activation units are followed by what the next one would begin with.
+        the first. The map is activated: `unit.order.before` follows pre-activation units.
     """
     for i, (units, width) in enumerate(zip(block_counts, filters)):
         stage = f"conv{i + 2}"
@@ -367,17 +386,11 @@ def stages(x, block_counts, filters, unit, first_preactivation="branch"):
     return apply(unit.order.before, x, "post")
 
 
-def check_choice(argument, value, choices):
-    """Raises ArgumentError if a value is not among the choices."""
-    if value not in choices:
-        raise ArgumentError(f"{argument}={value!r} is unknown: use one of {', '.join(map(repr, choices))}.")
-
-
-def check_stages(block_counts, filters):
+def check_stages(block_counts: Sequence[int], filters: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Returns both as tuples, or raises ArgumentError."""
     block_counts, filters = tuple(block_counts), tuple(filters)
     if not block_counts or len(block_counts) != len(filters) or min(block_counts + filters) < 1:
         raise ArgumentError(
-            f"block_counts={block_counts} and filters={filters} must be positive and of one length, an entry a stage."
+            f"block_counts={block_counts} and filters={filters} must be positive and of one length, an entry per stage."
         )
     return block_counts, filters

@@ -12,33 +12,32 @@
 | ResNet200 | 3 24 36 3 | 64,673,832 | 14.78e9 | 21.8 / 6.0 (one crop of 320) |
 
 Version 1 has the stride of a bottleneck in its first 1x1 convolution, as the paper's released nets and
-keras.applications; version 1.5 in the 3x3, as the authors' Torch code and torchvision. Weights of one do not serve
-the other, although every tensor fits. ResNet-200 is from He et al., 2016 (arXiv 1603.05027, table 5).
+keras.applications have it; version 1.5 has it in the 3x3, as the authors' Torch code and torchvision. The weights of
+one version do not serve the other, although every tensor fits. ResNet-200 is from He et al., 2016 (arXiv 1603.05027,
+table 5).
 """
+
+from collections.abc import Sequence
+from typing import Unpack
 
 import keras
 
-from keras_resnets.models.builder import image_model, variant
-from keras_resnets.models.residual import Unit, apply, check_choice, check_stages, convolution, stages
+from keras_resnets.errors import check_choice
+from keras_resnets.models.builder import KerasArguments, builder, image_model, variant
+from keras_resnets.models.residual import Unit, apply, check_stages, convolution, stages
 
 
+@builder("resnet")
 def ResNet(
-    block_counts,
-    filters,
-    include_top=True,
-    weights=None,
-    input_tensor=None,
-    input_shape=None,
-    pooling=None,
-    classes=1000,
-    classifier_activation="softmax",
-    name="resnet",
+    block_counts: Sequence[int],
+    filters: Sequence[int],
     *,
-    bottleneck=False,
-    shortcut="B",
-    stride_in="1x1",
-    zero_gamma=False,
-):
+    bottleneck: bool = False,
+    shortcut: str | None = "B",
+    stride_in: str = "1x1",
+    zero_gamma: bool = False,
+    **arguments: Unpack[KerasArguments],
+) -> keras.Model:
     """A residual net with the ImageNet stem (7x7 convolution and max pooling, stride 4), version 1 or 1.5.
 
     The input is (B, H, W, C), float, as `keras_resnets.preprocessing` makes it. The layers `conv1_out`, `conv2_out`,
@@ -51,28 +50,12 @@ def ResNet(
     Args:
         block_counts: residual units of each stage, e.g. (3, 4, 6, 3).
         filters: filters of the 3x3 convolutions of each stage, e.g. (64, 128, 256, 512). The stem has `filters[0]`.
-        include_top: whether to end in global average pooling and the classifier.
-        weights: None (He initialisation), "imagenet" (published weights, downloaded once and kept), or the path of a
-            file: see `keras_resnets.weights.load_weights`.
-        input_tensor: Keras tensor to use as the image, or None.
-        input_shape: (height, width, channels); height and width may be None, also with the classifier. Default
-            (224, 224, 3), or (None, None, 3) without the classifier.
-        pooling: without the classifier: None for the last map (B, h, w, C), "avg" or "max" for (B, C). With it, the
-            pooling is the average whatever this says, as in keras.applications.
-        classes: size of the classifier.
-        classifier_activation: "softmax", or None for logits.
-        name: the model's name.
-        bottleneck: units of 1x1, 3x3, 1x1 (with four times the filters at their end) instead of two 3x3.
+        {keras_arguments}
+        bottleneck: whether units are 1x1, 3x3, 1x1 (with four times the filters at their end) instead of two 3x3.
         shortcut: "A" (zero-padded identity), "B" (projection where dimensions grow), "C" (projection in every unit),
             or None for a plain net, without shortcuts.
         stride_in: "1x1" (version 1) or "3x3" (version 1.5), the convolution of a bottleneck that has the stride.
-        zero_gamma: start the last gamma of each residual branch at 0 (Goyal et al., arXiv 1706.02677, section 5.1).
-
-    Returns:
-        A `keras.Model` with output (B, classes), or as `pooling` says.
-
-    Raises:
-        ArgumentError: (a ValueError) for an argument that cannot work.
+        zero_gamma: whether to start the last gamma of each residual branch at 0 (arXiv 1706.02677, section 5.1).
     """
     block_counts, filters = check_stages(block_counts, filters)
     check_choice("shortcut", shortcut, ["A", "B", "C", None])
@@ -86,15 +69,7 @@ def ResNet(
 
     return image_model(
         trunk,
-        include_top=include_top,
-        weights=weights,
-        input_tensor=input_tensor,
-        input_shape=input_shape,
-        pooling=pooling,
-        classes=classes,
-        classifier_activation=classifier_activation,
-        name=name,
-        default_size=224,
+        arguments,
         minimum_size=2 ** (len(block_counts) + 1),
     )
 

@@ -9,57 +9,53 @@
 | ResNet152V2 | 3 8 36 3 | 60,185,128 | 11.51e9 | 21.1 / 5.5 |
 | ResNet200V2 | 3 24 36 3 | 64,666,152 | 15.01e9 | 20.7 / 5.3 |
 
-keras.applications' nets of these names are others: they have their strides in the last unit of a stage, and biases.
+keras.applications has other nets of these names: they have their strides in the last unit of a stage, and biases.
 """
 
+from collections.abc import Sequence
+from typing import Unpack
+
+import keras
+
+from keras_resnets.errors import check_choice
 from keras_resnets.layers.padded_max_pooling import PaddedMaxPooling2D
 from keras_resnets.models.blocks import named
-from keras_resnets.models.builder import image_model, variant
-from keras_resnets.models.residual import Unit, apply, check_choice, check_stages, convolution, stages
+from keras_resnets.models.builder import KerasArguments, builder, image_model, variant
+from keras_resnets.models.residual import Unit, apply, check_stages, convolution, stages
 
 
+@builder("resnet_v2")
 def ResNetV2(
-    block_counts,
-    filters,
-    include_top=True,
-    weights=None,
-    input_tensor=None,
-    input_shape=None,
-    pooling=None,
-    classes=1000,
-    classifier_activation="softmax",
-    name="resnet_v2",
+    block_counts: Sequence[int],
+    filters: Sequence[int],
     *,
-    bottleneck=False,
-    shortcut="B",
-    stride_in="3x3",
-    stem="timm",
-):
+    bottleneck: bool = False,
+    shortcut: str = "B",
+    stride_in: str = "3x3",
+    stem: str = "timm",
+    **arguments: Unpack[KerasArguments],
+) -> keras.Model:
     """A pre-activation residual net with the ImageNet stem (7x7 convolution and max pooling, stride 4).
 
-    Batch normalization and ReLU come before each convolution, none after an addition, and once more after the last
+    Batch normalization and ReLU come before each convolution, not after an addition, and once more after the last
     unit. Projections see the activated map and have no batch normalization (section 5). The layers `conv1_out`,
     `conv2_out`, ... are the stages' sums, before batch normalization and ReLU: strides 2 (before the max pooling), 4,
     8, ... `post_relu` is the last map.
 
     The default differs from the paper in its first unit, as timm does, whose published weights fit. The paper's
     appendix has the first activation right after conv1, where both paths of that unit see it: that is `stem="paper"`.
-    Choices that the paper leaves open, as in timm: the max pooling is padded with minus infinity, and bottlenecks have
-    their stride in the 3x3 (`stride_in="1x1"` is the authors' Torch code).
+    The paper leaves some choices open, which are timm's: the max pooling is padded with minus infinity, and bottlenecks
+    have their stride in the 3x3 (`stride_in="1x1"` is the authors' Torch code).
 
     Args:
-        block_counts ... bottleneck: as in `keras_resnets.ResNet`.
+        block_counts, filters: see `keras_resnets.ResNet`.
+        {keras_arguments}
+        bottleneck: see `keras_resnets.ResNet`.
         shortcut: "A", "B" or "C": see `keras_resnets.ResNet`.
         stride_in: "3x3" or "1x1", the convolution of a bottleneck that has the stride.
         stem: "timm": convolution, then max pooling; every unit has its own pre-activation, the first one's before its
             branch only. "paper": convolution, batch normalization, ReLU (then `conv1_out`), and max pooling; the first
             unit of conv2_x has no pre-activation of its own. Both have the same number of parameters.
-
-    Returns:
-        A `keras.Model` with output (B, classes), or as `pooling` says.
-
-    Raises:
-        ArgumentError: (a ValueError) for an argument that cannot work.
     """
     block_counts, filters = check_stages(block_counts, filters)
     check_choice("shortcut", shortcut, ["A", "B", "C"])
@@ -74,20 +70,12 @@ def ResNetV2(
 
     return image_model(
         trunk,
-        include_top=include_top,
-        weights=weights,
-        input_tensor=input_tensor,
-        input_shape=input_shape,
-        pooling=pooling,
-        classes=classes,
-        classifier_activation=classifier_activation,
-        name=name,
-        default_size=224,
+        arguments,
         minimum_size=2 ** (len(block_counts) + 1),
     )
 
 
-def _row(depth, block_counts, bottleneck):
+def _variant(depth, block_counts, bottleneck):
     return variant(
         ResNetV2,
         f"ResNet{depth}V2",
@@ -99,9 +87,9 @@ def _row(depth, block_counts, bottleneck):
     )
 
 
-ResNet18V2 = _row(18, (2, 2, 2, 2), bottleneck=False)
-ResNet34V2 = _row(34, (3, 4, 6, 3), bottleneck=False)
-ResNet50V2 = _row(50, (3, 4, 6, 3), bottleneck=True)
-ResNet101V2 = _row(101, (3, 4, 23, 3), bottleneck=True)
-ResNet152V2 = _row(152, (3, 8, 36, 3), bottleneck=True)
-ResNet200V2 = _row(200, (3, 24, 36, 3), bottleneck=True)
+ResNet18V2 = _variant(18, (2, 2, 2, 2), bottleneck=False)
+ResNet34V2 = _variant(34, (3, 4, 6, 3), bottleneck=False)
+ResNet50V2 = _variant(50, (3, 4, 6, 3), bottleneck=True)
+ResNet101V2 = _variant(101, (3, 4, 23, 3), bottleneck=True)
+ResNet152V2 = _variant(152, (3, 8, 36, 3), bottleneck=True)
+ResNet200V2 = _variant(200, (3, 24, 36, 3), bottleneck=True)

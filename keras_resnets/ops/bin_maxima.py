@@ -2,28 +2,31 @@
 
 import functools
 import itertools
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-MARGIN = 4  # cells that a window may be longer than the map
-FEW = 6  # lengths of bins, for which windows of each are quicker than two windows a bin
+MARGIN = 4  # cells by which a window may be longer than the map
+FEW = 6  # up to this number of bin lengths, ranges of every length are faster than two ranges per bin
 
 
-def bin_maxima(features, rows, columns, bins):
+def bin_maxima(
+    features: tf.Tensor, rows: tuple[tf.Tensor, tf.Tensor], columns: tuple[tf.Tensor, tf.Tensor], bins: int
+) -> tf.Tensor:
     """Returns the largest value in each of P x P bins of each window: (B, R, P, P, C) of the features' dtype.
 
-    Bins are those of `bin_edges` along both sides. What is outside of the map does not count, and a bin without cells
-    is 0. (Of windows that are longer than the map by more than 4 cells, bins can miss their last cells.) The gradient
-    goes to one of the cells with the largest value.
+    `bin_edges` defines the bins along both sides. Cells outside of the map do not count, and a bin without cells is 0.
+    (Bins can miss their last cells if a window is longer than the map by more than 4 cells.) The gradient goes to one
+    of the cells with the largest value.
 
-    The maxima over ranges of some heights and widths are computed once for the whole map. Where no bin is long, there
-    are ranges of every length; otherwise they have the lengths 1, 2, 4, ..., and two, which may overlap, cover a bin
-    along that side. It needs no kernel of its own and compiles under XLA.
+    The maxima over ranges of some heights and widths are computed once for the whole map. If no bin is long, there are
+    ranges of every length; otherwise their lengths are 1, 2, 4, ..., and two ranges, which may overlap, cover a bin
+    along that side. The function needs no kernel of its own and compiles under XLA.
 
     Args:
         features: (B, H, W, C) of a floating dtype, H and W known.
-        rows: the first row of each window and how many it has, at least 1: both (B, R) int32.
+        rows: the first row and the number of rows (at least 1) of each window: both (B, R) int32.
         columns: the same for columns.
         bins: P.
     """
@@ -31,7 +34,7 @@ def bin_maxima(features, rows, columns, bins):
     heights, widths = _lengths(height, bins), _lengths(width, bins)
     y, tall, no_rows = _spans(*rows, bins, height, heights)
     x, wide, no_columns = _spans(*columns, bins, width, widths)
-    # Cells come first: slices of the first axis are not copied.
+    # Cells are the first axis, whose slices are not copied.
     cells = tf.transpose(tf.reshape(features, [-1, height * width, channels]), [1, 0, 2])
     table, places = _maxima(cells, heights, widths, width)
     place = tf.gather(places, tall[..., :, tf.newaxis] * len(widths) + wide[..., tf.newaxis, :])
@@ -46,18 +49,18 @@ def bin_maxima(features, rows, columns, bins):
     return _largest(tf.reshape(table, [-1, channels]), *(choice(top, left) for top in y for left in x))
 
 
-def bin_edges(p, bins, count):
+def bin_edges(p: Any, bins: int, count: Any) -> tuple[Any, Any]:
     """Returns where bin p of `bins` begins and ends among `count` cells: floor(p * count / bins), ceil((p + 1) * ...).
 
     Bins may overlap by a cell, and none is empty (SPPnet, arXiv 1406.4729, appendix A). p and `count` are integers, or
     int32 tensors that broadcast.
     """
-    # Integers: TensorFlow turns x / 7 into x * (1 / 7), and the ceiling of 15.000001 would move the edge.
+    # With floats, TensorFlow would turn x / 7 into x * (1 / 7), and the ceiling of 15.000001 would move the edge.
     return p * count // bins, -(-(p + 1) * count // bins)
 
 
 def _spans(start, count, bins, size, lengths):
-    """The ranges of all bins along one side.
+    """Returns the ranges of all bins along one side.
 
     Returns:
         The starts of the ranges that cover each bin together, which of `lengths` they have, and whether the bin is
@@ -80,7 +83,7 @@ def _lengths(size, bins):
 
 
 def _longest_bin(size, bins):
-    """Returns how many cells of a map a bin can have, along one side."""
+    """Returns the largest number of cells of a map that a bin can have along one side."""
     return min(-(-(size + MARGIN) // bins) + 1, size)
 
 
@@ -88,7 +91,7 @@ def _maxima(cells, heights, widths, width):
     """Computes the maxima over ranges of all heights and widths that start at each cell (H * W, B, C).
 
     Returns:
-        (N, B, C), the first of which are zeros; and where each height and, inside of it, width begins in N.
+        (N, B, C), the first of which are zeros; and the start in N of each height and, nested in it, each width.
     """
     tables = [table for rows in _growing(cells, heights, width) for table in _growing(rows, widths, 1)]
     places = np.cumsum([1, *(table.shape[0] for table in tables[:-1])], dtype=np.int32)
@@ -96,7 +99,7 @@ def _maxima(cells, heights, widths, width):
 
 
 def _growing(maxima, lengths, step):
-    """Yields the maxima over ranges of each length; those that cross the map's border are never asked for."""
+    """Yields the maxima over ranges of each length; ranges that cross the border of the map are never used."""
     yield maxima
     for shorter, longer in itertools.pairwise(lengths):
         shift = int(longer - shorter) * step
@@ -108,10 +111,10 @@ def _growing(maxima, lengths, step):
 
 @tf.custom_gradient
 def _largest(table, *choices):
-    """Returns the maxima (..., C) of the rows of (N, C) that each of `choices` (...) names."""
+    """Returns the maxima (..., C) of the rows of a table (N, C) at the indices in each of `choices` (...)."""
     largest = functools.reduce(tf.maximum, (tf.gather(table, choice) for choice in choices))
 
-    # Autodiff would keep what is gathered, and make a table of gradients for each choice.
+    # Automatic differentiation would keep the gathered rows, and make a table of gradients for each choice.
     def gradient(cotangent):
         shares, zero = [], tf.zeros([], cotangent.dtype)
         for choice in choices[:-1]:

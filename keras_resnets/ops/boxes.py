@@ -10,7 +10,7 @@ import tensorflow as tf
 # Deltas of width and height are clamped to what makes 16 pixels 1,000, so that exp cannot overflow.
 LARGEST_LOG_SCALE = math.log(1000 / 16)
 SMALLEST = 1e-6  # what the side of an empty box counts as where a logarithm is taken
-NO_WEIGHTS = (1.0, 1.0, 1.0, 1.0)
+UNIT_STDS = (1.0, 1.0, 1.0, 1.0)
 
 
 def areas(boxes):
@@ -31,13 +31,13 @@ def iou(boxes, others):
     return tf.math.divide_no_nan(intersections, unions)
 
 
-def encode(boxes, references, weights=NO_WEIGHTS):
+def encode(boxes, references, stds=UNIT_STDS):
     """Returns what `decode` turns references into boxes with (R-CNN, arXiv 1311.2524, appendix C).
 
     Args:
         boxes: (..., 4), of positive size; what is encoded for other boxes is finite and means nothing.
         references: (..., 4), anchors or proposals of positive size.
-        weights: factors of the four deltas: the inverse of their standard deviations.
+        stds: standard deviations by which the four deltas are divided.
 
     Returns:
         (..., 4) float32: shifts of the centre in sizes of the reference, and logarithms of the change of size.
@@ -46,12 +46,12 @@ def encode(boxes, references, weights=NO_WEIGHTS):
     target_centers, target_sizes = _centers_and_sizes(boxes)
     sizes, target_sizes = tf.maximum(sizes, SMALLEST), tf.maximum(target_sizes, SMALLEST)
     deltas = [(target_centers - centers) / sizes, tf.math.log(target_sizes / sizes)]
-    return tf.concat(deltas, axis=-1) * tf.constant(weights)
+    return tf.concat(deltas, axis=-1) * _weights(stds)
 
 
-def decode(deltas, references, weights=NO_WEIGHTS):
-    """Returns the boxes (..., 4) that deltas (..., 4) make of references (..., 4)."""
-    deltas = tf.cast(deltas, tf.float32) / tf.constant(weights)
+def decode(deltas, references, stds=UNIT_STDS):
+    """Returns the boxes (..., 4) that deltas (..., 4), which are multiplied by `stds`, make of references (..., 4)."""
+    deltas = tf.cast(deltas, tf.float32) / _weights(stds)
     centers, sizes = _centers_and_sizes(references)
     centers = centers + deltas[..., :2] * sizes
     sizes = sizes * tf.exp(tf.minimum(deltas[..., 2:], LARGEST_LOG_SCALE))
@@ -72,6 +72,11 @@ def inside(boxes, image_shapes):
 def _limits(image_shapes):
     """The largest x and y (B, 1, 2) float32 of images of height and width (B, 2)."""
     return tf.cast(tf.reverse(image_shapes, axis=[-1]), tf.float32)[..., tf.newaxis, :]
+
+
+def _weights(stds):
+    """Returns the factors of the four deltas. (A product with the inverse is what runs and references have.)"""
+    return tf.constant([1 / std for std in stds])
 
 
 def _centers_and_sizes(boxes):

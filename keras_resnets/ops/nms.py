@@ -1,4 +1,4 @@
-"""Greedy non-maximum suppression of static size."""
+"""Greedy non-maximum suppression with outputs of static size."""
 
 import numpy as np
 import tensorflow as tf
@@ -8,20 +8,20 @@ from keras_resnets.ops.boxes import areas
 TILE = 512  # boxes that are compared at once
 
 
-def suppress(boxes, is_candidate, iou_threshold, limit):
-    """Keeps the best of boxes that overlap.
+def nms(boxes: tf.Tensor, valid: tf.Tensor, iou_threshold: float, limit: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Keeps the best of overlapping boxes. It compiles under XLA.
 
     Args:
-        boxes: (B, N, 4), in falling order of their scores.
-        is_candidate: (B, N) bool; others, and boxes without area or with coordinates that are no numbers, are dropped.
-        iou_threshold: a box is dropped whose IoU with a better one that is kept is larger.
-        limit: number of boxes to keep at most.
+        boxes: (B, N, 4) float32, sorted by falling score.
+        valid: (B, N) bool. Boxes that are not valid are dropped, as are boxes without area or with NaN.
+        iou_threshold: a box is dropped if its IoU with a better box that is kept is larger than this.
+        limit: largest number of boxes to keep.
 
     Returns:
-        Indices (B, limit) int32 of the boxes that are kept, in their order; and (B, limit) bool, whether there is one.
+        Indices (B, limit) int32 of the kept boxes, in their order, and a mask (B, limit) bool of the valid ones.
     """
-    # TensorFlow's function compiles under XLA, takes boxes of zeros for dropped ones, and drops from the threshold on.
-    boxes = tf.where((is_candidate & (areas(boxes) > 0))[..., tf.newaxis], boxes, 0.0)
+    # TensorFlow's function takes boxes of zeros for dropped ones, and drops at the threshold, not only above it.
+    boxes = tf.where((valid & (areas(boxes) > 0))[..., tf.newaxis], boxes, 0.0)
     indices, counts = tf.image.non_max_suppression_padded(
         boxes,
         tf.zeros(tf.shape(boxes)[:2]),

@@ -4,10 +4,18 @@ import numpy as np
 import tensorflow as tf
 
 
-def scaled(images, scale):
-    """Returns images (B, H, W, C) resized by a factor, bilinearly with antialiasing: (B, h, w, C), static shapes.
+def scaled(images: tf.Tensor, scale: float) -> tf.Tensor:
+    """Resizes images by a factor, bilinearly with antialiasing.
 
-    It is what `tf.image.resize` does, but XLA compiles it, and the factor does not depend on how the size is rounded.
+    The function does what `tf.image.resize` does, but compiles under XLA, and its factor does not depend on the
+    rounding of the size.
+
+    Args:
+        images: (B, H, W, C), with a static height and width.
+        scale: positive factor.
+
+    Returns:
+        (B, h, w, C) of the images' dtype, h and w static: H and W times the factor, rounded, at least 1.
     """
     if scale == 1:
         return images
@@ -17,7 +25,7 @@ def scaled(images, scale):
 
 
 def _weights(size, scale):
-    """Returns what each of `size` pixels along a side is for each of those after resizing: (pixels, size) float32."""
+    """Returns the weights of the `size` pixels along a side in each pixel after resizing: (pixels, size) float32."""
     centers = (np.arange(max(1, round(size * scale))) + 0.5) / scale
     distances = np.abs(centers[:, np.newaxis] - (np.arange(size) + 0.5)) * min(scale, 1)
     weights = np.maximum(1 - distances, 0)

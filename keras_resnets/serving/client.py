@@ -1,11 +1,12 @@
-"""Asking a server, TensorFlow Serving's `tensorflow_model_server` or another one with its protocol.
+"""Clients of TensorFlow Serving's `tensorflow_model_server`, or of another server with its protocol.
 
-A client is called as a `SavedModelSession` is:
+A client is called like a `SavedModelSession`:
 `GrpcClient("localhost:8500", "resnet50")("image_bytes", image_bytes=[...])`.
 """
 
 import base64
 import time
+from typing import Any
 
 import numpy as np
 
@@ -13,59 +14,60 @@ from keras_resnets.errors import ArgumentError
 
 FIRST_PAUSE = 0.2  # seconds before the first retry; each further one doubles it
 UNAVAILABLE = "UNAVAILABLE"
-# What TensorFlow Serving makes of its errors over REST (google.rpc.Code).
+# TensorFlow Serving's errors (google.rpc.Code) by their HTTP status over REST.
 HTTP_CODES = {400: "INVALID_ARGUMENT", 404: "NOT_FOUND", 412: "FAILED_PRECONDITION", 503: UNAVAILABLE}
 
 
 class ServerError(OSError):
-    """A server's refusal, or its silence.
+    """An error that a server answers with, or no answer.
 
     Attributes:
-        code: as gRPC calls it: "INVALID_ARGUMENT", "NOT_FOUND", "DEADLINE_EXCEEDED", "UNAVAILABLE" ...
-        details: what the server says.
+        code: gRPC's name of the error: "INVALID_ARGUMENT", "NOT_FOUND", "DEADLINE_EXCEEDED", "UNAVAILABLE" ...
+        details: the server's message.
     """
 
-    def __init__(self, server, code, details):
+    def __init__(self, server: str, code: str, details: str):
         super().__init__(f"{server}: {code}: {details}")
         self.code, self.details = code, details
 
 
 class _Client:
-    """What the clients of both protocols have in common.
+    """What the clients of both protocols share.
 
     Args:
         server: "HOST:PORT".
-        model: the name that the server has for the export.
-        version: a version of it; None for the one that the server prefers, the highest.
+        model: the server's name for the export.
+        version: a version of it; None for the server's default, the highest.
         timeout: seconds to wait for an answer.
-        retries: times that a request is made again when the server is unavailable, as while it starts; never for
-            another reason.
+        retries: number of times that a request is repeated while the server is unavailable, for example because it
+            starts. Other errors are not retried.
 
     Raises:
         ArgumentError: (a ValueError) if a package is missing.
     """
 
-    def __init__(self, server, model, version=None, *, timeout=60.0, retries=3):
+    def __init__(self, server: str, model: str, version: int | None = None, *, timeout: float = 60.0, retries: int = 3):
         self.server, self.model, self.version = server, model, version
         self.timeout, self.retries = timeout, retries
 
-    def __call__(self, signature, **inputs):
+    def __call__(self, signature: str, **inputs: Any) -> dict[str, np.ndarray]:
         """Returns a signature's outputs as a dict of arrays.
 
         Args:
-            signature: e.g. "serving_default".
-            **inputs: an array, or a list of bytes, for each of the signature's inputs.
+            signature: a name, such as "serving_default".
+            **inputs: an array, or a list of bytes, for each input of the signature.
 
         Raises:
             ServerError: (an OSError) if there is no answer, or an error.
         """
-        for retry in range(self.retries + 1):
+        for retry in range(self.retries):
             try:
                 return self._ask(signature, inputs)
             except ServerError as error:
-                if error.code != UNAVAILABLE or retry == self.retries:
+                if error.code != UNAVAILABLE:
                     raise
             time.sleep(FIRST_PAUSE * 2**retry)
+        return self._ask(signature, inputs)
 
     def _ask(self, signature, inputs):
         """Returns the answer to one request."""
@@ -73,9 +75,9 @@ class _Client:
 
 
 class GrpcClient(_Client):
-    """Asks a server over gRPC, which takes images as they are: port 8500, if nobody chose another."""
+    """A client over gRPC, which sends images as bytes; the server's default port is 8500."""
 
-    def __init__(self, server, model, version=None, **kwargs):
+    def __init__(self, server: str, model: str, version: int | None = None, **kwargs: Any):
         super().__init__(server, model, version, **kwargs)
         from keras_resnets.serving import predict_requests  # which needs TensorFlow, as the clients' names do not
 
@@ -84,7 +86,7 @@ class GrpcClient(_Client):
         import grpc
 
         self._failure = grpc.RpcError
-        # Images are larger than the 4 MB that are usual.
+        # Images can be larger than gRPC's default limit of 4 MB.
         options = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
         channel = grpc.insecure_channel(server, options)
         self._predict = service.PredictionServiceStub(channel).Predict
@@ -98,9 +100,9 @@ class GrpcClient(_Client):
 
 
 class RestClient(_Client):
-    """Asks a server over REST, which any HTTP proxy understands: port 8501, if nobody chose another."""
+    """A client over REST, which passes HTTP proxies; the server's default port is 8501."""
 
-    def __init__(self, server, model, version=None, **kwargs):
+    def __init__(self, server: str, model: str, version: int | None = None, **kwargs: Any):
         super().__init__(server, model, version, **kwargs)
         try:
             import httpx
@@ -123,7 +125,7 @@ class RestClient(_Client):
             code = HTTP_CODES.get(response.status_code, f"HTTP_{response.status_code}")
             raise ServerError(self.server, code, _details(response))
         outputs = response.json()["outputs"]
-        # An only output comes without its name: that of `features` is called as the signature.
+        # A single output comes without its name: that of the signature `features` is `features`.
         outputs = outputs if isinstance(outputs, dict) else {signature: outputs}
         return {name: _array(value) for name, value in outputs.items()}
 
@@ -132,14 +134,14 @@ CLIENTS = {"grpc": GrpcClient, "rest": RestClient}
 
 
 def _json_values(value):
-    """Returns an array as lists, and bytes as REST encodes them."""
+    """Returns an array as nested lists, with bytes in REST's encoding."""
     if isinstance(value, bytes):
         return {"b64": base64.b64encode(value).decode()}
     return [_json_values(entry) for entry in value] if isinstance(value, list | tuple) else np.asarray(value).tolist()
 
 
 def _array(value):
-    """Returns the array that lists in JSON are: float32, int32, or bytes."""
+    """Returns nested lists from JSON as an array of float32, int32 or bytes."""
     array = np.asarray(value)
     if array.dtype.kind in "US":
         return np.char.encode(array, "utf-8").astype(object)
@@ -147,7 +149,7 @@ def _array(value):
 
 
 def _details(response):
-    """Returns the reason in an answer of TensorFlow Serving, or of another server."""
+    """Returns the error message in the answer of TensorFlow Serving or another server."""
     try:
         return response.json()["error"]
     except (ValueError, KeyError, TypeError):

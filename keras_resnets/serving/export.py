@@ -1,6 +1,8 @@
-"""Writing a net as a SavedModel that answers for images of any size, preprocessing inside."""
+"""Export of nets as SavedModels that take images of any size and preprocess them."""
 
+import os
 import pathlib
+from collections.abc import Callable, Mapping, Sequence
 
 import keras
 import tensorflow as tf
@@ -10,54 +12,66 @@ from keras_resnets.detection.faster_rcnn import FasterRCNN
 from keras_resnets.detection.localizer import Localizer, two_stage_guesses
 from keras_resnets.detection.rcnn import RCNN
 from keras_resnets.detection.region_detector import RegionDetector
-from keras_resnets.detection.resizing import from_original, to_original
+from keras_resnets.detection.resizing import Resizing, from_original, to_original
 from keras_resnets.errors import ArgumentError
+from keras_resnets.layers.detections import PADDING
+from keras_resnets.preprocessing import Preprocessing
 from keras_resnets.serving.formats import MAX_PIXELS
 from keras_resnets.serving.image_bytes import OK, decode_batch
 from keras_resnets.serving.predict_requests import warmup_requests, write_warmup
 from keras_resnets.serving.saved_model import Signature, publish, write_saved_model
 from keras_resnets.surgery.fold_batch_norm import fold
+from keras_resnets.surgery.graph import stage_outputs
 from keras_resnets.surgery.truncated_svd import truncated_svd
 
-TOP = 5
-PADDING = -1  # the class where there is none
+TOP = 5  # classes that a classifier returns
 DETECTOR_PARTS = ("trunk", "rpn", "region_network", "head", "linear")
+Path = str | os.PathLike
 
 
 def export_classifier(
-    model, preprocessing, labels, base, version=None, *, stages=(), batch_size=None, max_pixels=MAX_PIXELS, warmup=False
-):
+    model: keras.Model,
+    preprocessing: Preprocessing,
+    labels: Sequence[str],
+    base: Path,
+    version: int | None = None,
+    *,
+    stages: Sequence[str] = (),
+    batch_size: int | None = None,
+    max_pixels: int = MAX_PIXELS,
+    warmup: bool = False,
+) -> pathlib.Path:
     """Exports a classification net for TensorFlow Serving.
 
     Batch normalization is folded into the convolutions, and weights are constants. The SavedModel has three signatures:
 
-    - `serving_default` takes `images`, (B, H, W, 3) uint8 RGB, images of any one size;
+    - `serving_default` takes `images`, (B, H, W, 3) uint8 RGB, images of the same size, which may be any;
     - `image_bytes` takes `image_bytes`, (B,) strings: JPEG, PNG, BMP or GIF files, of different sizes;
-    - `features` takes `images`, too.
+    - `features` takes the `images` of `serving_default`.
 
-    The first two return `probabilities` (B, classes) float32, and the five likeliest classes, best first, as `classes`
-    (B, 5) int32 and `labels` (B, 5) strings; nets of fewer classes return them all. `image_bytes` also returns `status`
-    (B,) strings: "OK", or "INVALID_ARGUMENT: " and what is wrong with the file, whose probabilities are 0 then, its
-    classes -1 and its labels empty; the other files of the batch are not affected. `features` returns `features` (B, F)
-    float32, what the classifier is given, and the stages that were asked for, (B, h, w, C) float32.
+    The first two return `probabilities` (B, classes) float32, and the five most likely classes, best first, as
+    `classes` (B, 5) int32 and `labels` (B, 5) strings. A net of fewer classes returns them all. `image_bytes` also
+    returns `status` (B,) strings: "OK", or "INVALID_ARGUMENT: " and the reason why the file cannot be used. Such a file
+    has probabilities 0, classes -1 and empty labels, and does not affect the other files of the batch. `features`
+    returns `features` (B, F) float32, the input of the classifier, and the given stages, (B, h, w, C) float32.
 
     Args:
-        model: a built net whose output (B, classes) is probabilities. Where it computes in 16 bits, so does the export.
-        preprocessing: the `keras_resnets.preprocessing.Preprocessing` that the net was trained with.
-        labels: the classes' names.
+        model: a built net whose output (B, classes) is probabilities. The export computes in the net's precision.
+        preprocessing: the preprocessing with which the net was trained.
+        labels: the names of the classes.
         base: the folder of all versions.
-        version: positive integer, by default the next free one.
-        stages: names of layers that `features` returns as well, e.g. "conv4_out".
+        version: positive integer; by default the next free one.
+        stages: names of layers that `features` returns as well, such as "conv4_out".
         batch_size: B; None for any.
-        max_pixels: an encoded image that has more is not decoded.
+        max_pixels: encoded images with more pixels are rejected.
         warmup: whether to add requests that TensorFlow Serving makes before it serves the version, so that no client
-            waits for the first, slow answers; that needs the package tensorflow-serving-api.
+            waits for the slow first answers. This needs the package tensorflow-serving-api.
 
     Returns:
         The path of the version's folder.
 
     Raises:
-        ArgumentError: (a ValueError) if the version exists, or labels or stages are not the net's.
+        ArgumentError: (a ValueError) if the version exists, or labels or stages do not fit the net.
     """
     if model.output_shape != (None, len(labels)):
         raise ArgumentError(f"labels has {len(labels)} names for a model whose output is {model.output_shape}.")
@@ -90,48 +104,48 @@ def export_classifier(
 
 
 def _with_features(net, stages):
-    """Returns a net with a dict as its output: `probabilities`, `features` and the stages."""
+    """Returns a net whose output is a dict of `probabilities`, `features` and the stages."""
     layers = {layer.name: layer for layer in net.layers}
     for stage in stages:
         if stage not in layers:
-            known = [name for name in layers if name.endswith("_out")]
-            raise ArgumentError(f"stages has {stage!r}, which is no layer of {net.name}: use {', '.join(known)}.")
+            known = ", ".join(stage_outputs(net))
+            raise ArgumentError(f"stages has {stage!r}, which is no layer of {net.name}: use {known}.")
     classifier = net.get_layer("predictions")
     outputs = {stage: layers[stage].output for stage in stages}
     return keras.Model(net.input, {**outputs, "features": classifier.input, "probabilities": net.output})
 
 
 def export_detector(
-    model,
-    resizing,
-    labels,
-    base,
-    version=None,
+    model: RegionDetector | Ensemble,
+    resizing: Resizing,
+    labels: Sequence[str],
+    base: Path,
+    version: int | None = None,
     *,
-    num_proposals=None,
-    svd_ranks=None,
-    batch_size=None,
-    max_pixels=MAX_PIXELS,
-    warmup=False,
-):
-    """Exports a detector for TensorFlow Serving, in the way of `export_classifier`, but without `features`.
+    num_proposals: int | None = None,
+    svd_ranks: Mapping[str, int] | None = None,
+    batch_size: int | None = None,
+    max_pixels: int = MAX_PIXELS,
+    warmup: bool = False,
+) -> pathlib.Path:
+    """Exports a detector for TensorFlow Serving, as `export_classifier` does, without the signature `features`.
 
     Both signatures return, padded to D detections of an image, best first: `boxes` (B, D, 4) float32, [x1, y1, x2, y2]
-    in pixels of the image that was sent, `scores` (B, D) float32, `classes` (B, D) int32, -1 for padding, `labels`
-    (B, D) strings, empty for padding, and `num_detections` (B,) int32. A file that is no image has none.
+    in pixels of the given image, `scores` (B, D) float32, `classes` (B, D) int32, -1 for padding, `labels` (B, D)
+    strings, empty for padding, and `num_detections` (B,) int32. A file that is no image has no detections.
 
-    Those of a detector that does not find regions itself also take `proposals` (B, R, 4) float32, boxes in pixels of
-    the image that is sent, padded with zeros.
+    The signatures of a detector without a region proposal network also take `proposals` (B, R, 4) float32, boxes in
+    pixels of the given image, padded with zeros.
 
     Args:
         model: a detector of this package, or an `Ensemble`.
-        resizing: the `keras_resnets.detection.resizing.Resizing` that it (or all members of it) was trained with.
-        labels: the classes' names.
-        base, version, batch_size, max_pixels, warmup: as in `export_classifier`.
-        num_proposals: R, for a detector that takes proposals.
+        resizing: the resizing with which it, or all its members, was trained.
+        labels: the names of the classes.
+        base, version, batch_size, max_pixels, warmup: as for `export_classifier`.
+        num_proposals: R, which a detector that takes proposals needs.
         svd_ranks: dict of ranks by the names of fully connected layers of the network of regions, such as {"fc6": 1024,
-            "fc7": 256}: see `keras_resnets.surgery.truncated_svd`; None to leave them as they are. All members of an
-            ensemble have these.
+            "fc7": 256}: see `keras_resnets.surgery.truncated_svd`. All members of an ensemble have these ranks. None
+            compresses nothing.
 
     Returns, Raises:
         As `export_classifier`.
@@ -155,32 +169,32 @@ def export_detector(
 
 
 def export_localizer(
-    model,
-    resizing,
-    labels,
-    base,
-    version=None,
+    model: Localizer,
+    resizing: Resizing,
+    labels: Sequence[str],
+    base: Path,
+    version: int | None = None,
     *,
-    second_stage=None,
-    batch_size=None,
-    max_pixels=MAX_PIXELS,
-    warmup=False,
-):
-    """Exports a localizer for TensorFlow Serving, alone or with its second stage, in the way of `export_classifier`.
+    second_stage: RCNN | None = None,
+    batch_size: int | None = None,
+    max_pixels: int = MAX_PIXELS,
+    warmup: bool = False,
+) -> pathlib.Path:
+    """Exports a localizer for TensorFlow Serving, alone or with its second stage, as `export_classifier` does.
 
-    There is no signature `features`. The others also take `classes` (B, C) int32, which objects to find on each image,
-    for any C. (Requests that a server is to compute together have one C, like the images of `serving_default` one size:
-    what is no class, such as -1, is padding.) They return `boxes` (B, C, 4) float32, [x1, y1, x2, y2] in pixels of the
-    image that was sent, `scores` (B, C) float32, the `classes` (B, C) int32 again, and `labels` (B, C) strings. Of
-    padding, and of a file that is no image, boxes and scores are 0, classes -1 and labels empty.
+    There is no signature `features`. The other two also take `classes` (B, C) int32, the classes of the objects to find
+    in each image; C may be any, and values that are no class, such as -1, are padding. (A server computes only those
+    requests together that have the same C, and the same image size in `serving_default`.) They return `boxes` (B, C, 4)
+    float32, [x1, y1, x2, y2] in pixels of the given image, `scores` (B, C) float32, the `classes` (B, C) int32, and
+    `labels` (B, C) strings. Padding, and files that are no image, have boxes and scores 0, classes -1 and empty labels.
 
     Args:
-        model: a `keras_resnets.Localizer`.
-        resizing: the `keras_resnets.detection.resizing.Resizing` that it was trained with.
-        labels: the classes' names.
-        base, version, batch_size, max_pixels, warmup: as in `export_classifier`.
-        second_stage: a `keras_resnets.RCNN` of the same classes that was trained on the localizer's proposals, with
-            `svm=False`; None for the localizer alone.
+        model: the localizer.
+        resizing: the resizing with which it was trained.
+        labels: the names of the classes.
+        base, version, batch_size, max_pixels, warmup: as for `export_classifier`.
+        second_stage: an R-CNN with the same classes that was trained on the localizer's proposals, with `svm=False`;
+            None for the localizer alone.
 
     Returns, Raises:
         As `export_classifier`.
@@ -213,14 +227,14 @@ def _check_labels(model, labels):
 
 
 def _folded_detector(model, svd_ranks):
-    """Returns a copy of a model, to be called only, and a list of the parts of it that have weights."""
+    """Returns a copy of a model for inference, and a list of its parts that have weights."""
     if isinstance(model, Ensemble):
         members = {member: _folded_detector(member, svd_ranks) for member in model.members}
         lists = [[members[member][0] for member in part] for part in (model.proposers, model.classifiers)]
         return Ensemble(*lists), [part for _, parts in members.values() for part in parts]
     detector = type(model).from_config(model.get_config())
     parts = {name: fold(getattr(model, name)) for name in DETECTOR_PARTS if hasattr(model, name)}
-    # With maxout, fully connected layers come after the merging of scales.
+    # With maxout, the fully connected layers are in the head.
     in_head = {name for name in svd_ranks if name in [layer.name for layer in parts["head"].layers]}
     for part in ("region_network", "head"):
         ranks = {name: rank for name, rank in svd_ranks.items() if (name in in_head) == (part == "head")}
@@ -232,12 +246,12 @@ def _folded_detector(model, svd_ranks):
 
 
 def _names(labels, classes):
-    """Returns the labels of classes, empty ones for padding."""
+    """Returns the labels of classes; padding has empty ones."""
     return tf.gather(tf.constant(["", *labels]), classes + 1)
 
 
 def _signatures(serve_images, serve_bytes, batch_size, given=()):
-    """Returns the signatures of both functions, which may be given more, by `tf.TensorSpec`s with names."""
+    """Returns the signatures of both functions, with more inputs given by named `tf.TensorSpec`s."""
     images = tf.TensorSpec((batch_size, None, None, 3), tf.uint8, "images")
     image_bytes = tf.TensorSpec((batch_size,), tf.string, "image_bytes")
     return {
@@ -246,11 +260,17 @@ def _signatures(serve_images, serve_bytes, batch_size, given=()):
     }
 
 
-def _resizing_signatures(answer, given, resizing, batch_size, max_pixels):
-    """Returns the signatures of a function of images on canvases, their shapes and scales, and of what else is given.
+def _resizing_signatures(
+    answer: Callable[..., dict[str, tf.Tensor]],
+    given: tuple[tf.TensorSpec, ...],
+    resizing: Resizing,
+    batch_size: int | None,
+    max_pixels: int,
+) -> dict[str, Signature]:
+    """Returns signatures that resize images first.
 
     Args:
-        answer: the function: its outputs are those of the signatures.
+        answer: function of images on canvases, their shapes, their scales and the other inputs, to a dict of outputs.
         given: see `_signatures`.
         resizing, batch_size, max_pixels: see `export_detector`.
     """
@@ -269,7 +289,7 @@ def _resizing_signatures(answer, given, resizing, batch_size, max_pixels):
 
     def serve_bytes(image_bytes, *others):
         (images, shapes, scales), status = decode_batch(image_bytes, prepare, specs, max_pixels)
-        # On an image without a pixel, there is nothing.
+        # A file that is no image has scale 1, and an image without pixels has no detections.
         found = answer(images, shapes, tf.where(tf.equal(status, OK)[:, tf.newaxis], scales, 1.0), *others)
         return {**found, "status": status}
 
@@ -277,7 +297,7 @@ def _resizing_signatures(answer, given, resizing, batch_size, max_pixels):
 
 
 def _write(signatures, models, base, version, warmup_size):
-    """Writes a version, with requests for all signatures with images of a size, if one is given."""
+    """Writes a version; with a warmup size (height, width), also warmup requests of that image size."""
     base = pathlib.Path(base)
     if warmup_size is not None:
         requests = warmup_requests(base.name, signatures, warmup_size)

@@ -1,6 +1,9 @@
-"""Asking an export about image files, in a session of this process or on a server."""
+"""Predictions for image files, in a session of this process or on a server."""
 
+import os
 import pathlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -9,18 +12,23 @@ from keras_resnets.serving.image_bytes import INVALID, OK
 BATCH = 8
 
 
-def predict_files(session, files, batch_size=BATCH, classes=None):
-    """Yields a dict for each file, in their order: `file`, and the answer, or `error`.
+def predict_files(
+    session: Callable[..., dict[str, np.ndarray]],
+    files: Sequence[str | os.PathLike],
+    batch_size: int = BATCH,
+    classes: Sequence[int] | None = None,
+) -> Iterator[dict[str, Any]]:
+    """Yields a dict for each file, in their order, with `file` and either the prediction or `error`.
 
-    A classification net's answer is `labels`, `classes` and `probabilities` of the likeliest classes, a detector's
-    `boxes` ([x1, y1, x2, y2] in pixels of the image), `labels`, `classes` and `scores`, best first; all lists. A
-    localizer's is the same, in the order of the classes that it is asked for.
+    The prediction of a classification net is `labels`, `classes` and `probabilities` of its most likely classes. That
+    of a detector is `boxes` ([x1, y1, x2, y2] in pixels of the image), `labels`, `classes` and `scores`, best
+    first. That of a localizer is the same, in the order of the given classes. All values are lists.
 
     Args:
-        session: a `SavedModelSession`, `GrpcClient` or `RestClient` of either.
+        session: a `SavedModelSession`, `GrpcClient` or `RestClient`.
         files: paths of encoded images.
-        batch_size: images of one request.
-        classes: of a localizer: integers, the classes of the objects that are to be found on each image.
+        batch_size: number of images in one request.
+        classes: for a localizer, the classes of the objects to find in each image.
     """
     given = {} if classes is None else {"classes": np.int32([classes])}
     for start in range(0, len(files), batch_size):

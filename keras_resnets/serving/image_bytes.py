@@ -1,7 +1,9 @@
-"""Encoded images in a graph: of any size up to a limit, where one that is damaged does not take down the others.
+"""Decoding of image files in a graph, with a limit of their size; a damaged file does not affect the others.
 
 Shapes: B files in a batch.
 """
+
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
@@ -11,22 +13,27 @@ from keras_resnets.serving.formats import MAX_PIXELS
 OK = "OK"
 INVALID = "INVALID_ARGUMENT: "
 DAMAGED = f"{INVALID}it cannot be decoded as JPEG, PNG, BMP or GIF"
-HEADER = 26  # bytes, which tell the size of all but a JPEG
-IN_JPEG, UNKNOWN = 0, -1  # a width that the header does not tell
+HEADER = 26  # bytes, which contain the image size except in a JPEG
+IN_JPEG, UNKNOWN = 0, -1  # a width that the header does not contain
 
 
-def decode_batch(image_bytes, transform, specs, max_pixels=MAX_PIXELS):
-    """Decodes a batch of files of different sizes, and makes them of one size.
+def decode_batch(
+    image_bytes: tf.Tensor,
+    transform: Callable[[tf.Tensor], tuple[tf.Tensor, ...]],
+    specs: Sequence[tf.TensorSpec],
+    max_pixels: int = MAX_PIXELS,
+) -> tuple[tuple[tf.Tensor, ...], tf.Tensor]:
+    """Decodes a batch of files of different sizes, and transforms them to the same size.
 
     Args:
         image_bytes: (B,) strings: JPEG, PNG, BMP or GIF files.
         transform: function from an image (H, W, 3) uint8 to a tuple of tensors of static shape.
-        specs: their `tf.TensorSpec`s.
-        max_pixels: an image that has more is not decoded.
+        specs: the specs of these tensors.
+        max_pixels: images with more pixels are not decoded.
 
     Returns:
-        A tuple (B, ...) of what `transform` returns, zeros where there is no image; and (B,) strings: "OK", or
-        "INVALID_ARGUMENT: " and what is wrong.
+        The tuple of `transform`'s results, each (B, ...), with zeros for files that are no image; and the status (B,)
+        strings: "OK", or "INVALID_ARGUMENT: " and the reason.
     """
     images, sizes = _decoded(image_bytes, max_pixels)
     pixels = tf.reduce_prod(sizes, axis=1)
@@ -50,7 +57,7 @@ def _decoded(image_bytes, max_pixels):
     """Returns a TensorList of the images, and (B, 2) int64, their widths and heights; -1 where a file is damaged."""
     count = tf.shape(image_bytes)[0]
     sizes = _sizes(image_bytes)
-    # What is no known kind is replaced by what cannot be decoded: TensorFlow reads more kinds, whose size is not known.
+    # TensorFlow decodes more formats, whose size is not known: they are replaced by bytes that it cannot decode.
     files = tf.where(tf.equal(sizes[:, 0], UNKNOWN), "", image_bytes)
 
     def load(index, encoded, size):
@@ -65,8 +72,8 @@ def _decoded(image_bytes, max_pixels):
         images = tf.raw_ops.TensorListSetItem(input_handle=images, index=index, item=image)
         return images, tf.tensor_scatter_nd_update(sizes, [[index]], [size])
 
-    # A data set, because nothing else in a graph outlives an operation that fails. It is prepared anew for each batch,
-    # which takes as long as it has operations.
+    # Only a data set survives an operation that fails in a graph. It is built for each batch, and the time for that
+    # grows with its operations.
     files = tf.data.Dataset.from_tensor_slices((tf.range(count), files, sizes))
     images = files.map(load, num_parallel_calls=2).ignore_errors().with_options(_plain_options())
     empty = tf.raw_ops.TensorListReserve(element_shape=-1, num_elements=count, element_dtype=tf.uint8)
@@ -74,7 +81,7 @@ def _decoded(image_bytes, max_pixels):
 
 
 def _plain_options():
-    """Returns options of a data set that is used once: nothing of it is worth being optimized."""
+    """Returns options of a data set without optimizations, which do not pay off for a single use."""
     options = tf.data.Options()
     options.autotune.enabled = False
     options.experimental_optimization.apply_default_optimizations = False
@@ -83,21 +90,21 @@ def _plain_options():
 
 
 def _item(images, index):
-    """Returns an image (H, W, 3) of a TensorList."""
+    """Returns an image (H, W, 3) uint8 of a TensorList."""
     shape = tf.constant([-1, -1, 3])
     image = tf.raw_ops.TensorListGetItem(input_handle=images, index=index, element_shape=shape, element_dtype=tf.uint8)
     return tf.ensure_shape(image, [None, None, 3])
 
 
 def _sizes(image_bytes):
-    """Returns (B, 2) int64, the widths and heights that headers tell; IN_JPEG, or UNKNOWN for other kinds."""
+    """Returns the widths and heights (B, 2) int64 in the headers; IN_JPEG for JPEGs, UNKNOWN for other formats."""
     header = tf.cast(tf.io.decode_raw(image_bytes, tf.uint8, fixed_length=HEADER), tf.int64)
 
     def begins_with(magic):
         return tf.reduce_all(tf.equal(header[:, : len(magic)], list(magic)), axis=1, keepdims=True)
 
     def numbers(start, length, weights):
-        """Two integers that follow each other, of so many bytes, of these weights: (B, 2)."""
+        """Returns two consecutive integers (B, 2) of `length` bytes each, whose weights are given."""
         digits = tf.reshape(header[:, start : start + 2 * length], [-1, 2, length])
         return tf.reduce_sum(digits * tf.constant(weights, tf.int64), axis=2)
 

@@ -1,32 +1,46 @@
-"""Nets for other runtimes than TensorFlow's: ONNX (ONNX Runtime, OpenVINO ...) and LiteRT, by Keras's own exporters."""
+"""Export of nets for other runtimes by Keras: ONNX (ONNX Runtime, OpenVINO ...) and LiteRT."""
+
+import os
+import pathlib
+from collections.abc import Sequence
+from typing import Literal
 
 import keras
 
 from keras_resnets.errors import ArgumentError
+from keras_resnets.preprocessing import Preprocessing
 from keras_resnets.serving.formats import FILES
 from keras_resnets.serving.saved_model import publish
 from keras_resnets.surgery.fold_batch_norm import fold
 
 
-def export_portable(model, preprocessing, labels, base, version=None, *, format="onnx"):
-    """Exports a classification net as one file, and its labels beside it, one a line in `labels.txt`.
+def export_portable(
+    model: keras.Model,
+    preprocessing: Preprocessing,
+    labels: Sequence[str],
+    base: str | os.PathLike,
+    version: int | None = None,
+    *,
+    format: Literal["onnx", "litert"] = "onnx",
+) -> pathlib.Path:
+    """Exports a classification net as one file, and its labels in `labels.txt`, one per line.
 
-    The net takes `images`, (B, size, size, 3) float32 RGB, 0..255, already of its size, and returns the probabilities
+    The net takes `images`, (B, size, size, 3) float32 RGB, 0 to 255, of the net's size, and returns the probabilities
     (B, classes) float32. It normalizes the images, and batch normalization is folded.
 
     Args:
-        model, preprocessing, labels, base, version: as in `export_classifier`.
+        model, preprocessing, labels, base, version: as for `export_classifier`.
         format: "onnx" or "litert".
 
     Returns:
-        The path of the version's folder, which has `model.onnx` or `model.tflite`.
+        The path of the version's folder, which contains `model.onnx` or `model.tflite`.
 
     Raises:
         ArgumentError: (a ValueError) if the version exists, or a package is missing.
     """
     images = keras.Input((preprocessing.size, preprocessing.size, 3), name="images")
     net = keras.Model(images, fold(model)(preprocessing.normalize(images)))
-    net(keras.ops.zeros((1, *images.shape[1:])))  # Keras exports what has been called only.
+    net(keras.ops.zeros((1, *images.shape[1:])))  # Keras exports only models that were called.
 
     def write(path):
         try:

@@ -1,17 +1,22 @@
-"""Requests and answers of TensorFlow Serving's PredictionService, in its own protocol buffers."""
+"""Requests and responses of TensorFlow Serving's PredictionService, as its protocol buffers."""
 
 import importlib
+import pathlib
+from collections.abc import Iterable, Mapping
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from keras_resnets.errors import ArgumentError
+from keras_resnets.serving.saved_model import Signature
 
-CLASSES = 5  # that a request asks for: as many guesses as ImageNet's challenge allows
+CLASSES = 5  # of a warmup request to a localizer: the number of guesses in ImageNet's challenge
 WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
 
 
-def serving_api(name):
+def serving_api(name: str) -> ModuleType:
     """Returns a module of `tensorflow_serving.apis`.
 
     Raises:
@@ -23,14 +28,14 @@ def serving_api(name):
         raise ArgumentError("TensorFlow Serving's protocol needs more packages: pip install '.[serving]'.") from error
 
 
-def predict_request(model, signature, inputs, version=None):
+def predict_request(model: str, signature: str, inputs: Mapping[str, Any], version: int | None = None) -> Any:
     """Returns a PredictRequest.
 
     Args:
-        model: the name that the server has for the export.
-        signature: e.g. "image_bytes".
+        model: the server's name for the export.
+        signature: a name, such as "image_bytes".
         inputs: dict of arrays.
-        version: a version of the export; None for the one that the server prefers, the highest.
+        version: a version of the export; None for the server's default, the highest.
     """
     request = serving_api("predict_pb2").PredictRequest()
     request.model_spec.name, request.model_spec.signature_name = model, signature
@@ -41,18 +46,20 @@ def predict_request(model, signature, inputs, version=None):
     return request
 
 
-def arrays(tensors):
-    """Returns the tensors of a request or an answer as a dict of arrays."""
+def arrays(tensors: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Returns the TensorProtos of a request or a response as arrays."""
     return {name: tf.make_ndarray(tensor) for name, tensor in tensors.items()}
 
 
-def warmup_requests(model, signatures, image_size):
-    """Returns a request for each signature: images of noise, the whole image as every proposal, the first few classes.
+def warmup_requests(model: str, signatures: Mapping[str, Signature], image_size: tuple[int, int]) -> list[Any]:
+    """Returns a PredictRequest for each signature.
+
+    The images are noise, each proposal is the whole image, and the classes are the first ones.
 
     Args:
-        model: the name that the server will have for the export.
-        signatures: dict of `keras_resnets.serving.saved_model.Signature`s, of `images` or `image_bytes`, and maybe
-            `proposals` or `classes`.
+        model: the server's name for the export.
+        signatures: dict of signatures whose inputs are `images` or `image_bytes`, and optionally `proposals` or
+            `classes`.
         image_size: (height, width) of the images, in pixels.
     """
     image = np.random.default_rng(0).integers(0, 256, (*image_size, 3), dtype=np.uint8)
@@ -69,8 +76,8 @@ def warmup_requests(model, signatures, image_size):
     return requests
 
 
-def write_warmup(path, requests):
-    """Writes requests into a version's folder, where TensorFlow Serving looks for them."""
+def write_warmup(path: pathlib.Path, requests: Iterable[Any]) -> None:
+    """Writes PredictRequests into the file of a version's folder that TensorFlow Serving reads."""
     file = path / WARMUP_FILE
     file.parent.mkdir(exist_ok=True)
     with tf.io.TFRecordWriter(str(file)) as writer:
@@ -80,8 +87,8 @@ def write_warmup(path, requests):
             writer.write(log.SerializeToString())
 
 
-def read_warmup(path):
-    """Returns the PredictRequests in a version's folder; none if it has no such file."""
+def read_warmup(path: pathlib.Path) -> list[Any]:
+    """Returns the PredictRequests that `write_warmup` wrote into a version's folder; none if there is no file."""
     file = path / WARMUP_FILE
     records = tf.data.TFRecordDataset(str(file)).as_numpy_iterator() if file.is_file() else ()
     parse = serving_api("prediction_log_pb2").PredictionLog.FromString

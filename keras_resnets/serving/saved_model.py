@@ -1,6 +1,6 @@
-"""SavedModels whose weights are constants of one graph, which TensorFlow Serving loads without any Python code.
+"""SavedModels for TensorFlow Serving, whose weights are constants of one graph.
 
-Constants, because a session keeps the weights that are no variables in the layout that convolutions are computed in.
+A session converts constants once to the memory layout of its convolutions, but variables at every call.
 """
 
 import contextlib
@@ -10,7 +10,7 @@ import logging
 import os
 import pathlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import keras
 import tensorflow as tf
@@ -19,29 +19,29 @@ from keras_resnets.errors import ArgumentError
 from keras_resnets.serving.versions import next_version
 
 v1 = tf.compat.v1
-PARTIAL = ".partial"  # a version that is being written: no number, so no server looks at it
+PARTIAL = ".partial"  # folder of a version that is being written; servers ignore it, since it is no number
 
 
 @dataclasses.dataclass(frozen=True)
 class Signature:
-    """What a SavedModel can be asked.
+    """A function of a SavedModel.
 
     Attributes:
-        inputs: the `tf.TensorSpec`s of its inputs, with names.
-        function: from tensors like these to a dict of tensors, the outputs.
+        inputs: named `tf.TensorSpec`s of its inputs.
+        function: function from tensors of these specs to a dict of output tensors.
     """
 
     inputs: tuple[tf.TensorSpec, ...]
-    function: Callable
+    function: Callable[..., dict[str, tf.Tensor]]
 
 
-def publish(base, version, write):
-    """Lets a version's folder appear under its name when it is complete, as TensorFlow Serving needs.
+def publish(base: str | os.PathLike, version: int | None, write: Callable[[pathlib.Path], object]) -> pathlib.Path:
+    """Writes a version's folder, which appears under its name only when it is complete, as TensorFlow Serving needs.
 
     Args:
         base: the folder of all versions.
         version: positive integer; None for the next free one.
-        write: function that writes into an empty folder, whose path it is given.
+        write: function of the path of an empty folder, which writes into it.
 
     Returns:
         The path of the version's folder.
@@ -56,7 +56,7 @@ def publish(base, version, write):
         target, partial = base / str(version), base / PARTIAL
         if version < 1 or target.exists():
             raise ArgumentError(f"version={version} cannot be written: {target} exists, or is not positive.")
-        shutil.rmtree(partial, ignore_errors=True)  # of an export that was killed
+        shutil.rmtree(partial, ignore_errors=True)  # Left by an export that was killed.
         try:
             partial.mkdir()
             write(partial)
@@ -68,7 +68,7 @@ def publish(base, version, write):
 
 @contextlib.contextmanager
 def _locked(folder):
-    """Keeps other processes out of a folder; the lock ends with the process."""
+    """Locks a folder against other processes; the lock ends with the process."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -79,13 +79,15 @@ def _locked(folder):
         os.close(descriptor)
 
 
-def write_saved_model(path, signatures, models):
+def write_saved_model(
+    path: str | os.PathLike, signatures: Mapping[str, Signature], models: Iterable[keras.Model]
+) -> None:
     """Writes a SavedModel.
 
     Args:
         path: a new folder.
-        signatures: dict of `Signature`s by their names.
-        models: the Keras models that the functions call: their weights become constants, each of them once.
+        signatures: signatures by name.
+        models: the Keras models that the functions call. Each of their weights becomes one constant.
     """
     weights = [(variable, variable.numpy()) for model in models for variable in model.variables]
     with tf.Graph().as_default(), without_warnings():
@@ -111,8 +113,8 @@ def _definition(name, signature):
 
 
 @contextlib.contextmanager
-def without_warnings():
-    """What reads and writes graphs without Python objects is called deprecated, in three lines, each time."""
+def without_warnings() -> Iterator[None]:
+    """Silences TensorFlow's logger, which calls the functions that read and write graphs deprecated at each call."""
     logger = tf.get_logger()
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -1,14 +1,15 @@
-"""What `tensorflow_model_server` is started with: which exports to serve, and how to batch requests."""
+"""Configuration files of `tensorflow_model_server`: the exports to serve, and the batching of requests."""
 
 import json
+import os
 import pathlib
 
 from keras_resnets.serving.versions import versions
 
 BATCHING = """\
-# For tensorflow_model_server --enable_batching --batching_parameters_file: requests that come at the same time are
-# computed together. Images of one request of serving_default have one size, and only such requests are joined;
-# image_bytes takes any. More threads than cores do not help.
+# For tensorflow_model_server --enable_batching --batching_parameters_file: simultaneous requests are computed
+# together. Requests of serving_default are only joined if their images have the same size; image_bytes takes any sizes.
+# More threads than cores do not help.
 max_batch_size { value: 8 }
 batch_timeout_micros { value: 2000 }
 max_enqueued_batches { value: 100 }
@@ -27,12 +28,12 @@ MODEL = """\
 """
 
 
-def write_server_config(folder, server_path="/models"):
-    """Writes `models.config` and `batching.config` for all exports below a folder.
+def write_server_config(folder: str | os.PathLike, server_path: str = "/models") -> list[pathlib.Path]:
+    """Writes `models.config` and `batching.config` for all exports in a folder.
 
     Args:
-        folder: has a folder of versions for each export.
-        server_path: where the server finds that folder: an absolute path, there.
+        folder: a folder that contains, for each export, the folder of its versions.
+        server_path: absolute path of that folder on the server.
 
     Returns:
         The paths of both files.

@@ -1,5 +1,9 @@
-"""Running a SavedModel in a TensorFlow session, as TensorFlow Serving does: from its graph alone, without Keras."""
+"""Inference with a SavedModel in a TensorFlow session, from its graph alone, as in TensorFlow Serving."""
 
+import os
+from typing import Any
+
+import numpy as np
 import tensorflow as tf
 
 from keras_resnets.errors import ArgumentError
@@ -8,20 +12,20 @@ from keras_resnets.serving.versions import resolve
 
 
 class SavedModelSession:
-    """A SavedModel loaded into a session of its own.
+    """A SavedModel in its own session.
 
     Args:
-        path: the folder of a version, or of all versions, of which the highest is taken.
+        path: the folder of a version, or the folder of all versions, for the highest one.
 
     Attributes:
         path: the folder of the version.
-        signatures: dict of TensorFlow's SignatureDefs by their names.
+        signatures: TensorFlow's SignatureDefs by name.
 
     Raises:
         ArgumentError: (a ValueError) if there is no SavedModel, or it is damaged.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str | os.PathLike):
         self.path = resolve(path)
         self._session = tf.compat.v1.Session(graph=tf.Graph())
         with self._session.graph.as_default(), without_warnings():
@@ -32,16 +36,16 @@ class SavedModelSession:
                 raise ArgumentError(f"{self.path} is no complete SavedModel ({reason}): export it again.") from error
         self.signatures = meta_graph.signature_def
 
-    def __call__(self, signature, **inputs):
+    def __call__(self, signature: str, **inputs: Any) -> dict[str, np.ndarray]:
         """Returns a signature's outputs as a dict of arrays.
 
         Args:
-            signature: e.g. "serving_default".
-            **inputs: an array for each of the signature's inputs.
+            signature: a name, such as "serving_default".
+            **inputs: an array for each input of the signature.
 
         Raises:
-            ArgumentError: if there is no such signature, or its inputs are others.
-            tf.errors.InvalidArgumentError: if the graph rejects an input, for example bytes that are no image.
+            ArgumentError: if there is no such signature, or it has other inputs.
+            tf.errors.InvalidArgumentError: if the graph rejects an input.
         """
         if signature not in self.signatures:
             raise ArgumentError(f"{self.path} has no signature {signature!r}: it has {', '.join(self.signatures)}.")

@@ -5,68 +5,71 @@ import collections
 import keras
 import numpy as np
 
-from keras_resnets.surgery.graph import references
+from keras_resnets.layers.conv2d import Conv2D
+from keras_resnets.surgery.graph import check_functional, clone, connections, copy_of, copy_weights
 
-FOLDABLE = ("Conv2D", "Dense")
+LINEAR = (Conv2D, keras.layers.Conv2D, keras.layers.Dense)  # no subclasses, which may do more
 
 
-def fold(model):
-    """Returns a copy of a net for inference: what scales and shifts a linear layer's output becomes part of the layer.
+def fold(model: keras.Model) -> keras.Model:
+    """Returns a copy of a net for inference: the scale and shift of batch normalization become part of another layer.
 
     Batch normalization is folded into the convolution or dense layer before it, unless something else takes that
-    layer's output; that of pre-activation units, which follows a sum, stays. Layers that compute in 16 bits keep their
-    weights in 16 bits.
+    layer's output. Batch normalization that follows a sum, as in pre-activation units, stays. Layers that compute in
+    16 bits keep their weights in 16 bits.
 
     Args:
         model: a built functional `keras.Model`.
 
     Returns:
         A `keras.Model` with the same inputs, outputs and names of layers, without the layers that were folded.
+
+    Raises:
+        ArgumentError: (a ValueError) if the model is not functional.
     """
-    config = model.get_config()
-    normalizations = _foldable(config)
-    config["layers"] = [entry for entry in config["layers"] if entry["name"] not in normalizations.values()]
-    for entry in config["layers"]:
-        _change(entry, entry["name"] in normalizations)
-    convolutions = {normalization: convolution for convolution, normalization in normalizations.items()}
-    for reference in references(config):
-        reference[0] = convolutions.get(reference[0], reference[0])
-    folded = keras.Model.from_config(config)
-    for layer in folded.layers:
-        original = model.get_layer(layer.name)
-        if layer.name in normalizations:
-            layer.set_weights(_folded_weights(original, model.get_layer(normalizations[layer.name])))
-        else:
-            layer.set_weights(original.get_weights())
+    check_functional(model)
+    normalizations = _foldable(model)
+    folded_names = {normalization.name for normalization in normalizations.values()}
+
+    def replace(layer):
+        return _for_inference(layer, layer.name in normalizations) if type(layer) in LINEAR else clone(layer)
+
+    def call(layer, *args, **kwargs):
+        return args[0] if layer.name in folded_names else layer(*args, **kwargs)
+
+    folded = copy_of(model, replace, call)
+    copy_weights(model, folded, but=normalizations)
+    for name, normalization in normalizations.items():
+        folded.get_layer(name).set_weights(_folded_weights(model.get_layer(name), normalization))
     return folded
 
 
-def _foldable(config):
-    """Returns the names of layers that batch normalization can be folded into, with the batch normalization's."""
-    layers = {entry["name"]: entry for entry in config["layers"]}
-    consumers = collections.Counter(name for name, _, _ in references(config))
-    pairs = {}
-    for name, entry in layers.items():
-        if entry["class_name"] == "BatchNormalization":
-            ((source, _, _),) = references(entry["inbound_nodes"])
-            is_linear = layers[source]["class_name"] in FOLDABLE and layers[source]["config"]["activation"] == "linear"
-            if is_linear and consumers[source] == 1:
-                pairs[source] = name
-    return pairs
+def _foldable(model):
+    """Returns the batch normalizations to fold, by the names of the layers that they are folded into."""
+    pairs = connections(model)
+    uses = collections.Counter(id(giver) for giver, _ in pairs)
+    calls = collections.Counter(id(taker) for _, taker in pairs)
+    return {
+        giver.name: taker
+        for giver, taker in pairs
+        if isinstance(taker, keras.layers.BatchNormalization)
+        and type(giver) in LINEAR
+        and giver.activation is keras.activations.linear
+        and uses[id(giver)] == calls[id(giver)] == calls[id(taker)] == 1
+    }
 
 
-def _change(entry, takes_bias):
-    """Makes a layer's configuration that of its folded copy."""
-    config = entry["config"]
-    if entry["class_name"] in FOLDABLE:
-        config["use_bias"] |= takes_bias
-        config["kernel_initializer"] = "zeros"  # That is quick.
-        policy = config["dtype"]["config"]["name"]
-        config["dtype"] = policy.removeprefix("mixed_")
+def _for_inference(layer, takes_bias):
+    """Returns a linear layer with a bias if it takes one, and weights of no more bits than it computes in."""
+    config = layer.get_config()
+    config["use_bias"] |= takes_bias
+    config["kernel_initializer"] = "zeros"  # Zeros are quick to draw, and replaced.
+    config["dtype"] = layer.dtype_policy.name.removeprefix("mixed_")
+    return type(layer).from_config(config)
 
 
 def _folded_weights(layer, normalization):
-    """Returns the kernel and bias that say what a linear layer and batch normalization with its statistics say."""
+    """Returns the kernel and bias that do what a linear layer and batch normalization with its statistics do."""
     kernel, bias = layer.kernel.numpy().astype(np.float64), 0.0
     if layer.use_bias:
         bias = layer.bias.numpy().astype(np.float64)

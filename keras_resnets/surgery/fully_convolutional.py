@@ -5,12 +5,12 @@ import itertools
 import keras
 
 from keras_resnets.errors import ArgumentError
-from keras_resnets.surgery.graph import check_functional
+from keras_resnets.surgery.graph import check_functional, clone, copy_of, copy_weights
 
 WITHOUT_EFFECT = (keras.layers.Dropout, keras.layers.GlobalAveragePooling2D)  # on one position, in inference
 
 
-def any_size(model):
+def any_size(model: keras.Model) -> keras.Model:
     """Returns a copy of a net that takes images of any size.
 
     Args:
@@ -26,17 +26,12 @@ def any_size(model):
     check_functional(model)
     if any(isinstance(layer, keras.layers.Flatten) and len(layer.input.shape) == 4 for layer in model.layers):
         raise ArgumentError(f"{model.name} takes images of {model.input_shape[1]} pixels only.")
-    config = model.get_config()
-    for entry in config["layers"]:
-        if entry["class_name"] == "InputLayer":
-            batch, _, _, channels = entry["config"]["batch_shape"]
-            entry["config"]["batch_shape"] = (batch, None, None, channels)
-    copy = keras.Model.from_config(config)
-    copy.set_weights(model.get_weights())
+    copy = copy_of(model, batch_shape=_any_size_of(model))
+    copy_weights(model, copy)
     return copy
 
 
-def fully_convolutional(model):
+def fully_convolutional(model: keras.Model) -> keras.Model:
     """Returns a copy of a net that classifies every position of an image of any size.
 
     VGG (arXiv 1409.1556, section 3.2) is evaluated so. Dense layers become convolutions: the first one after a
@@ -58,30 +53,40 @@ def fully_convolutional(model):
     head = [*itertools.takewhile(lambda layer: len(layer.output.shape) == 2, reversed(model.layers))][::-1]
     if not head:
         raise ArgumentError(f"{model.name} has no classifier: build it with include_top=True.")
-    trunk = any_size(keras.Model(model.input, head[0].input))
-    x, kernel_size = trunk.output, (1, 1)
+    convolutions, kernel_size = {}, (1, 1)
     for layer in head:
         if isinstance(layer, keras.layers.Flatten):
             kernel_size = layer.input.shape[1:3]
         elif isinstance(layer, keras.layers.Dense):
-            x, kernel_size = _convolution(layer, kernel_size, x), (1, 1)
+            convolutions[layer.name], kernel_size = _convolution(layer, kernel_size), (1, 1)
         elif not isinstance(layer, WITHOUT_EFFECT):
             raise ArgumentError(f"{model.name} has {layer.name} before its classifier, which is for whole images.")
-    return keras.Model(trunk.input, x, name=model.name)
+    left_out = {layer.name for layer in head} - convolutions.keys()
+
+    def call(layer, *args, **kwargs):
+        return args[0] if layer.name in left_out else layer(*args, **kwargs)
+
+    copy = copy_of(model, lambda layer: convolutions.get(layer.name) or clone(layer), call, _any_size_of(model))
+    copy_weights(model, copy, but=convolutions)
+    for name, convolution in convolutions.items():
+        kernel, *bias = model.get_layer(name).get_weights()
+        convolution.set_weights([kernel.reshape(convolution.kernel.shape), *bias])
+    return copy
 
 
-def _convolution(dense, kernel_size, x):
-    """Returns what a convolution says that computes at every position what a dense layer does."""
-    convolution = keras.layers.Conv2D(
+def _any_size_of(model):
+    batch, _, _, channels = model.input_shape
+    return batch, None, None, channels
+
+
+def _convolution(dense, kernel_size):
+    """Returns a convolution that computes at every position what a dense layer does, without its weights."""
+    return keras.layers.Conv2D(
         dense.units,
         kernel_size,
         activation=dense.activation,
         use_bias=dense.use_bias,
-        kernel_initializer="zeros",  # That is quick.
+        kernel_initializer="zeros",  # Zeros are quick to draw, and replaced.
         dtype=dense.dtype_policy,
         name=dense.name,
     )
-    y = convolution(x)
-    kernel, *bias = dense.get_weights()
-    convolution.set_weights([kernel.reshape(convolution.kernel.shape), *bias])
-    return y

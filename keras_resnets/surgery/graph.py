@@ -1,20 +1,16 @@
-"""Functional models: whether a model is one, and their configuration, as `get_config` returns it."""
+"""Functional models as graphs: what is asked of one, its layers by their place, and copies with other layers."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import keras
 
 from keras_resnets.errors import ArgumentError
 
 
-def _check_flat(model):
-    check_functional(model)
-    inside = [layer.name for layer in model.layers if isinstance(layer, keras.Model)]
-    if inside or len(model.inputs) > 1:
-        what = f"the model {inside[0]} inside of it" if inside else f"{len(model.inputs)} inputs"
-        raise ArgumentError(f"model={model.name} has {what}: pass a net of layers only, with one input.")
-
-
-def check_functional(model):
-    """Raises ArgumentError for what is no functional `keras.Model`."""
+def check_functional(model: keras.Model) -> None:
+    """Raises ArgumentError for anything but a functional `keras.Model`."""
     if not isinstance(model, keras.Model):
         raise ArgumentError(f"model={model!r} is no keras.Model: pass one.")
     if not isinstance(model, keras.Function):
@@ -24,26 +20,122 @@ def check_functional(model):
         )
 
 
-def references(structure):
-    """Yields every list [layer's name, node, place] in a model's configuration: what is taken as input or is output."""
-    if isinstance(structure, dict):
-        structure = list(structure.values())
-    if isinstance(structure, list | tuple):
-        if len(structure) == 3 and isinstance(structure[0], str) and isinstance(structure[1], int):
-            yield structure
-        else:
-            for part in structure:
-                yield from references(part)
+def check_flat(model: keras.Model) -> None:
+    """Raises ArgumentError for anything but a functional model of layers only, with one input."""
+    check_functional(model)
+    inside = [layer.name for layer in model.layers if isinstance(layer, keras.Model)]
+    if inside or len(model.inputs) > 1:
+        what = f"the model {inside[0]} inside of it" if inside else f"{len(model.inputs)} inputs"
+        raise ArgumentError(f"model={model.name} has {what}: pass a net of layers only, with one input.")
 
 
-def leaf_layers(model):
-    """Returns the layers of a model, and in place of each model among them, that one's: a flat list."""
+def leaf_layers(model: keras.Model) -> list[keras.Layer]:
+    """Returns all layers of a model in one list; a model among them is replaced by its own layers."""
     layers = []
     for layer in model.layers:
         layers += leaf_layers(layer) if isinstance(layer, keras.Model) else [layer]
     return layers
 
 
-def batch_normalizations(model):
+def batch_normalizations(model: keras.Model) -> list[keras.layers.BatchNormalization]:
     """Returns the layers of batch normalization among `leaf_layers`."""
     return [layer for layer in leaf_layers(model) if isinstance(layer, keras.layers.BatchNormalization)]
+
+
+def unit_outputs(model: keras.Model) -> dict[str, keras.KerasTensor]:
+    """Returns the outputs of the blocks and stages of a net of this package, by the names of the layers.
+
+    A layer whose name ends in `_out` ends a block, such as `conv2_block1_out`, or a stage: see `stage_outputs`.
+    """
+    return {layer.name: layer.output for layer in model.layers if layer.name.endswith("_out")}
+
+
+def stage_outputs(model: keras.Model) -> dict[str, keras.KerasTensor]:
+    """Returns the outputs of the stages of a net of this package, from the input to the output.
+
+    They are what the next stage is given, and what a detector or a segmentation net builds on:
+    `keras.Model(net.input, keras_resnets.stage_outputs(net))` returns them all.
+
+    Args:
+        model: a net that a builder returned, with or without its classifier, or a copy of one.
+
+    Returns:
+        A dict from the layers' names, "conv1_out", "conv2_out", ..., to Keras tensors (B, h, w, C): each map has the
+        size of the one before, or half of it. A model of other names has none, and the dict is empty.
+    """
+    return {name: output for name, output in unit_outputs(model).items() if re.fullmatch(r"conv\d+_out", name)}
+
+
+def clone(layer: keras.Operation) -> keras.Operation:
+    """Returns a new layer, or operation of `keras.ops`, of the same configuration and without weights."""
+    return type(layer).from_config(layer.get_config())
+
+
+def copy_of(
+    model: keras.Model,
+    replace: Callable[[keras.Operation], keras.Operation] = clone,
+    call: Callable[..., Any] = lambda layer, *args, **kwargs: layer(*args, **kwargs),
+    batch_shape: tuple[int | None, ...] | None = None,
+) -> keras.Model:
+    """Returns a copy of a model in which layers, or their calls, are others; the model stays as it is.
+
+    All changes of built nets are made with this function. A copy is not compiled, and its weights are new: see
+    `copy_weights`.
+
+    Args:
+        model: a functional `keras.Model`.
+        replace: function from each layer, called once for each, to the copy's. The default is `clone`.
+        call: function from the copy's layer and the arguments of a call to the outputs of that call.
+        batch_shape: the shape of the copy's inputs, where it is another than that of the model's.
+    """
+    uncompiled = keras.Model(model.input, model.output, name=model.name)
+    entries = {id(layer.output): layer for layer in model.layers if isinstance(layer, keras.layers.InputLayer)}
+
+    def new_input(tensor):
+        changed = {} if batch_shape is None else {"batch_shape": batch_shape}
+        return keras.layers.InputLayer(**{**entries[id(tensor)].get_config(), **changed}).output
+
+    inputs = keras.tree.map_structure(new_input, model.input)
+    return keras.models.clone_model(uncompiled, inputs, clone_function=replace, call_function=call)
+
+
+def copy_weights(source: keras.Model, target: keras.Model, but: Iterable[str] = ()) -> None:
+    """Gives layers the weights of the layers of the same names; `but` are names of layers of `target` to leave out."""
+    for layer in target.layers:
+        if layer.weights and layer.name not in but:
+            layer.set_weights(source.get_layer(layer.name).get_weights())
+
+
+class _Sketched(keras.Operation):
+    """A layer's place in a copy of the graph that has no weights: outputs in the layer's structure."""
+
+    def __init__(self, layer: keras.Operation):
+        super().__init__(name=layer.name)
+        self.layer = layer
+
+    def compute_output_spec(self, *args, **kwargs):
+        return keras.tree.map_structure(lambda x: keras.KerasTensor(x.shape, x.dtype), self.layer.output)
+
+
+def connections(model: keras.Model) -> list[tuple[keras.Operation | None, keras.Operation | None]]:
+    """Returns who gives a tensor to whom in a functional model, a pair for each tensor that a call is given.
+
+    Returns:
+        Pairs of layers: the first one's output is an input of the second. Instead of a layer, None is the model: the
+        first of a pair for the model's inputs, the second for its outputs.
+    """
+    givers: dict[int, keras.Operation] = {}
+    pairs: list[tuple[keras.Operation | None, keras.Operation | None]] = []
+
+    def call(sketched, *args, **kwargs):
+        pairs.extend((givers.get(id(tensor)), sketched.layer) for tensor in _tensors((args, kwargs)))
+        outputs = sketched(*args, **kwargs)
+        givers.update((id(tensor), sketched.layer) for tensor in _tensors(outputs))
+        return outputs
+
+    sketch = copy_of(model, _Sketched, call)
+    return pairs + [(givers.get(id(tensor)), None) for tensor in sketch.outputs]
+
+
+def _tensors(structure: Any) -> Iterator[keras.KerasTensor]:
+    return (leaf for leaf in keras.tree.flatten(structure) if isinstance(leaf, keras.KerasTensor))

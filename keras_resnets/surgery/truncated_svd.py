@@ -1,19 +1,19 @@
 """Fully connected layers of fewer weights, by truncated singular value decomposition."""
 
-import copy
 import numbers
+from collections.abc import Mapping
 
 import keras
 import numpy as np
 
 from keras_resnets.errors import ArgumentError
-from keras_resnets.surgery.graph import check_functional, references
+from keras_resnets.surgery.graph import check_functional, copy_of, copy_weights
 
 
-def truncated_svd(model, ranks):
+def truncated_svd(model: keras.Model, ranks: Mapping[str, int]) -> keras.Model:
     """Returns a copy of a model with dense layers of low rank (Fast R-CNN, arXiv 1504.08083, section 3.1).
 
-    A layer's weights W (u x v) are about U S V^T, with the t largest singular values in S. In its place come two: the
+    A layer's weights W (u x v) are about U S V^T, with the t largest singular values in S. Two layers replace it: the
     first, `{name}_svd`, has the weights S V^T, no bias and no activation; the second, which keeps the layer's name, has
     the weights U, the bias and the activation. They have t * (u + v) weights instead of u * v.
 
@@ -28,25 +28,23 @@ def truncated_svd(model, ranks):
 
     Raises:
         ArgumentError: (a ValueError) for a model that is not functional, for a layer that is unknown, not dense or
-            truncated before, and for a rank that cannot be.
+            truncated before, and for an impossible rank.
     """
     check_functional(model)
-    config = model.get_config()
     for name, rank in ranks.items():
         _check(model, name, rank)
-    entries = []
-    for entry in config["layers"]:
-        if entry["name"] in ranks:
-            entries.append(_split(entry, model.get_layer(entry["name"]), ranks[entry["name"]]))
-        entries.append(entry)
-    compressed = keras.Model.from_config({**config, "layers": entries})
-    for layer in model.layers:
-        if layer.name in ranks:
-            first, second = _factors(layer.kernel.numpy(), ranks[layer.name])
-            compressed.get_layer(_first_name(layer.name)).set_weights([first])
-            compressed.get_layer(layer.name).set_weights([second, *layer.get_weights()[1:]])
-        else:
-            compressed.get_layer(layer.name).set_weights(layer.get_weights())
+    firsts = {name: _first(model.get_layer(name), rank) for name, rank in ranks.items()}
+
+    def call(layer, *args, **kwargs):
+        return layer(firsts[layer.name](*args)) if layer.name in firsts else layer(*args, **kwargs)
+
+    compressed = copy_of(model, call=call)
+    copy_weights(model, compressed, but={*firsts, *map(_first_name, firsts)})
+    for name, first in firsts.items():
+        kernel, *bias = model.get_layer(name).get_weights()
+        first_kernel, second_kernel = _factors(kernel, ranks[name])
+        first.set_weights([first_kernel])
+        compressed.get_layer(name).set_weights([second_kernel, *bias])
     return compressed
 
 
@@ -68,16 +66,11 @@ def _first_name(name):
     return f"{name}_svd"
 
 
-def _split(entry, layer, rank):
-    """Makes a dense layer's configuration that of the second of its two layers, and returns that of the first."""
-    name = _first_name(entry["name"])
-    first = keras.layers.Dense(rank, use_bias=False, trainable=layer.trainable, dtype=layer.dtype_policy, name=name)
-    inbound_nodes = copy.deepcopy(entry["inbound_nodes"])
-    del entry["build_config"]  # The number of inputs is another.
-    for index, node in enumerate(entry["inbound_nodes"]):
-        for reference in references(node):
-            reference[:] = [name, index, 0]
-    return {**keras.saving.serialize_keras_object(first), "name": name, "inbound_nodes": inbound_nodes}
+def _first(layer, rank):
+    """Returns the first of the two layers that replace a dense layer."""
+    return keras.layers.Dense(
+        rank, use_bias=False, trainable=layer.trainable, dtype=layer.dtype_policy, name=_first_name(layer.name)
+    )
 
 
 def _factors(kernel, rank):

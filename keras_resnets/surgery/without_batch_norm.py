@@ -2,21 +2,29 @@
 
 import keras
 
-from keras_resnets.surgery.graph import _check_flat
+from keras_resnets.surgery.graph import check_flat, clone, copy_of
 
 
-def without_batch_normalization(model):
-    """Returns a new net like a model, with new weights, whose layers of batch normalization change nothing."""
+def without_batch_normalization(model: keras.Model) -> keras.Model:
+    """Returns a new net like a model, with new weights, whose layers of batch normalization change nothing.
 
-    _check_flat(model)
+    Args:
+        model: a functional net of layers only, with one input.
 
-    def copied(layer):
-        if isinstance(layer, keras.layers.BatchNormalization):
-            return keras.layers.Identity(name=layer.name)
-        return type(layer).from_config(layer.get_config())
+    Returns:
+        A `keras.Model` with the same names of layers; `keras.layers.Identity` replaces batch normalization.
 
-    def called(layer, inputs, **arguments):
-        # Those of batch normalization's call are none of an identity's.
+    Raises:
+        ArgumentError: (a ValueError) if the model is not functional, or has models inside of it or several inputs.
+    """
+    check_flat(model)
+
+    def replace(layer):
+        is_normalization = isinstance(layer, keras.layers.BatchNormalization)
+        return keras.layers.Identity(name=layer.name) if is_normalization else clone(layer)
+
+    def call(layer, inputs, **arguments):
+        # Batch normalization is called with arguments that an identity does not have.
         return layer(inputs) if isinstance(layer, keras.layers.Identity) else layer(inputs, **arguments)
 
-    return keras.models.clone_model(model, clone_function=copied, call_function=called)
+    return copy_of(model, replace, call)

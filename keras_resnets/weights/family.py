@@ -1,4 +1,4 @@
-"""What is known of files that others publish: whose they are, which net they hold, and what it expects of images."""
+"""Families of published files: how their names are translated, which nets they hold, and how images are normalized."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 NOTHING = "(?!)"  # a pattern that no name matches
-Arrays = dict[str, list[np.ndarray]]  # of each layer, in the order of Keras
+Arrays = dict[str, list[np.ndarray]]  # the arrays of each layer, in the order of Keras
 
 
 @dataclasses.dataclass(frozen=True)
 class Normalization:
-    """What is subtracted from images of 0..255 and what they are divided by; `bgr` is the order of channels after."""
+    """Mean and standard deviation of red, green and blue, in 0..255; `bgr` then reverses the order of the channels."""
 
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
@@ -29,10 +29,10 @@ class Family:
 
     Attributes:
         title: e.g. "torchvision's ResNet".
-        matches: whether a mapping of names, to tensors or to layers' arrays, is of this family.
+        matches: function that tells whether a mapping from names to tensors or to layers' arrays is of this family.
         translate: function from that mapping and the model's layers with weights to `Arrays` with our names.
-        normalization: what the nets expect of an image.
-        nets: number of kernels, with the classifier's -> our builder.
+        normalization: the normalization of images that the nets expect.
+        nets: our builders by the number of kernels in a file, with the classifier's.
         structure: pattern of our layers without weights that the arrays name as well.
     """
 
@@ -43,6 +43,6 @@ class Family:
     nets: Mapping[int, str]
     structure: str
 
-    def builder(self, kernels):
-        """Returns our builder for files with so many kernels, or None; without its classifier a net has one less."""
+    def builder(self, kernels: int) -> str | None:
+        """Returns our builder for files with this number of kernels, with or without the classifier's, or None."""
         return self.nets.get(kernels) or self.nets.get(kernels + 1)

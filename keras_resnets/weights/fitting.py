@@ -1,4 +1,4 @@
-"""Giving arrays to a model: by layer name, all or nothing."""
+"""Giving arrays to a model by layer name, all or nothing."""
 
 import re
 
@@ -7,9 +7,9 @@ from keras_resnets.weights.keras_names import AUXILIARY, CLASSIFIER
 
 SHOWN = 3  # names in an error's list
 UNKNOWN = (
-    "Either the builder's arguments are not the file's, or it is damaged, or a variant that is not in this package."
+    "Either the builder's arguments are not the file's, or the file is damaged, or its net is not in this package."
 )
-HEAD = re.compile(r"predictions|fc\d(_dropout)?")  # what only the classifier needs
+HEAD = re.compile(r"predictions|fc\d(_dropout)?")  # layers of the classifier only
 
 
 def fit(model, weights, new_classifier):
@@ -17,9 +17,9 @@ def fit(model, weights, new_classifier):
 
     Args:
         model: a model of this package.
-        weights: the `Weights` of the file.
-        new_classifier: whether a classifier, or a layer of an auxiliary head, is left as it is where the file has none
-            of its size.
+        weights: the `keras_resnets.weights.loading.Weights` of the file.
+        new_classifier: whether to leave a classifier, or a layer of an auxiliary head, as it is if the file has none of
+            its size.
 
     Returns:
         The names of the layers that were left as they are.
@@ -82,7 +82,7 @@ def _shapes(values):
 
 
 def _remedy_of_shapes(misshapen, arrays, layers):
-    """Says what to do about layers that have their names, but other shapes."""
+    """Returns what to do about layers with the right names, but other shapes."""
     kernels = {name: (arrays[name][0].shape, tuple(layers[name].weights[0].shape)) for name in misshapen}
     if misshapen == [CLASSIFIER] and kernels[CLASSIFIER][0] != kernels[CLASSIFIER][1]:
         classes = kernels[CLASSIFIER][0][-1]
@@ -99,7 +99,7 @@ def _remedy_of_shapes(misshapen, arrays, layers):
 
 
 def _remedy_of_names(model, missing, unexpected, arrays, layers, weights):
-    """Says what the file most likely is, whose layers are others."""
+    """Returns what to do about a file with other layers: which net it most likely holds."""
     if missing == [CLASSIFIER] and not unexpected:
         return "The file has no classifier: pass include_top=False."
     if not unexpected and all(AUXILIARY.fullmatch(name) for name in missing):
@@ -121,11 +121,11 @@ def _remedy_of_names(model, missing, unexpected, arrays, layers, weights):
 
 
 def _letters(name):
-    """A builder's call or a net's name without what tells them apart: "resnet50v15"."""
+    """Returns the common form of a builder's call and a net's name: "resnet50v15"."""
     return re.sub(r"layout|[^a-z0-9]", "", name.lower())
 
 
 def _depth(names):
-    """Weight layers on the longest path: the branches' convolutions, the first one and the classifier."""
+    """Returns the number of weight layers on the longest path, or None if the net is not residual."""
     in_branches = [name for name in names if re.fullmatch(r"conv\d+_block\d+_[1-9]_conv", name)]
     return len(in_branches) + 2 if in_branches else None

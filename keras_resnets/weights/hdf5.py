@@ -1,17 +1,20 @@
-"""The three HDF5 layouts in which Keras weights come, read as one mapping; nothing in a file is executed."""
+"""Reading the three HDF5 layouts of Keras weights as one mapping; nothing in a file is executed."""
+
+import os
 
 import h5py
 import numpy as np
 
 from keras_resnets.errors import ArgumentError, first_line
+from keras_resnets.weights.family import Arrays
 
 
-def is_hdf5(start):
-    """Whether a file's first bytes are those of an HDF5 file."""
+def is_hdf5(start: bytes) -> bool:
+    """Returns whether these bytes begin an HDF5 file."""
     return start.startswith(b"\x89HDF\r\n\x1a\n")
 
 
-def read_hdf5(path):
+def read_hdf5(path: str | os.PathLike[str]) -> Arrays:
     """Reads every layer's arrays from an HDF5 file.
 
     Args:
@@ -19,7 +22,7 @@ def read_hdf5(path):
             or a Keras 3 weights file (`model.save_weights("x.weights.h5")`).
 
     Returns:
-        dict of layer name -> list of arrays, in the order of Keras: kernel, bias; gamma, beta, moving mean, moving
+        The arrays of each layer by its name, in the order of Keras: kernel, bias; gamma, beta, moving mean, moving
         variance. Layers without weights have an empty list.
 
     Raises:
@@ -38,13 +41,13 @@ def read_hdf5(path):
 
 
 def _legacy_layers(group):
-    """A group for every layer; the attribute `weight_names` orders its arrays."""
+    """Yields names and arrays. There is a group for each layer, whose attribute `weight_names` orders its arrays."""
     for name in map(_text, group.attrs["layer_names"]):
         yield name, [np.asarray(group[name][_text(key)]) for key in group[name].attrs["weight_names"]]
 
 
 def _keras3_layers(group):
-    """A group for every layer, called by its class and a count; its name is an attribute of the group `vars`."""
+    """Yields names and arrays. A layer's group is called by class and count; its name is an attribute of `vars`."""
     for key, layer in group.items():
         variables = layer["vars"]
         name = _text(variables.attrs.get("name", key))

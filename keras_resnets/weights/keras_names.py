@@ -1,29 +1,30 @@
-"""Names of layers in the files of keras.applications, and ours; what its batch normalization does otherwise."""
+"""Translating the files of keras.applications: their names of layers, and their batch normalization."""
 
 import re
+from collections.abc import Mapping
 
 import numpy as np
 
-from keras_resnets.weights.family import CAFFE, INCEPTION, NOTHING, Family
+from keras_resnets.weights.family import CAFFE, INCEPTION, NOTHING, Arrays, Family
 
 CLASSIFIER = "predictions"
 AUXILIARY = re.compile(r"auxiliary_.*")  # layers that are needed in training only
-EPSILON = 1.001e-5  # of its ResNets, which a file does not record; ours have 1e-5
+EPSILON = 1.001e-5  # in the ResNets of keras.applications; files do not record it
 OUR_EPSILON = 1e-5
-# Layers without weights that tell nets apart whose tensors have the same names and shapes: plain nets have no
-# additions, option A has paddings in its shortcuts, a padding goes where the stride of a 3x3 convolution is, and
-# the orders of activations differ in their ReLUs.
+# Some nets have tensors of the same names and shapes. These layers without weights tell them apart: plain nets have no
+# additions, option A has paddings in its shortcuts, a 3x3 convolution with a stride has a padding before it, and the
+# orders of activations differ in their ReLUs.
 STRUCTURE = r".*_(add|pad|scale|dropout|gated|preact_relu)|.*_block\d+_\d_relu"
 
 
-def our_classifier(arrays):
+def our_classifier(arrays: Mapping[str, list[np.ndarray]]) -> Arrays:
     """Renames the only dense layer: published files call it "predictions", "probs" or "fc1000"."""
     dense = [name for name, values in arrays.items() if values and values[0].ndim == 2]
     return {CLASSIFIER if [name] == dense else name: values for name, values in arrays.items()}
 
 
 def _resnet(arrays, _):
-    """Folds the convolutions' biases, and the other epsilon, into the statistics, both exactly.
+    """Folds the convolutions' biases and the different epsilon into the moving statistics, both exactly.
 
     gamma * (conv + bias - mean) / sqrt(variance + epsilon) + beta stays what it was when mean becomes mean - bias and
     variance becomes variance + (epsilon - ours).
@@ -47,14 +48,14 @@ def _vgg(arrays, _):
 
 
 def _in_order(names):
-    """Names in the order in which their layers were made: numbers are compared as numbers."""
+    """Returns names in the order in which their layers were made: numbers are compared as numbers."""
     return sorted(names, key=lambda name: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)])
 
 
 def _inception(arrays, layers):
-    """Names the layers that Keras numbered as they were made: so are ours, in the same order.
+    """Translates the numbers that Keras gave to layers as they were made: ours are made in the same order.
 
-    A batch normalization without gamma is one with gamma 1.
+    A batch normalization without gamma becomes one with gamma 1.
     """
     blocks = {"35": ("conv3", 2), "17": ("conv4", 1), "8": ("conv5", 1)}
     names = {"conv_7b": "conv5_end_conv", "conv_7b_bn": "conv5_end_bn"}
@@ -77,7 +78,7 @@ def _inception(arrays, layers):
 
 
 def _has_biases(arrays):
-    """Whether the first convolution has a bias, as in no net of ours with batch normalization."""
+    """Returns whether the first convolution has a bias, which it never has in our nets with batch normalization."""
     return len(arrays.get("conv1_conv", [])) == 2
 
 

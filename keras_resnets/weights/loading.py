@@ -1,15 +1,17 @@
-"""Loading weights from a file, whatever it is, or from a mapping."""
+"""Loading weights from a file of any known kind, or from a mapping."""
 
 import dataclasses
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+import keras
 import numpy as np
 
 from keras_resnets.errors import ArgumentError
 from keras_resnets.weights import keras_names, torch_names
-from keras_resnets.weights.family import Family
+from keras_resnets.weights.family import Arrays, Family
 from keras_resnets.weights.fitting import SHOWN, fit
 from keras_resnets.weights.hdf5 import is_hdf5, read_hdf5
 from keras_resnets.weights.keras_names import our_classifier
@@ -18,12 +20,12 @@ from keras_resnets.weights.torch_files import is_pickle, is_safetensors, read_pt
 
 @dataclasses.dataclass(frozen=True)
 class Weights:
-    """What a file holds.
+    """The content of a file.
 
     Attributes:
-        source: how errors call it.
-        content: tensor name -> array (PyTorch), or layer name -> list of arrays (Keras).
-        family: whose names they are, or None for those of this package.
+        source: the name of the file in error messages.
+        content: arrays by tensor name (PyTorch), or lists of arrays by layer name (Keras).
+        family: the family that the names belong to, or None for those of this package.
     """
 
     source: str
@@ -31,61 +33,61 @@ class Weights:
     family: Family | None
 
     @property
-    def kernels(self):
+    def kernels(self) -> int:
         """The number of kernels."""
         return sum(_has_kernel(value) for value in self.content.values())
 
-    def arrays(self, model):
-        """Returns layer name -> list of arrays, with the names that this package gives."""
+    def arrays(self, model: keras.Model) -> Arrays:
+        """Returns the arrays of each layer by the names of this package."""
         if self.family is None:
             return our_classifier(self.content)
         return self.family.translate(self.content, [layer for layer in model.layers if layer.weights])
 
     @property
-    def structure(self):
+    def structure(self) -> re.Pattern[str]:
         """Pattern of the layers without weights that must be the same as well."""
         return re.compile(keras_names.STRUCTURE if self.family is None else self.family.structure)
 
 
-def load_weights(model, path, new_classifier=False):
-    """Loads a file of weights; the model is unchanged when they do not fit.
+def load_weights(model: keras.Model, path: str | os.PathLike[str], new_classifier: bool = False) -> list[str]:
+    """Loads a file of weights; the model is unchanged if they do not fit.
 
-    What the file is, is told by its content:
+    The content of the file tells its kind:
 
     - HDF5: keras.applications' ResNet50/101/152 (for `ResNet50`, `ResNet101`, `ResNet152`), VGG16, VGG19, InceptionV3
       and InceptionResNetV2 (for `layout="slim"`), as weights or as a whole model; or the .weights.h5 file that
       `model.save_weights` wrote for the same net. See `load_keras_applications`.
     - .safetensors, or .pth where torch is installed: torchvision's or timm's. See `load_torch`.
 
-    A file with a classifier or an auxiliary head also serves a model without one. Nothing in a file is executed. What
-    has no weights cannot be compared: the scales of residuals, or how a variant of timm pools.
+    A file with a classifier or an auxiliary head also serves a model without one. Nothing in a file is executed. Parts
+    without weights cannot be compared, such as the scales of residuals, or the pooling of a variant of timm.
 
     Args:
         model: a model of this package.
         path: the file.
-        new_classifier: whether a classifier, or a layer of an auxiliary head, is left as it is where the file has none
-            of its size.
+        new_classifier: whether to leave a classifier, or a layer of an auxiliary head, as it is if the file has none of
+            its size.
 
     Returns:
         The names of the layers that were left as they are.
 
     Raises:
-        ArgumentError: (a ValueError) if the file cannot be read, or names what is missing, left over or of another
-            shape, and which builder the file is for.
+        ArgumentError: (a ValueError) if the file cannot be read, or does not fit. The message names what is missing,
+            left over or of another shape, and the builder that the file is for.
     """
     return fit(model, read_weights(path), new_classifier)
 
 
-def load_torch(model, state_dict, new_classifier=False):
-    """Gives a model the tensors of a PyTorch net; the model is unchanged when they do not fit.
+def load_torch(model: keras.Model, state_dict: Mapping[str, Any], new_classifier: bool = False) -> list[str]:
+    """Gives a model the tensors of a PyTorch net; the model is unchanged if they do not fit.
 
-    torchvision's ResNets (version 1.5: `ResNet18`, `ResNet34`, `ResNet50V1_5`, ...), VGGs and GoogLeNet, timm's
-    ResNets, ResNetV2s (`ResNet50V2`, ...), VGGs, Inception-v4 and Inception-ResNet-v2 (`layout="slim"`). Auxiliary
-    heads and counters of batches are left out.
+    These nets are known: torchvision's ResNets (version 1.5: `ResNet18`, `ResNet34`, `ResNet50V1_5`, ...), VGGs and
+    GoogLeNet; timm's ResNets, ResNetV2s (`ResNet50V2`, ...), VGGs, Inception-v4 and Inception-ResNet-v2
+    (`layout="slim"`). Auxiliary heads and counters of batches are left out.
 
     Args:
         model: a model of this package.
-        state_dict: tensor name -> NumPy array, or anything that `numpy.asarray` takes.
+        state_dict: NumPy arrays, or anything that `numpy.asarray` takes, by tensor name.
         new_classifier: as in `load_weights`.
 
     Returns, Raises:
@@ -99,11 +101,13 @@ def load_torch(model, state_dict, new_classifier=False):
     return fit(model, _of_torch("state_dict", content), new_classifier)
 
 
-def load_keras_applications(model, path, new_classifier=False):
+def load_keras_applications(
+    model: keras.Model, path: str | os.PathLike[str], new_classifier: bool = False
+) -> list[str]:
     """Loads an HDF5 file of keras.applications, as `load_weights` does.
 
-    The biases of its ResNets' convolutions are folded into the moving means and their other epsilon into the moving
-    variances, both exactly; a batch normalization without gamma is one with gamma 1.
+    In its ResNets, the biases of convolutions are folded into the moving means, and the different epsilon into the
+    moving variances, both exactly. A batch normalization without gamma becomes one with gamma 1.
 
     Args:
         model, path, new_classifier: as in `load_weights`.
@@ -119,7 +123,7 @@ def load_keras_applications(model, path, new_classifier=False):
     return fit(model, weights, new_classifier)
 
 
-def check_file(path):
+def check_file(path: str | os.PathLike[str]) -> None:
     """Raises ArgumentError if there is no such file."""
     if not isinstance(path, (str, os.PathLike)) or not os.path.isfile(path):
         raise ArgumentError(
@@ -128,8 +132,8 @@ def check_file(path):
         )
 
 
-def read_weights(path):
-    """Reads a file as `Weights`, by its content.
+def read_weights(path: str | os.PathLike[str]) -> Weights:
+    """Reads a file as `Weights`; its content tells its kind.
 
     Raises:
         ArgumentError: if there is no such file, or it is damaged or of no known kind.
@@ -163,11 +167,11 @@ def _of_torch(source, content):
     return Weights(source, content, family)
 
 
-def _family(families, content):
+def _family(families: Sequence[Family], content: Mapping) -> Family | None:
     return next((family for family in families if family.matches(content)), None)
 
 
 def _has_kernel(value):
-    """Whether a tensor, or the first of a layer's arrays, is a kernel."""
+    """Returns whether a tensor, or the first of a layer's arrays, is a kernel."""
     first = value if isinstance(value, np.ndarray) else (value or [np.empty(0)])[0]
     return first.ndim >= 2

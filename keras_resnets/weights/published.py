@@ -1,8 +1,8 @@
-"""Where weights for ImageNet are published, and what they expect of an image.
+"""Published weights for ImageNet: where they are, and the preprocessing that they expect.
 
-Sources, sums, crops and accuracies are those that keras.applications (Keras 3.15), torchvision 0.29 and timm 1.0 state;
-keras.applications states no crop and no accuracy. Weights of timm come from its repositories of the Hugging Face Hub;
-where it says bicubic, this package's resizing is bilinear all the same.
+Sources, checksums, crops and accuracies are those of keras.applications (Keras 3.15), torchvision 0.29 and timm 1.0;
+keras.applications states no crop and no accuracy. Weights of timm come from its repositories on the Hugging Face Hub.
+Some of them were trained with bicubic resizing; this package's resizing is always bilinear.
 """
 
 import dataclasses
@@ -10,6 +10,7 @@ import functools
 import hashlib
 import os
 import pathlib
+from typing import TypeVar
 
 import keras
 
@@ -21,20 +22,21 @@ KERAS = "https://storage.googleapis.com/tensorflow/keras-applications"
 TORCHVISION = "https://download.pytorch.org/models"
 HUB_FILE = "model.safetensors"
 CLASSES = 1000
+Weights = TypeVar("Weights", bound=str | os.PathLike[str] | None)  # a builder's argument
 
 
 @dataclasses.dataclass(frozen=True)
 class Published:
-    """A row: one net's weights.
+    """One net's weights.
 
     Attributes:
         source: "keras.applications", "torchvision" or "timm".
-        file: URL, or the name of a repository of the Hub.
-        normalization: what the net expects of an image.
-        crop: side of the net's square divided by the image's short side after resizing, or None where nobody states it.
+        file: URL, or the name of a repository on the Hub.
+        normalization: the normalization of images that the net expects.
+        crop: side of the net's square input divided by the image's short side after resizing, or None if unknown.
         top1: accuracy on ImageNet's validation images in %, or None.
-        checksum: MD5, or the first digits of SHA-256, or None: the Hub checks by itself.
-        notop, notop_checksum: the same for the net without its classifier, where that is another file.
+        checksum: MD5, or the first digits of SHA-256, or None for the Hub, which checks its files.
+        notop, notop_checksum: the same for the net without its classifier, if that is another file.
     """
 
     source: str
@@ -109,8 +111,15 @@ PUBLISHED = {
 }
 
 
-def resolve(weights, net, include_top=True, classes=CLASSES, width=1.0, stem="timm"):
-    """Returns the path of a builder's weights: "imagenet" is downloaded, once; anything else stays as it is.
+def resolve(
+    weights: Weights,
+    net: str,
+    include_top: bool = True,
+    classes: int = CLASSES,
+    width: float = 1.0,
+    stem: str = "timm",
+) -> Weights | str | os.PathLike[str]:
+    """Returns the path of a builder's weights. "imagenet" is downloaded, once; anything else stays as it is.
 
     Args:
         weights: the builder's argument.
@@ -118,8 +127,8 @@ def resolve(weights, net, include_top=True, classes=CLASSES, width=1.0, stem="ti
         include_top, classes, width, stem: the builder's arguments.
 
     Raises:
-        ArgumentError: (a ValueError) if nobody publishes weights for the net, with so many classes, of this width or
-            with this stem, or they cannot be downloaded.
+        ArgumentError: (a ValueError) if there are no published weights for the net, its classes, width or stem, or they
+            cannot be downloaded.
     """
     if weights != "imagenet":
         return weights
@@ -134,14 +143,14 @@ def resolve(weights, net, include_top=True, classes=CLASSES, width=1.0, stem="ti
         raise ArgumentError(f'weights="imagenet" is for stem="timm", not {stem!r}: leave one of them out.')
     try:
         return _download(row, include_top)
-    except Exception as error:  # Every library has its own for a network that is not there.
+    except Exception as error:  # Every library has its own error for a missing network.
         raise ArgumentError(
             f'weights="imagenet" of {net} cannot be downloaded ({first_line(error)}): where there is a '
             f"network, download {_address(row, include_top)} and pass its path as weights=."
         ) from error
 
 
-def published(net):
+def published(net: str) -> Published:
     """Returns the `Published` row of a net, or raises ArgumentError."""
     if net not in PUBLISHED:
         raise ArgumentError(
@@ -151,12 +160,12 @@ def published(net):
     return PUBLISHED[net]
 
 
-def normalization_of(net, weights):
-    """Returns the `Normalization` that a net's weights expect, or None where the file does not tell.
+def normalization_of(net: str, weights: str | os.PathLike[str]) -> Normalization | None:
+    """Returns the `Normalization` that a net's weights expect, or None if the file does not tell.
 
     Args:
         net: the net's name in the registry.
-        weights: "imagenet", or the path of a file; timm's are taken to expect what torchvision's of their names do.
+        weights: "imagenet", or the path of a file. Files of timm are expected to be like torchvision's of their names.
 
     Raises:
         ArgumentError: (a ValueError) if there are no such weights.
@@ -170,7 +179,7 @@ def normalization_of(net, weights):
 
 @functools.lru_cache
 def _normalization_of_file(path, *_):
-    """Reads a file once, as long as it is the same: preprocessing may be asked for with every batch."""
+    """Reads a file once, as long as it does not change, since `preprocess_input` may be called for every batch."""
     family = read_weights(path).family
     return family and family.normalization
 

@@ -1,26 +1,29 @@
-"""Files of PyTorch's tensors, read as one mapping; nothing in a file is executed."""
+"""Reading files of PyTorch's tensors as one mapping; nothing in a file is executed."""
 
+import os
 import pickle
 import zipfile
+
+import numpy as np
 
 from keras_resnets.errors import ArgumentError, first_line
 
 
-def is_safetensors(start):
-    """Whether a file's first bytes are those of a .safetensors file: the size of a JSON object, and its brace."""
+def is_safetensors(start: bytes) -> bool:
+    """Returns whether these bytes begin a .safetensors file: the size of a JSON object, and its brace."""
     return start[8:9] == b"{"
 
 
-def is_pickle(start):
-    """Whether a file's first bytes are those of a .pth file: a ZIP archive (since PyTorch 1.6), or a pickle."""
+def is_pickle(start: bytes) -> bool:
+    """Returns whether these bytes begin a .pth file: a ZIP archive (since PyTorch 1.6), or a pickle."""
     return start.startswith(b"PK\x03\x04") or start.startswith(b"\x80")
 
 
-def read_safetensors(path):
+def read_safetensors(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """Reads a .safetensors file.
 
     Returns:
-        dict of tensor name -> array.
+        The tensors as arrays, by name.
 
     Raises:
         ArgumentError: if the file is damaged, or the package safetensors is missing.
@@ -41,11 +44,11 @@ def read_safetensors(path):
         ) from error
 
 
-def read_pth(path):
+def read_pth(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """Reads a .pth file with PyTorch's safe loader, which refuses all but tensors and plain containers.
 
     Returns:
-        dict of tensor name -> array.
+        The tensors as arrays, by name.
 
     Raises:
         ArgumentError: if the file is damaged, holds something else, or torch is missing.

@@ -1,8 +1,8 @@
-"""Names and layouts of PyTorch's tensors in torchvision and timm, and ours.
+"""Translating the files of torchvision and timm: their names and layouts of tensors.
 
 A family translates a module's name ("layer1.0.conv2") to that of our layer ("conv2_block1_2_conv"). Kernels are
-(output, input, height, width) there and (height, width, input, output) here. A layer's tensors are, in our order,
-kernel, bias, or gamma, beta, mean, variance.
+(output, input, height, width) in PyTorch and (height, width, input, output) here. The order of a layer's tensors here
+is kernel, bias, or gamma, beta, mean, variance.
 """
 
 import functools
@@ -11,11 +11,11 @@ import re
 from keras_resnets.weights.family import INCEPTION, NOTHING, TORCH, Family
 
 PARTS = ("weight", "bias", "running_mean", "running_var")
-# Counters of batches, and heads that only training needs.
+# Counters of batches, and heads for training only.
 IGNORED = re.compile(r".*\.num_batches_tracked|(aux1|aux2|AuxLogits)\..*")
 DENSE = ("fc6", "fc7", "predictions")
 FC6_MAP = 7  # side of the map that VGG's first dense layer sees
-# Which convolution of a bottleneck has the stride: ours has a padding before a 3x3 with stride.
+# The padding before a 3x3 convolution tells which convolution of a bottleneck has the stride.
 STRIDE_IN_3X3 = r".*_block\d+_2_pad"
 
 
@@ -41,7 +41,7 @@ def _resnet(module):
 
 
 def _resnet_v2(module):
-    """timm's ResNetV2 with batch normalization, which comes before the convolution of its number."""
+    """timm's ResNetV2 with batch normalization, which is numbered like the convolution after it."""
     fixed = {"stem.conv": "conv1_conv", "norm": "post_bn", "head.fc": "predictions"}
     if module in fixed:
         return fixed[module]
@@ -59,7 +59,7 @@ def _inception(blocks, first_branch):
     """Returns the translation for Inception nets, whose branches and steps are numbered as ours.
 
     Args:
-        blocks: their names of blocks and single convolutions -> ours.
+        blocks: our names of blocks and single convolutions, by theirs.
         first_branch: the number of their first branch.
     """
 
@@ -112,7 +112,7 @@ INCEPTION_RESNET_V2 = {
 
 
 def _vgg(modules):
-    """torchvision's and timm's VGG, whose convolutions are numbered with the ReLUs and poolings between them."""
+    """torchvision's and timm's VGG, whose numbers of convolutions count ReLUs and poolings as well."""
     places = sorted(int(module[9:]) for module in modules if re.fullmatch(r"features\.\d+", module))
     names, stack, index = {}, 1, 0
     for place, previous in zip(places, [0, *places]):
@@ -124,7 +124,7 @@ def _vgg(modules):
 
 
 def _translate(state_dict, _, names_of):
-    """Returns the arrays of our layers; modules and tensors that have no name here keep theirs."""
+    """Returns the arrays of our layers. Modules and tensors without a translation keep their names."""
     modules, arrays = {}, {}
     for name, array in state_dict.items():
         module, _, part = name.rpartition(".")
@@ -152,7 +152,7 @@ def _in_our_layout(layer, array):
 
 
 def _one_by_one(rename):
-    """Returns the function from all modules' names to ours, for a function of one name."""
+    """Returns a function that translates the names of all modules, from one that translates a single name."""
 
     def names_of(modules):
         names = {}
@@ -171,7 +171,7 @@ def _has(name):
 
 
 def _is_vgg(state_dict):
-    """Whether the first stack is two convolutions without batch normalization, unlike AlexNet's or vgg16_bn's."""
+    """Returns whether the first stack is two convolutions without batch normalization, unlike AlexNet or vgg16_bn."""
     return {"features.0.weight", "features.2.weight"} <= state_dict.keys() and "features.1.weight" not in state_dict
 
 
@@ -180,7 +180,7 @@ def _family(title, matches, names_of, normalization, nets, structure=NOTHING):
 
 
 FAMILIES = [
-    # timm's files have the same names; a few of them expect another mean and deviation than torchvision's.
+    # timm's files have the same names; a few of them expect another mean and standard deviation than torchvision's.
     _family(
         "torchvision's ResNet",
         _has("layer1.0.conv1.weight"),
@@ -197,7 +197,7 @@ FAMILIES = [
         {21: "ResNet18V2", 37: "ResNet34V2", 54: "ResNet50V2", 105: "ResNet101V2", 156: "ResNet152V2"},
         STRIDE_IN_3X3,
     ),
-    # torchvision converts the normalization of its other nets inside of GoogLeNet (`transform_input`).
+    # torchvision's GoogLeNet converts the normalization of torchvision's other nets to this one (`transform_input`).
     _family(
         "torchvision's GoogLeNet",
         _has("inception3a.branch1.conv.weight"),

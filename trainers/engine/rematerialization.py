@@ -5,6 +5,8 @@ import math
 import keras
 import tensorflow as tf
 
+from keras_resnets.surgery.graph import unit_outputs
+
 
 def rematerialized(model):
     """Returns a function that computes `model(images, training=...)` and its gradients in less memory.
@@ -13,7 +15,7 @@ def rematerialized(model):
     activations of one. Gradients are the same. Moving statistics and random generators are updated once.
 
     Args:
-        model: a net of this package, whose units end in layers called `..._out`.
+        model: a net of this package.
     """
     segments = _segments(model)
 
@@ -26,9 +28,9 @@ def rematerialized(model):
 
 
 def _segments(model):
-    units = [layer for layer in model.layers if layer.name.endswith("_out")]
+    units = [*unit_outputs(model).values()]
     length = math.isqrt(len(units)) or 1
-    ends = [*(layer.output for layer in units[length - 1 : -1 : length]), model.output]
+    ends = [*units[length - 1 : -1 : length], model.output]
     return [keras.Model(start, end) for start, end in zip([model.input, *ends], ends)]
 
 

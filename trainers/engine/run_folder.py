@@ -97,7 +97,11 @@ class RunFolder:
             yield
 
     def config(self) -> dict:
-        """Returns the content of config.json, options by their present names; raises ArgumentError where no run is."""
+        """Returns the content of config.json, with the present names of options.
+
+        Raises:
+            ArgumentError: if there is no run, or the file is damaged.
+        """
         if not self._config.is_file():
             raise ArgumentError(
                 f"--model_dir={self.path} holds no run: train one with trainers.classification or trainers.detection."

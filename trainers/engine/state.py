@@ -5,6 +5,7 @@ import contextlib
 import keras
 import tensorflow as tf
 
+from keras_resnets.dtype_policies import dtype_policy_scope
 from trainers.engine.optimizers import make_optimizer
 from trainers.engine.task import Task
 from trainers.recipes.recipe import Recipe
@@ -33,13 +34,9 @@ class State:
     """
 
     def __init__(self, task: Task, recipe: Recipe, steps: int, precision: str):
-        policy_before = keras.config.dtype_policy()
-        keras.config.set_dtype_policy(precision)
-        try:
+        with dtype_policy_scope(precision):
             self.model = task.build_model()
             self.average = task.build_model() if recipe.ema_decay is not None else None
-        finally:
-            keras.config.set_dtype_policy(policy_before)
         self.optimizer = make_optimizer(recipe, steps, task.learning_rate_factors(self.model))
         self.optimizer.build(self.model.trainable_variables)
         self.loss_scale = self.finite_steps = None

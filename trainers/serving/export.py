@@ -1,12 +1,10 @@
 """Exports of runs for TensorFlow Serving and other runtimes."""
 
-import contextlib
 import pathlib
 import re
 from collections.abc import Sequence
 
-import keras
-
+from keras_resnets.dtype_policies import dtype_policy_scope
 from trainers.data.registry import title
 from trainers.engine.checkpoints import restore_model
 from trainers.engine.run_folder import RunFolder
@@ -63,21 +61,10 @@ def _restored(run, best, precision):
     """Returns a run's task, and its model with the weights of a checkpoint."""
     task = load_task(run)
     # The model is new: it is in no strategy's scope, and in the export's precision whatever training's was.
-    with _policy(EXPORT_PRECISIONS[precision]):
+    with dtype_policy_scope(EXPORT_PRECISIONS[precision]):
         model = task.build_for_export()
     restore_model(model, run, best)
     return task, model
-
-
-@contextlib.contextmanager
-def _policy(name):
-    """Builds what is built in a `with` statement in a precision."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(name)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
 
 
 def slug(dataset: str) -> str:

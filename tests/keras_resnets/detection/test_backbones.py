@@ -38,7 +38,7 @@ def test_zf_is_padded_as_in_detectors():
     net = keras_resnets.ZFNet(include_top=False, width=1 / 32)
     with pytest.raises(ArgumentError, match="zfnet has layers without padding, .*: pad them, .* padding='faster_rcnn'"):
         make_backbone(net)
-    assert make_backbone(backbone_net("zfnet", width=1 / 32)).reaches_the_border
+    assert make_backbone(backbone_net("zfnet", width=1 / 32)).covers_the_image
 
 
 def _with_last_pooling(layer):

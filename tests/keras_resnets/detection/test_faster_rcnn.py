@@ -8,8 +8,9 @@ from narrow_detectors import SEEDS, SHAPES, TARGETS, assert_same, inputs, noise,
 
 import keras_resnets
 from keras_resnets import ArgumentError, FasterRCNN
-from keras_resnets.detection.heads import siblings
+from keras_resnets.detection.heads import box_predictor
 from keras_resnets.detection.rpn import region_proposal_network
+from keras_resnets.dtype_policies import dtype_policy_scope
 from keras_resnets.layers import RoIAlign
 from keras_resnets.ops import boxes
 
@@ -82,7 +83,7 @@ def test_parameters_and_map_of_the_papers_nets(backbone, rpn_filters, with_softm
 def test_parameters_of_the_new_layers_for_80_classes():
     assert parameters(region_proposal_network(1024, 9, softmax=True)) == 4_746_806
     features = keras.Input((2048,))
-    assert parameters(siblings(features, features, 80)) == 829_845
+    assert parameters(box_predictor(features, features, 80)) == 829_845
 
 
 def test_a_softmax_of_two_scores_is_the_probability_and_learns_by_its_cross_entropy(trained):
@@ -286,15 +287,9 @@ def test_a_version_2_net_learns_and_detects():
     assert np.all(np.isfinite(detector(inputs())["boxes"]))
 
 
-@pytest.fixture
-def mixed_precision():
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    yield
-    keras.config.set_dtype_policy("float32")
-
-
-def test_mixed_precision_stays_inside(mixed_precision, trained):
-    detector = trained()
+def test_mixed_precision_stays_inside(trained):
+    with dtype_policy_scope("mixed_bfloat16"):
+        detector = trained()
     (features,), proposals, exists = detector.propose(inputs())
     assert features.dtype == "bfloat16" and proposals.dtype == "float32"
     found = detector(inputs())
@@ -309,11 +304,11 @@ def test_mixed_precision_stays_inside(mixed_precision, trained):
     assert all(weight.dtype == "float32" for weight in detector.weights)
 
 
-def test_a_saved_detector_keeps_its_precision(mixed_precision, trained, tmp_path):
-    detector = trained()
+def test_a_saved_detector_keeps_its_precision(trained, tmp_path):
+    with dtype_policy_scope("mixed_bfloat16"):
+        detector = trained()
     expected = detector(inputs())
     detector.save(tmp_path / "detector.keras")
-    keras.config.set_dtype_policy("float32")
     loaded = keras.models.load_model(tmp_path / "detector.keras")
     assert loaded.propose(inputs())[0][0].dtype == "bfloat16"
     assert_same(loaded(inputs()), expected, 1e-6)
@@ -369,7 +364,7 @@ def model(**arguments):
         ({"train_batch_norm": "no"}, "train_batch_norm='no' must be True or False"),
         ({"dropout_rate": 1}, r"dropout_rate=1 must be a number in \[0, 1\)"),
         ({"normalization": {"mean": (0, 0, 0)}}, "must be a dict of mean and std"),
-        ({"roi_pooling": lambda: RoIAlign(14, 8)}, "roi_pooling has stride=8, and the trunk's is 16"),
+        ({"roi_pooling": lambda: RoIAlign(14, 8)}, "roi_pooling has stride=8, but the trunk has stride=16"),
         ({"rpn_background_iou": 0.8}, "rpn_background_iou=0.8 must not be larger than rpn_foreground_iou=0.7"),
         ({"test_post_nms_topk": 0}, "test_post_nms_topk=0 must be a positive integer"),
         ({"anchor_rounding": "pixels"}, "anchor_rounding='pixels' must be 'corners', 'sizes' or None"),

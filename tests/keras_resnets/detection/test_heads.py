@@ -11,8 +11,10 @@ from keras_resnets import ArgumentError, FastRCNN
 from keras_resnets.detection import RegionOptions
 from keras_resnets.detection.backbones import make_backbone
 from keras_resnets.detection.heads import region_networks
-from keras_resnets.serving.export import _folded_detector
+from keras_resnets.detection.resizing import Resizing
+from keras_resnets.serving import SavedModelSession, export_detector
 from keras_resnets.surgery.graph import leaf_layers
+from keras_resnets.surgery.truncated_svd import truncated_svd
 
 slow = pytest.mark.slow
 HEADS = ("mlp", "conv", "maxout")
@@ -257,15 +259,25 @@ def test_options_that_cannot_work(options, message):
 
 @pytest.mark.parametrize("options", [{"head": "mlp"}, {"head": "maxout", "scales": (1.0, 2.0)}])
 @slow
-def test_fully_connected_layers_are_compressed_wherever_they_are(options):
+def test_an_export_compresses_fully_connected_layers_wherever_they_are(options, randomize, tmp_path):
     net = keras_resnets.ResNet((1, 1, 1), (8, 8, 8), include_top=False)
-    detector = FastRCNN(3, net, pool_size=4, head_units=12, **options)
-    folded, parts = _folded_detector(detector, {"fc6": 3, "fc7": 2})
-    ranks = {layer.name: layer.units for part in parts for layer in part.layers if layer.name.endswith("_svd")}
-    assert ranks == {"fc6_svd": 3, "fc7_svd": 2}
-    whole, _ = _folded_detector(detector, {"fc6": 12, "fc7": 12})
-    expected, found = detector(ASKED), whole(ASKED)
-    for name in ("boxes", "scores"):
-        np.testing.assert_allclose(found[name], expected[name], rtol=0, atol=1e-3)
+    detector = FastRCNN(3, net, pool_size=4, head_units=12, score_threshold=0.0, **options)
+    detector.region_network, detector.head = map(randomize, (detector.region_network, detector.head))
+    images = np.round(noise()).astype("uint8")
+    asked = inputs(images, [[64, 96]] * 2) | {"proposals": PROPOSALS}
+    uncompressed = detector(asked)
+
+    def export(svd_ranks):
+        resizing, count = Resizing(64, 96, (64, 96)), PROPOSALS.shape[1]
+        return export_detector(detector, resizing, ["a", "b", "c"], tmp_path, num_proposals=count, svd_ranks=svd_ranks)
+
     with pytest.raises(ArgumentError, match="ranks has 'fc9': .*, which is unknown"):
-        _folded_detector(detector, {"fc9": 3})
+        export({"fc9": 3})
+    session = SavedModelSession(export({"fc6": 3, "fc7": 2}))
+    found = session("serving_default", images=images, proposals=PROPOSALS)
+    for part in ("region_network", "head"):
+        layers = {layer.name for layer in getattr(detector, part).layers}
+        ranks = {name: rank for name, rank in {"fc6": 3, "fc7": 2}.items() if name in layers}
+        setattr(detector, part, truncated_svd(getattr(detector, part), ranks))
+    assert_same(found, detector(asked))
+    assert np.max(np.abs(found["scores"] - uncompressed["scores"])) > 0.01

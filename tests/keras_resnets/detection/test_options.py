@@ -49,6 +49,8 @@ def test_an_old_name_warns_where_it_is_passed_and_has_the_same_meaning():
         model = FasterRCNN(2, backbone(), test_after_nms=20, **SMALL)
     assert caught[0].filename == __file__
     assert model.options == FasterRCNN(2, backbone(), test_post_nms_topk=20, **SMALL).options
+    with pytest.warns(DeprecationWarning, match="before_nms is now called pre_nms_topk"):
+        assert Proposals(before_nms=9, post_nms_topk=5).pre_nms_topk == 9
     with pytest.raises(ArgumentError, match="detection_iou=0.5 is the old name of nms_threshold, which is given as we"):
         make_options({"detection_iou": 0.5, "nms_threshold": 0.4})
 

@@ -10,6 +10,7 @@ import keras_resnets
 from keras_resnets import RCNN, ArgumentError
 from keras_resnets.detection.rcnn import CHUNK
 from keras_resnets.detection.resizing import Resizing
+from keras_resnets.dtype_policies import dtype_policy_scope
 from keras_resnets.layers.spatial_pyramid_pooling import map_maxima
 from keras_resnets.serving import SavedModelSession, export_detector
 
@@ -26,7 +27,7 @@ OPTIONS = {
 def _described(detector, inputs, regions, image_shapes):
     """Returns features and pooled features of regions."""
     maps = detector.features(inputs)
-    return detector.describe_twice(maps, detector.pool_scales(maps, regions), image_shapes)
+    return detector.linear_features(maps, detector.pool_scales(maps, regions), image_shapes)
 
 
 def backbone(**arguments):
@@ -219,11 +220,8 @@ def test_a_saved_detector_says_the_same(svm, trained, tmp_path):
 
 
 def test_an_export_in_16_bits_takes_more_regions_than_are_warped_at_once(tmp_path):
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    try:
+    with dtype_policy_scope("mixed_bfloat16"):
         detector = RCNN(3, backbone(), **OPTIONS, svm=False, score_threshold=0.0)
-    finally:
-        keras.config.set_dtype_policy("float32")
     resizing, count = Resizing(64, 96, (64, 96)), CHUNK + 1
     path = export_detector(detector, resizing, ["a", "b", "c"], tmp_path / "export", num_proposals=count)
     images = np.random.default_rng(0).integers(0, 256, (2, 64, 96, 3), np.uint8)

@@ -7,7 +7,7 @@ from narrow_detectors import SHAPES, assert_same, inputs, noise
 
 import keras_resnets
 from keras_resnets import FasterRCNN, FastRCNN
-from keras_resnets.detection.scales import choose_scales
+from keras_resnets.detection.region_detector import choose_scales
 from keras_resnets.layers import RoIPooling
 from keras_resnets.ops.boxes import areas
 from keras_resnets.ops.resize import scaled

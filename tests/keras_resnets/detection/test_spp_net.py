@@ -17,7 +17,7 @@ OPTIONS = {"pyramid": (1, 2), "head_units": 32, "roi_batch_size": 16, "max_detec
 def _described(detector, inputs, regions, image_shapes):
     """Returns features and pooled features of regions."""
     maps = detector.features(inputs)
-    return detector.describe_twice(maps, detector.pool_scales(maps, regions), image_shapes)
+    return detector.linear_features(maps, detector.pool_scales(maps, regions), image_shapes)
 
 
 def backbone():

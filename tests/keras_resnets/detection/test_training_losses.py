@@ -174,7 +174,7 @@ def regions():
 
 def by_box(found, sampled, name):
     """Returns a dict of an output of the first image's regions that count, by their boxes."""
-    counts, values = sampled["counts"][0].numpy(), sampled[name][0].numpy()
+    counts, values = sampled["valid"][0].numpy(), sampled[name][0].numpy()
     return {tuple(map(int, box)): value for box, value in zip(found[0].numpy()[counts], values[counts])}
 
 
@@ -212,7 +212,7 @@ def test_losses_of_all_regions_with_a_fixed_divisor(regions):
         logits, deltas = random.normal(0, 2, (1, count, 4)), random.normal(0, 1, (1, count, 4, 4))
         losses = region_losses(options, float32(logits), float32(deltas), sampled)
         expected = {"region_class": 0, "region_box": 0}
-        for i in np.flatnonzero(sampled["counts"][0]):
+        for i in np.flatnonzero(sampled["valid"][0]):
             label = int(sampled["labels"][0, i])
             expected["region_class"] += np.log(np.exp(logits[0, i]).sum()) - logits[0, i, label]
             if label > 0:
@@ -228,7 +228,7 @@ def test_only_the_deltas_of_a_foreground_regions_own_class_learn(regions):
         tape.watch(deltas)
         loss = region_losses(Options(), logits, deltas, sampled)["region_box"]
     learning = np.any(tape.gradient(loss, deltas), axis=-1)
-    labels = np.where(sampled["counts"], sampled["labels"], 0)
+    labels = np.where(sampled["valid"], sampled["labels"], 0)
     np.testing.assert_array_equal(learning, (np.arange(4) == labels[..., np.newaxis]) & (labels > 0)[..., np.newaxis])
     assert learning.sum() == 5
 
@@ -237,7 +237,7 @@ def test_an_image_without_objects_has_background_only_and_one_without_regions_no
     nothing = objects([[PADDING, PADDING]], [[-1, -1]])
     for boxes, count in ((None, 5), ([[0, 0, 0, 0]] * 3, 0)):
         found, sampled = regions(Options(), boxes, nothing)
-        assert np.sum(sampled["counts"]) == count and not np.any(sampled["labels"])
+        assert np.sum(sampled["valid"]) == count and not np.any(sampled["labels"])
         logits = tf.zeros([1, found.shape[1], 4])
         losses = region_losses(Options(), logits, tf.ones([*logits.shape, 4]), sampled)
         np.testing.assert_allclose(losses["region_class"], count * np.log(4) / 128, rtol=1e-5)
@@ -254,7 +254,7 @@ def test_at_most_a_quarter_of_the_sampled_regions_is_foreground(regions):
     boxes = [[10, 10, 50, 40 + i / 10] for i in range(50)] + [[60, 60, 90, 70 + i / 10] for i in range(50)]
     found, sampled = regions(Options(roi_batch_size=32), boxes)
     labels = sampled["labels"][0].numpy()
-    assert found.shape == (1, 32, 4) and np.all(sampled["counts"])
+    assert found.shape == (1, 32, 4) and np.all(sampled["valid"])
     assert np.sum(labels > 0) == 8 and np.sum(labels == 0) == 24
     other, _ = regions(Options(roi_batch_size=32), boxes, seed=1)
     assert np.any(other != found)

@@ -85,7 +85,7 @@ def test_the_number_of_anchors_is_known_where_the_maps_size_is():
     [
         ({"sizes": ()}, r"sizes=\(\) of anchors must be positive"),
         ({"ratios": (1, 0)}, r"ratios=\(1, 0\) of anchors must be positive"),
-        ({"rounding": "pixels"}, "rounding='pixels' of anchors is unknown: use None, 'corners' or 'sizes'"),
+        ({"rounding": "pixels"}, "rounding='pixels' is unknown: use one of None, 'corners', 'sizes'"),
     ],
 )
 def test_anchors_that_cannot_be(arguments, message):

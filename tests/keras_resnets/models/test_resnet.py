@@ -142,7 +142,7 @@ def test_the_arguments_of_keras_applications():
         ({"input_shape": (224, 224)}, r"input_shape=\(224, 224\) must be \(height, width, channels\)"),
         ({"include_top": False, "classes": 10}, "classes=10 has no effect with include_top=False: leave it out"),
         ({"include_top": False, "classifier_activation": None}, "classifier_activation=None has no effect"),
-        ({"include_top": False, "pooling": "mean"}, "pooling='mean' is unknown: use None, 'avg' or 'max'"),
+        ({"include_top": False, "pooling": "mean"}, "pooling='mean' is unknown: use one of None, 'avg', 'max'"),
         ({"classes": 0}, "classes=0 must be a positive integer"),
         ({"shortcut": "D"}, "shortcut='D' is unknown: use one of 'A', 'B', 'C'"),
         ({"weights": "image_net"}, "weights='image_net' is no existing file"),

@@ -6,7 +6,7 @@ from strides import skipping_convolutions
 
 import keras_resnets
 from keras_resnets import ArgumentError
-from keras_resnets.models.width import scaled_filters
+from keras_resnets.models.blocks import scaled_filters
 
 # Channels of the last map, and units of fc6, at width 1.
 CHANNELS = {
@@ -87,5 +87,5 @@ def test_cifar_nets_with_other_filters(name, channels):
 
 @pytest.mark.parametrize("filters", [(16, 32), (16, 32, 0), (16, 32, 6.4), 16, None])
 def test_filters_of_cifar_nets_that_cannot_be(filters):
-    with pytest.raises(ArgumentError, match="filters=.* must be three positive integers, one a stage"):
+    with pytest.raises(ArgumentError, match="filters=.* must be three positive integers, one per stage"):
         keras_resnets.CifarResNet(8, filters=filters)

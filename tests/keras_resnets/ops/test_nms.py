@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from torch_tensors import REFERENCES
 
-from keras_resnets.ops.nms import suppress
+from keras_resnets.ops.nms import nms
 
 ROW = np.float32([[0, 0, 10, 10], [20, 0, 30, 10], [40, 0, 50, 10], [60, 0, 70, 10]])  # overlap nothing
 
@@ -16,7 +16,7 @@ def kept(boxes, is_candidate=None, iou_threshold=0.5, limit=8, jit_compile=False
     """Returns the indices that are kept of each image's boxes, as lists, for boxes (N, 4) or (B, N, 4)."""
     boxes = np.reshape(boxes, [-1, np.shape(boxes)[-2], 4]).astype("float32")
     is_candidate = np.ones(boxes.shape[:2], bool) if is_candidate is None else np.array(is_candidate)
-    run = functools.partial(suppress, iou_threshold=iou_threshold, limit=limit)
+    run = functools.partial(nms, iou_threshold=iou_threshold, limit=limit)
     run = tf.function(run, jit_compile=True) if jit_compile else run
     indices, exists = run(boxes, is_candidate)
     assert indices.shape == exists.shape == (len(boxes), limit)

@@ -11,6 +11,7 @@ from PIL import Image
 
 import keras_resnets
 from keras_resnets import ArgumentError
+from keras_resnets.dtype_policies import dtype_policy_scope
 from keras_resnets.preprocessing import Preprocessing
 from keras_resnets.serving import SavedModelSession, export_classifier
 from keras_resnets.serving.versions import next_version, resolve
@@ -148,10 +149,7 @@ def test_an_export_that_fails_leaves_nothing(tmp_path):
 
 
 def test_a_net_made_under_a_mixed_policy_is_exported(tmp_path):
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    try:
+    with dtype_policy_scope("mixed_bfloat16"):
         model = net()
-    finally:
-        keras.config.set_dtype_policy("float32")
     session = SavedModelSession(export_classifier(model, PREPROCESSING, LABELS, tmp_path))
     assert session("serving_default", images=np.zeros((1, 40, 40, 3), "uint8"))["probabilities"].dtype == np.float32

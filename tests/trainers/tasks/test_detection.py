@@ -17,6 +17,7 @@ from rectangles import LABELS, STAGES, dataset_of, make_task, rectangle_dataset,
 import keras_resnets
 from keras_resnets import ArgumentError
 from keras_resnets.detection.backbones import classification_net
+from keras_resnets.detection.options import OLD_NAMES
 from keras_resnets.detection.resizing import Resizing
 from keras_resnets.ops.boxes import iou
 from keras_resnets.serving import SavedModelSession
@@ -127,6 +128,20 @@ def test_a_narrow_net_starts_from_its_own_weights_and_older_runs_go_on(tmp_path)
     RunFolder(tmp_path / "run").begin(older)
     RunFolder(tmp_path / "run").check(config)
     assert Detection(older, dataset).build_model().trunk.output.shape[-1] == 16
+
+
+def test_a_run_goes_on_whose_options_had_other_names(tmp_path):
+    options = {"nms_threshold": 0.35, "test_post_nms_topk": 50, "anchor_sizes": (16, 32)}
+    new = detection_config("resnet18", "rectangles", rectangle_dataset(2, seed=9), "faster_rcnn", options=options)
+    old_names = {new_name: old_name for old_name, new_name in OLD_NAMES.items()}
+    old = {old_names.get(name, name): value for name, value in new["options"].items()}
+    assert {"detection_iou", "test_after_nms", "rpn_beta"} <= old.keys() and "nms_threshold" not in old
+    run = RunFolder(tmp_path / "run")
+    run.begin({**new, "options": old})
+    run.check(new)
+    assert run.config()["options"]["nms_threshold"] == 0.35
+    with pytest.raises(ArgumentError, match="holds a run with options.nms_threshold=0.35, not 0.3"):
+        run.check({**new, "options": {**new["options"], "nms_threshold": 0.3}})
 
 
 def test_a_run_goes_on_whose_recipe_has_another_row_by_now(tmp_path):

@@ -66,16 +66,16 @@ class ProposalStep(Step):
     """Steps 1 and 3: the proposal network, measured by its recall.
 
     Attributes:
-        many: whether an image has as many proposals as in training, instead of as in a test.
+        train_topk: whether images have as many proposals as in training, instead of as in inference.
     """
 
-    many = False
+    train_topk = False
 
     def terms(self, model, inputs, targets, seeds, training):
         return model.proposal_losses(model.features(inputs, training), inputs, targets, seeds, training)[0]
 
     def predictions(self, model, batch):
-        _, proposals, _ = model.propose(self.inputs(batch), many=self.many)
+        _, proposals, _ = model.propose(self.inputs(batch), train_topk=self.train_topk)
         annotation = {name: batch[name] for name in ANNOTATION}
         return {**annotation, "proposals": to_original(proposals, batch["scales"])}
 
@@ -103,10 +103,10 @@ class ProposalStep(Step):
         ]
         figures.learning_curve(lines, series, "recall", f"Proposals of {self.title}", path)
 
-    def proposals(self, model, split, strategy, many):
+    def proposals(self, model, split, strategy, train_topk):
         """Returns the proposals of a split: a list of (n, 4) float32, in pixels of the original images."""
         task = ProposalStep(self.config, dataclasses.replace(self.dataset, test=split), (), {})
-        task.many = many
+        task.train_topk = train_topk
         proposals = predictor(task, model, strategy)()["proposals"]
         return [rows[(rows[:, 2] > rows[:, 0]) & (rows[:, 3] > rows[:, 1])] for rows in proposals]
 

@@ -129,7 +129,7 @@ def _describe(model, task, example):
     objects = from_original(example["true_boxes"], example["scales"])
     regions = tf.concat([objects[tf.newaxis], inputs["proposals"]], axis=1)
     maps = model.features(inputs)
-    features, pooled = model.describe_twice(maps, model.pool_scales(maps, regions), inputs["image_shapes"])
+    features, pooled = model.linear_features(maps, model.pool_scales(maps, regions), inputs["image_shapes"])
     is_object = example["true_classes"] >= 0
     exists = tf.concat([is_object, box_arithmetic.areas(inputs["proposals"][0]) > 0], axis=0)
     return {
