@@ -38,7 +38,7 @@ def fold(model: keras.Model) -> keras.Model:
         return args[0] if layer.name in folded_names else layer(*args, **kwargs)
 
     folded = copy_of(model, replace, call)
-    copy_weights(model, folded, but=normalizations)
+    copy_weights(model, folded, skip=normalizations)
     for name, normalization in normalizations.items():
         folded.get_layer(name).set_weights(_folded_weights(model.get_layer(name), normalization))
     return folded
@@ -47,15 +47,15 @@ def fold(model: keras.Model) -> keras.Model:
 def _foldable(model):
     """Returns the batch normalizations to fold, by the names of the layers that they are folded into."""
     pairs = connections(model)
-    uses = collections.Counter(id(giver) for giver, _ in pairs)
-    calls = collections.Counter(id(taker) for _, taker in pairs)
+    uses = collections.Counter(id(producer) for producer, _ in pairs)
+    calls = collections.Counter(id(consumer) for _, consumer in pairs)
     return {
-        giver.name: taker
-        for giver, taker in pairs
-        if isinstance(taker, keras.layers.BatchNormalization)
-        and type(giver) in LINEAR
-        and giver.activation is keras.activations.linear
-        and uses[id(giver)] == calls[id(giver)] == calls[id(taker)] == 1
+        producer.name: consumer
+        for producer, consumer in pairs
+        if isinstance(consumer, keras.layers.BatchNormalization)
+        and type(producer) in LINEAR
+        and producer.activation is keras.activations.linear
+        and uses[id(producer)] == calls[id(producer)] == calls[id(consumer)] == 1
     }
 
 

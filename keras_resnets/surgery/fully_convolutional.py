@@ -67,7 +67,7 @@ def fully_convolutional(model: keras.Model) -> keras.Model:
         return args[0] if layer.name in left_out else layer(*args, **kwargs)
 
     copy = copy_of(model, lambda layer: convolutions.get(layer.name) or clone(layer), call, _any_size_of(model))
-    copy_weights(model, copy, but=convolutions)
+    copy_weights(model, copy, skip=convolutions)
     for name, convolution in convolutions.items():
         kernel, *bias = model.get_layer(name).get_weights()
         convolution.set_weights([kernel.reshape(convolution.kernel.shape), *bias])

@@ -1,7 +1,7 @@
-"""Functional models as graphs: what is asked of one, its layers by their place, and copies with other layers."""
+"""Functional models as graphs: checks, their layers and connections, and copies with other layers."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import keras
@@ -77,16 +77,15 @@ def copy_of(
     call: Callable[..., Any] = lambda layer, *args, **kwargs: layer(*args, **kwargs),
     batch_shape: tuple[int | None, ...] | None = None,
 ) -> keras.Model:
-    """Returns a copy of a model in which layers, or their calls, are others; the model stays as it is.
+    """Returns a copy of a model with other layers, or other calls of layers. The model stays as it is.
 
-    All changes of built nets are made with this function. A copy is not compiled, and its weights are new: see
-    `copy_weights`.
+    All changes of built nets use this function. The copy is not compiled, and its weights are new: see `copy_weights`.
 
     Args:
         model: a functional `keras.Model`.
-        replace: function from each layer, called once for each, to the copy's. The default is `clone`.
+        replace: function from a layer to the copy's layer, called once for each. The default is `clone`.
         call: function from the copy's layer and the arguments of a call to the outputs of that call.
-        batch_shape: the shape of the copy's inputs, where it is another than that of the model's.
+        batch_shape: shape of the copy's inputs, if it differs from the model's.
     """
     uncompiled = keras.Model(model.input, model.output, name=model.name)
     entries = {id(layer.output): layer for layer in model.layers if isinstance(layer, keras.layers.InputLayer)}
@@ -99,15 +98,15 @@ def copy_of(
     return keras.models.clone_model(uncompiled, inputs, clone_function=replace, call_function=call)
 
 
-def copy_weights(source: keras.Model, target: keras.Model, but: Iterable[str] = ()) -> None:
-    """Gives layers the weights of the layers of the same names; `but` are names of layers of `target` to leave out."""
+def copy_weights(source: keras.Model, target: keras.Model, skip: Collection[str] = ()) -> None:
+    """Gives the layers of `target` the weights of the layers of `source` by name, but those that `skip` names."""
     for layer in target.layers:
-        if layer.weights and layer.name not in but:
+        if layer.weights and layer.name not in skip:
             layer.set_weights(source.get_layer(layer.name).get_weights())
 
 
 class _Sketched(keras.Operation):
-    """A layer's place in a copy of the graph that has no weights: outputs in the layer's structure."""
+    """A stand-in for a layer, without weights, whose outputs have the structure of the layer's."""
 
     def __init__(self, layer: keras.Operation):
         super().__init__(name=layer.name)
@@ -118,23 +117,23 @@ class _Sketched(keras.Operation):
 
 
 def connections(model: keras.Model) -> list[tuple[keras.Operation | None, keras.Operation | None]]:
-    """Returns who gives a tensor to whom in a functional model, a pair for each tensor that a call is given.
+    """Returns the edges of a functional model's graph.
 
     Returns:
-        Pairs of layers: the first one's output is an input of the second. Instead of a layer, None is the model: the
-        first of a pair for the model's inputs, the second for its outputs.
+        A pair (producer, consumer) of layers for each tensor that a call of the consumer takes. The producer is None
+        for inputs of the model, the consumer is None for its outputs.
     """
-    givers: dict[int, keras.Operation] = {}
+    producers: dict[int, keras.Operation] = {}
     pairs: list[tuple[keras.Operation | None, keras.Operation | None]] = []
 
     def call(sketched, *args, **kwargs):
-        pairs.extend((givers.get(id(tensor)), sketched.layer) for tensor in _tensors((args, kwargs)))
+        pairs.extend((producers.get(id(tensor)), sketched.layer) for tensor in _tensors((args, kwargs)))
         outputs = sketched(*args, **kwargs)
-        givers.update((id(tensor), sketched.layer) for tensor in _tensors(outputs))
+        producers.update((id(tensor), sketched.layer) for tensor in _tensors(outputs))
         return outputs
 
     sketch = copy_of(model, _Sketched, call)
-    return pairs + [(givers.get(id(tensor)), None) for tensor in sketch.outputs]
+    return pairs + [(producers.get(id(tensor)), None) for tensor in sketch.outputs]
 
 
 def _tensors(structure: Any) -> Iterator[keras.KerasTensor]:

@@ -39,7 +39,7 @@ def truncated_svd(model: keras.Model, ranks: Mapping[str, int]) -> keras.Model:
         return layer(firsts[layer.name](*args)) if layer.name in firsts else layer(*args, **kwargs)
 
     compressed = copy_of(model, call=call)
-    copy_weights(model, compressed, but={*firsts, *map(_first_name, firsts)})
+    copy_weights(model, compressed, skip={*firsts, *map(_first_name, firsts)})
     for name, first in firsts.items():
         kernel, *bias = model.get_layer(name).get_weights()
         first_kernel, second_kernel = _factors(kernel, ranks[name])

@@ -135,6 +135,17 @@ def test_the_arguments_of_keras_applications():
     assert model.input is image and model.layers[1].name == scaled._keras_history.operation.name
 
 
+def test_a_familys_arguments_are_around_those_of_keras_applications():
+    parameters = list(inspect.signature(keras_resnets.CifarResNet).parameters.values())
+    assert [parameter.name for parameter in parameters[:3]] == ["depth", "include_top", "weights"]
+    assert parameters[9].name == "bottleneck" and parameters[9].kind is inspect.Parameter.KEYWORD_ONLY
+    net = keras_resnets.CifarResNet(8, True, None, None, (16, 16, 3), None, 4, None, "mine", shortcut="B")
+    assert net.name == "mine" and net.input_shape == (None, 16, 16, 3) and net.output_shape == (None, 4)
+    for build in (keras_resnets.CifarResNet, keras_resnets.VGG, keras_resnets.InceptionResNetV2):
+        documented = [line.split(":")[0].strip() for line in inspect.getdoc(build).splitlines() if ": " in line]
+        assert set(inspect.signature(build).parameters) <= {name for line in documented for name in line.split(", ")}
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [
@@ -159,6 +170,8 @@ def test_arguments_of_the_general_form_that_cannot_work():
         keras_resnets.ResNet((2, 2), (8,))
     with pytest.raises(ArgumentError, match="stride_in='5x5' is unknown: use one of '1x1', '3x3'"):
         keras_resnets.ResNet((1,), (8,), stride_in="5x5")
+    with pytest.raises(ArgumentError, match='weights="imagenet" of resnet: .* publish none for this net'):
+        keras_resnets.ResNet((1,), (8,), weights="imagenet")
     with pytest.raises(ArgumentError, match="zero_gamma=True would make a net without shortcuts constant"):
         keras_resnets.ResNet((1,), (8,), shortcut=None, zero_gamma=True)
     with pytest.raises(TypeError, match=r"PlainNet18\(\) got an unexpected keyword argument 'shortcut'"):
