@@ -2,6 +2,7 @@
 
 import sys
 
-# Keras walks a model's graph depth first, a few calls a layer: a flat net of 1,202 layers needs more than Python's
-# default of 1,000 to be built, saved or loaded.
+# Keras walks a graph depth first, with a Python call for each layer, so a flat net of 1,202 layers needs more than the
+# default limit of 1,000. It is raised at import because `keras.models.load_model`, `clone_model` and `keras.Model` walk
+# such nets as well, without calling this package first: a user who loads one only imports keras_resnets.
 sys.setrecursionlimit(max(sys.getrecursionlimit(), 10_000))
