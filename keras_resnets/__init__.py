@@ -1,16 +1,4 @@
-"""Deep residual networks for Keras.
-
-Each folder and file uses only those before it:
-
-    errors, deprecation   the error of all checks; old names of arguments
-    initializers, ops     initial values; arithmetic of boxes, regions and images, on tensors
-    layers                Keras layers
-    surgery, weights      changes of built nets; files of weights
-    models                the nets
-    preprocessing, multiply_adds, analysis
-    detection             detectors and localizers, made of nets
-    serving               exports, and clients for them
-"""
+"""Deep residual networks for Keras."""
 
 from keras_resnets import analysis as analysis
 from keras_resnets import detection as detection

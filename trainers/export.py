@@ -11,7 +11,7 @@ from absl import flags
 from keras_resnets.errors import ArgumentError
 from keras_resnets.serving.formats import FILES, MAX_PIXELS
 from trainers.flags import command
-from trainers.runtime.choices import EXPORT_PRECISIONS, SAVED_MODEL
+from trainers.runtime.choices import EXPORT_PRECISIONS, SAVED_MODEL, WEIGHTS
 
 
 def _define_flags():
@@ -20,7 +20,12 @@ def _define_flags():
     flags.DEFINE_string("output", None, "Folder of all versions; default: saved_models/MODEL_DATASET.")
     flags.DEFINE_list("ensemble", [], "For Faster R-CNN: folders of other runs that detect together with it.")
     flags.DEFINE_integer("version", None, "Version to write; default: the next free one.", lower_bound=1)
-    flags.DEFINE_enum("format", SAVED_MODEL, [SAVED_MODEL, *FILES], "SavedModel, or a net for another runtime.")
+    flags.DEFINE_enum(
+        "format",
+        SAVED_MODEL,
+        [SAVED_MODEL, *FILES, WEIGHTS],
+        "SavedModel, a net for another runtime, or the weights of a classification net for Keras.",
+    )
     flags.DEFINE_enum("precision", "float32", list(EXPORT_PRECISIONS), "Dtype of weights and computations.")
     flags.DEFINE_integer("batch_size", None, "Images in every request; default: any number.", lower_bound=1)
     flags.DEFINE_integer("max_pixels", MAX_PIXELS, "Encoded images with more pixels are not decoded.", lower_bound=1)

@@ -9,5 +9,6 @@ AUTO = "auto"  # of --jit_compile: the faster choice, which is measured
 ON_NAN = ("stop", "skip_step")
 
 SAVED_MODEL = "saved_model"  # the format of an export for TensorFlow Serving
+WEIGHTS = "weights"  # the format of an export for --init_weights and for builders' weights=
 EXPORT_PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}  # dtype policies; probabilities stay float32
 SHOWN_SCORE = 0.5  # the lowest score of a detection in pictures and tables

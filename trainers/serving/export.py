@@ -34,7 +34,7 @@ def export(
         best: whether to export the best checkpoint.
         precision: "float32", or "bfloat16" for weights and computations in it.
         ensemble: folders of other runs, which answer together with the run, as in `trainers.evaluate`.
-        format: `SAVED_MODEL`, or a name of `keras_resnets.serving.portable.FILES`.
+        format: `SAVED_MODEL`, `WEIGHTS`, or a key of `keras_resnets.serving.formats.FILES`.
         **settings: other arguments of the task's `export`.
 
     Returns:

@@ -13,6 +13,7 @@ from keras_resnets.models.auxiliary_head import without_auxiliary_head
 from keras_resnets.ops.resize import scaled
 from keras_resnets.preprocessing import Preprocessing
 from keras_resnets.serving import export_classifier, export_portable
+from keras_resnets.serving.saved_model import publish
 from keras_resnets.weights import load_weights
 from keras_resnets.weights.published import resolve
 from trainers.data.augmentation.classification import AUGMENTATIONS
@@ -26,6 +27,7 @@ from trainers.engine.task import Task
 from trainers.metrics.classification import ranked
 from trainers.plots import figures
 from trainers.recipes.classification import RECIPES
+from trainers.runtime.choices import WEIGHTS
 from trainers.runtime.failures import naming
 from trainers.tasks import ensembles, fine_tuning
 from trainers.tasks.configuration import Choices, common_config
@@ -273,8 +275,14 @@ class Classification(Task):
         return self.build_model(classifier_activation="softmax")
 
     def export(self, model, base, version, format=None, **settings):
-        """Writes a net without its auxiliary head: see `export_classifier`, and `export_portable` for a `format`."""
-        arguments = without_auxiliary_head(model), self.preprocessing, self.config["labels"], base, version
+        """Writes a net without its auxiliary head: see `export_classifier`, and `export_portable` for a `format`.
+
+        The format `WEIGHTS` is one file, `model.weights.h5`, for the builder's `weights=`.
+        """
+        net = without_auxiliary_head(model)
+        if format == WEIGHTS:
+            return publish(base, version, lambda path: net.save_weights(path / "model.weights.h5"))
+        arguments = net, self.preprocessing, self.config["labels"], base, version
         if format is not None:
             return export_portable(*arguments, format=format)
         return export_classifier(*arguments, **settings)

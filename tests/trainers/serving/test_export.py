@@ -12,6 +12,7 @@ from PIL import Image
 from processes import start
 from rectangles import make_task, rectangle_dataset
 
+import keras_resnets
 from keras_resnets import ArgumentError
 from keras_resnets.serving import SavedModelSession
 from keras_resnets.serving.predict_requests import read_warmup
@@ -58,6 +59,14 @@ def test_an_export_that_is_killed_leaves_a_whole_version_or_none(run, tmp_path):
     assert {path.name for path in base.iterdir()} <= {".partial", *map(str, found)}
     export(run, base)
     assert not (base / ".partial").exists()  # Nothing of the killed ones is left.
+
+
+def test_exported_weights_are_a_builders(run, tmp_path):
+    file = export(run, tmp_path, format="weights") / "model.weights.h5"
+    net = keras_resnets.create_model("cifar_resnet8", weights=file)
+    trained = trained_model(Classification(run.config(), None), run)
+    for got, expected in zip(net.get_weights(), trained.get_weights(), strict=True):
+        np.testing.assert_array_equal(got, expected)
 
 
 def test_two_exports_do_not_meet(run, tmp_path):
