@@ -102,7 +102,7 @@ def test_missing_left_over_and_misshapen_tensors_are_named():
 @pytest.mark.parametrize("name", ["conv1.weight_g", "layer1.0.se_gain.alpha", "epoch", "layer2.0.aa.filt"])
 def test_tensors_that_no_layer_takes_are_named(name):
     tensors = {**state_dict("torchvision_resnet18"), name: np.zeros(3, "float32")}
-    with pytest.raises(ArgumentError, match=f"left over: {name}. The file holds .* or a variant that is not"):
+    with pytest.raises(ArgumentError, match=f"left over: {name}. The file holds .* or its net is not in this package"):
         load_torch(keras_resnets.ResNet18(**SMALL), tensors)
 
 
