@@ -8,6 +8,7 @@ import sklearn.svm
 from processes import SUPPORT, finish, start
 from staged_run import staged_task
 
+from keras_resnets import ArgumentError
 from keras_resnets.ops import boxes
 from trainers.engine.checkpoints import restore_model
 from trainers.engine.run_folder import RunFolder
@@ -72,9 +73,11 @@ def test_mining_that_was_interrupted_gives_the_same_svms(tmp_path, monkeypatch):
     whole = svms.train(files, 2, tmp_path / "svms.npz", 0.3)
     assert not (tmp_path / "svm_mining.npz").exists()
     (tmp_path / "svms.npz").unlink()
-    scale = svms.MEAN_NORM / svms._mean_norm(files)
-    miners = [svms._Miner(positives) for positives in svms._positives(files, 2, scale)]
-    svms._mine(files[:14], miners, scale, tmp_path / "svm_mining.npz", 0.3, None)
+    arrays = read_arrays(files[14])
+    write_arrays(files[14], **{name: array for name, array in arrays.items() if name != "regions"})
+    with pytest.raises(ArgumentError, match="14.npz is damaged"):
+        svms.train(files, 2, tmp_path / "svms.npz", 0.3)
+    write_arrays(files[14], **arrays)
     assert read_arrays(tmp_path / "svm_mining.npz")["images"] == 12
     for one, other in zip(whole, svms.train(files, 2, tmp_path / "svms.npz", 0.3)):
         np.testing.assert_array_equal(one, other)
@@ -84,8 +87,8 @@ def test_negatives_that_overlap_each_other_are_left_out():
     regions = np.float32([[0, 0, 10, 10], [0, 0, 10, 11], [0, 0, 10, 14], [30, 0, 40, 10], [0, 0, 10, 10]])
     # The second, of 10/11, and the last are like the first; the third has 10/14 with it, and 11/14 with the second.
     ious = boxes.iou(regions, regions).numpy()
-    assert svms._apart(ious > 0.8).tolist() == [0, 2, 3]
-    assert svms._apart(ious > 0.7).tolist() == [0, 3]
+    assert svms.apart(ious > 0.8).tolist() == [0, 2, 3]
+    assert svms.apart(ious > 0.7).tolist() == [0, 3]
 
 
 def test_regressors_learn_what_is_linear(tmp_path, monkeypatch):
