@@ -84,7 +84,7 @@ def _mine(files, miners, scale, state, negative_iou, apart_iou):
                 of_class = ious[:, arrays["true_classes"] == label]
                 negative = np.flatnonzero(of_class.max(axis=1, initial=0) < negative_iou)
                 if overlaps is not None:
-                    negative = negative[_apart(overlaps[np.ix_(negative, negative)])]
+                    negative = negative[apart(overlaps[np.ix_(negative, negative)])]
                 miner.add(scale * arrays["features"][negative])
             if number % IMAGES_BETWEEN_SAVES == 0:
                 _save(miners, state, number)
@@ -93,8 +93,15 @@ def _mine(files, miners, scale, state, negative_iou, apart_iou):
         miner.fit()
 
 
-def _apart(overlaps):
-    """Returns the indices of regions that overlap no earlier one of them; overlaps is (n, n) bool."""
+def apart(overlaps: np.ndarray) -> np.ndarray:
+    """Chooses regions in their order, each unless it overlaps one that is chosen already.
+
+    Args:
+        overlaps: (n, n) bool, whether two regions overlap.
+
+    Returns:
+        The indices of the chosen regions, (m,) integers.
+    """
     left, kept = np.ones(len(overlaps), bool), []
     for index in range(len(overlaps)):
         if left[index]:

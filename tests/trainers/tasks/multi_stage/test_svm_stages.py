@@ -74,36 +74,21 @@ def test_mining_that_was_interrupted_gives_the_same_svms(tmp_path, monkeypatch):
     assert not (tmp_path / "svm_mining.npz").exists()
     (tmp_path / "svms.npz").unlink()
     arrays = read_arrays(files[14])
-    write_arrays(files[14], **{name: value for name, value in arrays.items() if name != "regions"})
-    with pytest.raises(ArgumentError, match="regions"):
+    write_arrays(files[14], **{name: array for name, array in arrays.items() if name != "regions"})
+    with pytest.raises(ArgumentError, match="14.npz is damaged"):
         svms.train(files, 2, tmp_path / "svms.npz", 0.3)
-    assert read_arrays(tmp_path / "svm_mining.npz")["images"] == 12
     write_arrays(files[14], **arrays)
+    assert read_arrays(tmp_path / "svm_mining.npz")["images"] == 12
     for one, other in zip(whole, svms.train(files, 2, tmp_path / "svms.npz", 0.3)):
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize("apart_iou, left", [(0.7, [1, 4]), (0.8, [1, 3, 4])])
-def test_negatives_that_overlap_each_other_are_left_out(apart_iou, left, tmp_path):
-    # The third, of 10/11, and the last are like the second; the fourth has 10/14 with it, and 11/14 with the third.
-    regions = [[60, 60, 90, 90], [0, 0, 10, 10], [0, 0, 10, 11], [0, 0, 10, 14], [30, 0, 40, 10], [0, 0, 10, 10]]
-    regions, features = np.float32(regions), RANDOM.normal(size=(6, 8))
-    features /= np.linalg.norm(features, axis=1, keepdims=True)  # The mean norm is the same, whatever is left out.
-
-    def svm(name, rows, apart_iou=None):
-        write_arrays(
-            tmp_path / f"{name}.npz",
-            features=features[rows],
-            regions=regions[rows],
-            true_boxes=regions[:1],
-            true_classes=np.array([0]),
-            trained_on=np.array([True]),
-        )
-        kernel, bias = svms.train([tmp_path / f"{name}.npz"], 1, tmp_path / f"{name}_svms.npz", 0.3, apart_iou)
-        return [*kernel[:, 0], *bias]
-
-    found = svm("found", [*range(6)], apart_iou)
-    assert found == pytest.approx(svm("expected", [0, *left])) != pytest.approx(svm("all", [*range(6)]))
+def test_negatives_that_overlap_each_other_are_left_out():
+    regions = np.float32([[0, 0, 10, 10], [0, 0, 10, 11], [0, 0, 10, 14], [30, 0, 40, 10], [0, 0, 10, 10]])
+    # The second, of 10/11, and the last are like the first; the third has 10/14 with it, and 11/14 with the second.
+    ious = boxes.iou(regions, regions).numpy()
+    assert svms.apart(ious > 0.8).tolist() == [0, 2, 3]
+    assert svms.apart(ious > 0.7).tolist() == [0, 3]
 
 
 def test_regressors_learn_what_is_linear(tmp_path, monkeypatch):
@@ -152,7 +137,7 @@ def test_files_of_features_have_what_the_detector_sees(trained):
     regions = arrays["regions"]
     inputs = {name: example[name][:1] for name in ("images", "image_shapes")}
     maps = model.features(inputs)
-    features, pooled = model.linear_features(maps, model.pool_scales(maps, regions[np.newaxis]), inputs["image_shapes"])
+    features, pooled = model.describe_twice(maps, model.pool_scales(maps, regions[np.newaxis]), inputs["image_shapes"])
     np.testing.assert_allclose(arrays["features"], features[0], rtol=0, atol=1e-4)
     rows, objects = arrays["objects"].T
     np.testing.assert_allclose(arrays["pooled"], pooled.numpy()[0, rows], rtol=0, atol=1e-4)
