@@ -3,8 +3,6 @@
 import warnings
 from collections.abc import Callable
 
-from keras_resnets.surgery import truncated_svd as new_place
-
 
 def __getattr__(name: str) -> Callable:
     if name == "truncated_svd":
@@ -14,5 +12,7 @@ def __getattr__(name: str) -> Callable:
             DeprecationWarning,
             stacklevel=2,
         )
-        return new_place.truncated_svd
+        from keras_resnets.surgery.truncated_svd import truncated_svd  # It loads Keras, and the options do not.
+
+        return truncated_svd
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
