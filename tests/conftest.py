@@ -90,12 +90,6 @@ def without_weights():
 
 
 @pytest.fixture
-def trainable_parameters():
-    """Returns the function that counts a model's trainable parameters."""
-    return lambda model: sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
-
-
-@pytest.fixture
 def randomize():
     """Gives a model random weights and statistics as a trained one has: gammas of both signs, variances above 0."""
 

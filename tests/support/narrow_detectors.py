@@ -25,8 +25,3 @@ def assert_same(found, expected, tolerance=1e-4):
         np.testing.assert_array_equal(found[name], expected[name])
     np.testing.assert_allclose(found["scores"], expected["scores"], rtol=0, atol=tolerance)
     np.testing.assert_allclose(found["boxes"], expected["boxes"], rtol=0, atol=100 * tolerance)
-
-
-def parameters(model):
-    """Returns the number of all weights but the moving statistics."""
-    return sum(int(np.prod(weight.shape)) for weight in model.weights if "moving" not in weight.path)

@@ -344,7 +344,7 @@ def test_greedy_search_adds_what_helps_most():
     mild = np.array([0.45, 0.45, 0.45, 0.9])
     probabilities.append(np.stack([mild, 1 - mild], axis=1))
     assert greedy_search(labels, probabilities) == [(1, 0.25), (3, 0.0)]
-    # Of members that are equally good, the first.
+    # The first of members that are equally good.
     assert greedy_search(labels, [probabilities[0]] * 2) == [(0, 0.5)]
 
 
