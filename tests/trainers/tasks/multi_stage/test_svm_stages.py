@@ -137,7 +137,7 @@ def test_files_of_features_have_what_the_detector_sees(trained):
     regions = arrays["regions"]
     inputs = {name: example[name][:1] for name in ("images", "image_shapes")}
     maps = model.features(inputs)
-    features, pooled = model.describe_twice(maps, model.pool_scales(maps, regions[np.newaxis]), inputs["image_shapes"])
+    features, pooled = model.linear_features(maps, model.pool_scales(maps, regions[np.newaxis]), inputs["image_shapes"])
     np.testing.assert_allclose(arrays["features"], features[0], rtol=0, atol=1e-4)
     rows, objects = arrays["objects"].T
     np.testing.assert_allclose(arrays["pooled"], pooled.numpy()[0, rows], rtol=0, atol=1e-4)
