@@ -10,10 +10,13 @@ from imports import read_sources
 
 ROOT = pathlib.Path(__file__).parents[1]
 PACKAGES = ("keras_resnets", "trainers")
-CODE = (*PACKAGES, "tests", "findings")
+CODE = (*PACKAGES, "tests")
 DOCUMENTS = ("*.md", "docs/**/*.md", "saved_models/*.md", "trainers/*.md")
 NAME = re.compile(rf"(?<![\w./-])(?:{'|'.join(PACKAGES)})(?:\.[A-Za-z]\w*)+(?![\w/])")
-PATH = re.compile(rf"(?<![\w./-])(?:{'|'.join((*CODE, 'docs', 'saved_models', '.ci', '.github'))})/[\w./-]*\w")
+PATH = re.compile(
+    rf"(?<![\w./-])(?:{'|'.join((*CODE, 'docs', 'findings', 'saved_models', '.ci', '.github'))})/[\w./-]*\w"
+)
+IMPORT = re.compile(rf"^\s*from ((?:{'|'.join(PACKAGES)})[\w.]*) import (.+)")
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
 PLACEHOLDERS = {"trainers.COMMAND", "saved_models/MODEL_DATASET", "saved_models/ensemble_DATASET"}
 
@@ -25,6 +28,9 @@ def texts(path):
             # The left column of the changelog's tables has old names.
             yield line, re.sub(r"^\|[^|]*\|", "", text) if path.name == "CHANGELOG.md" else text
         return
+    lines = [line for line in path.read_text().splitlines() if not line.lstrip().startswith(("from ", "import "))]
+    if not any(NAME.search(line) or PATH.search(line) for line in lines):
+        return  # without reading its syntax, which takes time
     with path.open("rb") as file:
         for token in tokenize.tokenize(file.readline):
             if token.type == tokenize.COMMENT:
@@ -36,7 +42,7 @@ def texts(path):
 
 def exists(root, name):
     """Whether a dotted name is a module of the packages, or something that one of them defines or imports."""
-    sources = read_sources(root, *PACKAGES)
+    sources = read_sources(root, *CODE)
     parts = name.split(".")
     length = next(length for length in range(len(parts), -1, -1) if length == 0 or ".".join(parts[:length]) in sources)
     module, names = ".".join(parts[:length]), parts[length:]
@@ -63,7 +69,10 @@ def missing(root, path):
     """Returns "path:line: name" of all that a file mentions and that does not exist."""
     problems = []
     for line, text in texts(path):
-        names = [name for name in NAME.findall(text) if not exists(root, name)]
+        names = NAME.findall(text)
+        if path.suffix == ".md" and (found := IMPORT.match(text)):
+            names += [f"{found[1]}.{name.strip()}" for name in found[2].split(",")]
+        names = [name for name in names if not exists(root, name)]
         names += [name for name in PATH.findall(text) if not (root / name).exists()]
         names += [name for name in LINK.findall(text) if path.suffix == ".md" and not (path.parent / name).exists()]
         problems += [f"{path.relative_to(root)}:{line}: {name}" for name in sorted({*names} - PLACEHOLDERS)]
@@ -82,6 +91,7 @@ def test_what_is_mentioned_exists():
     [
         ("A.md", "`trainers.data.a`, `trainers.data.a.A.b`, `trainers.data.C` and [a](trainers/data/a.py)", []),
         ("A.md", "`trainers.data.b`\n`trainers.data.a.B`", ["A.md:1: trainers.data.b", "A.md:2: trainers.data.a.B"]),
+        ("A.md", "    from trainers.data.a import A, B", ["A.md:1: trainers.data.a.B"]),
         ("A.md", "`trainers.data.a.A.c` and [b](docs/b.md)", 2 * ["A.md:1"]),
         ("CHANGELOG.md", "| `trainers.old` | `trainers.new` |", ["CHANGELOG.md:1: trainers.new"]),
         (
