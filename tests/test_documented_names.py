@@ -13,9 +13,8 @@ PACKAGES = ("keras_resnets", "trainers")
 CODE = (*PACKAGES, "tests")
 DOCUMENTS = ("*.md", "docs/**/*.md", "saved_models/*.md", "trainers/*.md")
 NAME = re.compile(rf"(?<![\w./-])(?:{'|'.join(PACKAGES)})(?:\.[A-Za-z]\w*)+(?![\w/])")
-PATH = re.compile(
-    rf"(?<![\w./-])(?:{'|'.join((*CODE, 'docs', 'findings', 'saved_models', '.ci', '.github'))})/[\w./-]*\w"
-)
+FOLDERS = (*CODE, "docs", "findings", "saved_models", ".ci", ".github")
+PATH = re.compile(rf"(?<![\w./-])(?:{'|'.join(FOLDERS)})/[\w./-]*\w")
 IMPORT = re.compile(rf"^\s*from ((?:{'|'.join(PACKAGES)})[\w.]*) import (.+)")
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
 PLACEHOLDERS = {"trainers.COMMAND", "saved_models/MODEL_DATASET", "saved_models/ensemble_DATASET"}
