@@ -19,6 +19,7 @@ from keras_resnets.weights.published import resolve
 from trainers.data.augmentation.classification import AUGMENTATIONS
 from trainers.data.augmentation.mixup_cutmix import mix
 from trainers.data.pipeline import evaluation_batches, training_batches
+from trainers.data.proportions import in_proportion
 from trainers.data.registry import open_dataset, title
 from trainers.data.split import hold_out
 from trainers.data.tf_data_options import AHEAD, CORES
@@ -335,7 +336,7 @@ def configure(
     dataset, recipe = choices.dataset, choices.recipe(RECIPES)
     size = image_size or dataset.side or (SIZE if model in GENERAL else registry.find(model).size)
     # The papers' proportion of the image's short side to the crop, for images of different sizes.
-    short_side = size if dataset.side else round(size * 256 / 224)
+    short_side = size if dataset.side else in_proportion(size)
     preprocessing = Preprocessing(size, short_side, dataset.mean, dataset.std)
     if choices.init_weights is not None:
         preprocessing = _of_weights(preprocessing, model, choices)

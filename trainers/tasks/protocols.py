@@ -7,7 +7,7 @@ pixels in the papers are `size` and 256/224 of it, rounded.
 import dataclasses
 from collections.abc import Callable
 
-PAPERS_SIZE, PAPERS_SHORT_SIDE = 224, 256
+from trainers.data.proportions import in_proportion
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,17 +45,13 @@ class Protocol:
             short_side: the preprocessing's.
         """
         if self.with_room and short_side == size:
-            short_side = _in_proportion(size, PAPERS_SHORT_SIDE)
-        return [_in_proportion(size, side) for side in self.short_sides] or [short_side]
+            short_side = in_proportion(size)
+        return [in_proportion(size, side) for side in self.short_sides] or [short_side]
 
     @property
     def views_of_an_image(self) -> int:
         """Number of views at all scales."""
         return self.count * max(1, len(self.short_sides))
-
-
-def _in_proportion(size, side):
-    return round(size * side / PAPERS_SIZE)
 
 
 PROTOCOLS = {

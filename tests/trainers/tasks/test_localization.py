@@ -31,7 +31,7 @@ from trainers.tasks.localization import Localization, class_proposals, image_cla
 
 pytestmark = pytest.mark.numerics
 FLAGS = ["--backbone=resnet", "--block_counts=1,1,1", "--filters=8,16,32", "--dataset=one_digit_scenes"]
-# Of four images, eight anchors a step are few to learn from: most that half overlap an object would never be seen.
+# With four images, eight anchors a step are few to learn from: most that half overlap an object would never be seen.
 QUICK = {
     "options": {"rpn_batch_size": 64, "rpn_foreground_iou": 0.5, "rpn_background_iou": 0.5},
     "batch_norm_momentum": 0.9,
