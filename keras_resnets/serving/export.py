@@ -20,7 +20,7 @@ from keras_resnets.serving.formats import MAX_PIXELS
 from keras_resnets.serving.image_bytes import OK, decode_batch
 from keras_resnets.serving.predict_requests import warmup_requests, write_warmup
 from keras_resnets.serving.saved_model import Signature, publish, write_saved_model
-from keras_resnets.surgery.fold_batch_norm import fold
+from keras_resnets.surgery.fold_batch_norm import fold_batch_norm
 from keras_resnets.surgery.graph import stage_outputs
 from keras_resnets.surgery.truncated_svd import truncated_svd
 
@@ -75,7 +75,7 @@ def export_classifier(
     """
     if model.output_shape != (None, len(labels)):
         raise ArgumentError(f"labels has {len(labels)} names for a model whose output is {model.output_shape}.")
-    net = _with_features(fold(model), stages)
+    net = _with_features(fold_batch_norm(model), stages)
 
     def answer(outputs, status=None):
         probabilities = tf.cast(outputs["probabilities"], tf.float32)
@@ -233,7 +233,7 @@ def _folded_detector(model, svd_ranks):
         lists = [[members[member][0] for member in part] for part in (model.proposers, model.classifiers)]
         return Ensemble(*lists), [part for _, parts in members.values() for part in parts]
     detector = type(model).from_config(model.get_config())
-    parts = {name: fold(getattr(model, name)) for name in DETECTOR_PARTS if hasattr(model, name)}
+    parts = {name: fold_batch_norm(getattr(model, name)) for name in DETECTOR_PARTS if hasattr(model, name)}
     # With maxout, the fully connected layers are in the head.
     in_head = {name for name in svd_ranks if name in [layer.name for layer in parts["head"].layers]}
     for part in ("region_network", "head"):

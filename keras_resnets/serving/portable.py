@@ -11,7 +11,7 @@ from keras_resnets.errors import ArgumentError
 from keras_resnets.preprocessing import Preprocessing
 from keras_resnets.serving.formats import FILES
 from keras_resnets.serving.saved_model import publish
-from keras_resnets.surgery.fold_batch_norm import fold
+from keras_resnets.surgery.fold_batch_norm import fold_batch_norm
 
 
 def export_portable(
@@ -39,7 +39,7 @@ def export_portable(
         ArgumentError: (a ValueError) if the version exists, or a package is missing.
     """
     images = keras.Input((preprocessing.size, preprocessing.size, 3), name="images")
-    net = keras.Model(images, fold(model)(preprocessing.normalize(images)))
+    net = keras.Model(images, fold_batch_norm(model)(preprocessing.normalize(images)))
     net(keras.ops.zeros((1, *images.shape[1:])))  # Keras exports only models that were called.
 
     def write(path):
