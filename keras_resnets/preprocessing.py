@@ -157,7 +157,7 @@ def preprocess_input(images: Any, net: str, weights: str | os.PathLike[str] = "i
     normalization = normalization_of(net, weights)
     if normalization is None:
         raise ArgumentError(
-            f"weights={str(weights)!r} does not tell what it expects of an image: use what it was trained with."
+            f"weights={str(weights)!r} does not record its normalization: use what it was trained with."
         )
     return Preprocessing(1, 1, **dataclasses.asdict(normalization)).normalize(images)
 

@@ -8,6 +8,7 @@ import keras
 
 from keras_resnets.errors import ArgumentError
 from keras_resnets.layers.spatial_pyramid_pooling import SpatialPyramidPooling
+from keras_resnets.weights.family import CLASSIFIER
 
 FULLY_CONNECTED = ("fc6", "fc7")  # names of layers
 Head = Callable[[keras.KerasTensor], keras.KerasTensor]  # from the last map (B, H, W, C) to a vector (B, F)
@@ -111,7 +112,7 @@ def fully_connected(dropout_rate: float, units: int, names: Sequence[str] = FULL
 
 
 def classifier(
-    x: keras.KerasTensor, classes: int, activation: str | Callable | None, name: str = "predictions"
+    x: keras.KerasTensor, classes: int, activation: str | Callable | None, name: str = CLASSIFIER
 ) -> keras.KerasTensor:
     """The last layer, (B, F) to (B, classes); its softmax is in full precision also under a mixed policy."""
     dtype = keras.config.dtype_policy().variable_dtype

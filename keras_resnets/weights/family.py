@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+CLASSIFIER = "predictions"  # the layer of our nets that has the classes
 NOTHING = "(?!)"  # a pattern that no name matches
 Arrays = dict[str, list[np.ndarray]]  # the arrays of each layer, in the order of Keras
 

@@ -204,5 +204,5 @@ def _download(row, include_top):
     path = pathlib.Path(keras.utils.get_file(name, address, cache_subdir="models"))
     if not hashlib.sha256(path.read_bytes()).hexdigest().startswith(checksum):
         path.unlink()
-        raise ArgumentError(f"{name} was damaged on its way, and removed: try again")
+        raise ArgumentError(f"{name} was damaged in transit and has been deleted: try again")
     return path

@@ -156,7 +156,7 @@ def test_a_familys_arguments_are_around_those_of_keras_applications():
         ({"include_top": False, "pooling": "mean"}, "pooling='mean' is unknown: use one of None, 'avg', 'max'"),
         ({"classes": 0}, "classes=0 must be a positive integer"),
         ({"shortcut": "D"}, "shortcut='D' is unknown: use one of 'A', 'B', 'C'"),
-        ({"weights": "image_net"}, "weights='image_net' is no existing file"),
+        ({"weights": "image_net"}, "weights='image_net' is not an existing file"),
         ({"input_tensor": np.zeros((1, 64, 64, 3))}, "input_tensor is a ndarray: pass a Keras tensor"),
     ],
 )
