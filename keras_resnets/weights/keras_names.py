@@ -5,7 +5,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from keras_resnets.weights.family import CAFFE, CLASSIFIER, INCEPTION, NOTHING, Arrays, Family
+from keras_resnets.normalization import CAFFE, INCEPTION
+from keras_resnets.weights.family import CLASSIFIER, NOTHING, Arrays, Family
 
 AUXILIARY = re.compile(r"auxiliary_.*")  # layers that are needed in training only
 EPSILON = 1.001e-5  # in the ResNets of keras.applications; files do not record it

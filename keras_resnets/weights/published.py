@@ -15,7 +15,7 @@ from typing import TypeVar
 import keras
 
 from keras_resnets.errors import ArgumentError, first_line
-from keras_resnets.weights.family import CAFFE, INCEPTION, TORCH, Normalization
+from keras_resnets.normalization import CAFFE, INCEPTION, TORCH, Normalization
 from keras_resnets.weights.loading import check_file, read_weights
 
 KERAS = "https://storage.googleapis.com/tensorflow/keras-applications"

@@ -8,7 +8,8 @@ is kernel, bias, or gamma, beta, mean, variance.
 import functools
 import re
 
-from keras_resnets.weights.family import CLASSIFIER, INCEPTION, NOTHING, TORCH, Family
+from keras_resnets.normalization import INCEPTION, TORCH
+from keras_resnets.weights.family import CLASSIFIER, NOTHING, Family
 
 PARTS = ("weight", "bias", "running_mean", "running_var")
 # Counters of batches, and heads for training only.
