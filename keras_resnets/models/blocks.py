@@ -30,6 +30,24 @@ def scaled_filters(filters: int, width: float) -> int:
     return max(1, round(filters * width))
 
 
+def positive_integers(argument: str, values: Sequence[int], length: int | None = None) -> tuple[int, ...]:
+    """Returns the values of an argument as a tuple.
+
+    Raises:
+        ArgumentError: (a ValueError) unless they are positive integers, as many as the length says, and at least one.
+    """
+    try:
+        checked = tuple(values)
+        if not all(isinstance(value, numbers.Integral) and value > 0 for value in checked):
+            raise TypeError
+        if len(checked) != length if length is not None else not checked:
+            raise TypeError
+    except TypeError:
+        number = "" if length is None else f"{length} "
+        raise ArgumentError(f"{argument}={values!r} must be {number}positive integers, one per stage.") from None
+    return checked
+
+
 def caffe_max_pooling(x: keras.KerasTensor, pool_size: int, name: str, padding: int = 0) -> keras.KerasTensor:
     """Max pooling with stride 2, as in Caffe: sizes are rounded up, so that a last, partial window counts.
 
