@@ -17,7 +17,6 @@ import tensorflow as tf
 from numpy.typing import ArrayLike
 
 from keras_resnets.errors import ArgumentError
-from keras_resnets.surgery import without_batch_norm
 from keras_resnets.surgery.graph import check_flat, stage_outputs
 
 LARGEST_BATCH = 50  # images that are computed at once, with the maps of all layers in memory
@@ -104,6 +103,10 @@ def sum_rule_deviations(model: keras.Model, images: ArrayLike) -> dict[str, floa
     Returns:
         A dict from the stages' names to the largest absolute difference of the two sides, divided by the largest
         absolute value of x_L; empty for a net without shortcuts.
+
+    Raises:
+        ArgumentError: (a ValueError) for a net with additions outside of the stages that
+            `keras_resnets.stage_outputs` knows.
     """
     _check(model, images)
     outputs = stage_outputs(model)
@@ -111,6 +114,12 @@ def sum_rule_deviations(model: keras.Model, images: ArrayLike) -> dict[str, floa
     for layer in model.layers:
         if isinstance(layer, keras.layers.Add):
             stages.setdefault(layer.name.partition("_")[0], []).append(layer)
+    unknown = [additions[0].name for stage, additions in stages.items() if f"{stage}_out" not in outputs]
+    if unknown:
+        raise ArgumentError(
+            f"model {model.name} has the addition {unknown[0]}, which is in none of its stages: pass a residual net of "
+            "this package."
+        )
     deviations = {}
     for stage, additions in stages.items():
         shortcut, branch = additions[0].input
@@ -138,10 +147,12 @@ def _convolutions(model):
 def __getattr__(name: str) -> Callable:
     if name == "without_batch_normalization":
         warnings.warn(
-            "keras_resnets.analysis.without_batch_normalization is now keras_resnets.surgery.without_batch_norm."
-            "without_batch_normalization; the next release does not have the old name.",
+            "keras_resnets.analysis.without_batch_normalization is now "
+            "keras_resnets.surgery.without_batch_normalization; the next release does not have the old name.",
             DeprecationWarning,
             stacklevel=2,
         )
-        return without_batch_norm.without_batch_normalization
+        from keras_resnets.surgery.without_batch_norm import without_batch_normalization
+
+        return without_batch_normalization
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

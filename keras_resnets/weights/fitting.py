@@ -3,13 +3,14 @@
 import re
 
 from keras_resnets.errors import ArgumentError
-from keras_resnets.weights.keras_names import AUXILIARY, CLASSIFIER
+from keras_resnets.weights.family import CLASSIFIER
+from keras_resnets.weights.keras_names import AUXILIARY
 
 SHOWN = 3  # names in an error's list
 UNKNOWN = (
     "Either the builder's arguments are not the file's, or the file is damaged, or its net is not in this package."
 )
-HEAD = re.compile(r"predictions|fc\d(_dropout)?")  # layers of the classifier only
+HEAD = re.compile(rf"{CLASSIFIER}|fc\d(_dropout)?")  # layers of the classifier only
 
 
 def fit(model, weights, new_classifier):

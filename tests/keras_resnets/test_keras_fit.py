@@ -3,10 +3,10 @@
 import keras
 import numpy as np
 import pytest
+from sklearn import datasets, model_selection
 
 import keras_resnets
 from keras_resnets.models.residual import ACTIVATION_ORDERS, SHORTCUTS
-from trainers.data.sources.digits import digit_arrays
 
 slow = pytest.mark.slow
 # Every ImageNet net, and the side of its input here.
@@ -19,9 +19,13 @@ QUICK = ("exclusive_gating", "full_pre_activation")  # that `make test` trains w
 
 def losses_of_20_steps(model, size, **arguments):
     """Trains on 16 real digits, of four classes, again and again; returns the loss of each step."""
-    images, _, labels, _ = digit_arrays()
+    digits = datasets.load_digits()
+    images, _, labels, _ = model_selection.train_test_split(
+        digits.images, digits.target, test_size=360, stratify=digits.target, random_state=0
+    )
     chosen = np.flatnonzero(labels < 4)[:16]
-    images = keras.ops.image.resize(images[chosen, ..., np.newaxis].repeat(3, axis=-1) / 127.5 - 1, (size, size))
+    images = images[chosen].repeat(4, axis=1).repeat(4, axis=2)[..., np.newaxis].repeat(3, axis=-1)
+    images = keras.ops.image.resize(images / 8 - 1, (size, size))
     model.compile(keras.optimizers.SGD(0.003, momentum=0.9), "sparse_categorical_crossentropy", **arguments)
     return model.fit(np.asarray(images), labels[chosen], batch_size=16, epochs=20, verbose=0).history["loss"]
 

@@ -72,7 +72,10 @@ def test_a_layer_that_is_used_twice():
     model = keras.Model([first, second], keras.layers.Subtract()([shared(first), shared(shared_input(second))]))
     small = truncated_svd(model, {"fc": 5})
     x = list(RANDOM.normal(size=(2, 4, 6)).astype("float32"))
-    np.testing.assert_allclose(small.predict_on_batch(x), model.predict_on_batch(x), atol=0.05)
+    # Outputs are differences of two tanh, and bfloat16 has a precision of 1/256 at 1.
+    expected = model.predict_on_batch(x)
+    assert np.max(np.abs(expected)) > 1
+    np.testing.assert_allclose(small.predict_on_batch(x), expected, rtol=0, atol=4 / 256)
     assert not small.trainable_weights and small.get_layer("fc_svd").kernel.dtype == "bfloat16"
 
 
