@@ -30,6 +30,7 @@ from keras_resnets.errors import ArgumentError
 from keras_resnets.models.blocks import global_average, named, pooled_with_dropout
 from keras_resnets.models.builder import KerasArguments, builder, image_model, variant
 from keras_resnets.models.residual import Unit, apply, convolution, stages
+from keras_resnets.values import POSITIVE_INTEGER
 
 FILTERS = (16, 32, 64)
 PRE_ACTIVATION = "full_pre_activation"
@@ -132,7 +133,7 @@ def units_of_depth(depth: int, bottleneck: bool | None, activation_order: str = 
 def _check_filters(filters):
     try:
         filters = tuple(filters)
-        if len(filters) != 3 or not all(isinstance(count, numbers.Integral) and count > 0 for count in filters):
+        if len(filters) != 3 or not all(map(POSITIVE_INTEGER.contain, filters)):
             raise TypeError
     except TypeError:
         raise ArgumentError(f"filters={filters!r} must be three positive integers, one per stage.") from None

@@ -243,7 +243,7 @@ def test_without_svms_every_score_is_a_half_at_first():
         ({"warp_size": 0}, "warp_size=0 must be a positive integer"),
         ({"warp_context": 40, "warp_size": 80}, "warp_context=40 must be less than half of warp_size=80"),
         ({"scales": (1, 2)}, r"scales=\(1, 2\) cannot work: every region becomes an image of one size"),
-        ({"pyramid": (1, 2)}, "pyramid=.* is no argument of this model"),
+        ({"pyramid": (1, 2)}, "pyramid=.* is not an argument of this model"),
     ],
 )
 def test_what_cannot_work(arguments, message):
