@@ -135,7 +135,8 @@ def test_detections_are_the_linear_functions(trained):
     given = {name: value[:1] for name, value in batch(count=5).items()}
     width, height = SHAPES[0][::-1]
     shapes = given["image_shapes"]
-    features, pooled = (x[0] for x in _described(detector, given, given["proposals"], shapes))
+    described = _described(detector, given, given["proposals"], shapes)
+    features, pooled = described[0][0], described[1][0]
     svms, biases = detector.linear.get_layer("svms").get_weights()
     regressors, offsets = detector.linear.get_layer("box_regressors").get_weights()
     scores = 1 / (1 + np.exp(-(np.float64(features) @ svms + biases)))
