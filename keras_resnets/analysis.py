@@ -101,6 +101,10 @@ def sum_rule_deviations(model: keras.Model, images: ArrayLike) -> dict[str, floa
     Returns:
         A dict from the stages' names to the largest absolute difference of the two sides, divided by the largest
         absolute value of x_L; empty for a net without shortcuts.
+
+    Raises:
+        ArgumentError: (a ValueError) for a net with additions outside of the stages that
+            `keras_resnets.stage_outputs` knows.
     """
     _check(model, images)
     outputs = stage_outputs(model)
@@ -108,6 +112,12 @@ def sum_rule_deviations(model: keras.Model, images: ArrayLike) -> dict[str, floa
     for layer in model.layers:
         if isinstance(layer, keras.layers.Add):
             stages.setdefault(layer.name.partition("_")[0], []).append(layer)
+    unknown = [additions[0].name for stage, additions in stages.items() if f"{stage}_out" not in outputs]
+    if unknown:
+        raise ArgumentError(
+            f"model {model.name} has the addition {unknown[0]}, which is in none of its stages: pass a residual net of "
+            "this package."
+        )
     deviations = {}
     for stage, additions in stages.items():
         shortcut, branch = additions[0].input
@@ -133,6 +143,5 @@ def _convolutions(model):
 
 
 __getattr__ = moved_names(
-    __name__,
-    {"without_batch_normalization": "keras_resnets.surgery.without_batch_norm.without_batch_normalization"},
+    __name__, {"without_batch_normalization": "keras_resnets.surgery.without_batch_normalization"}
 )

@@ -7,12 +7,11 @@ import dataclasses
 import os
 from typing import Any
 
-import keras
-import numpy as np
 import tensorflow as tf
 
 from keras_resnets.errors import ArgumentError
 from keras_resnets.models.registry import find
+from keras_resnets.normalization import Normalization
 from keras_resnets.weights.published import normalization_of, published
 
 
@@ -35,12 +34,15 @@ class Preprocessing:
     bgr: bool = False
 
     def __post_init__(self):
-        object.__setattr__(self, "mean", tuple(map(float, self.mean)))
-        object.__setattr__(self, "std", tuple(map(float, self.std)))
+        object.__setattr__(self, "mean", self.normalization.mean)
+        object.__setattr__(self, "std", self.normalization.std)
         if not 0 < self.size <= self.short_side:
             raise ArgumentError(f"short_side={self.short_side} must be at least size={self.size}, which is positive.")
-        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
-            raise ArgumentError(f"mean={self.mean} and std={self.std} must have three values, std's positive.")
+
+    @property
+    def normalization(self) -> Normalization:
+        """The `Normalization` of the cropped image."""
+        return Normalization(self.mean, self.std, self.bgr)
 
     def for_weights(self, net: str, weights: str | os.PathLike[str]) -> "Preprocessing":
         """Returns the preprocessing that weights expect, with the size of this one.
@@ -77,9 +79,7 @@ class Preprocessing:
 
     def normalize(self, images: Any) -> Any:
         """Returns (images - mean) / std, (..., 3) float32, in the net's order of channels."""
-        mean, std = np.array(self.mean, np.float32), np.array(self.std, np.float32)
-        normalized = (keras.ops.cast(images, "float32") - mean) / std
-        return keras.ops.flip(normalized, axis=-1) if self.bgr else normalized
+        return self.normalization.normalize(images)
 
     def __call__(self, images: Any) -> tf.Tensor:
         """Returns the net's input for images (H, W, 3) or (B, H, W, 3): `normalize(crop(images))`."""
@@ -157,9 +157,9 @@ def preprocess_input(images: Any, net: str, weights: str | os.PathLike[str] = "i
     normalization = normalization_of(net, weights)
     if normalization is None:
         raise ArgumentError(
-            f"weights={str(weights)!r} does not tell what it expects of an image: use what it was trained with."
+            f"weights={str(weights)!r} does not record its normalization: use what it was trained with."
         )
-    return Preprocessing(1, 1, **dataclasses.asdict(normalization)).normalize(images)
+    return normalization.normalize(images)
 
 
 def decode(encoded: tf.Tensor) -> tf.Tensor:

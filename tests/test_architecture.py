@@ -23,6 +23,7 @@ LEVELS = {
             "deprecation": "old names of arguments, which warn",
             "dtype_policies": "Keras's dtype policy for a block of code",
             "initializers": "initial weights, as the papers draw them",
+            "normalization": "mean and standard deviation of images",
             "values": "sets of values that arguments can have",
         },
         {"ops": "arithmetic of boxes and images on tensors, without weights"},

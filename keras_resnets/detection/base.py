@@ -18,8 +18,8 @@ from keras_resnets.detection.options import describe, make_options, with_new_opt
 from keras_resnets.dtype_policies import dtype_policy_scope
 from keras_resnets.errors import ArgumentError
 from keras_resnets.layers.image_normalization import ImageNormalization
+from keras_resnets.normalization import TORCH
 from keras_resnets.surgery.graph import batch_normalizations
-from keras_resnets.weights.family import TORCH
 from keras_resnets.weights.published import normalization_of, resolve
 
 

@@ -2,4 +2,4 @@
 
 from keras_resnets.deprecation import moved_names
 
-__getattr__ = moved_names(__name__, {"truncated_svd": "keras_resnets.surgery.truncated_svd.truncated_svd"})
+__getattr__ = moved_names(__name__, {"truncated_svd": "keras_resnets.surgery.truncated_svd"})

@@ -1,11 +1,12 @@
 """Normalization of images that are padded to one canvas."""
 
-from collections.abc import Sequence
+import dataclasses
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
+
+from keras_resnets.normalization import Normalization
 
 
 @keras.saving.register_keras_serializable(package="keras_resnets")
@@ -19,15 +20,23 @@ class ImageNormalization(keras.layers.Layer):
         mean: mean of each channel (red, green, blue), in 0..255.
         std: standard deviation of each channel, in 0..255.
         bgr: whether the output has the channels in the order blue, green, red.
+
+    Raises:
+        ArgumentError: (a ValueError) for other than three numbers, or a standard deviation that is not positive.
     """
 
-    def __init__(self, mean: Sequence[float], std: Sequence[float], bgr: bool = False, **kwargs: Any):
+    def __init__(
+        self,
+        mean: tuple[float, float, float],
+        std: tuple[float, float, float],
+        bgr: bool = False,
+        **kwargs: Any,
+    ):
         super().__init__(autocast=False, **kwargs)
-        self.mean, self.std, self.bgr = tuple(mean), tuple(std), bgr
+        self.normalization = Normalization(mean, std, bgr)
 
     def call(self, images, image_shapes):
-        normalized = (tf.cast(images, tf.float32) - np.float32(self.mean)) / np.float32(self.std)
-        normalized = tf.reverse(normalized, [-1]) if self.bgr else normalized
+        normalized = self.normalization.normalize(images)
         height, width = tf.unstack(tf.shape(images)[1:3])
         shapes = tf.cast(image_shapes, tf.int32)
         rows, columns = (tf.range(size) < shapes[:, i, tf.newaxis] for i, size in enumerate((height, width)))
@@ -35,4 +44,4 @@ class ImageNormalization(keras.layers.Layer):
         return tf.cast(tf.where(inside[..., tf.newaxis], normalized, 0.0), self.compute_dtype)
 
     def get_config(self):
-        return {**super().get_config(), "mean": self.mean, "std": self.std, "bgr": self.bgr}
+        return {**super().get_config(), **dataclasses.asdict(self.normalization)}

@@ -8,6 +8,7 @@ import keras
 
 from keras_resnets.errors import ArgumentError
 from keras_resnets.layers.spatial_pyramid_pooling import SpatialPyramidPooling
+from keras_resnets.weights.family import CLASSIFIER
 
 FC_NAMES = ("fc6", "fc7")  # names of layers
 Head = Callable[[keras.KerasTensor], keras.KerasTensor]  # from the last map (B, H, W, C) to a vector (B, F)
@@ -27,6 +28,24 @@ def scaled_filters(filters: int, width: float) -> int:
     if not isinstance(width, numbers.Real) or not 0 < width < math.inf:
         raise ArgumentError(f"width={width!r} must be a positive number, such as 0.25.")
     return max(1, round(filters * width))
+
+
+def positive_integers(argument: str, values: Sequence[int], length: int | None = None) -> tuple[int, ...]:
+    """Returns the values of an argument as a tuple.
+
+    Raises:
+        ArgumentError: (a ValueError) unless they are positive integers, as many as the length says, and at least one.
+    """
+    try:
+        checked = tuple(values)
+        if not all(isinstance(value, numbers.Integral) and value > 0 for value in checked):
+            raise TypeError
+        if len(checked) != length if length is not None else not checked:
+            raise TypeError
+    except TypeError:
+        number = "" if length is None else f"{length} "
+        raise ArgumentError(f"{argument}={values!r} must be {number}positive integers, one per stage.") from None
+    return checked
 
 
 def caffe_max_pooling(x: keras.KerasTensor, pool_size: int, name: str, padding: int = 0) -> keras.KerasTensor:
@@ -111,7 +130,7 @@ def fully_connected(dropout_rate: float, units: int, names: Sequence[str] = FC_N
 
 
 def classifier(
-    x: keras.KerasTensor, classes: int, activation: str | Callable | None, name: str = "predictions"
+    x: keras.KerasTensor, classes: int, activation: str | Callable | None, name: str = CLASSIFIER
 ) -> keras.KerasTensor:
     """The last layer, (B, F) to (B, classes); its softmax is in full precision also under a mixed policy."""
     dtype = keras.config.dtype_policy().variable_dtype

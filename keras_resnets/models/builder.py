@@ -8,7 +8,8 @@ import functools
 import inspect
 import numbers
 import os
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any, TypedDict, TypeVar
 
 import keras
@@ -63,7 +64,6 @@ Returns:
 Raises:
     ArgumentError: (a ValueError) for an argument that cannot work."""
 OF_THE_HEAD = ("classes", "classifier_activation", "dropout_rate", "auxiliary_head")  # no effect without classifier
-RESOLVING = ("include_top", "classes", "width", "stem")  # arguments that published weights depend on
 
 Family = TypeVar("Family", bound=Callable[..., keras.Model])
 
@@ -102,7 +102,7 @@ def builder(name: str | None = None, *, size: int = 224, classes: int = 1000) ->
             if arguments["input_tensor"] is None and arguments["input_shape"] is None:
                 arguments["input_shape"] = (size, size, 3) if arguments["include_top"] else (None, None, 3)
             if name is not None:
-                arguments["weights"] = _resolved(arguments, name)
+                arguments["weights"] = resolve(arguments["weights"], name, arguments)
             return function(**arguments)
 
         own_documentation = inspect.cleandoc(function.__doc__ or "")
@@ -113,7 +113,13 @@ def builder(name: str | None = None, *, size: int = 224, classes: int = 1000) ->
 
 
 def variant(
-    family: Callable[..., keras.Model], function_name: str, summary: str, *, name: str | None, **fixed: Any
+    family: Callable[..., keras.Model],
+    function_name: str,
+    summary: str,
+    *,
+    name: str | None,
+    hidden: Sequence[str] = (),
+    **fixed: Any,
 ) -> Callable[..., keras.Model]:
     """Returns a builder with some arguments of a family's builder bound, as `functools.partial` does.
 
@@ -123,24 +129,26 @@ def variant(
         summary: first paragraph of the docstring.
         name: default of the argument `name`, and the net's name in the registry, for published weights; None if the
             family sets both.
+        hidden: names of arguments that have no effect on the variant; it does not accept them, either.
         **fixed: the arguments that make the variant; it does not accept them.
     """
-    parameters = inspect.signature(family).parameters
+    parameters, left_out = inspect.signature(family).parameters, {*fixed, *hidden}
     signature = inspect.Signature(
-        [p.replace(default=name) if p.name == "name" else p for p in parameters.values() if p.name not in fixed],
+        [p.replace(default=name) if p.name == "name" else p for p in parameters.values() if p.name not in left_out],
         return_annotation=keras.Model,
     )
 
     def build(*args, **kwargs):
         arguments = _bound(signature, function_name, args, kwargs)
         if name is not None:
-            arguments["weights"] = _resolved(arguments, name)
+            arguments["weights"] = resolve(arguments["weights"], name, arguments)
         return family(**fixed, **arguments)
 
     row = ", ".join(f"{argument}={value!r}" for argument, value in fixed.items())
     build.__name__ = build.__qualname__ = function_name
     build.__module__ = family.__module__
-    build.__doc__ = f"{summary}\n\n`{family.__name__}` with {row}; see there for the other arguments."
+    arguments = _documented_arguments(family, left_out)
+    build.__doc__ = f"{summary}\n\n`{family.__name__}` with {row}.\n\nArgs:\n{arguments}{RESULT}"
     return _with_signature(build, signature)
 
 
@@ -191,7 +199,15 @@ def image_model(
 
 def _with_signature(function: Any, signature: inspect.Signature) -> Any:
     function.__signature__ = signature
+    function.__annotations__ = {p.name: p.annotation for p in signature.parameters.values()} | {"return": keras.Model}
     return function
+
+
+def _documented_arguments(family: Callable, left_out: Set[str]) -> str:
+    """Returns the lines below "Args:" in a family's docstring, without those of the arguments that are left out."""
+    lines = (family.__doc__ or "").partition("\nArgs:\n")[2].removesuffix(RESULT)
+    entries = re.split(r"\n(?=    \w)", lines)
+    return "\n".join(entry for entry in entries if not {*entry.partition(":")[0].strip().split(", ")} <= left_out)
 
 
 def _bound(signature: inspect.Signature, function_name: str, args: tuple, kwargs: dict) -> dict[str, Any]:
@@ -202,11 +218,6 @@ def _bound(signature: inspect.Signature, function_name: str, args: tuple, kwargs
         raise TypeError(f"{function_name}() {error}") from None
     bound.apply_defaults()
     return bound.arguments
-
-
-def _resolved(arguments: Mapping[str, Any], name: str) -> str | os.PathLike[str] | None:
-    choices = {choice: arguments[choice] for choice in RESOLVING if choice in arguments}
-    return resolve(arguments["weights"], name, **choices)
 
 
 def _check(arguments: Mapping[str, Any], parameters: Mapping[str, inspect.Parameter]) -> None:

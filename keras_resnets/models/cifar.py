@@ -27,10 +27,9 @@ from typing import Unpack
 import keras
 
 from keras_resnets.errors import ArgumentError
-from keras_resnets.models.blocks import global_average, named, pooled_with_dropout
+from keras_resnets.models.blocks import global_average, named, pooled_with_dropout, positive_integers
 from keras_resnets.models.builder import KerasArguments, builder, image_model, variant
 from keras_resnets.models.residual import Unit, apply, convolution, stages
-from keras_resnets.values import POSITIVE_INTEGER
 
 FILTERS = (16, 32, 64)
 PRE_ACTIVATION = "full_pre_activation"
@@ -65,7 +64,7 @@ def CifarResNet(
 
     Args:
         depth: 6n+2 or 9n+2: 20, 32, 44, 56, 110, 1202, or any other.
-        {keras_arguments} By default, "cifar_resnet" and the depth.
+        {keras_arguments} By default, that of the registry, such as "cifar_resnet20".
         bottleneck: True for 9n+2, False for 6n+2, None for what fits the depth. If both fit, it is 6n+2; with full
             pre-activation and from depth 164 on, it is 9n+2.
         shortcut: "A", "B" or "C" (see `keras_resnets.ResNet`), None for a plain net, or "constant_scaling",
@@ -83,7 +82,7 @@ def CifarResNet(
         filters: filters of the 3x3 convolutions of each of the three stages; the first convolution has `filters[0]`.
     """
     units, bottleneck = units_of_depth(depth, bottleneck, activation_order)
-    filters = _check_filters(filters)
+    filters = positive_integers("filters", filters, len(FILTERS))
     if shortcut == "default":
         shortcut = "B" if bottleneck else "A"
     unit = Unit(
@@ -130,16 +129,6 @@ def units_of_depth(depth: int, bottleneck: bool | None, activation_order: str = 
     raise ArgumentError(f"depth={depth!r} must be {forms} with n >= 1, for example 20, 56 or 110.")
 
 
-def _check_filters(filters):
-    try:
-        filters = tuple(filters)
-        if len(filters) != 3 or not all(map(POSITIVE_INTEGER.contain, filters)):
-            raise TypeError
-    except TypeError:
-        raise ArgumentError(f"filters={filters!r} must be three positive integers, one per stage.") from None
-    return filters
-
-
 def _kind(unit):
     if unit.shortcut is None:
         return "plainnet"
@@ -151,21 +140,23 @@ CifarPlainNet = variant(
     "CifarPlainNet",
     "A CIFAR plain net: `CifarResNet` without its shortcuts, of any depth 6n+2 (figure 6, left).",
     name=None,
+    hidden=(
+        "activation_order",
+        "layers_per_unit",
+        "zero_gamma",
+        "shortcut_scale",
+        "branch_scale",
+        "gate_bias",
+        "shortcut_dropout",
+    ),
     shortcut=None,
-    activation_order="original",
-    layers_per_unit=2,
     bottleneck=False,
-    zero_gamma=False,
-    shortcut_scale=0.5,
-    branch_scale=0.5,
-    gate_bias=-6.0,
-    shortcut_dropout=0.5,
 )
 CifarResNetV2 = variant(
     CifarResNet,
     "CifarResNetV2",
     "A CIFAR pre-activation net of depth 6n+2 or 9n+2, with bottlenecks from depth 164 on (arXiv 1603.05027, table 3).",
     name=None,
+    hidden=("zero_gamma",),
     activation_order=PRE_ACTIVATION,
-    zero_gamma=False,
 )

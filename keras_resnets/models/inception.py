@@ -35,7 +35,7 @@ Block = Sequence[Sequence[Step]]
 class Inception:
     """An Inception net's convolutions and blocks, with batch normalization of epsilon 1e-3 and momentum 0.9.
 
-    The papers' momentum of 0.9997 is for long schedules: `--recipe=inception` sets it.
+    The papers' momentum of 0.9997 is for long schedules.
 
     Attributes:
         gamma: whether batch normalization has a scale. The nets of TF-slim and keras.applications have none.

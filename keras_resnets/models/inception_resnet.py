@@ -210,8 +210,7 @@ def InceptionResNetV2(
     """
     names = {"paper": "inception_resnet_v2", "slim": "inception_resnet_v2_slim"}
     check_choice("layout", layout, [*names])
-    include_top, classes = arguments["include_top"], arguments["classes"]
-    arguments["weights"] = resolve(arguments["weights"], names[layout], include_top, classes, width)
+    arguments["weights"] = resolve(arguments["weights"], names[layout], {**arguments, "width": width})
     net = Inception(width=width)
     return image_model(
         _trunk(net, LAYOUTS[layout], _check_scales(residual_scales)),

@@ -109,15 +109,15 @@ def find(name: str) -> Net:
     raise ArgumentError(f"model {name!r} is unknown: use {', '.join(close)} (keras_resnets.list_models() has all).")
 
 
-def create_model(name: str, **kwargs: Any) -> keras.Model:
+def create_model(name: str, /, **kwargs: Any) -> keras.Model:
     """Builds a net by name.
 
     Args:
         name: one of `list_models()`, or a CIFAR net of another depth, e.g. "cifar_resnet14".
-        **kwargs: the builder's arguments, e.g. `classes=10`.
+        **kwargs: the builder's arguments, e.g. `classes=10`, or `name="mine"` for a model of another name.
 
     Returns:
-        A `keras.Model` called `name`.
+        A `keras.Model`, called `name` by default.
 
     Raises:
         ArgumentError: (a ValueError) for an unknown name, or an argument that cannot work.

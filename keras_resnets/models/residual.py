@@ -384,13 +384,3 @@ def stages(
             preactivation = first_preactivation if i == 0 and j == 1 else "branch"
             x = residual_unit(x, width, strides, unit, name, output, preactivation)
     return apply(unit.order.before, x, "post")
-
-
-def check_stages(block_counts: Sequence[int], filters: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Returns both as tuples, or raises ArgumentError."""
-    block_counts, filters = tuple(block_counts), tuple(filters)
-    if not block_counts or len(block_counts) != len(filters) or min(block_counts + filters) < 1:
-        raise ArgumentError(
-            f"block_counts={block_counts} and filters={filters} must be positive and of one length, an entry per stage."
-        )
-    return block_counts, filters

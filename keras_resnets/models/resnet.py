@@ -18,13 +18,14 @@ table 5).
 """
 
 from collections.abc import Sequence
-from typing import Unpack
+from typing import Any, Unpack
 
 import keras
 
 from keras_resnets.errors import check_choice
+from keras_resnets.models.blocks import positive_integers
 from keras_resnets.models.builder import KerasArguments, builder, image_model, variant
-from keras_resnets.models.residual import Unit, apply, check_stages, convolution, stages
+from keras_resnets.models.residual import Unit, apply, convolution, stages
 
 
 @builder("resnet")
@@ -57,7 +58,8 @@ def ResNet(
         stride_in: "1x1" (version 1) or "3x3" (version 1.5), the convolution of a bottleneck that has the stride.
         zero_gamma: whether to start the last gamma of each residual branch at 0 (arXiv 1706.02677, section 5.1).
     """
-    block_counts, filters = check_stages(block_counts, filters)
+    block_counts = positive_integers("block_counts", block_counts)
+    filters = positive_integers("filters", filters, len(block_counts))
     check_choice("shortcut", shortcut, ["A", "B", "C", None])
     unit = Unit(shortcut, bottleneck=bottleneck, stride_in=stride_in, zero_gamma=zero_gamma)
 
@@ -74,21 +76,35 @@ def ResNet(
     )
 
 
+Row = dict[str, Any]
 _FILTERS = (64, 128, 256, 512)
-_18 = {"block_counts": (2, 2, 2, 2), "filters": _FILTERS, "bottleneck": False, "stride_in": "1x1"}
-_34 = {"block_counts": (3, 4, 6, 3), "filters": _FILTERS, "bottleneck": False, "stride_in": "1x1"}
-_50 = {"block_counts": (3, 4, 6, 3), "filters": _FILTERS, "bottleneck": True}
-_101 = {"block_counts": (3, 4, 23, 3), "filters": _FILTERS, "bottleneck": True}
-_152 = {"block_counts": (3, 8, 36, 3), "filters": _FILTERS, "bottleneck": True}
-_200 = {"block_counts": (3, 24, 36, 3), "filters": _FILTERS, "bottleneck": True}
-_PLAIN = {"shortcut": None, "zero_gamma": False}
+_18: Row = {"block_counts": (2, 2, 2, 2), "filters": _FILTERS, "bottleneck": False}
+_34: Row = {"block_counts": (3, 4, 6, 3), "filters": _FILTERS, "bottleneck": False}
+_50: Row = {"block_counts": (3, 4, 6, 3), "filters": _FILTERS, "bottleneck": True}
+_101: Row = {"block_counts": (3, 4, 23, 3), "filters": _FILTERS, "bottleneck": True}
+_152: Row = {"block_counts": (3, 8, 36, 3), "filters": _FILTERS, "bottleneck": True}
+_200: Row = {"block_counts": (3, 24, 36, 3), "filters": _FILTERS, "bottleneck": True}
 
-PlainNet18 = variant(ResNet, "PlainNet18", "The 18-layer plain net (table 2).", name="plainnet18", **_18, **_PLAIN)
-PlainNet34 = variant(
-    ResNet, "PlainNet34", "The 34-layer plain net (figure 3, middle).", name="plainnet34", **_34, **_PLAIN
+PlainNet18 = variant(
+    ResNet,
+    "PlainNet18",
+    "The 18-layer plain net (table 2).",
+    name="plainnet18",
+    hidden=("stride_in", "zero_gamma"),
+    **_18,
+    shortcut=None,
 )
-ResNet18 = variant(ResNet, "ResNet18", "ResNet-18.", name="resnet18", **_18)
-ResNet34 = variant(ResNet, "ResNet34", "ResNet-34 (figure 3, right).", name="resnet34", **_34)
+PlainNet34 = variant(
+    ResNet,
+    "PlainNet34",
+    "The 34-layer plain net (figure 3, middle).",
+    name="plainnet34",
+    hidden=("stride_in", "zero_gamma"),
+    **_34,
+    shortcut=None,
+)
+ResNet18 = variant(ResNet, "ResNet18", "ResNet-18.", name="resnet18", hidden=("stride_in",), **_18)
+ResNet34 = variant(ResNet, "ResNet34", "ResNet-34 (figure 3, right).", name="resnet34", hidden=("stride_in",), **_34)
 ResNet50 = variant(ResNet, "ResNet50", "ResNet-50, version 1.", name="resnet50", **_50, stride_in="1x1")
 ResNet101 = variant(ResNet, "ResNet101", "ResNet-101, version 1.", name="resnet101", **_101, stride_in="1x1")
 ResNet152 = variant(ResNet, "ResNet152", "ResNet-152, version 1.", name="resnet152", **_152, stride_in="1x1")

@@ -19,9 +19,9 @@ import keras
 
 from keras_resnets.errors import check_choice
 from keras_resnets.layers.padded_max_pooling import PaddedMaxPooling2D
-from keras_resnets.models.blocks import named
+from keras_resnets.models.blocks import named, positive_integers
 from keras_resnets.models.builder import KerasArguments, builder, image_model, variant
-from keras_resnets.models.residual import Unit, apply, check_stages, convolution, stages
+from keras_resnets.models.residual import Unit, apply, convolution, stages
 
 
 @builder("resnet_v2")
@@ -57,7 +57,8 @@ def ResNetV2(
             branch only. "paper": convolution, batch normalization, ReLU (then `conv1_out`), and max pooling; the first
             unit of conv2_x has no pre-activation of its own. Both have the same number of parameters.
     """
-    block_counts, filters = check_stages(block_counts, filters)
+    block_counts = positive_integers("block_counts", block_counts)
+    filters = positive_integers("filters", filters, len(block_counts))
     check_choice("shortcut", shortcut, ["A", "B", "C"])
     check_choice("stem", stem, ["timm", "paper"])
     unit = Unit(shortcut, "full_pre_activation", bottleneck=bottleneck, stride_in=stride_in)

@@ -11,9 +11,8 @@ from typing import Unpack
 
 import keras
 
-from keras_resnets.errors import ArgumentError
 from keras_resnets.initializers import FanOutNormal
-from keras_resnets.models.blocks import fully_connected, last_pooling, scaled_filters
+from keras_resnets.models.blocks import fully_connected, last_pooling, positive_integers, scaled_filters
 from keras_resnets.models.builder import KerasArguments, builder, image_model, variant
 
 FILTERS = (64, 128, 256, 512, 512)
@@ -43,9 +42,7 @@ def VGG(
         width: factor of the filters of all layers, rounded to the nearest integer. `fc6` and `fc7` have eight
             times as many units as conv5 has filters. Published weights are for 1.
     """
-    convolution_counts = tuple(convolution_counts)
-    if len(convolution_counts) != len(FILTERS) or min(convolution_counts) < 1:
-        raise ArgumentError(f"convolution_counts={convolution_counts} must be five positive numbers, one per stack.")
+    convolution_counts = positive_integers("convolution_counts", convolution_counts, len(FILTERS))
     filters_of_stacks = [scaled_filters(filters, width) for filters in FILTERS]
 
     def trunk(x):

@@ -107,7 +107,7 @@ class RestClient(_Client):
         try:
             import httpx
         except ImportError as error:
-            raise ArgumentError("a REST client needs httpx: pip install '.[serving]'.") from error
+            raise ArgumentError("a REST client needs httpx: pip install 'keras_resnets[serving]'.") from error
         self._timed_out, self._failure = httpx.TimeoutException, httpx.TransportError
         part = "" if version is None else f"/versions/{version}"
         self._address = f"http://{server}/v1/models/{model}{part}:predict"

@@ -1,5 +1,6 @@
 """Export of nets as SavedModels that take images of any size and preprocess them."""
 
+import numbers
 import os
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
@@ -20,9 +21,10 @@ from keras_resnets.serving.formats import MAX_PIXELS
 from keras_resnets.serving.image_bytes import OK, decode_batch
 from keras_resnets.serving.predict_requests import warmup_requests, write_warmup
 from keras_resnets.serving.saved_model import Signature, publish, write_saved_model
-from keras_resnets.surgery.fold_batch_norm import fold
-from keras_resnets.surgery.graph import stage_outputs
+from keras_resnets.surgery.fold_batch_norm import fold_batch_norm
+from keras_resnets.surgery.graph import check_functional, stage_outputs
 from keras_resnets.surgery.truncated_svd import truncated_svd
+from keras_resnets.weights.family import CLASSIFIER
 
 TOP = 5  # classes that a classifier returns
 DETECTOR_PARTS = ("trunk", "rpn", "region_network", "head", "linear")
@@ -71,11 +73,11 @@ def export_classifier(
         The path of the version's folder.
 
     Raises:
-        ArgumentError: (a ValueError) if the version exists, or labels or stages do not fit the net.
+        ArgumentError: (a ValueError) if the version exists, labels or stages do not fit the net, or the net is not
+            functional or has no layer called "predictions", as its classifier is in the nets of this package.
     """
-    if model.output_shape != (None, len(labels)):
-        raise ArgumentError(f"labels has {len(labels)} names for a model whose output is {model.output_shape}.")
-    net = _with_features(fold(model), stages)
+    check_classifier(model, labels)
+    net = _with_features(fold_batch_norm(model), stages)
 
     def answer(outputs, status=None):
         probabilities = tf.cast(outputs["probabilities"], tf.float32)
@@ -103,16 +105,27 @@ def export_classifier(
     return _write(signatures, [net], base, version, size if warmup else None)
 
 
+def check_classifier(model: keras.Model, labels: Sequence[str]) -> None:
+    """Raises ArgumentError for anything but a functional net that classifies images into the classes of the labels."""
+    check_functional(model)
+    if model.output_shape != (None, len(labels)):
+        raise ArgumentError(f"labels has {len(labels)} names for a model whose output is {model.output_shape}.")
+
+
 def _with_features(net, stages):
     """Returns a net whose output is a dict of `probabilities`, `features` and the stages."""
     layers = {layer.name: layer for layer in net.layers}
     for stage in stages:
         if stage not in layers:
             known = ", ".join(stage_outputs(net))
-            raise ArgumentError(f"stages has {stage!r}, which is no layer of {net.name}: use {known}.")
-    classifier = net.get_layer("predictions")
+            raise ArgumentError(f"stages has {stage!r}, which is not a layer of {net.name}: use {known}.")
+    if CLASSIFIER not in layers:
+        raise ArgumentError(
+            f"model={net.name} has no layer called {CLASSIFIER!r}, whose input would be its features: call its last "
+            "dense layer so."
+        )
     outputs = {stage: layers[stage].output for stage in stages}
-    return keras.Model(net.input, {**outputs, "features": classifier.input, "probabilities": net.output})
+    return keras.Model(net.input, {**outputs, "features": layers[CLASSIFIER].input, "probabilities": net.output})
 
 
 def export_detector(
@@ -142,18 +155,23 @@ def export_detector(
         resizing: the resizing with which it, or all its members, was trained.
         labels: the names of the classes.
         base, version, batch_size, max_pixels, warmup: as for `export_classifier`.
-        num_proposals: R, which a detector that takes proposals needs.
+        num_proposals: R, which a detector without a region proposal network needs, and others do not have.
         svd_ranks: dict of ranks by the names of fully connected layers of the network of regions, such as {"fc6": 1024,
             "fc7": 256}: see `keras_resnets.surgery.truncated_svd`. All members of an ensemble have these ranks. None
             compresses nothing.
 
-    Returns, Raises:
-        As `export_classifier`.
+    Returns:
+        The path of the version's folder.
+
+    Raises:
+        ArgumentError: (a ValueError) if the version exists, or an argument does not fit the model.
     """
     if not isinstance(model, (RegionDetector, Ensemble)):
         kinds = "FasterRCNN, FastRCNN, SPPNet, RCNN or Ensemble"
         raise ArgumentError(f"model is a {type(model).__name__}: pass a {kinds}.")
     _check_labels(model, labels)
+    finds_regions = isinstance(model, (FasterRCNN, Ensemble))
+    _check_num_proposals(model, finds_regions, num_proposals)
     detector, parts = _folded_detector(model, svd_ranks or {})
 
     def answer(images, shapes, scales, proposals=None):
@@ -162,7 +180,6 @@ def export_detector(
         boxes = to_original(found["boxes"], scales)
         return {**found, "boxes": boxes, "labels": _names(labels, found["classes"])}
 
-    finds_regions = isinstance(model, (FasterRCNN, Ensemble))
     given = () if finds_regions else (tf.TensorSpec((batch_size, num_proposals, 4), tf.float32, "proposals"),)
     signatures = _resizing_signatures(answer, given, resizing, batch_size, max_pixels)
     return _write(signatures, parts, base, version, resizing.canvas if warmup else None)
@@ -226,6 +243,14 @@ def _check_labels(model, labels):
         raise ArgumentError(f"labels has {len(labels)} names for a model of {model.num_classes} classes.")
 
 
+def _check_num_proposals(model, finds_regions, num_proposals):
+    kind = type(model).__name__
+    if finds_regions and num_proposals is not None:
+        raise ArgumentError(f"num_proposals={num_proposals!r} has no effect on {kind}, which finds regions: omit it.")
+    if not finds_regions and (not isinstance(num_proposals, numbers.Integral) or num_proposals < 1):
+        raise ArgumentError(f"num_proposals={num_proposals!r} must be a positive integer: {kind} takes proposals.")
+
+
 def _folded_detector(model, svd_ranks):
     """Returns a copy of a model for inference, and a list of its parts that have weights."""
     if isinstance(model, Ensemble):
@@ -235,7 +260,7 @@ def _folded_detector(model, svd_ranks):
         )
         return Ensemble(proposers, classifiers), [part for _, parts in members.values() for part in parts]
     detector = type(model).from_config(model.get_config())
-    parts = {name: fold(getattr(model, name)) for name in DETECTOR_PARTS if hasattr(model, name)}
+    parts = {name: fold_batch_norm(getattr(model, name)) for name in DETECTOR_PARTS if hasattr(model, name)}
     # With maxout, the fully connected layers are in the head.
     in_head = {name for name in svd_ranks if name in [layer.name for layer in parts["head"].layers]}
     for part in ("region_network", "head"):

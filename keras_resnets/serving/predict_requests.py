@@ -25,7 +25,9 @@ def serving_api(name: str) -> ModuleType:
     try:
         return importlib.import_module(f"tensorflow_serving.apis.{name}")
     except ImportError as error:
-        raise ArgumentError("TensorFlow Serving's protocol needs more packages: pip install '.[serving]'.") from error
+        raise ArgumentError(
+            "TensorFlow Serving's protocol needs more packages: pip install 'keras_resnets[serving]'."
+        ) from error
 
 
 def predict_request(model: str, signature: str, inputs: Mapping[str, Any], version: int | None = None) -> Any:

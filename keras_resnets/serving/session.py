@@ -33,7 +33,7 @@ class SavedModelSession:
                 meta_graph = tf.compat.v1.saved_model.load(self._session, ["serve"], str(self.path))
             except (OSError, RuntimeError, ValueError, tf.errors.OpError) as error:
                 reason = str(error).strip().split("\n")[0]
-                raise ArgumentError(f"{self.path} is no complete SavedModel ({reason}): export it again.") from error
+                raise ArgumentError(f"{self.path} is not a complete SavedModel ({reason}): export it again.") from error
         self.signatures = meta_graph.signature_def
 
     def __call__(self, signature: str, **inputs: Any) -> dict[str, np.ndarray]:

@@ -6,20 +6,21 @@ import keras
 import numpy as np
 
 from keras_resnets.layers.conv2d import Conv2D
-from keras_resnets.surgery.graph import check_functional, clone, connections, copy_of, copy_weights
+from keras_resnets.surgery.graph import calls, check_functional, clone, copy_of, copy_weights
 
 LINEAR = (Conv2D, keras.layers.Conv2D, keras.layers.Dense)  # no subclasses, which may do more
 
 
-def fold(model: keras.Model) -> keras.Model:
+def fold_batch_norm(model: keras.Model) -> keras.Model:
     """Returns a copy of a net for inference: the scale and shift of batch normalization become part of another layer.
 
-    Batch normalization is folded into the convolution or dense layer before it, unless something else takes that
-    layer's output. Batch normalization that follows a sum, as in pre-activation units, stays. Layers that compute in
-    16 bits keep their weights in 16 bits.
+    Batch normalization of the last axis is folded into the convolution or dense layer before it, unless something else
+    takes that layer's output. Batch normalization that follows a sum, as in pre-activation units, stays, and so does
+    what is called with `training=True`. Layers that compute in 16 bits keep their weights in 16 bits.
 
     Args:
-        model: a built functional `keras.Model`.
+        model: a built functional `keras.Model`. Functional models among its layers are folded as well; a
+            `keras.Sequential` among them is copied as it is.
 
     Returns:
         A `keras.Model` with the same inputs, outputs and names of layers, without the layers that were folded.
@@ -28,35 +29,51 @@ def fold(model: keras.Model) -> keras.Model:
         ArgumentError: (a ValueError) if the model is not functional.
     """
     check_functional(model)
-    normalizations = _foldable(model)
+    found, outputs = calls(model)
+    normalizations = _foldable(found, outputs)
     folded_names = {normalization.name for normalization in normalizations.values()}
+    in_training = {call.layer.name for call in found if _is_in_training(call)}
+    nested = {
+        layer.name for layer in model.layers if isinstance(layer, keras.Function) and layer.name not in in_training
+    }
 
     def replace(layer):
+        if layer.name in nested:
+            return fold_batch_norm(layer)
         return _for_inference(layer, layer.name in normalizations) if type(layer) in LINEAR else clone(layer)
 
     def call(layer, *args, **kwargs):
         return args[0] if layer.name in folded_names else layer(*args, **kwargs)
 
     folded = copy_of(model, replace, call)
-    copy_weights(model, folded, skip=normalizations)
+    copy_weights(model, folded, skip={*normalizations, *nested})
     for name, normalization in normalizations.items():
         folded.get_layer(name).set_weights(_folded_weights(model.get_layer(name), normalization))
     return folded
 
 
-def _foldable(model):
+def _foldable(found, outputs):
     """Returns the batch normalizations to fold, by the names of the layers that they are folded into."""
-    pairs = connections(model)
-    uses = collections.Counter(id(producer) for producer, _ in pairs)
-    calls = collections.Counter(id(consumer) for _, consumer in pairs)
+    producers = {id(call.outputs): call.layer for call in found}
+    taken = [id(tensor) for call in found for tensor in call.inputs] + [id(tensor) for tensor in outputs]
+    uses = collections.Counter(id(producers.get(tensor)) for tensor in taken)
+    counts = collections.Counter(id(call.layer) for call in found)
     return {
-        producer.name: consumer
-        for producer, consumer in pairs
-        if isinstance(consumer, keras.layers.BatchNormalization)
+        producer.name: call.layer
+        for call in found
+        if isinstance(call.layer, keras.layers.BatchNormalization) and call.args and not _is_in_training(call)
+        for producer in [producers.get(id(call.args[0]))]
+        if producer is not None
         and type(producer) in LINEAR
+        and call.layer.axis in (-1, len(call.outputs.shape) - 1)
         and producer.activation is keras.activations.linear
-        and uses[id(producer)] == calls[id(producer)] == calls[id(consumer)] == 1
+        and uses[id(producer)] == counts[id(producer)] == counts[id(call.layer)] == 1
     }
+
+
+def _is_in_training(call):
+    """Returns whether a call of batch normalization, or of a model, says that it is in training."""
+    return (dict(zip(("training", "mask"), call.args[1:])) | call.kwargs).get("training")
 
 
 def _for_inference(layer, takes_bias):

@@ -5,7 +5,7 @@ import itertools
 import keras
 
 from keras_resnets.errors import ArgumentError
-from keras_resnets.surgery.graph import check_functional, clone, copy_of, copy_weights
+from keras_resnets.surgery.graph import check_flat, clone, copy_of, copy_weights
 
 WITHOUT_EFFECT = (keras.layers.Dropout, keras.layers.GlobalAveragePooling2D)  # on one position, in inference
 
@@ -14,16 +14,16 @@ def any_size(model: keras.Model) -> keras.Model:
     """Returns a copy of a net that takes images of any size.
 
     Args:
-        model: a built functional `keras.Model` with one input (B, H, W, C).
+        model: a built functional `keras.Model` of layers only, with one input (B, H, W, C).
 
     Returns:
         A `keras.Model` with the same layers and weights; its input is (B, any, any, C).
 
     Raises:
         ArgumentError: (a ValueError) if the classifier is for maps of one size, as VGG's is, or the model is not
-            functional.
+            functional, or has nested models or several inputs.
     """
-    check_functional(model)
+    check_flat(model)
     if any(isinstance(layer, keras.layers.Flatten) and len(layer.input.shape) == 4 for layer in model.layers):
         raise ArgumentError(f"{model.name} takes images of {model.input_shape[1]} pixels only.")
     copy = copy_of(model, batch_shape=_any_size_of(model))
@@ -34,25 +34,30 @@ def any_size(model: keras.Model) -> keras.Model:
 def fully_convolutional(model: keras.Model) -> keras.Model:
     """Returns a copy of a net that classifies every position of an image of any size.
 
-    VGG (arXiv 1409.1556, section 3.2) is evaluated so. Dense layers become convolutions: the first one after a
+    This is how VGG is evaluated (arXiv 1409.1556, section 3.2). Dense layers become convolutions: the first one after a
     `Flatten` as large as the map was, all others 1x1. Global average pooling is left out. Where one dense layer follows
     it, the mean of the map of logits is the logits of the pooled map.
 
     Args:
-        model: a built functional `keras.Model` of one input (B, H, W, C) and logits (B, classes).
+        model: a built functional `keras.Model` of layers only, with one input (B, H, W, C) and one output, the logits
+            (B, classes).
 
     Returns:
         A `keras.Model` from images (B, any, any, C) to a map of logits (B, h, w, classes), for inference.
 
     Raises:
-        ArgumentError: (a ValueError) if the net has something else between its last map and the logits, or is not
-            functional.
+        ArgumentError: (a ValueError) if the net has something else between its last map and the logits, returns
+            anything but logits, is not functional, or has nested models or several inputs.
     """
-    check_functional(model)
+    check_flat(model)
+    if len(model.outputs) > 1:
+        raise ArgumentError(f"{model.name} has {len(model.outputs)} outputs: build it without an auxiliary head.")
     # Layers are in the order of computation.
     head = [*itertools.takewhile(lambda layer: len(layer.output.shape) == 2, reversed(model.layers))][::-1]
     if not head:
         raise ArgumentError(f"{model.name} has no classifier: build it with include_top=True.")
+    if getattr(head[-1], "activation", keras.activations.linear) is not keras.activations.linear:
+        raise ArgumentError(f"{model.name} does not end in logits: build it with classifier_activation=None.")
     convolutions, kernel_size = {}, (1, 1)
     for layer in head:
         if isinstance(layer, keras.layers.Flatten):

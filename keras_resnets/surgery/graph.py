@@ -1,7 +1,8 @@
-"""Functional models as graphs: checks, their layers and connections, and copies with other layers."""
+"""Functional models as graphs: checks, their layers and calls, and copies with other layers."""
 
+import dataclasses
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from typing import Any
 
 import keras
@@ -12,7 +13,7 @@ from keras_resnets.errors import ArgumentError
 def check_functional(model: keras.Model) -> None:
     """Raises ArgumentError for anything but a functional `keras.Model`."""
     if not isinstance(model, keras.Model):
-        raise ArgumentError(f"model={model!r} is no keras.Model: pass one.")
+        raise ArgumentError(f"model={model!r} is not a keras.Model: pass one.")
     if not isinstance(model, keras.Function):
         raise ArgumentError(
             f"model={model.name} is not functional: use a builder, or keras.Model(model.inputs, model.outputs) of a "
@@ -25,7 +26,7 @@ def check_flat(model: keras.Model) -> None:
     check_functional(model)
     inside = [layer.name for layer in model.layers if isinstance(layer, keras.Model)]
     if inside or len(model.inputs) > 1:
-        what = f"the model {inside[0]} inside of it" if inside else f"{len(model.inputs)} inputs"
+        what = f"a nested model, {inside[0]}" if inside else f"{len(model.inputs)} inputs"
         raise ArgumentError(f"model={model.name} has {what}: pass a net of layers only, with one input.")
 
 
@@ -53,15 +54,16 @@ def unit_outputs(model: keras.Model) -> dict[str, keras.KerasTensor]:
 def stage_outputs(model: keras.Model) -> dict[str, keras.KerasTensor]:
     """Returns the outputs of the stages of a net of this package, from the input to the output.
 
-    They are what the next stage is given, and what a detector or a segmentation net builds on:
-    `keras.Model(net.input, keras_resnets.stage_outputs(net))` returns them all.
+    They are what a detector or a segmentation net builds on: `keras.Model(net.input, keras_resnets.stage_outputs(net))`
+    returns them all.
 
     Args:
         model: a net that a builder returned, with or without its classifier, or a copy of one.
 
     Returns:
-        A dict from the layers' names, "conv1_out", "conv2_out", ..., to Keras tensors (B, h, w, C): each map has the
-        size of the one before, or half of it. A model of other names has none, and the dict is empty.
+        A dict from the layers' names, "conv1_out", "conv2_out", ..., to Keras tensors (B, h, w, C): the last map of
+        each stage, before pooling. Maps never grow. In a pre-activation net they are sums before batch normalization
+        and ReLU; `model.output` has the activated last map. A model of other names has none, and the dict is empty.
     """
     return {name: output for name, output in unit_outputs(model).items() if re.fullmatch(r"conv\d+_out", name)}
 
@@ -105,36 +107,52 @@ def copy_weights(source: keras.Model, target: keras.Model, skip: Collection[str]
             layer.set_weights(source.get_layer(layer.name).get_weights())
 
 
+@dataclasses.dataclass(frozen=True)
+class Call:
+    """One call of a layer in a functional model.
+
+    Attributes:
+        layer: the layer, or operation of `keras.ops`.
+        args, kwargs: the arguments, with Keras tensors of the shapes that this call has.
+        outputs: the Keras tensor that the call returns, or a structure of them.
+    """
+
+    layer: keras.Operation
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    outputs: Any
+
+    @property
+    def inputs(self) -> list[keras.KerasTensor]:
+        """The Keras tensors among the arguments."""
+        leaves = keras.tree.flatten((self.args, self.kwargs))
+        return [leaf for leaf in leaves if isinstance(leaf, keras.KerasTensor)]
+
+
 class _Sketched(keras.Operation):
-    """A stand-in for a layer, without weights, whose outputs have the structure of the layer's."""
+    """A stand-in for a layer that has no weights, and leaves the layer's own graph as it is."""
 
     def __init__(self, layer: keras.Operation):
         super().__init__(name=layer.name)
         self.layer = layer
 
     def compute_output_spec(self, *args, **kwargs):
-        return keras.tree.map_structure(lambda x: keras.KerasTensor(x.shape, x.dtype), self.layer.output)
+        return self.layer.compute_output_spec(*args, **kwargs)
 
 
-def connections(model: keras.Model) -> list[tuple[keras.Operation | None, keras.Operation | None]]:
-    """Returns the edges of a functional model's graph.
+def calls(
+    model: keras.Model, batch_shape: tuple[int | None, ...] | None = None
+) -> tuple[list[Call], list[keras.KerasTensor]]:
+    """Returns the calls of a functional model's layers, in the order of computation, and the outputs of the model.
 
-    Returns:
-        A pair (producer, consumer) of layers for each tensor that a call of the consumer takes. The producer is None
-        for inputs of the model, the consumer is None for its outputs.
+    Args:
+        model: a functional `keras.Model`.
+        batch_shape: as in `copy_of`.
     """
-    producers: dict[int, keras.Operation] = {}
-    pairs: list[tuple[keras.Operation | None, keras.Operation | None]] = []
+    found: list[Call] = []
 
     def call(sketched, *args, **kwargs):
-        pairs.extend((producers.get(id(tensor)), sketched.layer) for tensor in _tensors((args, kwargs)))
-        outputs = sketched(*args, **kwargs)
-        producers.update((id(tensor), sketched.layer) for tensor in _tensors(outputs))
-        return outputs
+        found.append(Call(sketched.layer, args, kwargs, sketched(*args, **kwargs)))
+        return found[-1].outputs
 
-    sketch = copy_of(model, _Sketched, call)
-    return pairs + [(producers.get(id(tensor)), None) for tensor in sketch.outputs]
-
-
-def _tensors(structure: Any) -> Iterator[keras.KerasTensor]:
-    return (leaf for leaf in keras.tree.flatten(structure) if isinstance(leaf, keras.KerasTensor))
+    return found, copy_of(model, _Sketched, call, batch_shape).outputs

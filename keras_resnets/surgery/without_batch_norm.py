@@ -15,16 +15,17 @@ def without_batch_normalization(model: keras.Model) -> keras.Model:
         A `keras.Model` with the same names of layers; `keras.layers.Identity` replaces batch normalization.
 
     Raises:
-        ArgumentError: (a ValueError) if the model is not functional, or has models inside of it or several inputs.
+        ArgumentError: (a ValueError) if the model is not functional, or has nested models or several inputs.
     """
     check_flat(model)
 
     def replace(layer):
-        is_normalization = isinstance(layer, keras.layers.BatchNormalization)
-        return keras.layers.Identity(name=layer.name) if is_normalization else clone(layer)
+        if isinstance(layer, keras.layers.BatchNormalization):
+            return keras.layers.Identity(dtype=layer.dtype_policy, name=layer.name)
+        return clone(layer)
 
-    def call(layer, inputs, **arguments):
+    def call(layer, *args, **kwargs):
         # Batch normalization is called with arguments that an identity does not have.
-        return layer(inputs) if isinstance(layer, keras.layers.Identity) else layer(inputs, **arguments)
+        return layer(args[0]) if isinstance(layer, keras.layers.Identity) else layer(*args, **kwargs)
 
     return copy_of(model, replace, call)

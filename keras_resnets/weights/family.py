@@ -5,22 +5,11 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from keras_resnets.normalization import Normalization
+
+CLASSIFIER = "predictions"  # the layer of our nets that has the classes
 NOTHING = "(?!)"  # a pattern that no name matches
 Arrays = dict[str, list[np.ndarray]]  # the arrays of each layer, in the order of Keras
-
-
-@dataclasses.dataclass(frozen=True)
-class Normalization:
-    """Mean and standard deviation of red, green and blue, in 0..255; `bgr` then reverses the order of the channels."""
-
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-    bgr: bool = False
-
-
-CAFFE = Normalization((123.68, 116.779, 103.939), (1.0, 1.0, 1.0), bgr=True)
-TORCH = Normalization((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
-INCEPTION = Normalization((127.5, 127.5, 127.5), (127.5, 127.5, 127.5))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from keras_resnets.weights.family import CAFFE, INCEPTION, NOTHING, Arrays, Family
+from keras_resnets.normalization import CAFFE, INCEPTION
+from keras_resnets.weights.family import CLASSIFIER, NOTHING, Arrays, Family
 
-CLASSIFIER = "predictions"
 AUXILIARY = re.compile(r"auxiliary_.*")  # layers that are needed in training only
 EPSILON = 1.001e-5  # in the ResNets of keras.applications; files do not record it
 OUR_EPSILON = 1e-5

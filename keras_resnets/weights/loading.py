@@ -127,8 +127,8 @@ def check_file(path: str | os.PathLike[str]) -> None:
     """Raises ArgumentError if there is no such file."""
     if not isinstance(path, (str, os.PathLike)) or not os.path.isfile(path):
         raise ArgumentError(
-            f"weights={str(path)!r} is no existing file: give the path of an .h5, .safetensors or .pth file (or, for a "
-            'net with published weights, "imagenet").'
+            f"weights={str(path)!r} is not an existing file: give the path of an .h5, .safetensors or .pth file "
+            '(or, for a net with published weights, "imagenet").'
         )
 
 
@@ -158,11 +158,10 @@ def read_weights(path: str | os.PathLike[str]) -> Weights:
 def _of_torch(source, content):
     family = _family(torch_names.FAMILIES, content)
     if family is None:
-        shown = ", ".join(list(content)[:SHOWN])
+        shown = f"unknown tensor names: {', '.join(list(content)[:SHOWN])}" if content else "no tensors"
         raise ArgumentError(
-            f"{source} has none of the names that are known here, but {shown or 'none at all'}: give weights of "
-            "torchvision's ResNet, VGG or GoogLeNet, or of timm's ResNet, ResNetV2, VGG, Inception-v4 or "
-            "Inception-ResNet-v2, and leave out a prefix like module."
+            f"{source} has {shown}; give weights of torchvision's ResNet, VGG or GoogLeNet, or of timm's ResNet, "
+            "ResNetV2, VGG, Inception-v4 or Inception-ResNet-v2, and leave out a prefix like module."
         )
     return Weights(source, content, family)
 

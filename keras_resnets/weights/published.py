@@ -10,12 +10,14 @@ import functools
 import hashlib
 import os
 import pathlib
-from typing import TypeVar
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, TypeVar
 
 import keras
 
 from keras_resnets.errors import ArgumentError, first_line
-from keras_resnets.weights.family import CAFFE, INCEPTION, TORCH, Normalization
+from keras_resnets.normalization import CAFFE, INCEPTION, TORCH, Normalization
 from keras_resnets.weights.loading import check_file, read_weights
 
 KERAS = "https://storage.googleapis.com/tensorflow/keras-applications"
@@ -37,6 +39,7 @@ class Published:
         top1: accuracy on ImageNet's validation images in %, or None.
         checksum: MD5, or the first digits of SHA-256, or None for the Hub, which checks its files.
         notop, notop_checksum: the same for the net without its classifier, if that is another file.
+        arguments: the builder's arguments for which the file is, besides the classes.
     """
 
     source: str
@@ -47,6 +50,7 @@ class Published:
     checksum: str | None = None
     notop: str | None = None
     notop_checksum: str | None = None
+    arguments: Mapping[str, Any] = dataclasses.field(default_factory=lambda: {"width": 1})
 
 
 def _keras(name, checksum, notop_checksum, normalization=CAFFE, folder=None):
@@ -61,8 +65,8 @@ def _keras(name, checksum, notop_checksum, normalization=CAFFE, folder=None):
     )
 
 
-def _timm(repository, crop, top1=None, normalization=TORCH):
-    return Published("timm", f"timm/{repository}", normalization, crop, top1)
+def _timm(repository, crop, top1=None, normalization=TORCH, **arguments):
+    return Published("timm", f"timm/{repository}", normalization, crop, top1, arguments={"width": 1, **arguments})
 
 
 PUBLISHED = {
@@ -81,10 +85,10 @@ PUBLISHED = {
     "resnet152": _keras(
         "resnet152", "100835be76be38e30d865e96f2aaae62", "ee4c566cf9a93f14d82f913c2dc6dd0c", folder="resnet"
     ),
-    "resnet18_v2": _timm("resnetv2_18.ra4_e3600_r224_in1k", 0.9, normalization=INCEPTION),
-    "resnet34_v2": _timm("resnetv2_34.ra4_e3600_r224_in1k", 0.9, normalization=INCEPTION),
-    "resnet50_v2": _timm("resnetv2_50.a1h_in1k", 0.95, normalization=INCEPTION),
-    "resnet101_v2": _timm("resnetv2_101.a1h_in1k", 0.95, normalization=INCEPTION),
+    "resnet18_v2": _timm("resnetv2_18.ra4_e3600_r224_in1k", 0.9, normalization=INCEPTION, stem="timm"),
+    "resnet34_v2": _timm("resnetv2_34.ra4_e3600_r224_in1k", 0.9, normalization=INCEPTION, stem="timm"),
+    "resnet50_v2": _timm("resnetv2_50.a1h_in1k", 0.95, normalization=INCEPTION, stem="timm"),
+    "resnet101_v2": _timm("resnetv2_101.a1h_in1k", 0.95, normalization=INCEPTION, stem="timm"),
     "googlenet": Published(
         "torchvision",
         f"{TORCHVISION}/googlenet-1378be20.pth",
@@ -112,35 +116,32 @@ PUBLISHED = {
 
 
 def resolve(
-    weights: Weights,
-    net: str,
-    include_top: bool = True,
-    classes: int = CLASSES,
-    width: float = 1.0,
-    stem: str = "timm",
+    weights: Weights, net: str, arguments: Mapping[str, Any] = MappingProxyType({})
 ) -> Weights | str | os.PathLike[str]:
     """Returns the path of a builder's weights. "imagenet" is downloaded, once; anything else stays as it is.
 
     Args:
         weights: the builder's argument.
         net: the net's name in the registry.
-        include_top, classes, width, stem: the builder's arguments.
+        arguments: the builder's arguments, or some of them; others have their defaults.
 
     Raises:
-        ArgumentError: (a ValueError) if there are no published weights for the net, its classes, width or stem, or they
-            cannot be downloaded.
+        ArgumentError: (a ValueError) if there are no published weights for the net or its arguments, or they cannot be
+            downloaded.
     """
     if weights != "imagenet":
         return weights
     row = published(net)
+    include_top, classes = arguments.get("include_top", True), arguments.get("classes", CLASSES)
     if include_top and classes != CLASSES:
         raise ArgumentError(
             f'weights="imagenet" has {CLASSES} classes, not {classes}: pass classes={CLASSES}, or include_top=False.'
         )
-    if width != 1:
-        raise ArgumentError(f'weights="imagenet" is for width=1, not {width}: leave one of them out.')
-    if stem != "timm":
-        raise ArgumentError(f'weights="imagenet" is for stem="timm", not {stem!r}: leave one of them out.')
+    for name, value in row.arguments.items():
+        if arguments.get(name, value) != value:
+            raise ArgumentError(
+                f'weights="imagenet" is for {name}={value!r}, not {arguments[name]!r}: leave one of them out.'
+            )
     try:
         return _download(row, include_top)
     except Exception as error:  # Every library has its own error for a missing network.
@@ -204,5 +205,5 @@ def _download(row, include_top):
     path = pathlib.Path(keras.utils.get_file(name, address, cache_subdir="models"))
     if not hashlib.sha256(path.read_bytes()).hexdigest().startswith(checksum):
         path.unlink()
-        raise ArgumentError(f"{name} was damaged on its way, and removed: try again")
+        raise ArgumentError(f"{name} was damaged in transit and has been deleted: try again")
     return path

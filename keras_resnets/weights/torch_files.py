@@ -75,7 +75,7 @@ def read_pth(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
         content = content["state_dict"]
     if not isinstance(content, dict) or not all(isinstance(value, torch.Tensor) for value in content.values()):
-        raise ArgumentError(f"weights={str(path)!r} is no state dict: save model.state_dict() of the PyTorch model.")
+        raise ArgumentError(f"weights={str(path)!r} is not a state dict: save model.state_dict() of the PyTorch model.")
     return {name: tensor.float().numpy() for name, tensor in content.items()}
 
 

@@ -9,12 +9,13 @@ import functools
 import re
 from typing import Any
 
-from keras_resnets.weights.family import INCEPTION, NOTHING, TORCH, Family
+from keras_resnets.normalization import INCEPTION, TORCH
+from keras_resnets.weights.family import CLASSIFIER, NOTHING, Family
 
 PARTS = ("weight", "bias", "running_mean", "running_var")
 # Counters of batches, and heads for training only.
 IGNORED = re.compile(r".*\.num_batches_tracked|(aux1|aux2|AuxLogits)\..*")
-DENSE = ("fc6", "fc7", "predictions")
+DENSE = ("fc6", "fc7", CLASSIFIER)
 FC6_MAP = 7  # side of the map that VGG's first dense layer sees
 # The padding before a 3x3 convolution tells which convolution of a bottleneck has the stride.
 STRIDE_IN_3X3 = r".*_block\d+_2_pad"
@@ -29,7 +30,7 @@ def _parse(pattern, module):
 
 def _resnet(module):
     """torchvision's and timm's ResNet, version 1.5."""
-    fixed = {"conv1": "conv1_conv", "bn1": "conv1_bn", "fc": "predictions"}
+    fixed = {"conv1": "conv1_conv", "bn1": "conv1_bn", "fc": CLASSIFIER}
     if module in fixed:
         return fixed[module]
     stage, block, rest = _parse(r"layer(\d)\.(\d+)\.(.+)", module)
@@ -43,7 +44,7 @@ def _resnet(module):
 
 def _resnet_v2(module):
     """timm's ResNetV2 with batch normalization, which is numbered like the convolution after it."""
-    fixed = {"stem.conv": "conv1_conv", "norm": "post_bn", "head.fc": "predictions"}
+    fixed = {"stem.conv": "conv1_conv", "norm": "post_bn", "head.fc": CLASSIFIER}
     if module in fixed:
         return fixed[module]
     stage, block, rest = _parse(r"stages\.(\d)\.blocks\.(\d+)\.(.+)", module)
@@ -77,7 +78,7 @@ def _inception(blocks, first_branch):
     return rename
 
 
-GOOGLENET = {"conv1": "conv1_1", "conv2": "conv2_1", "conv3": "conv2_2", "fc": "predictions"} | {
+GOOGLENET = {"conv1": "conv1_1", "conv2": "conv2_1", "conv3": "conv2_2", "fc": CLASSIFIER} | {
     f"inception{stage}{letter}": f"conv{stage}_block{i}"
     for stage, letters in [(3, "ab"), (4, "abcde"), (5, "ab")]
     for i, letter in enumerate(letters, 1)
@@ -92,7 +93,7 @@ INCEPTION_V4 = {
     **{f"features.{5 + i}": f"conv3_block{i + 1}" for i in range(1, 5)},
     **{f"features.{9 + i}": f"conv4_block{i}" for i in range(1, 9)},
     **{f"features.{17 + i}": f"conv5_block{i}" for i in range(1, 5)},
-    "last_linear": "predictions",
+    "last_linear": CLASSIFIER,
 }
 INCEPTION_RESNET_V2 = {
     "conv2d_1a": "conv1_1",
@@ -108,7 +109,7 @@ INCEPTION_RESNET_V2 = {
     **{f"repeat_2.{i}": f"conv5_block{i + 2}" for i in range(9)},
     "block8": "conv5_block11",
     "conv2d_7b": "conv5_end",
-    "classif": "predictions",
+    "classif": CLASSIFIER,
 }
 
 
@@ -119,8 +120,8 @@ def _vgg(modules):
     for place, previous in zip(places, [0, *places]):
         stack, index = (stack + 1, 1) if place - previous > 2 else (stack, index + 1)
         names[f"features.{place}"] = f"conv{stack}_{index}_conv"
-    torchvision = {"classifier.0": "fc6", "classifier.3": "fc7", "classifier.6": "predictions"}
-    timm = {"pre_logits.fc1": "fc6", "pre_logits.fc2": "fc7", "head.fc": "predictions"}
+    torchvision = {"classifier.0": "fc6", "classifier.3": "fc7", "classifier.6": CLASSIFIER}
+    timm = {"pre_logits.fc1": "fc6", "pre_logits.fc2": "fc7", "head.fc": CLASSIFIER}
     return names | torchvision | timm
 
 

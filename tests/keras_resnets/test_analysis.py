@@ -69,18 +69,16 @@ def sequential():
 def test_models_that_are_not_functional(measure, images):
     with pytest.raises(ArgumentError, match="model=line is not functional: use a builder, or keras.Model.model.inputs"):
         measure(sequential(), images)
-    with pytest.raises(ArgumentError, match="model='resnet50' is no keras.Model: pass one"):
+    with pytest.raises(ArgumentError, match="model='resnet50' is not a keras.Model: pass one"):
         measure("resnet50", images)
 
 
 def test_models_that_are_not_flat(images):
     inner, image = small(keras_resnets.CifarResNet, 8), keras.Input((16, 16, 3))
     outer = keras.Model(image, inner(keras.layers.Conv2D(3, 3, padding="same")(image)), name="outer")
-    with pytest.raises(
-        ArgumentError, match="model=outer has the model cifar_resnet8 inside of it: pass a net of layers"
-    ):
+    with pytest.raises(ArgumentError, match="model=outer has a nested model, cifar_resnet8: pass a net of layers"):
         layer_responses(outer, images)
-    with pytest.raises(ArgumentError, match="model=outer has the model cifar_resnet8 inside of it"):
+    with pytest.raises(ArgumentError, match="model=outer has a nested model, cifar_resnet8"):
         without_batch_normalization(outer)
     both = keras.Model([image, other := keras.Input((16, 16, 3))], keras.layers.Add()([image, other]), name="both")
     with pytest.raises(ArgumentError, match="model=both has 2 inputs: pass a net of layers only, with one input"):
@@ -95,6 +93,13 @@ def test_images_that_are_not_for_the_model(measure, shape):
     assert (
         str(error.value) == f"images of shape {shape} are not for model cifar_resnet8: pass one or more of (16, 16, 3)."
     )
+
+
+def test_the_sum_rule_needs_the_stages_of_this_package(images):
+    image = keras.Input((16, 16, 3))
+    other = keras.Model(image, keras.layers.Add(name="conv2_block1_add")([image, image]), name="other")
+    with pytest.raises(ArgumentError, match="model other has the addition conv2_block1_add, which is in none of its"):
+        sum_rule_deviations(other, images)
 
 
 def test_a_sequential_model_can_be_made_functional(images):

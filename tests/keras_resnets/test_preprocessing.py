@@ -70,6 +70,7 @@ def test_normalisation():
         ((0, 32, (0, 0, 0), (1, 1, 1)), "size=0"),
         ((32, 32, (0, 0), (1, 1, 1)), "must have three values"),
         ((32, 32, (0, 0, 0), (1, 0, 1)), "std's positive"),
+        ((32, 32, 0, 1), "mean=0 and std=1 must have three values"),
     ],
 )
 def test_arguments_that_cannot_work(arguments, message):

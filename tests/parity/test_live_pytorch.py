@@ -87,7 +87,7 @@ def test_files_of_pytorch_that_are_something_else(tmp_path):
     for name, message in [
         ("code", "cannot be read by PyTorch's safe loader, and nothing in it was executed"),
         ("truncated", "cannot be read by PyTorch's safe loader"),
-        ("list", "is no state dict"),
+        ("list", "is not a state dict"),
     ]:
         with pytest.raises(keras_resnets.ArgumentError, match=message):
             keras_resnets.ResNet18(weights=tmp_path / f"{name}.pth")

@@ -6,11 +6,12 @@ from collections.abc import Iterable
 import numpy as np
 import tensorflow as tf
 
+from keras_resnets.normalization import TORCH
 from trainers.data.image_source import Pixels
 from trainers.data.split import Split, shuffled_indices
 
 # Of ImageNet's training images, in 0..255 (Torch code of arXiv 1512.03385); also for data sets too large to measure.
-IMAGENET_MEAN, IMAGENET_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
+IMAGENET_MEAN, IMAGENET_STD = TORCH.mean, TORCH.std
 
 
 @dataclasses.dataclass(frozen=True)

@@ -28,6 +28,7 @@ from keras_resnets.serving import (
 from keras_resnets.serving.formats import FILES
 from keras_resnets.serving.predict_requests import arrays, read_warmup
 from keras_resnets.surgery.graph import batch_normalizations
+from keras_resnets.weights.family import CLASSIFIER
 from trainers.runtime.choices import SAVED_MODEL
 from trainers.runtime.measuring import folder_bytes
 from trainers.runtime.progress import Progress
@@ -138,7 +139,7 @@ def export_and_compare(name: str, folder: str | os.PathLike, format: str = SAVED
 
 def _compare_classifier(name, base):
     model, preprocessing, labels = _classifier(name)
-    features = keras.Model(model.input, model.get_layer("predictions").input)
+    features = keras.Model(model.input, model.get_layer(CLASSIFIER).input)
     path = export_classifier(model, preprocessing, labels, base, warmup=True)
     differences = {}
     for request, answer in zip(read_warmup(path), replay(path), strict=True):

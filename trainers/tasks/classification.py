@@ -107,7 +107,7 @@ class Classification(Task):
             return None
         with naming("--init_weights"):
             width = self._arguments.get("width", 1.0)
-            left = load_weights(model, resolve(weights, self.config["model"], width=width), new_classifier=True)
+            left = load_weights(model, resolve(weights, self.config["model"], {"width": width}), new_classifier=True)
         return f"--init_weights: {', '.join(left)} starts anew: the file has none for these classes" if left else None
 
     def learning_rate_factors(self, model):

@@ -135,7 +135,7 @@ class Detection(Task):
             with naming("--init_weights"):
                 name, weights = self.config["backbone"], self.config["init_weights"]
                 net = self._backbone() if name in GENERAL else classification_net(name, **self._width)
-                load_backbone(model, net, resolve(weights, name, **self._width))
+                load_backbone(model, net, resolve(weights, name, self._width))
 
     @classmethod
     def with_options(cls, config, options):

@@ -335,6 +335,12 @@ def test_normalized_images_are_padded_with_zeros():
     np.testing.assert_array_equal(half, tf.cast(tf.constant(expected), "bfloat16"))
 
 
+def test_statistics_that_cannot_be():
+    for std in ((0, 1, 1), (1, 1), 2):
+        with pytest.raises(ArgumentError, match="must have three values, std's positive"):
+            ImageNormalization((0, 0, 0), std)
+
+
 def test_what_lies_outside_of_an_image_may_be_no_number():
     images = np.full((1, 2, 2, 3), np.nan, "float32")
     images[0, 0, 0] = 7

@@ -18,6 +18,11 @@ def test_nets_of_other_depths_than_the_papers(name):
     assert keras_resnets.create_model(name, include_top=False).name == name
 
 
+@pytest.mark.usefixtures("without_weights")
+def test_a_net_of_another_name():
+    assert keras_resnets.create_model("cifar_resnet8", name="mine").name == "mine"
+
+
 @pytest.mark.parametrize(
     "name, message",
     [

@@ -1,6 +1,8 @@
 """Plain nets and residual nets for ImageNet."""
 
 import inspect
+import re
+import typing
 
 import keras
 import numpy as np
@@ -147,6 +149,25 @@ def test_a_familys_arguments_are_around_those_of_keras_applications():
 
 
 @pytest.mark.parametrize(
+    "build, left_out",
+    [
+        (keras_resnets.ResNet50, {"block_counts", "filters", "bottleneck", "stride_in"}),
+        (keras_resnets.ResNet18, {"block_counts", "filters", "bottleneck", "stride_in"}),
+        (keras_resnets.CifarPlainNet, {"shortcut", "bottleneck", "activation_order", "shortcut_scale", "branch_scale"}),
+        (keras_resnets.VGG16, {"convolution_counts"}),
+    ],
+)
+def test_a_variant_documents_what_it_takes(build, left_out):
+    documentation, taken = inspect.getdoc(build), inspect.signature(build).parameters
+    section = documentation.partition("\nArgs:\n")[2].partition("\n\nReturns:\n")[0]
+    entries = [line.partition(":")[0].split(", ") for line in section.splitlines() if re.match(r"    \w", line)]
+    assert sorted(name.strip() for names in entries for name in names) == sorted(taken)
+    assert not left_out & taken.keys()
+    assert "\n\nRaises:\n    ArgumentError: " in documentation
+    assert typing.get_type_hints(build).keys() == {*taken, "return"}
+
+
+@pytest.mark.parametrize(
     "arguments, message",
     [
         ({"input_shape": (31, 64, 3)}, r"input_shape=\(31, 64, 3\) is too small: .* at least 32"),
@@ -156,7 +177,7 @@ def test_a_familys_arguments_are_around_those_of_keras_applications():
         ({"include_top": False, "pooling": "mean"}, "pooling='mean' is unknown: use one of None, 'avg', 'max'"),
         ({"classes": 0}, "classes=0 must be a positive integer"),
         ({"shortcut": "D"}, "shortcut='D' is unknown: use one of 'A', 'B', 'C'"),
-        ({"weights": "image_net"}, "weights='image_net' is no existing file"),
+        ({"weights": "image_net"}, "weights='image_net' is not an existing file"),
         ({"input_tensor": np.zeros((1, 64, 64, 3))}, "input_tensor is a ndarray: pass a Keras tensor"),
     ],
 )
@@ -166,8 +187,12 @@ def test_arguments_that_cannot_work(arguments, message):
 
 
 def test_arguments_of_the_general_form_that_cannot_work():
-    with pytest.raises(ArgumentError, match=r"block_counts=\(2, 2\) and filters=\(8,\) must be .* of one length"):
+    with pytest.raises(ArgumentError, match=r"filters=\(8,\) must be 2 positive integers, one per stage"):
         keras_resnets.ResNet((2, 2), (8,))
+    with pytest.raises(ArgumentError, match=r"filters=\(8.5, 8\) must be 2 positive integers, one per stage"):
+        keras_resnets.ResNet((1, 1), (8.5, 8))
+    with pytest.raises(ArgumentError, match=r"block_counts=\(\) must be positive integers, one per stage"):
+        keras_resnets.ResNet((), ())
     with pytest.raises(ArgumentError, match="stride_in='5x5' is unknown: use one of '1x1', '3x3'"):
         keras_resnets.ResNet((1,), (8,), stride_in="5x5")
     with pytest.raises(ArgumentError, match='weights="imagenet" of resnet: .* publish none for this net'):

@@ -66,7 +66,7 @@ def test_published_weights_are_for_width_1(build):
 
 
 def test_published_weights_are_for_timms_stem():
-    with pytest.raises(ArgumentError, match='weights="imagenet" is for stem="timm", not \'paper\': leave one of them'):
+    with pytest.raises(ArgumentError, match="weights=\"imagenet\" is for stem='timm', not 'paper': leave one of them"):
         keras_resnets.ResNet50V2(weights="imagenet", stem="paper")
 
 
@@ -87,5 +87,5 @@ def test_cifar_nets_with_other_filters(name, channels):
 
 @pytest.mark.parametrize("filters", [(16, 32), (16, 32, 0), (16, 32, 6.4), 16, None])
 def test_filters_of_cifar_nets_that_cannot_be(filters):
-    with pytest.raises(ArgumentError, match="filters=.* must be three positive integers, one per stage"):
+    with pytest.raises(ArgumentError, match="filters=.* must be 3 positive integers, one per stage"):
         keras_resnets.CifarResNet(8, filters=filters)

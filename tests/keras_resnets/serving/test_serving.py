@@ -11,9 +11,10 @@ from PIL import Image
 
 import keras_resnets
 from keras_resnets import ArgumentError
+from keras_resnets.detection.resizing import Resizing
 from keras_resnets.dtype_policies import dtype_policy_scope
 from keras_resnets.preprocessing import Preprocessing
-from keras_resnets.serving import SavedModelSession, export_classifier
+from keras_resnets.serving import SavedModelSession, export_classifier, export_detector, export_portable
 from keras_resnets.serving.versions import next_version, resolve
 
 PREPROCESSING = Preprocessing(32, 36, mean=(120, 110, 100), std=(60, 61, 62))
@@ -107,7 +108,7 @@ def test_features_are_those_of_keras(tmp_path, randomize):
     for name, value in zip(("conv2_out", "features"), expected):
         assert answers[name].shape == value.shape
         np.testing.assert_allclose(answers[name], value, atol=1e-5 * np.max(value))
-    with pytest.raises(ArgumentError, match="stages has 'conv9_out', which is no layer of .*: use conv1_out"):
+    with pytest.raises(ArgumentError, match="stages has 'conv9_out', which is not a layer of .*: use conv1_out"):
         export_classifier(model, PREPROCESSING, LABELS, tmp_path, stages=["conv9_out"])
 
 
@@ -135,7 +136,7 @@ def test_a_damaged_export_is_named(tmp_path):
     path = export_classifier(net(), PREPROCESSING, LABELS, tmp_path)
     file = path / "saved_model.pb"
     file.write_bytes(file.read_bytes()[:1000])
-    with pytest.raises(ArgumentError, match=f"{path} is no complete SavedModel .*: export it again"):
+    with pytest.raises(ArgumentError, match=f"{path} is not a complete SavedModel .*: export it again"):
         SavedModelSession(path)
 
 
@@ -153,3 +154,38 @@ def test_a_net_made_under_a_mixed_policy_is_exported(tmp_path):
         model = net()
     session = SavedModelSession(export_classifier(model, PREPROCESSING, LABELS, tmp_path))
     assert session("serving_default", images=np.zeros((1, 40, 40, 3), "uint8"))["probabilities"].dtype == np.float32
+
+
+@pytest.mark.parametrize("export", [export_classifier, export_portable])
+def test_models_that_an_export_cannot_take(export, tmp_path):
+    with pytest.raises(ArgumentError, match=r"labels has 2 names for a model whose output is \(None, 7\)"):
+        export(net(), PREPROCESSING, ["a", "b"], tmp_path / "export")
+    with pytest.raises(ArgumentError, match="model='resnet50' is not a keras.Model"):
+        export("resnet50", PREPROCESSING, LABELS, tmp_path / "export")
+    assert not (tmp_path / "export").exists()
+
+
+def test_a_format_that_does_not_exist(tmp_path):
+    with pytest.raises(ArgumentError, match="format='foo' is unknown: use one of 'onnx', 'litert'"):
+        export_portable(net(), PREPROCESSING, LABELS, tmp_path / "export", format="foo")
+
+
+def test_a_net_without_the_layer_of_the_classifier(tmp_path):
+    base = keras_resnets.CifarResNet(8, input_shape=(32, 32, 3), include_top=False, pooling="avg")
+    own = keras.Model(base.input, keras.layers.Dense(7, "softmax", name="own")(base.output), name="mine")
+    with pytest.raises(ArgumentError, match="model=mine has no layer called 'predictions', whose input would be"):
+        export_classifier(own, PREPROCESSING, LABELS, tmp_path / "export")
+
+
+@pytest.mark.parametrize(
+    "kind, num_proposals, message",
+    [
+        (keras_resnets.FastRCNN, None, "num_proposals=None must be a positive integer: FastRCNN takes proposals"),
+        (keras_resnets.FastRCNN, 0, "num_proposals=0 must be"),
+        (keras_resnets.FasterRCNN, 9, "num_proposals=9 has no effect on FasterRCNN, which finds regions: omit it"),
+    ],
+)
+def test_only_detectors_that_take_proposals_have_a_number_of_them(kind, num_proposals, message, tmp_path):
+    detector = kind(2, keras_resnets.ResNet((1, 1, 1, 1), (4, 4, 4, 4), include_top=False), pool_size=2)
+    with pytest.raises(ArgumentError, match=message):
+        export_detector(detector, Resizing(64, 96, (64, 96)), ["a", "b"], tmp_path, num_proposals=num_proposals)

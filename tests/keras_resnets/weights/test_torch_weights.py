@@ -95,7 +95,7 @@ def test_missing_left_over_and_misshapen_tensors_are_named():
     assert "missing: conv5_block1_1_conv" in str(error.value)
     assert "left over: conv6_block1_1_conv" in str(error.value)
     assert "wrong shape: conv1_conv is 7x7x1x64, not 7x7x3x64" in str(error.value)
-    with pytest.raises(ArgumentError, match="state_dict has none of the names that are known here, but encoder.weight"):
+    with pytest.raises(ArgumentError, match="state_dict has unknown tensor names: encoder.weight"):
         load_torch(keras_resnets.ResNet18(**SMALL), {"encoder.weight": np.zeros((3, 3))})
 
 
@@ -236,7 +236,7 @@ def test_published_weights_without_a_network_say_what_to_do(monkeypatch, tmp_pat
     ):
         keras_resnets.ResNet50V1_5(weights="imagenet")
     for build in (keras_resnets.CifarResNet, keras_resnets.CifarPlainNet, keras_resnets.CifarResNetV2):
-        with pytest.raises(ArgumentError, match="weights='imagenet' is no existing file"):
+        with pytest.raises(ArgumentError, match="weights='imagenet' is not an existing file"):
             build(8, weights="imagenet")
     with pytest.raises(
         ArgumentError, match='weights="imagenet" has 1000 classes, not 5: pass classes=1000, or include'
@@ -267,7 +267,7 @@ except keras_resnets.ArgumentError as error:
 """)
     gamma, error = process.stdout.splitlines()[-2:]
     assert float(gamma) == pytest.approx(state_dict("torchvision_resnet18")["bn1.weight"][0]), process.stderr
-    assert "googlenet-1378be20.pth was damaged on its way, and removed" in error and not damaged.exists()
+    assert "googlenet-1378be20.pth was damaged in transit and has been deleted" in error and not damaged.exists()
 
 
 def test_the_sums_are_those_of_keras_applications():
@@ -303,7 +303,7 @@ def test_preprocessing_of_published_weights(resnet18_file):
         keras_resnets.preprocess_input(images, "cifar_resnet20")
     with pytest.raises(ArgumentError, match="model 'resnet999' is unknown"):
         keras_resnets.preprocess_input(images, "resnet999", resnet18_file)
-    with pytest.raises(ArgumentError, match="weights='None' is no existing file"):
+    with pytest.raises(ArgumentError, match="weights='None' is not an existing file"):
         keras_resnets.preprocess_input(images, "resnet18", None)
 
 

@@ -327,7 +327,7 @@ def test_an_evaluation_that_was_killed_is_made_again(tmp_path):
         ({"learning_rate": float("nan")}, "--learning_rate=nan must be a number"),
         ({"ema_decay": 1.0}, "--ema_decay=1.0 must be less than 1"),
         ({"batch_size": 1438}, "--batch_size=1438 is more than the 1437 training images: pass a smaller one"),
-        ({"init_weights": "missing.h5"}, "--init_weights: weights='missing.h5' is no existing file"),
+        ({"init_weights": "missing.h5"}, "--init_weights: weights='missing.h5' is not an existing file"),
     ],
 )
 def test_configurations_that_cannot_work(changes, message):

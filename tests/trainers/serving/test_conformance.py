@@ -76,7 +76,7 @@ def test_errors_of_the_c_library_are_reported(tmp_path):
     )
     assert process.returncode == 1 and "RuntimeError" in process.stderr
     (path / "saved_model.pb").write_bytes(b"nothing")
-    with pytest.raises(ArgumentError, match="1 is no complete SavedModel"):
+    with pytest.raises(ArgumentError, match="1 is not a complete SavedModel"):
         replay(path)
 
 
