@@ -8,14 +8,12 @@ functional, without models inside of them, as the builders of `keras_resnets` ma
 do not fit, raise ArgumentError (a ValueError).
 """
 
-import warnings
-from collections.abc import Callable
-
 import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike
 
+from keras_resnets.deprecation import moved_names
 from keras_resnets.errors import ArgumentError
 from keras_resnets.surgery.graph import check_flat, stage_outputs
 
@@ -144,15 +142,6 @@ def _convolutions(model):
     return [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
 
 
-def __getattr__(name: str) -> Callable:
-    if name == "without_batch_normalization":
-        warnings.warn(
-            "keras_resnets.analysis.without_batch_normalization is now "
-            "keras_resnets.surgery.without_batch_normalization; the next release does not have the old name.",
-            DeprecationWarning,
-            stacklevel=2,
-        )
-        from keras_resnets.surgery.without_batch_norm import without_batch_normalization
-
-        return without_batch_normalization
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = moved_names(
+    __name__, {"without_batch_normalization": "keras_resnets.surgery.without_batch_normalization"}
+)

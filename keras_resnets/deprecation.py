@@ -1,6 +1,7 @@
-"""Old names of arguments, which are accepted for one release."""
+"""Old names of arguments, functions and classes, which are accepted for one release."""
 
 import functools
+import importlib
 import inspect
 import warnings
 from collections.abc import Callable, Mapping
@@ -9,13 +10,22 @@ from typing import Any
 from keras_resnets.errors import ArgumentError
 
 
+def warn_of_old_name(old: str, new: str) -> None:
+    """Causes a FutureWarning where the user's code has an old name. (Python hides a DeprecationWarning from users.)"""
+    warnings.warn(
+        f"{old} is now called {new}; the next release does not accept the old name.",
+        FutureWarning,
+        stacklevel=_level_of_the_caller(),
+    )
+
+
 def with_new_names(arguments: Mapping[str, Any], new_names: Mapping[str, str], warn: bool = False) -> dict[str, Any]:
     """Returns arguments by their present names.
 
     Args:
         arguments: values by name.
         new_names: the new name of each argument that was renamed, by its old name.
-        warn: whether an old name causes a DeprecationWarning. Users' calls do; files of an older version do not.
+        warn: whether an old name causes a FutureWarning. Users' calls do; files of an older version do not.
 
     Raises:
         ArgumentError: (a ValueError) if both names of an argument are given.
@@ -27,11 +37,7 @@ def with_new_names(arguments: Mapping[str, Any], new_names: Mapping[str, str], w
             if new_name in arguments:
                 raise ArgumentError(f"{name}={value!r} is the old name of {new_name}, which is given as well: omit it.")
             if warn:
-                warnings.warn(
-                    f"{name} is now called {new_name}; the next release does not accept the old name.",
-                    DeprecationWarning,
-                    stacklevel=_level_of_the_caller(),
-                )
+                warn_of_old_name(name, new_name)
         renamed[new_name] = value
     return renamed
 
@@ -44,14 +50,33 @@ def accepts_old_names(new_names: Mapping[str, str]) -> Callable[[Callable], Call
         def call(self, *args, **kwargs):
             return method(self, *args, **with_new_names(kwargs, new_names, warn=True))
 
-        call.__signature__ = inspect.signature(method)  # Keras inspects the constructors of layers.
+        vars(call)["__signature__"] = inspect.signature(method)  # Keras inspects the constructors of layers.
         return call
 
     return decorate
 
 
+def moved_names(module: str, new_places: Mapping[str, str]) -> Callable[[str], Any]:
+    """Returns the `__getattr__` of a module whose functions or classes have moved or have new names.
+
+    Args:
+        module: the module's name.
+        new_places: the new module and name, such as "keras_resnets.detection.options.FasterRCNNOptions", by the old
+            name. The new module is imported when an old name is used.
+    """
+
+    def find(name: str) -> Any:
+        if name not in new_places:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        warn_of_old_name(f"{module}.{name}", new_places[name])
+        new_module, _, new_name = new_places[name].rpartition(".")
+        return getattr(importlib.import_module(new_module), new_name)
+
+    return find
+
+
 def _level_of_the_caller() -> int:
-    """Returns the `stacklevel` for `warnings.warn` of the first frame outside of this package and Keras."""
+    """Returns the `stacklevel` for `warn_of_old_name` of the first frame outside of this package and Keras."""
     frame, level = inspect.currentframe(), 0
     while frame is not None and frame.f_globals.get("__name__", "").split(".")[0] in ("keras", "keras_resnets"):
         frame, level = frame.f_back, level + 1

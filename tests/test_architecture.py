@@ -24,6 +24,7 @@ LEVELS = {
             "dtype_policies": "Keras's dtype policy for a block of code",
             "initializers": "initial weights, as the papers draw them",
             "normalization": "mean and standard deviation of images",
+            "values": "sets of values that arguments can have",
         },
         {"ops": "arithmetic of boxes and images on tensors, without weights"},
         {"layers": "layers that Keras does not have"},

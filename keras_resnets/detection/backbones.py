@@ -38,17 +38,17 @@ class FullyConnected:
 
 
 # By the window of the last pooling, which the pooling of regions replaces.
-FULLY_CONNECTED = {
+FC_FAMILIES = {
     (2, 2): FullyConnected(("vgg16", "vgg19"), 7, vgg.UNITS_PER_FILTER),
     (3, 3): FullyConnected(("zfnet",), 6, zfnet.UNITS_PER_FILTER, {"padding": "faster_rcnn"}),
 }
-WITH_FULLY_CONNECTED = [name for family in FULLY_CONNECTED.values() for name in family.names]
+WITH_FC = [name for family in FC_FAMILIES.values() for name in family.names]
 
 
 def backbone_names() -> list[str]:
     """Returns the possible names of a detector's `backbone`."""
     stages = [name for name in registry.names() if name.startswith(("plainnet", "resnet"))]
-    return [*stages, *WITH_FULLY_CONNECTED]
+    return [*stages, *WITH_FC]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,10 +96,11 @@ def make_backbone(backbone: str | keras.Model, dropout_rate: float = 0.5) -> Bac
     The network of regions is fc6 and fc7 of VGG and ZF, and the last stage of other nets.
 
     Args:
-        backbone: one of `backbone_names()`, or a net of this package without its classifier. A net that an older
-            version saved is copied. ZF is padded as in `ZFNet(include_top=False, padding="faster_rcnn")`. (Inception-v3
-            and v4 and the Inception-ResNets have layers without padding, too: the center of what a cell sees is 13
-            pixels away from where regions and anchors expect it.)
+        backbone: one of `backbone_names()`, or a net of this package without its classifier. It becomes a part of the
+            result; only a net that an older version saved is copied. ZF without padding is refused: pass
+            `ZFNet(include_top=False, padding="faster_rcnn")`. Inception-v3, Inception-v4 and the Inception-ResNets have
+            layers without padding as well, and no padded form. They are accepted, although the center of what a cell
+            sees is 13 pixels away from where regions and anchors expect it.
         dropout_rate: dropout rate after fc6 and fc7.
 
     Returns:
@@ -114,16 +115,23 @@ def make_backbone(backbone: str | keras.Model, dropout_rate: float = 0.5) -> Bac
         )
     net = _without_skipping(backbone) if isinstance(backbone, keras.Model) else backbone_net(backbone)
     stages = [*stage_outputs(net)]
-    windows: list[Any] = [getattr(layer, "pool_size", None) for layer in net.layers if layer.name == LAST_POOLING]
-    if len(stages) < 2 or len(net.output.shape) != 4 or not FULLY_CONNECTED.keys() >= {*windows}:
+    if len(stages) < 2 or len(net.output.shape) != 4:
         raise ArgumentError(
             f"backbone={net.name}, with the stages {', '.join(stages) or 'none'} and the output {net.output.shape}, "
             "cannot be cut in two: pass a residual net, a plain net, VGG, ZF or another net of this package with "
             "include_top=False."
         )
-    if windows:
-        return _cut_before_last_pooling(net, stages, FULLY_CONNECTED[windows[0]], dropout_rate)
-    return _cut_before_last_stage(net, stages)
+    last_pooling = next((layer for layer in net.layers if layer.name == LAST_POOLING), None)
+    if last_pooling is None:
+        return _cut_before_last_stage(net, stages)
+    window = getattr(last_pooling, "pool_size", None)
+    if window not in FC_FAMILIES:
+        windows = " or ".join(f"{height}x{width}" for height, width in FC_FAMILIES)
+        raise ArgumentError(
+            f"backbone={net.name} has a layer {LAST_POOLING!r} that is not a max pooling of {windows} cells, which the "
+            "pooling of regions would replace: pass a VGG or ZF, or give that layer another name."
+        )
+    return _cut_before_last_pooling(net, stages, FC_FAMILIES[window], dropout_rate)
 
 
 def _without_skipping(net: keras.Model) -> keras.Model:
@@ -171,13 +179,13 @@ def backbone_net(name: str, **arguments: Any) -> keras.Model:
         name: one of `backbone_names()`.
         **arguments: more arguments of its builder.
     """
-    fixed = next((family.arguments for family in FULLY_CONNECTED.values() if name in family.names), {})
+    fixed = next((family.arguments for family in FC_FAMILIES.values() if name in family.names), {})
     return registry.create_model(name, include_top=False, **fixed, **arguments)
 
 
 def classification_net(name: str, **arguments: Any) -> keras.Model:
     """Returns a net of the registry with all layers that a detector takes weights from: see `backbone_net`."""
-    return registry.create_model(name, include_top=name in WITH_FULLY_CONNECTED, **arguments)
+    return registry.create_model(name, include_top=name in WITH_FC, **arguments)
 
 
 def load_backbone(detector: keras.Model, net: keras.Model, weights: str | os.PathLike[str]) -> None:

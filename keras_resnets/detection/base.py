@@ -32,7 +32,6 @@ class BoxModel(keras.Model):
     Arguments, attributes and errors: see `keras_resnets.FasterRCNN`.
     """
 
-    loss_names: tuple[str, ...] = ()
     OPTIONS: type
 
     def __init_subclass__(cls, **kwargs):
@@ -69,6 +68,11 @@ class BoxModel(keras.Model):
             freeze_batch_normalization(self)
         self._means = {name: keras.metrics.Mean(name) for name in ("loss", *self.loss_names)}
         self.built = True
+
+    @property
+    def loss_names(self) -> tuple[str, ...]:
+        """The terms of the loss."""
+        raise NotImplementedError
 
     @property
     def metrics(self) -> list[keras.Metric]:

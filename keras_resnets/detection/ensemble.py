@@ -26,7 +26,8 @@ class Ensemble(keras.Model):
 
     Args:
         proposers: list of `FasterRCNN`. Their classes do not matter.
-        classifiers: list of `FasterRCNN` or `FastRCNN` with the same `num_classes` and `delta_stds`.
+        classifiers: list of `FasterRCNN`, `FastRCNN`, or `RCNN` or `SPPNet` with `svm=False`. They have the same
+            `num_classes` and `delta_stds`.
         name: name of the model.
 
     Raises:
@@ -79,10 +80,13 @@ class Ensemble(keras.Model):
 def _check(proposers, classifiers):
     for name, members, kind in (("proposers", proposers, FasterRCNN), ("classifiers", classifiers, RegionDetector)):
         if not isinstance(members, (list, tuple)) or not members or not all(isinstance(one, kind) for one in members):
-            kinds = "FasterRCNN" if kind is FasterRCNN else "FasterRCNN or FastRCNN"
+            kinds = "FasterRCNN" if kind is FasterRCNN else "FasterRCNN, FastRCNN, RCNN or SPPNet"
             raise ArgumentError(f"{name}={members!r} must be a list of {kinds}, with at least one of them.")
     if any(getattr(one.options, "svm", False) for one in classifiers):
-        raise ArgumentError(f"classifiers={classifiers!r} must have softmax scores: leave out those with SVMs.")
+        raise ArgumentError(
+            f"classifiers={classifiers!r} must have softmax scores: leave out those with SVMs, or "
+            "make them with svm=False."
+        )
     for name, values in (
         ("num_classes", [one.num_classes for one in classifiers]),
         ("delta_stds", [one.options.delta_stds for one in classifiers]),

@@ -7,17 +7,15 @@ from collections.abc import Mapping
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 from keras_resnets.detection.options import FastRCNNOptions
-from keras_resnets.detection.region_detector import RegionDetector
-from keras_resnets.errors import ArgumentError
-from keras_resnets.layers.region_layer import RegionLayer
-from keras_resnets.ops.boxes import areas
+from keras_resnets.detection.region_losses import LOSS_NAMES
+from keras_resnets.detection.roi_detector import RoIDetector
+from keras_resnets.layers.region_layer import RoILayer
 
 
 @keras.saving.register_keras_serializable(package="keras_resnets")
-class FastRCNN(RegionDetector):
+class FastRCNN(RoIDetector):
     """A detector that classifies given regions and corrects their boxes, trained in a single stage.
 
     It is `keras_resnets.FasterRCNN` without the region proposal network: it has the same trunk, region pooling, head,
@@ -37,7 +35,7 @@ class FastRCNN(RegionDetector):
         ArgumentError: (a ValueError) for an argument that cannot work.
     """
 
-    loss_names: tuple[str, ...] = ("region_class", "region_box")
+    loss_names: tuple[str, ...] = LOSS_NAMES
     OPTIONS: type = FastRCNNOptions
 
     def __init__(
@@ -45,31 +43,9 @@ class FastRCNN(RegionDetector):
         num_classes: int,
         backbone: str | keras.Model = "resnet101",
         weights: str | None = None,
-        roi_pooling: str | RegionLayer = "max",
+        roi_pooling: str | RoILayer = "max",
         normalization: Mapping[str, Any] | None = None,
         name: str = "fast_rcnn",
         **options: Any,
     ):
         super().__init__(num_classes, backbone, weights, roi_pooling, normalization, name, options)
-
-    def call(self, inputs, training=False):
-        image_shapes = tf.convert_to_tensor(inputs["image_shapes"])
-        return self.detect(self.features(inputs, training), *given_proposals(inputs), image_shapes, training)
-
-    def training_losses(self, inputs, targets, seeds, training=True):
-        features = self.features(inputs, training)
-        return self.region_losses(features, *given_proposals(inputs), inputs, targets, seeds, training)
-
-
-def given_proposals(inputs: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns the proposals (B, R, 4) float32 of an input, and a mask (B, R) bool of the valid ones.
-
-    Raises:
-        ArgumentError: (a ValueError) if there are none.
-    """
-    if "proposals" not in inputs:
-        raise ArgumentError(
-            f"inputs has {', '.join(inputs)}, but no proposals: pass (B, R, 4) boxes, padded with zeros."
-        )
-    proposals = tf.cast(inputs["proposals"], tf.float32)
-    return proposals, areas(proposals) > 0

@@ -9,16 +9,16 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_resnets.detection.options import Options
-from keras_resnets.detection.region_detector import RegionDetector
+from keras_resnets.detection.options import FasterRCNNOptions
 from keras_resnets.detection.region_losses import padded_targets
+from keras_resnets.detection.roi_detector import RoIDetector
 from keras_resnets.detection.rpn import anchor_generator, region_proposal_network, rpn_losses
 from keras_resnets.layers.proposals import Proposals
-from keras_resnets.layers.region_layer import RegionLayer
+from keras_resnets.layers.region_layer import RoILayer
 
 
 @keras.saving.register_keras_serializable(package="keras_resnets")
-class FasterRCNN(RegionDetector):
+class FasterRCNN(RoIDetector):
     """A two-stage detector, trained end to end (approximate joint training in the paper).
 
     Both stages share the trunk's features. A region proposal network finds regions in them. Then the pooled features of
@@ -43,10 +43,12 @@ class FasterRCNN(RegionDetector):
 
     Args:
         num_classes: K, without the background.
-        backbone: a name ("plainnet18", "resnet18" ... "resnet200_v2", "vgg16", "vgg19", "zfnet"), or a plain net,
-            residual net, VGG or ZF of this package with `include_top=False`, such as `VGG16(include_top=False,
-            width=1/8)` or `ResNet((2, 2, 2, 2), (32, 64, 128, 256), include_top=False)`. ZF needs
-            `padding="faster_rcnn"`.
+        backbone: a name ("plainnet18", "resnet18" ... "resnet200_v2", "vgg16", "vgg19", "zfnet"), or a net of this
+            package with `include_top=False`, such as `VGG16(include_top=False, width=1/8)` or `ResNet((2, 2, 2, 2),
+            (32, 64, 128, 256), include_top=False)`. ZF needs `padding="faster_rcnn"`. Inception-v3, Inception-v4 and
+            the Inception-ResNets work, but see the image shifted: see `keras_resnets.detection.backbones`. A net is
+            used, not copied: its batch normalization is frozen unless `train_batch_norm` is True, and its weights are
+            shared with all detectors that are made of it.
         weights: weights of a named backbone: "imagenet", or the path of a file with any classes (see
             `keras_resnets.weights.load_weights`); None for random ones.
         roi_pooling: "max" (RoIPooling), "align" (RoIAlign), or one of these layers with other arguments.
@@ -60,14 +62,14 @@ class FasterRCNN(RegionDetector):
     """
 
     loss_names: tuple[str, ...] = ("rpn_class", "rpn_box", "region_class", "region_box")
-    OPTIONS: type = Options
+    OPTIONS: type = FasterRCNNOptions
 
     def __init__(
         self,
         num_classes: int,
         backbone: str | keras.Model = "resnet101",
         weights: str | None = None,
-        roi_pooling: str | RegionLayer = "max",
+        roi_pooling: str | RoILayer = "max",
         normalization: Mapping[str, Any] | None = None,
         name: str = "faster_rcnn",
         **options: Any,

@@ -13,7 +13,7 @@ from keras_resnets.detection.options import RegionOptions
 from keras_resnets.initializers import IdentityConvolution
 from keras_resnets.models.blocks import fully_connected
 
-FULLY_CONNECTED = ("fc6", "fc7", "fc8")
+HEAD_FC_NAMES = ("fc6", "fc7", "fc8")
 Functions = list[Callable[[keras.KerasTensor], keras.KerasTensor]]
 
 
@@ -40,7 +40,7 @@ FUNCTIONS = {"mlp": mlp, "conv": conv, "maxout": maxout}  # by the names of `ker
 
 
 def _fully_connected(options):
-    names = FULLY_CONNECTED[: options.head_layers - 1]
+    names = HEAD_FC_NAMES[: options.head_layers - 1]
     return fully_connected(options.dropout_rate, options.head_units, names)
 
 

@@ -17,6 +17,7 @@ from keras_resnets.detection.rcnn import RCNN
 from keras_resnets.detection.region_losses import padded_targets
 from keras_resnets.detection.rpn import anchor_generator, image_losses, region_proposal_network
 from keras_resnets.errors import ArgumentError
+from keras_resnets.layers.detections import PADDING
 from keras_resnets.layers.proposals import Proposals
 from keras_resnets.ops import boxes
 
@@ -56,7 +57,7 @@ class Localizer(BoxModel):
         ArgumentError: (a ValueError) for an argument that cannot work.
     """
 
-    loss_names = ("rpn_class", "rpn_box")
+    loss_names: tuple[str, ...] = ("rpn_class", "rpn_box")
     OPTIONS: type = LocalizerOptions
 
     def __init__(
@@ -137,7 +138,7 @@ class Localizer(BoxModel):
         return logits, deltas, anchors, tf.repeat(inputs["image_shapes"], _count(classes), axis=0)
 
 
-def two_stage_guesses(localizer: Localizer, rcnn: RCNN, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+def localize_in_two_stages(localizer: Localizer, rcnn: RCNN, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     """Returns the most likely box of each class, by the paper's two stages.
 
     The regions of a class are the localizer's proposals. The R-CNN scores them and corrects their boxes.
@@ -192,7 +193,7 @@ def _targets_of_classes(targets):
     """Returns targets with a row for each of the B * G objects: all objects of its class; others become padding."""
     classes = targets["classes"]
     count = classes.shape[1]
-    of_class = tf.where(_same(classes), classes[:, tf.newaxis], -1)
+    of_class = tf.where(_same(classes), classes[:, tf.newaxis], PADDING)
     return {"boxes": tf.repeat(targets["boxes"], count, axis=0), "classes": tf.reshape(of_class, [-1, count])}
 
 

@@ -6,15 +6,27 @@ does not load TensorFlow.
 
 import dataclasses
 import difflib
+import functools
 import inspect
-import math
-import numbers
 import textwrap
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from keras_resnets.deprecation import with_new_names
+from keras_resnets.deprecation import moved_names, with_new_names
 from keras_resnets.errors import ArgumentError
+from keras_resnets.values import (
+    BOOLEAN,
+    FRACTION,
+    NON_NEGATIVE,
+    NON_NEGATIVE_INTEGER,
+    POSITIVE,
+    POSITIVE_INTEGER,
+    RATE,
+    Values,
+    integer_in,
+    list_of,
+    one_of,
+)
 
 # New names by the old ones, which the next release does not accept.
 OLD_NAMES = {
@@ -36,46 +48,6 @@ ROI_POOLING = {"max": "RoIPooling", "align": "RoIAlign"}  # names of `keras_resn
 WIDTH = 120  # characters of a docstring's line
 
 
-@dataclasses.dataclass(frozen=True)
-class Values:
-    """A set of values, and its description in an error message."""
-
-    text: str
-    contain: Callable[[Any], bool]
-
-
-BOOLEAN = Values("True or False", lambda value: isinstance(value, bool))
-POSITIVE = Values("a positive number", lambda value: _is_number(value) and 0 < value < math.inf)
-NON_NEGATIVE = Values("a number from 0 on", lambda value: _is_number(value) and 0 <= value < math.inf)
-FRACTION = Values("a number in [0, 1]", lambda value: _is_number(value) and 0 <= value <= 1)
-RATE = Values("a number in [0, 1)", lambda value: _is_number(value) and 0 <= value < 1)
-POSITIVE_INTEGER = Values("a positive integer", lambda value: _is_integer(value) and value > 0)
-NON_NEGATIVE_INTEGER = Values("an integer from 0 on", lambda value: _is_integer(value) and value >= 0)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, numbers.Real)
-
-
-def _is_integer(value: Any) -> bool:
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
-
-
-def _integer(low: int, high: int) -> Values:
-    return Values(f"an integer from {low} to {high}", lambda value: _is_integer(value) and low <= value <= high)
-
-
-def _one_of(*names: str) -> Values:
-    return Values(", ".join(map(repr, names)), lambda value: isinstance(value, str) and value in names)
-
-
-def _list_of(values: Values, count: int | None = None) -> Values:
-    def contain(value):
-        return isinstance(value, tuple) and len(value) == (count or len(value) or 1) and all(map(values.contain, value))
-
-    return Values(f"a list{f' of {count}' if count else ''}, each {values.text}", contain)
-
-
 def option(default: Any, values: Values, help: str) -> Any:
     """Returns the field of an option.
 
@@ -95,11 +67,14 @@ def _with_default(owner: type, name: str, default: Any) -> Any:
 
 def describe(options_class: type) -> str:
     """Returns the documentation of all options of a class, as a section of a docstring has it."""
-    lines: list[str] = []
-    for field in dataclasses.fields(options_class):
-        text = f"{field.name}: {field.metadata['help']} Default: {field.default!r}."
-        lines += textwrap.wrap(text, WIDTH, initial_indent=" " * 4, subsequent_indent=" " * 8, break_on_hyphens=False)
-    return "\n".join(lines)
+    fields = dataclasses.fields(options_class)
+    return "\n".join(_described(field.name, field.metadata["help"], repr(field.default)) for field in fields)
+
+
+@functools.cache  # Most options are in several classes.
+def _described(name: str, help: str, default: str) -> str:
+    text = f"{name}: {help} Default: {default}."
+    return textwrap.fill(text, WIDTH, initial_indent=" " * 4, subsequent_indent=" " * 8, break_on_hyphens=False)
 
 
 Class = TypeVar("Class", bound=type)
@@ -147,16 +122,16 @@ class RegionOptions(CheckedOptions):
 
     head: str | None = option(
         None,
-        _one_of(*HEADS),
+        one_of(*HEADS),
         "The network that classifies a region from its pooled features (NoC, arXiv 1504.06066): 'mlp' has fully "
         "connected layers, 'conv' has convolutions before them, 'maxout' merges two scales after the first of these "
         "convolutions. None takes the backbone's own: conv5 of residual nets, fc6 and fc7 of VGG and ZF. A head takes "
         "fc6 and fc7 from weights of VGG and ZF if they have the same size.",
     )
-    head_layers: int = option(3, _integer(2, 4), "Number of fully connected layers of `head`, with the classifier.")
+    head_layers: int = option(3, integer_in(2, 4), "Number of fully connected layers of `head`, with the classifier.")
     head_convolutions: int = option(
         2,
-        _integer(1, 3),
+        integer_in(1, 3),
         "Number of 3x3 convolutions of the heads 'conv' and 'maxout'. They are initialized as the identity.",
     )
     head_units: int = option(
@@ -164,7 +139,7 @@ class RegionOptions(CheckedOptions):
     )
     scales: tuple[float, ...] = option(
         (1.0,),
-        _list_of(POSITIVE),
+        list_of(POSITIVE),
         "Factors of the image size at which features are computed, in rising order; one of them is 1. Proposals are "
         "made at 1, and each region is pooled at a few adjacent scales.",
     )
@@ -193,7 +168,7 @@ class RegionOptions(CheckedOptions):
     )
     roi_background_iou: tuple[float, float] = option(
         (0.0, 0.5),
-        _list_of(FRACTION, 2),
+        list_of(FRACTION, 2),
         "A region is background if its largest IoU with an object is in this half-open interval.",
     )
     roi_batch_size: int = option(128, POSITIVE_INTEGER, "Number of regions sampled from each image for training.")
@@ -205,7 +180,7 @@ class RegionOptions(CheckedOptions):
     )
     delta_stds: tuple[float, float, float, float] = option(
         (0.1, 0.1, 0.2, 0.2),
-        _list_of(POSITIVE, 4),
+        list_of(POSITIVE, 4),
         "Standard deviations of the deltas x, y, w, h of regions. The regression targets are divided by them.",
     )
     score_threshold: float = option(0.05, FRACTION, "Detections have scores above this.")
@@ -233,8 +208,7 @@ class RegionOptions(CheckedOptions):
         False,
         BOOLEAN,
         "Whether batch normalization is trained. If not, its weights and statistics are frozen, as in the paper, which "
-        "needs pretrained weights. Setting `trainable = True` on the model or a part of it unfreezes it, since Keras "
-        "passes that on to every layer.",
+        "needs pretrained weights. To train it later, set `trainable = True` on its layers.",
     )
 
     def __post_init__(self):
@@ -314,14 +288,14 @@ class SPPNetOptions(RegionOptions):
     """
 
     head: str = option(
-        "mlp", _one_of("mlp"), "The network that classifies a region: fully connected layers on its pyramid's vector."
+        "mlp", one_of("mlp"), "The network that classifies a region: fully connected layers on its pyramid's vector."
     )
     roi_background_iou: tuple[float, float] = _with_default(RegionOptions, "roi_background_iou", (0.1, 0.5))
     roi_batch_size: int = _with_default(RegionOptions, "roi_batch_size", 64)
     scales_per_region: int = _with_default(RegionOptions, "scales_per_region", 1)
     pyramid: tuple[int, ...] = option(
         (1, 2, 3, 6),
-        _list_of(POSITIVE_INTEGER),
+        list_of(POSITIVE_INTEGER),
         "Number of bins on each side at each level of the pyramid. The paper's 1, 2, 3 and 6 make 50 bins.",
     )
     svm: bool = _with_default(RCNNOptions, "svm", True)
@@ -333,10 +307,10 @@ class AnchorOptions(CheckedOptions):
     """The options of anchors and of the region proposal network (RPN), for all models that have them."""
 
     anchor_sizes: tuple[float, ...] = option(
-        (128, 256, 512), _list_of(POSITIVE), "Square roots of the areas of anchors, in pixels."
+        (128, 256, 512), list_of(POSITIVE), "Square roots of the areas of anchors, in pixels."
     )
     anchor_ratios: tuple[float, ...] = option(
-        (0.5, 1, 2), _list_of(POSITIVE), "Aspect ratios of anchors: height divided by width."
+        (0.5, 1, 2), list_of(POSITIVE), "Aspect ratios of anchors: height divided by width."
     )
     anchor_offset: float = option(
         0.5,
@@ -346,7 +320,7 @@ class AnchorOptions(CheckedOptions):
     )
     anchor_rounding: str | None = option(
         None,
-        _one_of("corners", "sizes"),
+        one_of("corners", "sizes"),
         "How anchors are rounded to pixels: 'corners' as in torchvision, 'sizes' as in py-faster-rcnn. None does not "
         "round.",
     )
@@ -397,7 +371,7 @@ class AnchorOptions(CheckedOptions):
 
 @_documented
 @dataclasses.dataclass(frozen=True)
-class Options(AnchorOptions, RegionOptions):
+class FasterRCNNOptions(AnchorOptions, RegionOptions):
     """The options of `keras_resnets.FasterRCNN`: those of regions, of anchors, and of proposals."""
 
     train_pre_nms_topk: int = option(
@@ -442,8 +416,8 @@ def with_new_option_names(options: Mapping[str, Any]) -> dict[str, Any]:
     return with_new_names(options, OLD_NAMES)
 
 
-def make_options(arguments: Mapping[str, Any], kind: type = Options) -> Any:
-    """Returns the options that keyword arguments give; an old name causes a DeprecationWarning.
+def make_options(arguments: Mapping[str, Any], kind: type = FasterRCNNOptions) -> Any:
+    """Returns the options that keyword arguments give; an old name causes a FutureWarning.
 
     Args:
         arguments: values by name.
@@ -457,5 +431,9 @@ def make_options(arguments: Mapping[str, Any], kind: type = Options) -> Any:
     for name in arguments:
         if name not in names:
             close = difflib.get_close_matches(name, names) or names
-            raise ArgumentError(f"{name}={arguments[name]!r} is no argument of this model: use {', '.join(close)}.")
+            raise ArgumentError(f"{name}={arguments[name]!r} is not an argument of this model: use {', '.join(close)}.")
     return kind(**arguments)
+
+
+if not TYPE_CHECKING:  # Type checkers would accept any name of a module with this function.
+    __getattr__ = moved_names(__name__, {"Options": "keras_resnets.detection.options.FasterRCNNOptions"})

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from keras_resnets.detection.backbones import Backbone
 from keras_resnets.detection.options import RCNNOptions
 from keras_resnets.detection.svm_detector import SVMDetector
 from keras_resnets.layers.region_warping import RegionWarping
@@ -47,9 +48,9 @@ class RCNN(SVMDetector):
         name: str = "rcnn",
         **options: Any,
     ):
-        super().__init__(num_classes, backbone, weights, "max", normalization, name, **options)
+        super().__init__(num_classes, backbone, weights, normalization, name, options)
 
-    def _make_roi_pooling(self, roi_pooling, parts):
+    def _make_roi_pooling(self, parts: Backbone, **others: Any) -> RegionWarping:
         self._bins = self.options.pool_size or parts.pool_size
         if self.options.head is None:
             parts.check_pool_size(self._bins)

@@ -10,23 +10,21 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_resnets import layers
 from keras_resnets.detection.backbones import Backbone, make_backbone
 from keras_resnets.detection.base import BoxModel
 from keras_resnets.detection.heads import region_networks
-from keras_resnets.detection.options import ROI_POOLING
 from keras_resnets.detection.region_losses import padded_targets, region_losses, sample_regions
 from keras_resnets.errors import ArgumentError
 from keras_resnets.layers.detections import Detections
-from keras_resnets.layers.region_layer import RegionLayer
 from keras_resnets.ops import boxes
-from keras_resnets.ops.resize import scaled
+from keras_resnets.ops.resize import rescale
 
 
 class RegionDetector(BoxModel):
-    """A detector that classifies regions on shared features. Its subclasses differ in where regions come from.
+    """A detector that classifies regions, and corrects their boxes.
 
-    A subclass implements what `BoxModel` asks for, and `_make_parts` if it has parts besides the trunk and the head.
+    Its regions are the input's `proposals`, unless a subclass finds them itself. A subclass defines `loss_names` and
+    `OPTIONS`, and implements `_make_roi_pooling`, and `_make_parts` if it has parts besides the trunk and the head.
 
     Arguments, attributes and errors: see `keras_resnets.FasterRCNN`.
 
@@ -41,17 +39,16 @@ class RegionDetector(BoxModel):
         num_classes: int,
         backbone: str | keras.Model,
         weights: str | None,
-        roi_pooling: str | RegionLayer,
         normalization: Mapping[str, Any] | None,
         name: str,
         options: Mapping[str, Any],
+        **others: Any,
     ):
-        _check_roi_pooling(roi_pooling)
-        super().__init__(num_classes, backbone, weights, normalization, name, options, roi_pooling=roi_pooling)
+        super().__init__(num_classes, backbone, weights, normalization, name, options, **others)
         parts = make_backbone(backbone, self.options.dropout_rate)
         self.trunk = parts.trunk
         self._make_parts(parts.stride)
-        self.roi_pooling = self._make_roi_pooling(roi_pooling, parts)
+        self.roi_pooling = self._make_roi_pooling(parts, **others)
         self.region_network, self.head = region_networks(parts, self._pooled_shape(), self.options, num_classes)
         self.detections = Detections(
             self.options.score_threshold,
@@ -66,31 +63,28 @@ class RegionDetector(BoxModel):
     def _make_parts(self, stride: int) -> None:
         """Makes the parts besides the trunk and the head, for a trunk of this stride."""
 
-    def _make_roi_pooling(self, roi_pooling: str | RegionLayer, parts: Backbone) -> keras.layers.Layer:
-        if isinstance(roi_pooling, str):
-            pool_size = self.options.pool_size or parts.pool_size
-            layer = getattr(layers, ROI_POOLING[roi_pooling])(pool_size, parts.stride, name="roi_pooling")
-        else:
-            layer = roi_pooling
-        if self.options.head is None:
-            parts.check_pool_size(layer.pool_size)
-        if layer.stride != parts.stride:
-            raise ArgumentError(
-                f"roi_pooling has stride={layer.stride}, but the trunk has stride={parts.stride}: make it with "
-                "the trunk's."
-            )
-        return layer
+    def _make_roi_pooling(self, parts: Backbone, **others: Any) -> keras.layers.Layer:
+        """Returns the layer that pools regions; `others` are the arguments of the subclass alone."""
+        raise NotImplementedError
 
     def _pooled_shape(self) -> tuple[int, ...]:
         """Returns the shape of the pooled features of one region."""
         map_shape = (1, 1, 1, self.trunk.output.shape[-1])
         return self.roi_pooling.compute_output_shape(map_shape, (1, 1, 4))[2:]
 
+    def call(self, inputs, training=False):
+        image_shapes = tf.convert_to_tensor(inputs["image_shapes"])
+        return self.detect(self.features(inputs, training), *given_proposals(inputs), image_shapes, training)
+
+    def training_losses(self, inputs, targets, seeds, training=True):
+        features = self.features(inputs, training)
+        return self.region_losses(features, *given_proposals(inputs), inputs, targets, seeds, training)
+
     def features(self, inputs: Mapping[str, tf.Tensor], training: bool = False) -> list[tf.Tensor]:
         """Returns the trunk's features of the model's input: a list of (B, h, w, C), one for each of `scales`."""
         images, image_shapes = (tf.convert_to_tensor(inputs[name]) for name in ("images", "image_shapes"))
         images = self.normalization(images, image_shapes)
-        return [self.trunk(scaled(images, scale), training=training) for scale in self.options.scales]
+        return [self.trunk(rescale(images, scale), training=training) for scale in self.options.scales]
 
     def pool(self, features: tf.Tensor, regions: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Returns the pooled features (B, R, ...) of regions (B, R, 4), at one scale."""
@@ -224,12 +218,18 @@ class RegionDetector(BoxModel):
         return region_losses(self.options, logits, deltas, sampled)
 
 
-def _check_roi_pooling(roi_pooling):
-    if not isinstance(roi_pooling, RegionLayer) and roi_pooling not in [*ROI_POOLING]:
+def given_proposals(inputs: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the proposals (B, R, 4) float32 of an input, and a mask (B, R) bool of the valid ones.
+
+    Raises:
+        ArgumentError: (a ValueError) if there are none.
+    """
+    if "proposals" not in inputs:
         raise ArgumentError(
-            f"roi_pooling={roi_pooling!r} is unknown: use {', '.join(map(repr, ROI_POOLING))}, or a layer such as "
-            "keras_resnets.layers.RoIAlign(14, 16, aligned=False)."
+            f"inputs has {', '.join(inputs)}, but no proposals: pass (B, R, 4) boxes, padded with zeros."
         )
+    proposals = tf.cast(inputs["proposals"], tf.float32)
+    return proposals, boxes.areas(proposals) > 0
 
 
 def choose_scales(regions: tf.Tensor, scales: Sequence[float], count: int, canonical_size: float) -> tf.Tensor:

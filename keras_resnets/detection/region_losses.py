@@ -8,9 +8,12 @@ from collections.abc import Mapping
 import tensorflow as tf
 
 from keras_resnets.detection.options import RegionOptions
+from keras_resnets.layers.detections import PADDING
 from keras_resnets.ops import boxes
 from keras_resnets.ops.sampling import sample
 from keras_resnets.ops.smooth_l1 import smooth_l1
+
+LOSS_NAMES = ("region_class", "region_box")  # of `region_losses`
 
 
 def padded_targets(targets: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -23,8 +26,8 @@ def padded_targets(targets: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         Dict of `boxes` (B, G + 1, 4) float32 and `classes` (B, G + 1) int32.
     """
     return {
-        "boxes": tf.pad(tf.cast(targets["boxes"], tf.float32), [[0, 0], [0, 1], [0, 0]], constant_values=-1.0),
-        "classes": tf.pad(tf.cast(targets["classes"], tf.int32), [[0, 0], [0, 1]], constant_values=-1),
+        "boxes": tf.pad(tf.cast(targets["boxes"], tf.float32), [[0, 0], [0, 1], [0, 0]], constant_values=PADDING),
+        "classes": tf.pad(tf.cast(targets["classes"], tf.int32), [[0, 0], [0, 1]], constant_values=PADDING),
     }
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 
+from keras_resnets.detection.backbones import Backbone
 from keras_resnets.detection.options import SPPNetOptions
 from keras_resnets.detection.svm_detector import SVMDetector
 from keras_resnets.layers.spatial_pyramid_pooling import SpatialPyramidPooling
@@ -23,7 +24,8 @@ class SPPNet(SVMDetector):
     Input: as for `FastRCNN`: `images`, `image_shapes` and `proposals` (B, R, 4). Output: as for `FasterRCNN`.
 
     Args:
-        num_classes, backbone, weights, normalization, name: as for `FasterRCNN`.
+        num_classes, backbone, weights, normalization, name: as for `FasterRCNN`. The layers of a net that is given as
+            `backbone` are frozen, all of those of the trunk.
         **options: see below.
 
     Raises:
@@ -41,8 +43,8 @@ class SPPNet(SVMDetector):
         name: str = "spp_net",
         **options: Any,
     ):
-        super().__init__(num_classes, backbone, weights, "max", normalization, name, **options)
+        super().__init__(num_classes, backbone, weights, normalization, name, options)
         self.trunk.trainable = False
 
-    def _make_roi_pooling(self, roi_pooling, parts):
+    def _make_roi_pooling(self, parts: Backbone, **others: Any) -> SpatialPyramidPooling:
         return SpatialPyramidPooling(self.options.pyramid, parts.stride, name="spatial_pyramid_pooling")

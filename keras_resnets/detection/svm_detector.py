@@ -3,20 +3,21 @@
 Shapes: see `keras_resnets.detection.region_detector`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from keras_resnets.detection.fast_rcnn import FastRCNN
+from keras_resnets.detection.region_detector import RegionDetector
+from keras_resnets.detection.region_losses import LOSS_NAMES
 
 
-class SVMDetector(FastRCNN):
+class SVMDetector(RegionDetector):
     """A detector that is trained in stages.
 
     In the first stage, the network learns to classify regions, by `fit` or `training_losses`; the only term of the loss
-    is `region_class`. The other stages run outside of the model (`trainers.tasks.multi_stage`): a linear SVM for each
+    is `region_class`. The other stages run outside of the model, on `linear_features`: a linear SVM for each
     class on the features of regions, and for each class linear functions from the pooled features to the deltas of a
     box. Their weights are those of `linear`. The score of a detection is the sigmoid of the SVM's margin.
 
@@ -27,8 +28,8 @@ class SVMDetector(FastRCNN):
             deltas (N, K, 4). Its weights are initialized to 0, and `fit` does not change them.
     """
 
-    def __init__(self, num_classes: int, *arguments: Any, **options: Any) -> None:
-        super().__init__(num_classes, *arguments, **options)
+    def __init__(self, num_classes: int, *arguments: Any) -> None:
+        super().__init__(num_classes, *arguments)
         if self.options.svm:
             self.linear = linear_model(_size(self.head.input.shape[1:]), _size(self._pooled_shape()), num_classes)
             # The softmax stage does not train boxes: with deltas of 0, a detection has the box of its region.
@@ -38,10 +39,13 @@ class SVMDetector(FastRCNN):
 
     def linear_features(
         self, features: Sequence[tf.Tensor], pooled: tf.Tensor, image_shapes: tf.Tensor, training: bool = False
-    ) -> Iterator[tf.Tensor]:
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the inputs of `linear`, from the result of `pool_scales`: features (B, R, F) and (B, R, E)."""
-        found, count = self.head_features(features, pooled, image_shapes, training), pooled.shape[1]
-        return (tf.reshape(x, [-1, count, _size(x.shape[2:])]) for x in (found, tf.reduce_max(pooled, axis=2)))
+
+        def flat(x):
+            return tf.reshape(x, [-1, pooled.shape[1], _size(x.shape[2:])])
+
+        return flat(self.head_features(features, pooled, image_shapes, training)), flat(tf.reduce_max(pooled, axis=2))
 
     def score_pooled(self, features, pooled, image_shapes, training=False):
         if not self.options.svm:
@@ -56,14 +60,9 @@ class SVMDetector(FastRCNN):
         return {name: losses[name] for name in self.loss_names}
 
     @property
-    def loss_names(self):
+    def loss_names(self) -> tuple[str, ...]:
         """The terms of the loss."""
-        return ("region_class",) if self.options.svm else super().loss_names
-
-    def get_config(self):
-        config = super().get_config()
-        del config["roi_pooling"]  # These detectors make their own pooling from their options.
-        return config
+        return LOSS_NAMES[:1] if self.options.svm else LOSS_NAMES
 
 
 def linear_model(features: int, pooled: int, num_classes: int) -> keras.Model:

@@ -7,7 +7,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_resnets.deprecation import warn_of_old_name
 from keras_resnets.errors import ArgumentError, check_choice
+from keras_resnets.values import NON_NEGATIVE, POSITIVE
 
 CAFFE_BASE = 16  # px, side of py-faster-rcnn's base anchor
 
@@ -30,7 +32,8 @@ class AnchorGenerator(keras.layers.Layer):
             sizes 128, 256 and 512, these are its nine anchors.
 
     Raises:
-        ArgumentError: (a ValueError) for sizes or ratios that are not positive, or an unknown rounding.
+        ArgumentError: (a ValueError) for sizes, ratios or a stride that are not positive, a negative offset, or an
+            unknown rounding.
     """
 
     def __init__(
@@ -48,6 +51,8 @@ class AnchorGenerator(keras.layers.Layer):
         for name, values in (("sizes", self.sizes), ("ratios", self.ratios)):
             if not values or min(values) <= 0:
                 raise ArgumentError(f"{name}={values} of anchors must be positive numbers.")
+        POSITIVE.check("stride", stride)
+        NON_NEGATIVE.check("offset", offset)
         check_choice("rounding", rounding, [None, "corners", "sizes"])
 
     @property
@@ -55,7 +60,7 @@ class AnchorGenerator(keras.layers.Layer):
         """The number of anchors per cell."""
         return len(self.sizes) * len(self.ratios)
 
-    def around_zero(self) -> np.ndarray:
+    def cell_anchors(self) -> np.ndarray:
         """Returns the anchors of one cell, (k, 4) float32, with their center at 0."""
         ratios, sizes = np.meshgrid(self.ratios, self.sizes, indexing="ij")
         if self.rounding == "sizes":
@@ -67,13 +72,18 @@ class AnchorGenerator(keras.layers.Layer):
         anchors = np.stack([-widths, -heights, widths, heights], axis=-1).reshape(-1, 4) / 2
         return (np.round(anchors) if self.rounding == "corners" else anchors).astype(np.float32)
 
+    def around_zero(self) -> np.ndarray:
+        """The old name of `cell_anchors`, for one release."""
+        warn_of_old_name("around_zero", "cell_anchors")
+        return self.cell_anchors()
+
     def call(self, features):
         # With a static height and width, the number of anchors is static.
         sizes = (features.shape[axis] or tf.shape(features)[axis] for axis in (1, 2))
         rows, columns = ((tf.range(size, dtype=tf.float32) + self.offset) * self.stride for size in sizes)
         x, y = tf.meshgrid(columns, rows)
         centers = tf.stack([x, y, x, y], axis=-1)[:, :, tf.newaxis]
-        return tf.reshape(centers + self.around_zero(), [-1, 4])
+        return tf.reshape(centers + self.cell_anchors(), [-1, 4])
 
     def get_config(self):
         names = ["sizes", "ratios", "stride", "offset", "rounding"]

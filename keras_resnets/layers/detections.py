@@ -9,8 +9,9 @@ import tensorflow as tf
 from keras_resnets.ops import boxes
 from keras_resnets.ops.box_voting import box_voting
 from keras_resnets.ops.nms import nms
+from keras_resnets.values import FRACTION, POSITIVE, POSITIVE_INTEGER, list_of
 
-PADDING = -1  # the class of padding
+PADDING = -1  # the class of padding in detections, and the class and the box of padding in targets
 
 
 @keras.saving.register_keras_serializable(package="keras_resnets")
@@ -33,6 +34,9 @@ class Detections(keras.layers.Layer):
         max_detections: D, the largest number of detections in an image.
         delta_stds: standard deviations by which the deltas are multiplied.
         voting_iou: IoU threshold of `keras_resnets.ops.box_voting.box_voting`; None for no box voting.
+
+    Raises:
+        ArgumentError: (a ValueError) for an argument that is out of range.
     """
 
     def __init__(
@@ -45,6 +49,12 @@ class Detections(keras.layers.Layer):
         **kwargs: Any,
     ):
         super().__init__(autocast=False, **kwargs)
+        FRACTION.check("score_threshold", score_threshold)
+        FRACTION.check("iou_threshold", iou_threshold)
+        POSITIVE_INTEGER.check("max_detections", max_detections)
+        list_of(POSITIVE, 4).check("delta_stds", tuple(delta_stds))
+        if voting_iou is not None:
+            FRACTION.check("voting_iou", voting_iou)
         self.score_threshold, self.iou_threshold = score_threshold, iou_threshold
         self.max_detections, self.delta_stds, self.voting_iou = max_detections, tuple(delta_stds), voting_iou
 
@@ -69,7 +79,8 @@ class Detections(keras.layers.Layer):
         if self.voting_iou is not None:
             detected = box_voting(detected, candidates, scores, self.voting_iou)
         scores = tf.where(valid, tf.gather(scores, kept, batch_dims=1), 0.0)
-        return self._best(*(tf.reshape(t, [batch, classes * limit, *t.shape[2:]]) for t in (scores, detected)), limit)
+        scores, detected = (tf.reshape(t, [batch, classes * limit, *t.shape[2:]]) for t in (scores, detected))
+        return self._best(scores, detected, limit)
 
     def _best(self, scores, candidates, per_class):
         """Returns the output for the candidates (B, K * per_class) of all classes, sorted by class."""

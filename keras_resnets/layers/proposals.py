@@ -8,6 +8,7 @@ import tensorflow as tf
 from keras_resnets.deprecation import accepts_old_names, with_new_names
 from keras_resnets.ops import boxes
 from keras_resnets.ops.nms import nms
+from keras_resnets.values import FRACTION, NON_NEGATIVE, POSITIVE_INTEGER
 
 OLD_NAMES = {"before_nms": "pre_nms_topk", "after_nms": "post_nms_topk"}  # which the next release does not accept
 
@@ -29,6 +30,9 @@ class Proposals(keras.layers.Layer):
         post_nms_topk: R, number of top-scoring boxes kept after it.
         iou_threshold: IoU threshold of non-maximum suppression.
         min_size: smallest width and height, in pixels. A box without area is dropped in any case.
+
+    Raises:
+        ArgumentError: (a ValueError) for an argument that is out of range.
     """
 
     @accepts_old_names(OLD_NAMES)
@@ -36,6 +40,10 @@ class Proposals(keras.layers.Layer):
         self, pre_nms_topk: int, post_nms_topk: int, iou_threshold: float = 0.7, min_size: float = 0.0, **kwargs: Any
     ):
         super().__init__(autocast=False, **kwargs)
+        POSITIVE_INTEGER.check("pre_nms_topk", pre_nms_topk)
+        POSITIVE_INTEGER.check("post_nms_topk", post_nms_topk)
+        FRACTION.check("iou_threshold", iou_threshold)
+        NON_NEGATIVE.check("min_size", min_size)
         self.pre_nms_topk, self.post_nms_topk = pre_nms_topk, post_nms_topk
         self.iou_threshold, self.min_size = iou_threshold, min_size
 

@@ -1,4 +1,4 @@
-"""The base class of layers that pool regions of a map."""
+"""The base classes of layers that pool regions of a map or of an image."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from keras_resnets.errors import ArgumentError
+from keras_resnets.values import POSITIVE, POSITIVE_INTEGER
 
 
 class RegionLayer(keras.layers.Layer):
@@ -14,14 +15,16 @@ class RegionLayer(keras.layers.Layer):
 
     Args:
         pool_size: P, bins on each side.
-        stride: pixels of the image per cell of the map.
+
+    Raises:
+        ArgumentError: (a ValueError) for a size that is not a positive integer.
     """
 
-    def __init__(self, pool_size: int, stride: float, **kwargs: Any):
+    def __init__(self, pool_size: int, **kwargs: Any):
         # Autocasting would round the coordinates of regions to the compute dtype: bfloat16 has no 1,001.
         super().__init__(autocast=False, **kwargs)
+        POSITIVE_INTEGER.check("pool_size", pool_size)
         self.pool_size = pool_size
-        self.stride = stride
 
     def build(self, features_shape, rois_shape=None):
         check_size(features_shape)
@@ -38,7 +41,27 @@ class RegionLayer(keras.layers.Layer):
         return (*rois_shape[:2], self.pool_size, self.pool_size, features_shape[-1])
 
     def get_config(self):
-        return {**super().get_config(), "pool_size": self.pool_size, "stride": self.stride}
+        return {**super().get_config(), "pool_size": self.pool_size}
+
+
+class RoILayer(RegionLayer):
+    """A `RegionLayer` for regions of interest: they are in pixels of the image, and the features are a map of it.
+
+    Args:
+        pool_size: P, bins on each side.
+        stride: pixels of the image per cell of the map.
+
+    Raises:
+        ArgumentError: (a ValueError) for a size that is not a positive integer, or a stride that is not positive.
+    """
+
+    def __init__(self, pool_size: int, stride: float, **kwargs: Any):
+        super().__init__(pool_size, **kwargs)
+        POSITIVE.check("stride", stride)
+        self.stride = stride
+
+    def get_config(self):
+        return {**super().get_config(), "stride": self.stride}
 
 
 def check_size(features_shape: Sequence[int | None]) -> None:

@@ -26,11 +26,12 @@ class RegionWarping(RegionLayer):
         context: pixels of the square around the region, less than S / 2.
 
     Raises:
-        ArgumentError: (a ValueError) for a context that leaves no pixel for the region.
+        ArgumentError: (a ValueError) for a context that leaves no pixel for the region; when called on images whose
+            height or width is unknown.
     """
 
-    def __init__(self, pool_size: int = 227, context: int = 16, stride: float = 1, **kwargs: Any):
-        super().__init__(pool_size, stride, **kwargs)
+    def __init__(self, pool_size: int = 227, context: int = 16, **kwargs: Any):
+        super().__init__(pool_size, **kwargs)
         if not 0 <= 2 * context < pool_size:
             raise ArgumentError(f"context={context} must be from 0 on, and less than half of the {pool_size} pixels.")
         self.context = context
@@ -69,3 +70,8 @@ class RegionWarping(RegionLayer):
 
     def get_config(self):
         return {**super().get_config(), "context": self.context}
+
+    @classmethod
+    def from_config(cls, config):
+        # Files of version 0.1.0 have a stride, which had no effect.
+        return cls(**{name: value for name, value in config.items() if name != "stride"})

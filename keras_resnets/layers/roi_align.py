@@ -5,11 +5,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_resnets.layers.region_layer import RegionLayer
+from keras_resnets.layers.region_layer import RoILayer
+from keras_resnets.values import POSITIVE_INTEGER
 
 
 @keras.saving.register_keras_serializable(package="keras_resnets")
-class RoIAlign(RegionLayer):
+class RoIAlign(RoILayer):
     """The mean of bilinear samples in each bin of each region (Mask R-CNN, arXiv 1703.06870, section 3).
 
     Each bin has `sampling_ratio` x `sampling_ratio` samples at regular places. A sample up to one cell outside of the
@@ -28,11 +29,13 @@ class RoIAlign(RegionLayer):
             one cell.
 
     Raises:
-        ArgumentError: (a ValueError) when called on features whose height or width is unknown.
+        ArgumentError: (a ValueError) for numbers that are not positive; when called on features whose height or width
+            is unknown.
     """
 
     def __init__(self, pool_size: int, stride: float, sampling_ratio: int = 2, aligned: bool = True, **kwargs: Any):
         super().__init__(pool_size, stride, **kwargs)
+        POSITIVE_INTEGER.check("sampling_ratio", sampling_ratio)
         self.sampling_ratio = sampling_ratio
         self.aligned = aligned
 

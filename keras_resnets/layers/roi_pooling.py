@@ -3,12 +3,12 @@
 import keras
 import tensorflow as tf
 
-from keras_resnets.layers.region_layer import RegionLayer
+from keras_resnets.layers.region_layer import RoILayer
 from keras_resnets.ops.bin_maxima import bin_maxima
 
 
 @keras.saving.register_keras_serializable(package="keras_resnets")
-class RoIPooling(RegionLayer):
+class RoIPooling(RoILayer):
     """The largest value in each bin of each region (Fast R-CNN, arXiv 1504.08083, section 2.1), exactly as Caffe's.
 
     A region's corners are divided by the stride and rounded, halves away from zero; it spans both and has at least one
@@ -25,7 +25,8 @@ class RoIPooling(RegionLayer):
         stride: pixels of the image per cell of the map.
 
     Raises:
-        ArgumentError: (a ValueError) when called on features whose height or width is unknown.
+        ArgumentError: (a ValueError) for arguments that are not positive; when called on features whose height or width
+            is unknown.
     """
 
     def pool(self, features, rois):

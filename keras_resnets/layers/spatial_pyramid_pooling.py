@@ -1,7 +1,6 @@
 """Spatial pyramid pooling of a map or of its windows."""
 
 import functools
-import numbers
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ import tensorflow as tf
 from keras_resnets.errors import ArgumentError
 from keras_resnets.layers.region_layer import check_size
 from keras_resnets.ops.bin_maxima import bin_edges, bin_maxima
+from keras_resnets.values import POSITIVE_INTEGER
 
 
 @keras.saving.register_keras_serializable(package="keras_resnets")
@@ -50,10 +50,10 @@ class SpatialPyramidPooling(keras.layers.Layer):
     def __init__(self, levels: Sequence[int] = (1, 2, 3, 6), stride: int | None = None, **kwargs: Any):
         # Autocasting would round the coordinates of windows to the compute dtype: bfloat16 has no 1,001.
         super().__init__(autocast=False, **kwargs)
-        if not levels or not all(map(_is_positive_integer, levels)):
+        if not levels or not all(map(POSITIVE_INTEGER.contain, levels)):
             raise ArgumentError(f"levels={levels!r} must be a list of positive integers, such as (1, 2, 3, 6).")
-        if stride is not None and not _is_positive_integer(stride):
-            raise ArgumentError(f"stride={stride!r} must be a positive integer.")
+        if stride is not None:
+            POSITIVE_INTEGER.check("stride", stride)
         self.levels = tuple(levels)
         self.stride = stride
 
@@ -88,10 +88,6 @@ class SpatialPyramidPooling(keras.layers.Layer):
         return {**super().get_config(), "levels": self.levels, "stride": self.stride}
 
 
-def _is_positive_integer(value):
-    return isinstance(value, numbers.Integral) and value > 0
-
-
 def _window(low, high, stride, size):
     """Returns the first cell and the number of cells of each window along one side of the map: both (B, R) int32."""
     # floor(x / S) is floor(floor(x) / S), so the divisions are of integers and exact.
@@ -119,7 +115,7 @@ def map_maxima(features: tf.Tensor, bins: int) -> tf.Tensor:
 
 def _pyramid(levels, maxima):
     """Returns (N, M * C) for N windows; `maxima` returns their (..., n, n, C) for n bins on each side."""
-    pooled = {}
+    pooled: dict[int, tf.Tensor] = {}
     for level in sorted(levels, reverse=True):
         # The bins of a multiple of the level divide the level's bins.
         finer = [n for n in pooled if n % level == 0]

@@ -10,7 +10,7 @@ from keras_resnets.errors import ArgumentError
 from keras_resnets.layers.spatial_pyramid_pooling import SpatialPyramidPooling
 from keras_resnets.weights.family import CLASSIFIER
 
-FULLY_CONNECTED = ("fc6", "fc7")  # names of layers
+FC_NAMES = ("fc6", "fc7")  # names of layers
 Head = Callable[[keras.KerasTensor], keras.KerasTensor]  # from the last map (B, H, W, C) to a vector (B, F)
 
 
@@ -108,7 +108,7 @@ def pooled_with_dropout(dropout_rate: float) -> Head:
     return lambda x: keras.layers.Dropout(dropout_rate, name="dropout")(global_average(x))
 
 
-def fully_connected(dropout_rate: float, units: int, names: Sequence[str] = FULLY_CONNECTED) -> Head:
+def fully_connected(dropout_rate: float, units: int, names: Sequence[str] = FC_NAMES) -> Head:
     """Returns a head of dense layers with ReLU and dropout.
 
     The head takes a map (B, H, W, C) of fixed size, or a vector, and returns (B, units).

@@ -105,7 +105,15 @@ LAYOUTS = {
 }
 
 
-def residual_block(net, x, branches, scale, name, output, activate=True):
+def residual_block(
+    net: Inception,
+    x: keras.KerasTensor,
+    branches: Block,
+    scale: float,
+    name: str,
+    output: str,
+    activate: bool = True,
+) -> keras.KerasTensor:
     """x + scale * (1x1 convolution of the concatenated branches), then a ReLU (section 3.3)."""
     y = net.block(x, branches, name, f"{name}_concat")
     y = keras.layers.Conv2D(x.shape[-1], 1, kernel_initializer=FanOutNormal(), name=f"{name}_linear_conv")(y)
@@ -116,7 +124,7 @@ def residual_block(net, x, branches, scale, name, output, activate=True):
 
 def _blocks_of_stages(layout, scales):
     """Returns (branches, scale, whether activated) of each block of each stage; the scale of a reduction is None."""
-    stages = {
+    stages: dict[str, list[tuple[Block, float | None, bool]]] = {
         "conv3": [(branches, None, True) for branches in layout.to_35x35],
         "conv4": [(layout.reduction_a, None, True)],
         "conv5": [(layout.reduction_b, None, True)],

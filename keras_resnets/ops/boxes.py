@@ -4,24 +4,25 @@ Shapes: N and M boxes; leading dimensions (...) broadcast, usually B for the bat
 """
 
 import math
+from collections.abc import Sequence
 
 import tensorflow as tf
 
 # Deltas of width and height are clamped to what makes 16 pixels 1,000, so that exp cannot overflow.
 LARGEST_LOG_SCALE = math.log(1000 / 16)
-SMALLEST = 1e-6  # what the side of an empty box counts as where a logarithm is taken
+SMALLEST = 1e-6  # smallest side before a logarithm
 UNIT_STDS = (1.0, 1.0, 1.0, 1.0)
 
 
-def areas(boxes):
+def areas(boxes: tf.Tensor) -> tf.Tensor:
     """Returns the areas (...,) of boxes (..., 4); of boxes that end before they begin, 0."""
     sizes = tf.maximum(boxes[..., 2:] - boxes[..., :2], 0.0)
     return sizes[..., 0] * sizes[..., 1]
 
 
-def iou(boxes, others):
+def iou(boxes: tf.Tensor, others: tf.Tensor) -> tf.Tensor:
     """Returns the intersections over unions (..., N, M) of boxes (..., N, 4) and others (..., M, 4); 0 for no area."""
-    # Nothing of four times the result's size: that is a million anchors and objects.
+    # Unstacked, so that no (..., N, M, 4) tensor is made.
     x1, y1, x2, y2 = (side[..., :, tf.newaxis] for side in tf.unstack(boxes, axis=-1))
     u1, v1, u2, v2 = (side[..., tf.newaxis, :] for side in tf.unstack(others, axis=-1))
     widths = tf.maximum(tf.minimum(x2, u2) - tf.maximum(x1, u1), 0.0)
@@ -31,7 +32,7 @@ def iou(boxes, others):
     return tf.math.divide_no_nan(intersections, unions)
 
 
-def encode(boxes, references, stds=UNIT_STDS):
+def encode(boxes: tf.Tensor, references: tf.Tensor, stds: Sequence[float] = UNIT_STDS) -> tf.Tensor:
     """Returns what `decode` turns references into boxes with (R-CNN, arXiv 1311.2524, appendix C).
 
     Args:
@@ -49,8 +50,8 @@ def encode(boxes, references, stds=UNIT_STDS):
     return tf.concat(deltas, axis=-1) * _weights(stds)
 
 
-def decode(deltas, references, stds=UNIT_STDS):
-    """Returns the boxes (..., 4) that deltas (..., 4), which are multiplied by `stds`, make of references (..., 4)."""
+def decode(deltas: tf.Tensor, references: tf.Tensor, stds: Sequence[float] = UNIT_STDS) -> tf.Tensor:
+    """Applies deltas (..., 4), in units of `stds`, to references (..., 4), and returns boxes (..., 4) float32."""
     deltas = tf.cast(deltas, tf.float32) / _weights(stds)
     centers, sizes = _centers_and_sizes(references)
     centers = centers + deltas[..., :2] * sizes
@@ -58,13 +59,13 @@ def decode(deltas, references, stds=UNIT_STDS):
     return tf.concat([centers - sizes / 2, centers + sizes / 2], axis=-1)
 
 
-def clip(boxes, image_shapes):
-    """Returns boxes (B, N, 4) without what is outside of their images, of height and width (B, 2)."""
+def clip(boxes: tf.Tensor, image_shapes: tf.Tensor) -> tf.Tensor:
+    """Clips boxes (B, N, 4) to their images, of height and width (B, 2)."""
     limits = _limits(image_shapes)
     return tf.maximum(tf.minimum(boxes, tf.concat([limits, limits], axis=-1)), 0.0)
 
 
-def inside(boxes, image_shapes):
+def inside(boxes: tf.Tensor, image_shapes: tf.Tensor) -> tf.Tensor:
     """Returns whether boxes (B, N, 4), or (N, 4) for all images, lie in their images: (B, N)."""
     return tf.reduce_all((boxes[..., :2] >= 0) & (boxes[..., 2:] <= _limits(image_shapes)), axis=-1)
 
@@ -75,7 +76,8 @@ def _limits(image_shapes):
 
 
 def _weights(stds):
-    """Returns the factors of the four deltas. (A product with the inverse is what runs and references have.)"""
+    """Returns the factors of the four deltas."""
+    # Multiplies by 1 / std, as saved runs do, so that results stay equal bit for bit.
     return tf.constant([1 / std for std in stds])
 
 

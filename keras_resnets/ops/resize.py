@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 
-def scaled(images: tf.Tensor, scale: float) -> tf.Tensor:
+def rescale(images: tf.Tensor, scale: float) -> tf.Tensor:
     """Resizes images by a factor, bilinearly with antialiasing.
 
     The function does what `tf.image.resize` does, but compiles under XLA, and its factor does not depend on the

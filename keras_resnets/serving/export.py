@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from keras_resnets.detection.ensemble import Ensemble
 from keras_resnets.detection.faster_rcnn import FasterRCNN
-from keras_resnets.detection.localizer import Localizer, two_stage_guesses
+from keras_resnets.detection.localizer import Localizer, localize_in_two_stages
 from keras_resnets.detection.rcnn import RCNN
 from keras_resnets.detection.region_detector import RegionDetector
 from keras_resnets.detection.resizing import Resizing, from_original, to_original
@@ -228,7 +228,7 @@ def export_localizer(
     def answer(images, shapes, scales, classes):
         classes = tf.where((classes >= 0) & (classes < len(labels)), classes, PADDING)
         inputs = {"images": images, "image_shapes": shapes, "classes": classes}
-        found = two_stage_guesses(localizer, *others, inputs) if others else localizer(inputs)
+        found = localize_in_two_stages(localizer, others[0], inputs) if others else localizer(inputs)
         classes = tf.where(found["scores"] > 0, classes, PADDING)
         boxes = to_original(found["boxes"], scales)
         return {**found, "boxes": boxes, "classes": classes, "labels": _names(labels, classes)}
@@ -255,8 +255,10 @@ def _folded_detector(model, svd_ranks):
     """Returns a copy of a model for inference, and a list of its parts that have weights."""
     if isinstance(model, Ensemble):
         members = {member: _folded_detector(member, svd_ranks) for member in model.members}
-        lists = [[members[member][0] for member in part] for part in (model.proposers, model.classifiers)]
-        return Ensemble(*lists), [part for _, parts in members.values() for part in parts]
+        proposers, classifiers = (
+            [members[member][0] for member in part] for part in (model.proposers, model.classifiers)
+        )
+        return Ensemble(proposers, classifiers), [part for _, parts in members.values() for part in parts]
     detector = type(model).from_config(model.get_config())
     parts = {name: fold_batch_norm(getattr(model, name)) for name in DETECTOR_PARTS if hasattr(model, name)}
     # With maxout, the fully connected layers are in the head.

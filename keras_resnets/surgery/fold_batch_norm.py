@@ -63,7 +63,8 @@ def _foldable(found, outputs):
         for call in found
         if isinstance(call.layer, keras.layers.BatchNormalization) and call.args and not _is_in_training(call)
         for producer in [producers.get(id(call.args[0]))]
-        if type(producer) in LINEAR
+        if producer is not None
+        and type(producer) in LINEAR
         and call.layer.axis in (-1, len(call.outputs.shape) - 1)
         and producer.activation is keras.activations.linear
         and uses[id(producer)] == counts[id(producer)] == counts[id(call.layer)] == 1

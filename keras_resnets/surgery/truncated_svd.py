@@ -1,6 +1,5 @@
 """Fully connected layers of fewer weights, by truncated singular value decomposition."""
 
-import numbers
 from collections.abc import Mapping
 
 import keras
@@ -8,6 +7,7 @@ import numpy as np
 
 from keras_resnets.errors import ArgumentError
 from keras_resnets.surgery.graph import check_functional, copy_of, copy_weights
+from keras_resnets.values import integer_in
 
 
 def truncated_svd(model: keras.Model, ranks: Mapping[str, int]) -> keras.Model:
@@ -58,7 +58,7 @@ def _check(model, name, rank):
     if _first_name(name) in layers:
         raise ArgumentError(f"ranks has {name!r}, which was truncated before: use the model from before.")
     largest = min(layers[name].kernel.shape)
-    if not isinstance(rank, numbers.Integral) or not 1 <= rank <= largest:
+    if not integer_in(1, largest).contain(rank):
         raise ArgumentError(f"ranks has {rank!r} for {name!r}: it must be an integer from 1 to {largest}.")
 
 

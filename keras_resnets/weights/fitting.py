@@ -1,10 +1,16 @@
 """Giving arrays to a model by layer name, all or nothing."""
 
 import re
+from typing import TYPE_CHECKING
+
+import keras
 
 from keras_resnets.errors import ArgumentError
 from keras_resnets.weights.family import CLASSIFIER
 from keras_resnets.weights.keras_names import AUXILIARY
+
+if TYPE_CHECKING:
+    from keras_resnets.weights.loading import Weights
 
 SHOWN = 3  # names in an error's list
 UNKNOWN = (
@@ -13,7 +19,7 @@ UNKNOWN = (
 HEAD = re.compile(rf"{CLASSIFIER}|fc\d(_dropout)?")  # layers of the classifier only
 
 
-def fit(model, weights, new_classifier):
+def fit(model: keras.Model, weights: "Weights", new_classifier: bool) -> list[str]:
     """Gives a model the arrays of a file; the model is unchanged when they do not fit.
 
     Args:

@@ -7,6 +7,7 @@ is kernel, bias, or gamma, beta, mean, variance.
 
 import functools
 import re
+from typing import Any
 
 from keras_resnets.normalization import INCEPTION, TORCH
 from keras_resnets.weights.family import CLASSIFIER, NOTHING, Family
@@ -126,7 +127,8 @@ def _vgg(modules):
 
 def _translate(state_dict, _, names_of):
     """Returns the arrays of our layers. Modules and tensors without a translation keep their names."""
-    modules, arrays = {}, {}
+    modules: dict[str, dict[str, Any]] = {}
+    arrays = {}
     for name, array in state_dict.items():
         module, _, part = name.rpartition(".")
         if part in PARTS:

@@ -6,8 +6,7 @@ import statistics
 import numpy as np
 import tensorflow as tf
 
-from keras_resnets.detection.fast_rcnn import given_proposals
-from keras_resnets.detection.region_detector import RegionDetector
+from keras_resnets.detection.region_detector import RegionDetector, given_proposals
 from trainers.runtime.measuring import in_turns
 
 

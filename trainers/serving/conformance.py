@@ -14,7 +14,7 @@ import tensorflow as tf
 
 import keras_resnets
 from keras_resnets import ArgumentError
-from keras_resnets.detection.localizer import two_stage_guesses
+from keras_resnets.detection.localizer import localize_in_two_stages
 from keras_resnets.detection.resizing import Resizing, to_original
 from keras_resnets.models.registry import find, names
 from keras_resnets.preprocessing import Preprocessing, decode
@@ -197,7 +197,7 @@ def _compare_localizer(name, base):
     path = export_localizer(localizer, RESIZING, LABELS, base, second_stage=second_stage, warmup=True)
 
     def guesses(inputs):
-        return two_stage_guesses(localizer, *second, inputs) if second else localizer(inputs)
+        return localize_in_two_stages(localizer, *second, inputs) if second else localizer(inputs)
 
     return _box_differences(path, guesses), path
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 import keras_resnets
 from keras_resnets.models import registry
 from keras_resnets.models.auxiliary_head import without_auxiliary_head
-from keras_resnets.ops.resize import scaled
+from keras_resnets.ops.resize import rescale
 from keras_resnets.preprocessing import Preprocessing
 from keras_resnets.serving import export_classifier, export_portable
 from keras_resnets.serving.saved_model import publish
@@ -164,7 +164,7 @@ class Classification(Task):
 
     def _at_second_side(self, batch):
         images = tf.cast(batch["image"], tf.float32)
-        return {**batch, "image": scaled(images, self.recipe.second_side / self.preprocessing.size)}
+        return {**batch, "image": rescale(images, self.recipe.second_side / self.preprocessing.size)}
 
     def evaluation_batches(self, context=None):
         """Returns batches of `image` (B, size, size, 3) float32, 0..255, and `label` (B,) int32: see `Task`."""

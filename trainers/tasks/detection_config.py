@@ -133,7 +133,7 @@ def _normalization(choices):
 
 def _check_anchors(options, resizing):
     """Raises ArgumentError where no anchor could be trained."""
-    anchors = AnchorGenerator(options.anchor_sizes, options.anchor_ratios).around_zero()
+    anchors = AnchorGenerator(options.anchor_sizes, options.anchor_ratios).cell_anchors()
     sides = np.sort(anchors[:, 2:] - anchors[:, :2], axis=1)
     fits = np.all(sides <= [resizing.short_side, resizing.long_side], axis=1)
     if not options.cross_boundary_anchors and not np.any(fits):

@@ -8,7 +8,7 @@ import numpy as np
 import keras_resnets
 from keras_resnets import ArgumentError
 from keras_resnets.detection import RCNNOptions
-from keras_resnets.detection.localizer import two_stage_guesses
+from keras_resnets.detection.localizer import localize_in_two_stages
 from keras_resnets.detection.resizing import Resizing
 from trainers.data.proposals.with_proposals import with_proposals
 from trainers.data.registry import title
@@ -80,7 +80,7 @@ class LocalizationRCNN(Localization):
 
     def guesses(self, model, inputs, classes):
         """Returns the corrected region with the highest score of each class: boxes (B, C, 4), and scores (B, C)."""
-        found = two_stage_guesses(self._localizer[1], model, {**inputs, "classes": classes})
+        found = localize_in_two_stages(self._localizer[1], model, {**inputs, "classes": classes})
         return found["boxes"], found["scores"]
 
     def build_for_export(self):

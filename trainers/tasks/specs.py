@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping
 
 import keras_resnets
 from keras_resnets.detection.options import (
+    FasterRCNNOptions,
     FastRCNNOptions,
     LocalizerOptions,
-    Options,
     RCNNOptions,
     RegionOptions,
     SPPNetOptions,
@@ -49,7 +49,7 @@ class BoxTaskSpec:
 
 DETECTION = BoxTaskSpec(
     task="detection",
-    options=(Options, RCNNOptions, SPPNetOptions, FastRCNNOptions),
+    options=(FasterRCNNOptions, RCNNOptions, SPPNetOptions, FastRCNNOptions),
     rows=detection.RECIPES,
     default_recipe=detection.default_recipe,
 )
@@ -93,7 +93,7 @@ class System:
 
 
 SYSTEMS = {
-    "faster_rcnn": System("Faster R-CNN", "FasterRCNN", Options, has_roi_pooling=True),
+    "faster_rcnn": System("Faster R-CNN", "FasterRCNN", FasterRCNNOptions, has_roi_pooling=True),
     "fast_rcnn": System("Fast R-CNN", "FastRCNN", FastRCNNOptions, has_roi_pooling=True),
     "rcnn": System("R-CNN", "RCNN", RCNNOptions),
     "spp_net": System("SPPnet", "SPPNet", SPPNetOptions),

@@ -138,10 +138,13 @@ def test_predict_and_xla_say_the_same(detector):
     "members, message",
     [
         (lambda: ([], [make()]), r"proposers=\[\] must be a list of FasterRCNN, with at least one"),
-        (lambda: ([make()], ()), r"classifiers=\(\) must be a list of FasterRCNN or FastRCNN, with at"),
+        (lambda: ([make()], ()), r"classifiers=\(\) must be a list of FasterRCNN, FastRCNN, RCNN or SPPNet, with"),
         (lambda: (make(), [make()]), "proposers=<FasterRCNN name=.* must be a list of FasterRCNN, with at least"),
         (lambda: ([make(FastRCNN)], [make()]), r"proposers=\[<FastRCNN name=.* must be a list of FasterRCNN, with"),
-        (lambda: ([make()], ["resnet18"]), r"classifiers=\['resnet18'\] must be a list of FasterRCNN or FastRCNN"),
+        (
+            lambda: ([make()], ["resnet18"]),
+            r"classifiers=\['resnet18'\] must be a list of FasterRCNN, FastRCNN, RCNN or",
+        ),
         (
             lambda: ([make()], [make(), make(num_classes=2)]),
             "classifiers have num_classes=3, 2, which must be the same for their means to make",
@@ -165,7 +168,11 @@ def test_proposers_may_have_other_classes(detector):
 
 
 def test_scores_of_svms_are_not_averaged_with_those_of_a_softmax(detector):
+    one = detector()
     net = keras_resnets.ResNet((1, 1, 1), (8, 8, 8), include_top=False)
-    with_svms = keras_resnets.RCNN(3, net, warp_size=32, warp_context=2, pool_size=4)
-    with pytest.raises(ArgumentError, match="must have softmax scores: leave out those with SVMs"):
-        Ensemble([detector()], [detector(), with_svms])
+    with_svms, with_softmax = (
+        keras_resnets.RCNN(3, net, warp_size=32, warp_context=2, pool_size=4, svm=svm) for svm in (True, False)
+    )
+    with pytest.raises(ArgumentError, match="must have softmax scores: leave out those with SVMs, or make them with"):
+        Ensemble([one], [one, with_svms])
+    assert Ensemble([one], [one, with_softmax]).members == [one, with_softmax]

@@ -98,7 +98,7 @@ def test_the_sample_of_regions_is_the_papers_by_default():
 
 
 def test_what_cannot_work():
-    with pytest.raises(ArgumentError, match="anchor_sizes=.* is no argument of this model: use "):
+    with pytest.raises(ArgumentError, match="anchor_sizes=.* is not an argument of this model: use "):
         FastRCNN(2, backbone(), anchor_sizes=(16,))
     with pytest.raises(ArgumentError, match="inputs has images, image_shapes, but no proposals: pass"):
         FastRCNN(2, backbone(), **OPTIONS)(inputs())

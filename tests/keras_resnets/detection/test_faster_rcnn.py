@@ -11,7 +11,7 @@ from keras_resnets import ArgumentError, FasterRCNN
 from keras_resnets.detection.heads import box_predictor
 from keras_resnets.detection.rpn import region_proposal_network
 from keras_resnets.dtype_policies import dtype_policy_scope
-from keras_resnets.layers import RoIAlign
+from keras_resnets.layers import RegionWarping, RoIAlign
 from keras_resnets.ops import boxes
 from trainers.runtime.measuring import parameters
 
@@ -353,8 +353,12 @@ def model(**arguments):
             {"backbone": lambda: model(include_top=False), "weights": "imagenet"},
             "weights='imagenet' are for a backbone",
         ),
-        ({"roi_pooling": "mean"}, "roi_pooling='mean' is unknown: use 'max', 'align', or a layer such as"),
-        ({"anchor_size": (16, 32)}, "anchor_size=.* is no argument of this model: use anchor_sizes"),
+        ({"roi_pooling": "mean"}, "roi_pooling='mean' is unknown: use 'max', 'align', or a RoIPooling or"),
+        (
+            {"roi_pooling": lambda: RegionWarping(14, 2)},
+            "roi_pooling=<RegionWarping .* is unknown: use 'max', 'align', or",
+        ),
+        ({"anchor_size": (16, 32)}, "anchor_size=.* is not an argument of this model: use anchor_sizes"),
         ({"rpn_nms_threshold": 70}, r"rpn_nms_threshold=70 must be a number in \[0, 1\]"),
         ({"anchor_sizes": 16}, "anchor_sizes=16 must be a list, each a positive number"),
         ({"delta_stds": (0.1, 0.2)}, r"delta_stds=\(0\.1, 0\.2\) must be a list of 4, each a positive"),

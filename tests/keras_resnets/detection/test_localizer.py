@@ -8,7 +8,7 @@ from narrow_detectors import SEEDS, SHAPES, TARGETS, inputs, noise
 
 import keras_resnets
 from keras_resnets import RCNN, ArgumentError, Localizer
-from keras_resnets.detection.localizer import two_stage_guesses
+from keras_resnets.detection.localizer import localize_in_two_stages
 from keras_resnets.detection.resizing import Resizing
 from keras_resnets.layers import Proposals
 from keras_resnets.serving import SavedModelSession, export_localizer
@@ -235,7 +235,7 @@ def both_stages(trained, randomize):
 
 def test_the_second_stage_takes_the_likeliest_region_of_a_class_and_corrects_it(both_stages):
     localizer, rcnn = both_stages
-    found = two_stage_guesses(localizer, rcnn, of_classes())
+    found = localize_in_two_stages(localizer, rcnn, of_classes())
     regions, exist = (values.numpy() for values in localizer.propose(of_classes()))
     changed = 0
     for i, (height, width) in enumerate(SHAPES):
@@ -264,7 +264,7 @@ def test_an_export_says_the_same_of_any_number_of_classes(stages, both_stages, t
         classes = np.where(asked < 3, asked, -1)
         answer = session("serving_default", images=images, classes=asked)
         given = of_classes(classes, images=images, image_shapes=[[64, 96]] * 2)
-        expected = two_stage_guesses(*both_stages, given) if second else localizer(given)
+        expected = localize_in_two_stages(*both_stages, given) if second else localizer(given)
         np.testing.assert_allclose(answer["boxes"], expected["boxes"], atol=1e-2)
         np.testing.assert_allclose(answer["scores"], expected["scores"], atol=1e-4)
         np.testing.assert_array_equal(answer["classes"], classes)
@@ -343,7 +343,7 @@ def test_a_named_backbone_takes_a_classification_nets_weights(randomize, tmp_pat
     [
         ({"num_classes": 0}, "num_classes=0 must be a positive integer"),
         ({"backbone": "resnet19"}, "backbone='resnet19' is unknown: use plainnet18"),
-        ({"roi_batch_size": 8}, "roi_batch_size=.* is no argument of this model: use rpn_batch_size"),
+        ({"roi_batch_size": 8}, "roi_batch_size=.* is not an argument of this model: use rpn_batch_size"),
         ({"post_nms_topk": 0}, "post_nms_topk=0 must be a positive integer"),
         ({"rpn_background_iou": 0.8}, "rpn_background_iou=0.8 must not be larger than rpn_foreground_iou=0.7"),
         ({"normalization": {"mean": (0, 0, 0)}}, "must be a dict of mean and std"),

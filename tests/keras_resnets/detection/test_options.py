@@ -9,12 +9,20 @@ import pytest
 
 import keras_resnets
 from keras_resnets import ArgumentError, FasterRCNN, Localizer, ResNet
-from keras_resnets.detection import FastRCNNOptions, LocalizerOptions, Options, RCNNOptions, SPPNetOptions
+from keras_resnets.detection import (
+    FasterRCNNOptions,
+    FastRCNNOptions,
+    LocalizerOptions,
+    RCNNOptions,
+    SPPNetOptions,
+    options,
+)
 from keras_resnets.detection.options import OLD_NAMES, make_options, with_new_option_names
 from keras_resnets.layers import Proposals
+from keras_resnets.surgery.graph import batch_normalizations
 
 MODELS = {
-    FasterRCNN: Options,
+    FasterRCNN: FasterRCNNOptions,
     keras_resnets.FastRCNN: FastRCNNOptions,
     keras_resnets.RCNN: RCNNOptions,
     keras_resnets.SPPNet: SPPNetOptions,
@@ -45,14 +53,35 @@ def test_options_load_without_tensorflow():
 
 
 def test_an_old_name_warns_where_it_is_passed_and_has_the_same_meaning():
-    with pytest.warns(DeprecationWarning, match="test_after_nms is now called test_post_nms_topk") as caught:
+    with pytest.warns(FutureWarning, match="test_after_nms is now called test_post_nms_topk") as caught:
         model = FasterRCNN(2, backbone(), test_after_nms=20, **SMALL)
     assert caught[0].filename == __file__
     assert model.options == FasterRCNN(2, backbone(), test_post_nms_topk=20, **SMALL).options
-    with pytest.warns(DeprecationWarning, match="before_nms is now called pre_nms_topk"):
+    with pytest.warns(FutureWarning, match="before_nms is now called pre_nms_topk"):
         assert Proposals(before_nms=9, post_nms_topk=5).pre_nms_topk == 9
     with pytest.raises(ArgumentError, match="detection_iou=0.5 is the old name of nms_threshold, which is given as we"):
         make_options({"detection_iou": 0.5, "nms_threshold": 0.4})
+
+
+def test_the_old_name_of_the_options_of_faster_rcnn_warns():
+    for module in (keras_resnets.detection, options):
+        with pytest.warns(FutureWarning, match="Options is now called keras_resnets.*FasterRCNNOptions") as caught:
+            assert module.Options is FasterRCNNOptions
+        assert caught[0].filename == __file__
+    with pytest.warns(FutureWarning):
+        from keras_resnets.detection import Options
+    assert Options is FasterRCNNOptions
+    with pytest.raises(AttributeError, match="module 'keras_resnets.detection.options' has no attribute 'Choices'"):
+        _ = options.Choices
+
+
+def test_batch_normalization_is_trained_later_by_its_layers():
+    model = FasterRCNN(2, backbone(), **SMALL)
+    layers = batch_normalizations(model)
+    assert layers and not any(layer.trainable_weights for layer in layers)
+    for layer in layers:
+        layer.trainable = True
+    assert all(len(layer.trainable_weights) == 2 for layer in layers)
 
 
 def test_every_old_name_is_an_option_now():
@@ -66,7 +95,7 @@ def test_an_older_configuration_becomes_the_same_model_without_a_warning(kind):
     old = {names.get(name, name): value for name, value in model.get_config().items()}
     assert {"proposal_iou", "rpn_foreground_share", "rpn_beta"} <= old.keys()
     with warnings.catch_warnings():
-        warnings.simplefilter("error", DeprecationWarning)
+        warnings.simplefilter("error", FutureWarning)
         assert kind.from_config(old).options == model.options
         layer = Proposals.from_config({"before_nms": 9, "after_nms": 5})
     assert (layer.pre_nms_topk, layer.post_nms_topk) == (9, 5)

@@ -136,7 +136,8 @@ def test_detections_are_the_linear_functions(trained):
     given = {name: value[:1] for name, value in batch(count=5).items()}
     width, height = SHAPES[0][::-1]
     shapes = given["image_shapes"]
-    features, pooled = (x[0] for x in _described(detector, given, given["proposals"], shapes))
+    described = _described(detector, given, given["proposals"], shapes)
+    features, pooled = described[0][0], described[1][0]
     svms, biases = detector.linear.get_layer("svms").get_weights()
     regressors, offsets = detector.linear.get_layer("box_regressors").get_weights()
     scores = 1 / (1 + np.exp(-(np.float64(features) @ svms + biases)))
@@ -244,7 +245,7 @@ def test_without_svms_every_score_is_a_half_at_first():
         ({"warp_size": 0}, "warp_size=0 must be a positive integer"),
         ({"warp_context": 40, "warp_size": 80}, "warp_context=40 must be less than half of warp_size=80"),
         ({"scales": (1, 2)}, r"scales=\(1, 2\) cannot work: every region becomes an image of one size"),
-        ({"pyramid": (1, 2)}, "pyramid=.* is no argument of this model"),
+        ({"pyramid": (1, 2)}, "pyramid=.* is not an argument of this model"),
     ],
 )
 def test_what_cannot_work(arguments, message):

@@ -10,7 +10,7 @@ from keras_resnets import FasterRCNN, FastRCNN
 from keras_resnets.detection.region_detector import choose_scales
 from keras_resnets.layers import RoIPooling
 from keras_resnets.ops.boxes import areas
-from keras_resnets.ops.resize import scaled
+from keras_resnets.ops.resize import rescale
 
 OPTIONS = {"pool_size": 4, "max_detections": 10}
 SCALES = (0.5, 1.0, 2.0)
@@ -72,14 +72,14 @@ def test_resized_images_are_tensorflows(scale, size):
     images = noise()
     expected = tf.image.resize(images, size, antialias=True)
     # TensorFlow's weights are differences of positions of up to 96 pixels in float32.
-    np.testing.assert_allclose(scaled(images, scale), expected, rtol=0, atol=96 * 2**-23 * 255)
+    np.testing.assert_allclose(rescale(images, scale), expected, rtol=0, atol=96 * 2**-23 * 255)
 
 
 @pytest.mark.parametrize("scale, shape", [(0.51, (33, 49)), (1.67, (107, 160)), (0.001, (1, 1))])
 def test_the_factor_is_exact_whatever_the_size(scale, shape):
     ramp = np.arange(96, dtype="float32") + 0.5  # the x of every pixel
     images = np.broadcast_to(ramp[:, np.newaxis], (1, 64, 96, 3)).astype("float16")
-    resized = scaled(tf.constant(images), scale)
+    resized = rescale(tf.constant(images), scale)
     assert resized.shape == (1, *shape, 3) and resized.dtype == "float16"
     centers = (np.arange(shape[1]) + 0.5) / scale
     inside = slice(2, -2)  # The filter has no pixels beyond the border.
@@ -100,7 +100,7 @@ def by_hand(detector, regions, shapes, count):
     """Returns what `score` returns, region by region."""
     images = detector.normalization(inputs()["images"], np.array(shapes))
     pooling, scales = RoIPooling(4, 16), detector.options.scales
-    pooled = [pooling(detector.trunk(scaled(images, scale)), regions * np.float32(scale)) for scale in scales]
+    pooled = [pooling(detector.trunk(rescale(images, scale)), regions * np.float32(scale)) for scale in scales]
     chosen = np.array(choose_scales(regions, scales, count, detector.options.canonical_size))
     assert len(np.unique(chosen[..., 0])) == len(scales) - count + 1  # Otherwise this would say little.
     batch, number = regions.shape[:2]

@@ -9,7 +9,7 @@ from narrow_detectors import SEEDS, SHAPES, TARGETS, assert_same, inputs
 import keras_resnets
 from keras_resnets import ArgumentError, FastRCNN, SPPNet
 from keras_resnets.layers import SpatialPyramidPooling
-from keras_resnets.ops.resize import scaled
+from keras_resnets.ops.resize import rescale
 from trainers.runtime.measuring import parameters
 
 OPTIONS = {"pyramid": (1, 2), "head_units": 32, "roi_batch_size": 16, "max_detections": 10}
@@ -69,7 +69,7 @@ def test_a_window_has_the_scale_at_which_its_area_is_nearest(trained):
     _, pooled = _described(detector, given, regions, given["image_shapes"])
     images = detector.normalization(given["images"], np.array(SHAPES))
     for i, scale in enumerate((2, 1, 0.5)):
-        maps = detector.trunk(scaled(images, scale))
+        maps = detector.trunk(rescale(images, scale))
         assert [*maps.shape[1:3]] == [64 * scale / 16, 96 * scale / 16]
         expected = SpatialPyramidPooling((1, 2), 16)(maps, regions[:, i : i + 1] * scale)
         np.testing.assert_allclose(pooled[:, i : i + 1], expected, rtol=0, atol=1e-5)
@@ -154,7 +154,7 @@ def test_a_classification_nets_weights_but_for_fc6(randomize, tmp_path):
         ({"head": None}, "head=None must be 'mlp'"),
         ({"pyramid": (0,)}, r"pyramid=\(0,\) must be a list, each a positive integer"),
         ({"pyramid": ()}, r"pyramid=\(\) must be a list, each a positive integer"),
-        ({"warp_size": 227}, "warp_size=.* is no argument of this model"),
+        ({"warp_size": 227}, "warp_size=.* is not an argument of this model"),
     ],
 )
 def test_what_cannot_work(arguments, message):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_resnets.detection import Options
+from keras_resnets.detection import FasterRCNNOptions
 from keras_resnets.detection.region_losses import region_losses, sample_regions
 from keras_resnets.detection.rpn import rpn_losses
 
@@ -81,20 +81,20 @@ def test_losses_of_all_anchors_with_a_fixed_divisor(rpn_outputs):
     targets = objects([[OBJECT, PADDING], [PADDING, PADDING]], [[2, -1], [-1, -1]])
     kinds = [INSIDE, 4 * [BACKGROUND] + 2 * [IGNORED]]
     for size in (64, 256):  # There are six anchors.
-        found = rpn(Options(rpn_batch_size=size), *rpn_outputs, targets)
+        found = rpn(FasterRCNNOptions(rpn_batch_size=size), *rpn_outputs, targets)
         check(found, plain_rpn_losses(*rpn_outputs, kinds, [OBJECT, None], 2 * size))
 
 
 def test_anchors_across_the_border_count_if_asked_for(rpn_outputs):
     targets = objects([[OBJECT], [OBJECT]], [[0], [0]])
     kinds = 2 * [[FOREGROUND, FOREGROUND, IGNORED, BACKGROUND, FOREGROUND, BACKGROUND]]
-    options = Options(rpn_batch_size=16, cross_boundary_anchors=True, rpn_smooth_l1_beta=0.7)
+    options = FasterRCNNOptions(rpn_batch_size=16, cross_boundary_anchors=True, rpn_smooth_l1_beta=0.7)
     check(rpn(options, *rpn_outputs, targets), plain_rpn_losses(*rpn_outputs, kinds, 2 * [OBJECT], 32, beta=0.7))
 
 
 def test_the_border_is_that_of_each_image(rpn_outputs):
     targets = objects([[OBJECT], [OBJECT]], [[0], [0]])
-    found = rpn(Options(rpn_batch_size=16), *rpn_outputs, targets, shapes=[[100, 100], [69, 95]])
+    found = rpn(FasterRCNNOptions(rpn_batch_size=16), *rpn_outputs, targets, shapes=[[100, 100], [69, 95]])
     kinds = [INSIDE, [*INSIDE[:3], IGNORED, IGNORED, IGNORED]]
     check(found, plain_rpn_losses(*rpn_outputs, kinds, 2 * [OBJECT], 32))
 
@@ -103,20 +103,20 @@ def test_every_object_has_its_best_anchor_even_if_they_hardly_overlap(rpn_output
     small = [85, 62, 90, 66]
     targets = objects([[small], [PADDING]], [[0], [-1]])
     kinds = [3 * [BACKGROUND] + [FOREGROUND, IGNORED, IGNORED], 4 * [BACKGROUND] + 2 * [IGNORED]]
-    found = rpn(Options(rpn_batch_size=16), *rpn_outputs, targets)
+    found = rpn(FasterRCNNOptions(rpn_batch_size=16), *rpn_outputs, targets)
     check(found, plain_rpn_losses(*rpn_outputs, kinds, [small, None], 32))
 
 
 def test_an_objects_best_anchor_is_one_that_counts(rpn_outputs):
     box = [0, 10, 40, 50]  # The one across the border overlaps it most, "same" by 0.6, "close" and "half" less.
     kinds = [[FOREGROUND, IGNORED, IGNORED, BACKGROUND, IGNORED, IGNORED]] * 2
-    found = rpn(Options(rpn_batch_size=16), *rpn_outputs, objects([[box], [box]], [[0], [0]]))
+    found = rpn(FasterRCNNOptions(rpn_batch_size=16), *rpn_outputs, objects([[box], [box]], [[0], [0]]))
     check(found, plain_rpn_losses(*rpn_outputs, kinds, 2 * [box], 32))
 
 
 def test_padding_is_never_matched_whatever_its_boxes(rpn_outputs):
     padded = objects([[PADDING, OBJECT], [OBJECT, OBJECT]], [[-1, 3], [-1, -1]])
-    found = rpn(Options(rpn_batch_size=16), *rpn_outputs, padded)
+    found = rpn(FasterRCNNOptions(rpn_batch_size=16), *rpn_outputs, padded)
     kinds = [INSIDE, 4 * [BACKGROUND] + 2 * [IGNORED]]
     check(found, plain_rpn_losses(*rpn_outputs, kinds, [OBJECT, None], 32))
 
@@ -127,7 +127,7 @@ def test_images_without_objects_or_anchors_inside_have_finite_losses_and_gradien
     with tf.GradientTape() as tape:
         tape.watch([logits, deltas])
         shapes, seeds = tf.constant([[100, 100], [5, 5]]), tf.constant(SEEDS)
-        losses = rpn_losses(Options(), logits, deltas, anchors, shapes, nothing, seeds)
+        losses = rpn_losses(FasterRCNNOptions(), logits, deltas, anchors, shapes, nothing, seeds)
         loss = sum(losses.values())
     assert losses["rpn_box"] == 0 and losses["rpn_class"] > 0
     of_logits, of_deltas = tape.gradient(loss, [logits, deltas], unconnected_gradients="zero")
@@ -142,7 +142,7 @@ def test_at_most_half_of_the_sampled_anchors_are_foreground():
     with tf.GradientTape() as tape:
         tape.watch(logits)
         arguments = anchors, tf.constant([[100, 100]] * 2), targets, tf.constant(SEEDS)
-        loss = rpn_losses(Options(rpn_batch_size=32), logits, deltas, *arguments)["rpn_class"]
+        loss = rpn_losses(FasterRCNNOptions(rpn_batch_size=32), logits, deltas, *arguments)["rpn_class"]
     gradient = tape.gradient(loss, logits).numpy()
     np.testing.assert_array_equal(np.sum(gradient < 0, axis=1), [16, 0])
     np.testing.assert_array_equal(np.sum(gradient > 0, axis=1), [16, 32])
@@ -179,7 +179,7 @@ def by_box(found, sampled, name):
 
 
 def test_regions_and_objects_have_the_labels_of_what_they_overlap(regions):
-    labels = by_box(*regions(Options(roi_batch_size=64)), "labels")
+    labels = by_box(*regions(FasterRCNNOptions(roi_batch_size=64)), "labels")
     expected = {"close": 3, "half": 3, "little": 0, "none": 0, "other": 1}
     expected = {tuple(PROPOSALS[name]): label for name, label in expected.items()}
     # The objects are regions, too; neither padding is.
@@ -187,16 +187,16 @@ def test_regions_and_objects_have_the_labels_of_what_they_overlap(regions):
 
 
 def test_the_background_can_be_what_overlaps_an_object_a_little(regions):
-    labels = by_box(*regions(Options(roi_batch_size=64, roi_background_iou=(0.1, 0.475))), "labels")
+    labels = by_box(*regions(FasterRCNNOptions(roi_batch_size=64, roi_background_iou=(0.1, 0.475))), "labels")
     assert tuple(PROPOSALS["none"]) not in labels
     assert tuple(PROPOSALS["little"]) not in labels  # exactly 0.475
-    labels = by_box(*regions(Options(roi_batch_size=64, roi_background_iou=(0.1, 0.48))), "labels")
+    labels = by_box(*regions(FasterRCNNOptions(roi_batch_size=64, roi_background_iou=(0.1, 0.48))), "labels")
     assert labels[tuple(PROPOSALS["little"])] == 0
 
 
 def test_deltas_lead_to_the_object_in_standard_deviations(regions):
     stds = (0.1, 0.1, 0.2, 0.2)
-    deltas = by_box(*regions(Options(roi_batch_size=64)), "deltas")
+    deltas = by_box(*regions(FasterRCNNOptions(roi_batch_size=64)), "deltas")
     for name, label in {"close": 2, "half": 2, "other": 0}.items():
         expected = encode(OBJECTS[label], PROPOSALS[name], stds)
         np.testing.assert_allclose(deltas[tuple(PROPOSALS[name])], expected, rtol=1e-4, atol=1e-4)
@@ -206,7 +206,7 @@ def test_deltas_lead_to_the_object_in_standard_deviations(regions):
 def test_losses_of_all_regions_with_a_fixed_divisor(regions):
     random = np.random.default_rng(0)
     for size in (16, 64):  # There are nine regions at most.
-        options = Options(roi_batch_size=size, roi_smooth_l1_beta=0.5)
+        options = FasterRCNNOptions(roi_batch_size=size, roi_smooth_l1_beta=0.5)
         found, sampled = regions(options)
         count = found.shape[1]
         logits, deltas = random.normal(0, 2, (1, count, 4)), random.normal(0, 1, (1, count, 4, 4))
@@ -221,12 +221,12 @@ def test_losses_of_all_regions_with_a_fixed_divisor(regions):
 
 
 def test_only_the_deltas_of_a_foreground_regions_own_class_learn(regions):
-    found, sampled = regions(Options(roi_batch_size=64))
+    found, sampled = regions(FasterRCNNOptions(roi_batch_size=64))
     deltas = tf.random.stateless_normal([1, found.shape[1], 4, 4], [0, 0])
     logits = tf.zeros(deltas.shape[:3])
     with tf.GradientTape() as tape:
         tape.watch(deltas)
-        loss = region_losses(Options(), logits, deltas, sampled)["region_box"]
+        loss = region_losses(FasterRCNNOptions(), logits, deltas, sampled)["region_box"]
     learning = np.any(tape.gradient(loss, deltas), axis=-1)
     labels = np.where(sampled["valid"], sampled["labels"], 0)
     np.testing.assert_array_equal(learning, (np.arange(4) == labels[..., np.newaxis]) & (labels > 0)[..., np.newaxis])
@@ -236,25 +236,25 @@ def test_only_the_deltas_of_a_foreground_regions_own_class_learn(regions):
 def test_an_image_without_objects_has_background_only_and_one_without_regions_nothing(regions):
     nothing = objects([[PADDING, PADDING]], [[-1, -1]])
     for boxes, count in ((None, 5), ([[0, 0, 0, 0]] * 3, 0)):
-        found, sampled = regions(Options(), boxes, nothing)
+        found, sampled = regions(FasterRCNNOptions(), boxes, nothing)
         assert np.sum(sampled["valid"]) == count and not np.any(sampled["labels"])
         logits = tf.zeros([1, found.shape[1], 4])
-        losses = region_losses(Options(), logits, tf.ones([*logits.shape, 4]), sampled)
+        losses = region_losses(FasterRCNNOptions(), logits, tf.ones([*logits.shape, 4]), sampled)
         np.testing.assert_allclose(losses["region_class"], count * np.log(4) / 128, rtol=1e-5)
         assert losses["region_box"] == 0
 
 
 def test_padded_objects_are_never_matched_whatever_their_boxes(regions):
     padded = objects([[PROPOSALS["none"], OBJECTS[2]]], [[-1, 2]])
-    labels = by_box(*regions(Options(), targets=padded), "labels")
+    labels = by_box(*regions(FasterRCNNOptions(), targets=padded), "labels")
     assert labels[tuple(PROPOSALS["none"])] == 0 and labels[tuple(PROPOSALS["close"])] == 3
 
 
 def test_at_most_a_quarter_of_the_sampled_regions_is_foreground(regions):
     boxes = [[10, 10, 50, 40 + i / 10] for i in range(50)] + [[60, 60, 90, 70 + i / 10] for i in range(50)]
-    found, sampled = regions(Options(roi_batch_size=32), boxes)
+    found, sampled = regions(FasterRCNNOptions(roi_batch_size=32), boxes)
     labels = sampled["labels"][0].numpy()
     assert found.shape == (1, 32, 4) and np.all(sampled["valid"])
     assert np.sum(labels > 0) == 8 and np.sum(labels == 0) == 24
-    other, _ = regions(Options(roi_batch_size=32), boxes, seed=1)
+    other, _ = regions(FasterRCNNOptions(roi_batch_size=32), boxes, seed=1)
     assert np.any(other != found)

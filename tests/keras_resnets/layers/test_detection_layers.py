@@ -85,12 +85,43 @@ def test_the_number_of_anchors_is_known_where_the_maps_size_is():
     [
         ({"sizes": ()}, r"sizes=\(\) of anchors must be positive"),
         ({"ratios": (1, 0)}, r"ratios=\(1, 0\) of anchors must be positive"),
+        ({"stride": 0}, "stride=0 must be a positive number"),
+        ({"offset": -1}, "offset=-1 must be a number from 0 on"),
         ({"rounding": "pixels"}, "rounding='pixels' is unknown: use one of None, 'corners', 'sizes'"),
     ],
 )
 def test_anchors_that_cannot_be(arguments, message):
     with pytest.raises(ArgumentError, match=message):
         AnchorGenerator(**arguments)
+
+
+def test_the_old_name_of_the_anchors_of_a_cell_warns():
+    layer = AnchorGenerator((32,), (1,))
+    with pytest.warns(FutureWarning, match="around_zero is now called cell_anchors") as caught:
+        np.testing.assert_array_equal(layer.around_zero(), layer.cell_anchors())
+    assert caught[0].filename == __file__
+
+
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (lambda: Proposals(0, 10), "pre_nms_topk=0 must be a positive integer"),
+        (lambda: Proposals(10, -1), "post_nms_topk=-1 must be a positive integer"),
+        (lambda: Proposals(10, 5, 70), r"iou_threshold=70 must be a number in \[0, 1\]"),
+        (lambda: Proposals(10, 5, min_size=-1), "min_size=-1 must be a number from 0 on"),
+        (lambda: Detections(score_threshold=-0.1), r"score_threshold=-0\.1 must be a number in \[0, 1\]"),
+        (lambda: Detections(iou_threshold=30), r"iou_threshold=30 must be a number in \[0, 1\]"),
+        (lambda: Detections(max_detections=0), "max_detections=0 must be a positive integer"),
+        (
+            lambda: Detections(delta_stds=(0.1, 0.2)),
+            r"delta_stds=\(0\.1, 0\.2\) must be a list of 4, each a positive num",
+        ),
+        (lambda: Detections(voting_iou=50), r"voting_iou=50 must be a number in \[0, 1\]"),
+    ],
+)
+def test_proposals_and_detections_that_cannot_be(make, message):
+    with pytest.raises(ArgumentError, match=message):
+        make()
 
 
 def propose(logits, deltas, of_anchors, image_shapes, layer, jit_compile=False):

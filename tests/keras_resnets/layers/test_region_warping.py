@@ -108,6 +108,11 @@ def test_shapes_and_configuration(tmp_path):
     assert (saved.pool_size, saved.context, saved.name) == (40, 5, "warping")
 
 
+def test_a_configuration_of_an_older_version_has_a_stride_that_means_nothing():
+    config = RegionWarping(40, 5).get_config()
+    assert RegionWarping.from_config({**config, "stride": 1}).get_config() == config
+
+
 def test_early_errors():
     for context in (-1, 6, 20):
         with pytest.raises(ArgumentError, match=f"context={context} must be from 0 on, and less than half of the 12 p"):

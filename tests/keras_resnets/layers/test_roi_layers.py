@@ -65,3 +65,18 @@ def test_shapes_and_configuration(layer):
     assert type(layer).from_config(layer.get_config()).get_config() == layer.get_config()
     with pytest.raises(ArgumentError, match="its height and width must be known"):
         type(layer)(5, 8)(keras.Input((None, 7, 6)), rois)
+
+
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (lambda: RoIPooling(0, 16), "pool_size=0 must be a positive integer"),
+        (lambda: RoIPooling(7.5, 16), r"pool_size=7\.5 must be a positive integer"),
+        (lambda: RoIPooling(7, 0), "stride=0 must be a positive number"),
+        (lambda: RoIAlign(7, -1), "stride=-1 must be a positive number"),
+        (lambda: RoIAlign(7, 16, sampling_ratio=0), "sampling_ratio=0 must be a positive integer"),
+    ],
+)
+def test_arguments_that_cannot_work(make, message):
+    with pytest.raises(ArgumentError, match=message):
+        make()

@@ -29,7 +29,7 @@ def test_a_model_without_stages_has_no_outputs_of_stages():
 
 
 def test_old_places_of_functions_warn():
-    with pytest.warns(DeprecationWarning, match="is now keras_resnets.surgery.truncated_svd"):
+    with pytest.warns(FutureWarning, match="is now called keras_resnets.surgery.truncated_svd"):
         assert keras_resnets.detection.truncated_svd.truncated_svd is truncated_svd
-    with pytest.warns(DeprecationWarning, match="is now keras_resnets.surgery.without_batch_norm"):
+    with pytest.warns(FutureWarning, match="is now called keras_resnets.surgery.without_batch_norm"):
         assert keras_resnets.analysis.without_batch_normalization is without_batch_normalization

@@ -73,15 +73,15 @@ sys.argv = ["-m"]
 sys.orig_argv = [sys.executable, "-m", "trainers.evaluate"]
 import trainers
 import keras_resnets
-from keras_resnets.detection.options import Options
+from keras_resnets.detection.options import FasterRCNNOptions
 from keras_resnets.errors import ArgumentError
 from trainers.runtime import deferred
 
 assert not hasattr(keras_resnets, "ResNet50") and "tensorflow" not in sys.modules
 deferred.execute()
 assert not deferred.is_deferring()
-assert keras_resnets.ArgumentError is ArgumentError and keras_resnets.detection.Options is Options
-assert keras_resnets.serving.SavedModelSession and keras_resnets.FasterRCNN.OPTIONS is Options
+assert keras_resnets.ArgumentError is ArgumentError and keras_resnets.detection.FasterRCNNOptions is FasterRCNNOptions
+assert keras_resnets.serving.SavedModelSession and keras_resnets.FasterRCNN.OPTIONS is FasterRCNNOptions
 import keras
 
 keras.models.load_model("tests/keras_resnets/models/saved/resnet_a.keras")  # has layers of the package

@@ -16,7 +16,7 @@ import sys
 import numpy as np
 import tensorflow as tf
 
-from keras_resnets.detection.fast_rcnn import given_proposals
+from keras_resnets.detection.region_detector import given_proposals
 from keras_resnets.detection.resizing import to_original
 from trainers.data.detection_dataset import Annotation
 from trainers.data.proposals.with_proposals import with_proposals

@@ -14,7 +14,7 @@ import time
 import numpy as np
 import tensorflow as tf
 
-from keras_resnets.detection.fast_rcnn import given_proposals
+from keras_resnets.detection.region_detector import given_proposals
 from keras_resnets.detection.resizing import from_original
 from keras_resnets.ops import boxes as box_arithmetic
 from trainers.data.tf_data_options import AHEAD
