@@ -51,7 +51,7 @@ def train(task_class, path, steps, checkpoint_every, log_every=1, settings=None,
     config, dataset = digits(steps, **changes)
     task = task_class(config, dataset)
     run = RunFolder(path)
-    loop.train(
+    loop.run_loop(
         task,
         run,
         loop.Settings(

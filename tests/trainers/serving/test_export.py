@@ -146,7 +146,7 @@ def test_what_cannot_be_an_ensemble(detectors, run, tmp_path):
         export(run, tmp_path / "export", ensemble=[str(second.path)])
     with pytest.raises(ArgumentError, match=f"--ensemble={run.path} is a run of trainers.classification, and"):
         export(first, tmp_path / "export", ensemble=[str(run.path)])
-    with pytest.raises(ArgumentError, match="--ensemble=nothing is no run: give folders of runs, separated by commas."):
+    with pytest.raises(ArgumentError, match="--ensemble=nothing is no run: give runs as DIR, separated by commas."):
         export(first, tmp_path / "export", ensemble=["nothing"])
     with pytest.raises(ArgumentError, match=f"--ensemble={first.path} is the run of --model_dir itself: give other"):
         export(first, tmp_path / "export", ensemble=[str(second.path), str(first.path)])

@@ -12,11 +12,12 @@ import tensorflow as tf
 
 from keras_resnets.preprocessing import Preprocessing
 from trainers.data.image_source import ImageSource
+from trainers.recipes import image_sides
 
 PADDING = 4  # pixels on each side
 SMALL_PADDING = 1  # pixels on each side
-# Length of the image's short side, in sides of the crop (He et al., arXiv 1512.03385, section 3.4).
-SHORT_SIDES = (256 / 224, 480 / 224)
+# Length of the image's short side, in sides of the crop.
+SHORT_SIDES = tuple(side / image_sides.CROP_SIDE for side in image_sides.SHORT_SIDES)
 # Share of the image's area in the crop, and the crop's aspect ratio (Szegedy et al., arXiv 1409.4842, section 6).
 AREAS, ASPECT_RATIOS = (0.08, 1.0), (3 / 4, 4 / 3)
 # Principal components of the colors of ImageNet's training images, in 0..1 (Torch code of arXiv 1512.03385). A column

@@ -21,7 +21,7 @@ from trainers.experiments.experiment import Report, Table, run_member
 from trainers.metrics.classification import errors
 from trainers.plots.figures import intervals
 from trainers.runtime.progress import Progress
-from trainers.tasks.ensembles import MultiViewNet, greedy_search
+from trainers.tasks.multi_view import MultiViewNet, greedy_search
 from trainers.tasks.protocols import PROTOCOLS
 
 # The nets are trained on objects of several sizes, as in the papers; on digits, `make_task` changes the augmentation.

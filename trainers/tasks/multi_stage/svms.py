@@ -6,10 +6,13 @@ with a margin above -1, and forgets those that later SVMs give less than -1.2. T
 code.
 """
 
+import pathlib
+from collections.abc import Sequence
+
 import numpy as np
 from sklearn.svm import LinearSVC
 
-from keras_resnets import ArgumentError
+from keras_resnets.errors import ArgumentError
 from keras_resnets.ops import boxes
 from trainers.runtime.atomic_files import read_arrays, write_arrays
 from trainers.runtime.progress import Progress
@@ -26,7 +29,13 @@ NEVER = -10.0  # the margin of a class without objects
 MOST_ITERATIONS = 20_000
 
 
-def train(files, num_classes, path, negative_iou, apart_iou=None):
+def train(
+    files: Sequence[pathlib.Path],
+    num_classes: int,
+    path: pathlib.Path,
+    negative_iou: float,
+    apart_iou: float | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
     """Trains the SVMs, or goes on with it.
 
     Args:
@@ -44,7 +53,7 @@ def train(files, num_classes, path, negative_iou, apart_iou=None):
     """
     if not path.exists():
         state = path.with_name("svm_mining.npz")
-        scale = MEAN_NORM / _mean_norm(files[:NORM_FILES])
+        scale = feature_scale([read_arrays(file, "features")["features"] for file in files[:NORM_FILES]])
         miners = [_Miner(positives) for positives in _positives(files, num_classes, scale)]
         _mine(files, miners, scale, state, negative_iou, apart_iou)
         weights = np.stack([miner.weights for miner in miners], axis=1) * scale
@@ -54,9 +63,10 @@ def train(files, num_classes, path, negative_iou, apart_iou=None):
     return arrays["kernel"], arrays["bias"]
 
 
-def _mean_norm(files):
-    norms = np.concatenate([np.linalg.norm(read_arrays(file, "features")["features"], axis=1) for file in files])
-    return max(float(norms.mean()), 1e-6)
+def feature_scale(features: Sequence[np.ndarray]) -> float:
+    """Returns the factor by which features, arrays (n, F), get the mean norm `MEAN_NORM`; 1 if there are none."""
+    norms = np.concatenate([np.linalg.norm(rows, axis=1) for rows in features])
+    return MEAN_NORM / max(float(norms.mean()), 1e-6) if len(norms) else 1.0
 
 
 def _positives(files, num_classes, scale):
