@@ -69,6 +69,14 @@ def test_exported_weights_are_a_builders(run, tmp_path):
         np.testing.assert_array_equal(got, expected)
 
 
+def test_settings_that_a_format_cannot_have_are_refused(run, tmp_path):
+    for name, value in {"stages": ["conv4_out"], "batch_size": 2, "warmup": True}.items():
+        with pytest.raises(ArgumentError) as error:
+            export(run, tmp_path / "export", format="weights", **{name: value})
+        assert str(error.value) == f"--{name} is for --format=saved_model, not --format=weights: leave it out."
+    assert not (tmp_path / "export").exists()
+
+
 def test_two_exports_do_not_meet(run, tmp_path):
     def write(path):
         with pytest.raises(ArgumentError, match=f"{tmp_path} is being written to by another export"):
