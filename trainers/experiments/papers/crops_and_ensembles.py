@@ -14,7 +14,7 @@ from trainers.experiments.classifiers import (
     comparison_report,
     experiment,
     make_task,
-    percent,
+    shown_error,
     train_net,
 )
 from trainers.experiments.experiment import Report, Table, run_member
@@ -125,7 +125,7 @@ def report(figures):
 
 def _interval(one, name):
     low, high = one[f"{name}_interval"]
-    return f"{percent(one[f'{name}_error'])} ({percent(low)}-{percent(high)})"
+    return f"{shown_error(one[f'{name}_error'])} ({shown_error(low)}-{shown_error(high)})"
 
 
 def _verdict(figures):
