@@ -17,6 +17,7 @@ from trainers.tasks.detection import Detection
 
 
 def losses(folder, strategy, dataset):
+    """Trains for three steps; returns the losses, a list of floats."""
     task = make_task(dataset, steps=3, batch_size=4, learning_rate=1e-4)
     # Without a warm-up, the first step moves the weights.
     task = Detection({**task.config, "recipe": {**task.config["recipe"], "warmup_steps": 0}}, dataset)

@@ -21,6 +21,7 @@ from keras_resnets.weights.published import resolve
 from trainers.data.augmentation.classification import AUGMENTATIONS
 from trainers.data.augmentation.mixup_cutmix import mix
 from trainers.data.pipeline import evaluation_batches, training_batches
+from trainers.data.proportions import in_proportion
 from trainers.data.registry import open_dataset, title
 from trainers.data.split import hold_out
 from trainers.data.tf_data_options import AHEAD, CORES
@@ -30,7 +31,6 @@ from trainers.engine.task import Task
 from trainers.metrics.classification import ranked
 from trainers.plots import figures
 from trainers.recipes.classification import RECIPES
-from trainers.recipes.image_sides import in_proportion
 from trainers.runtime.choices import WEIGHTS
 from trainers.runtime.failures import naming
 from trainers.tasks import multi_view
@@ -352,6 +352,7 @@ def configure(
     """
     dataset, recipe = choices.dataset, choices.recipe(RECIPES)
     size = image_size or dataset.side or (SIZE if model in GENERAL else registry.find(model).size)
+    # The papers' proportion of the image's short side to the crop, for images of different sizes.
     short_side = size if dataset.side else in_proportion(size)
     preprocessing = Preprocessing(size, short_side, dataset.mean, dataset.std)
     if choices.init_weights is not None:

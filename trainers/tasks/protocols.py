@@ -1,13 +1,13 @@
 """The papers' protocols of evaluation: which views of a test image a net predicts from.
 
 The prediction is the mean of the probabilities for all views. Sides are in proportion to the net's input, `size`: see
-`trainers.recipes.image_sides`.
+`trainers.data.proportions`.
 """
 
 import dataclasses
 from collections.abc import Callable
 
-from trainers.recipes.image_sides import in_proportion
+from trainers.data.proportions import in_proportion
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,7 +8,7 @@ from sklearn.linear_model import Ridge
 
 from keras_resnets.ops import boxes
 from trainers.runtime.atomic_files import read_arrays, write_arrays
-from trainers.tasks.multi_stage.svms import feature_scale
+from trainers.tasks.multi_stage.svms import norm_scale
 
 ALPHA = 1000
 
@@ -33,7 +33,7 @@ def train(
     """
     if not path.exists():
         pooled, deltas, classes = _examples(files)
-        scale = feature_scale([pooled])
+        scale = norm_scale(np.linalg.norm(pooled, axis=1)) if len(pooled) else 1.0
         kernel, bias = np.zeros((num_classes, 4, pooled.shape[1])), np.zeros((num_classes, 4))
         for label in np.unique(classes):
             chosen = classes == label

@@ -53,7 +53,7 @@ def train(
     """
     if not path.exists():
         state = path.with_name("svm_mining.npz")
-        scale = feature_scale([read_arrays(file, "features")["features"] for file in files[:NORM_FILES]])
+        scale = norm_scale(_norms(files[:NORM_FILES]))
         miners = [_Miner(positives) for positives in _positives(files, num_classes, scale)]
         _mine(files, miners, scale, state, negative_iou, apart_iou)
         weights = np.stack([miner.weights for miner in miners], axis=1) * scale
@@ -63,10 +63,13 @@ def train(
     return arrays["kernel"], arrays["bias"]
 
 
-def feature_scale(features: Sequence[np.ndarray]) -> float:
-    """Returns the factor by which features, arrays (n, F), get the mean norm `MEAN_NORM`; 1 if there are none."""
-    norms = np.concatenate([np.linalg.norm(rows, axis=1) for rows in features])
-    return MEAN_NORM / max(float(norms.mean()), 1e-6) if len(norms) else 1.0
+def norm_scale(norms: np.ndarray) -> float:
+    """Returns the factor by which features with these norms, (N,), get a mean norm of `MEAN_NORM`."""
+    return MEAN_NORM / max(float(norms.mean()), 1e-6)
+
+
+def _norms(files):
+    return np.concatenate([np.linalg.norm(read_arrays(file, "features")["features"], axis=1) for file in files])
 
 
 def _positives(files, num_classes, scale):

@@ -22,7 +22,6 @@ from trainers.engine import train as engine_train
 from trainers.engine.predictor import predictor
 from trainers.engine.run_folder import RunFolder
 from trainers.evaluation.evaluate import evaluate
-from trainers.metrics.classification import wilson_interval
 from trainers.runtime.progress import Progress
 from trainers.tasks.classification import Classification
 from trainers.tasks.multi_view import MultiViewNet, evaluate_ensemble, greedy_search
@@ -345,7 +344,7 @@ def test_greedy_search_adds_what_helps_most():
     mild = np.array([0.45, 0.45, 0.45, 0.9])
     probabilities.append(np.stack([mild, 1 - mild], axis=1))
     assert greedy_search(labels, probabilities) == [(1, 0.25), (3, 0.0)]
-    # Of members that are equally good, the first.
+    # The first of members that are equally good.
     assert greedy_search(labels, [probabilities[0]] * 2) == [(0, 0.5)]
 
 
@@ -356,20 +355,6 @@ def test_a_search_leaves_out_who_does_not_help(make_member):
     alone = figures["members"][0]["top1_error"]
     assert figures["search"] == [{"member": "run0:single_crop", "top1_error": alone}]
     assert figures["top1_error"] == alone
-
-
-@pytest.mark.parametrize(
-    "count, total, low, high",
-    [(0, 10, 0.0, 0.277533), (5, 10, 0.236593, 0.763407), (1, 100, 0.001767, 0.054486), (10, 10, 0.722467, 1.0)],
-)
-def test_wilson_intervals(count, total, low, high):
-    """z = 1.959964, z^2 = 3.841459; of 0 of 10, the upper end is z^2 / (10 + z^2)."""
-    np.testing.assert_allclose(wilson_interval(count, total), (low, high), atol=1e-6)
-
-
-def test_no_rounding_leaves_a_share_outside_of_its_interval():
-    for total in range(1, 500):
-        assert wilson_interval(0, total)[0] <= 0 and wilson_interval(total, total)[1] >= 1
 
 
 @pytest.mark.parametrize(
