@@ -13,8 +13,8 @@ from trainers.experiments.classifiers import (
     Net,
     comparison_report,
     experiment,
+    in_percent,
     make_task,
-    shown_error,
     train_net,
 )
 from trainers.experiments.experiment import Report, Table, run_member
@@ -125,7 +125,7 @@ def report(figures):
 
 def _interval(one, name):
     low, high = one[f"{name}_interval"]
-    return f"{shown_error(one[f'{name}_error'])} ({shown_error(low)}-{shown_error(high)})"
+    return f"{in_percent(one[f'{name}_error'])} ({in_percent(low)}-{in_percent(high)})"
 
 
 def _verdict(figures):
