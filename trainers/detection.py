@@ -32,7 +32,6 @@ def _define_flags():
 def _main(arguments):
     from trainers.data.proposals.with_proposals import propose_by
     from trainers.tasks.detection import Detection, configure
-    from trainers.tasks.registry import procedure
 
     command.no_arguments(arguments)
     options = flags.FLAGS
@@ -52,8 +51,7 @@ def _main(arguments):
         alternating=options.alternating,
         roi_pooling=options.roi_pooling,
     )
-    config["jit_compile"] = options.jit_compile  # XLA has random numbers of its own.
-    training.train_by_flags(Detection(config, choices.dataset), run, strategy, procedure(config))
+    training.train_by_flags(Detection(config, choices.dataset), run, strategy)
 
 
 def _check_system(options):

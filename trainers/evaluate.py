@@ -51,7 +51,6 @@ def _define_flags():
 def _main(arguments):
     from trainers.engine.run_folder import RunFolder
     from trainers.evaluation.evaluate import evaluate
-    from trainers.tasks.ensembles import table
 
     command.no_arguments(arguments)
     options = flags.FLAGS
@@ -69,9 +68,8 @@ def _main(arguments):
         short_side=options.short_side,
         search=options.search,
     )
-    if "members" in results:
-        print("\n".join(table(results)))
-    print(f"{task.title}, step {results['step']}, {results['images']} images: {task.summary(results)}")
+    summary = f"{task.title}, step {results['step']}, {results['images']} images: {task.summary(results)}"
+    print("\n".join([*task.table(results), summary]))
 
 
 def run():

@@ -61,7 +61,9 @@ def _main(arguments):
     for name in ("batch_size", "ensemble", "max_pixels", "stages", "svd_ranks", "warmup", "write_server_config"):
         if options.format != SAVED_MODEL and options[name].present:
             raise ArgumentError(f"--{name} is for --format={SAVED_MODEL}, not --format={options.format}: leave it out.")
-    settings = {name: options[name].value for name in ("format", "batch_size", "max_pixels", "warmup")}
+    settings = {"format": options.format}
+    if options.format == SAVED_MODEL:
+        settings |= {name: options[name].value for name in ("batch_size", "max_pixels", "warmup")}
     if options.stages:
         settings["stages"] = options.stages
     if options.svd_ranks:

@@ -4,8 +4,6 @@ python -m trainers.localization --backbone=resnet --block_counts=1,1,1,1 --filte
     --dataset=one_digit_scenes --model_dir=/tmp/localizer
 """
 
-from absl import flags
-
 from keras_resnets.detection.options import LocalizerOptions
 from trainers.flags import command, detection, training
 from trainers.tasks.specs import LOCALIZATION
@@ -20,8 +18,7 @@ def _main(arguments):
 
     command.no_arguments(arguments)
     choices, run, strategy = detection.config_from_flags(LOCALIZATION, LocalizerOptions)
-    config = {**configure(choices), "jit_compile": flags.FLAGS.jit_compile}
-    training.train_by_flags(Localization(config, choices.dataset), run, strategy)
+    training.train_by_flags(Localization(configure(choices), choices.dataset), run, strategy)
 
 
 def run():

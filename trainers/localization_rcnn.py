@@ -23,10 +23,8 @@ def _main(arguments):
     from trainers.tasks.localization_rcnn import LocalizationRCNN, configure
 
     command.no_arguments(arguments)
-    options = flags.FLAGS
     choices, run, strategy = detection.config_from_flags(LOCALIZATION_RCNN, RCNNOptions)
-    config = configure(choices, options.localizer_dir)
-    config["jit_compile"] = options.jit_compile
+    config = configure(choices, flags.FLAGS.localizer_dir)
     training.train_by_flags(LocalizationRCNN(config, choices.dataset), run, strategy)
 
 

@@ -23,7 +23,7 @@ def losses(folder, strategy, dataset):
     task = Detection({**task.config, "recipe": {**task.config["recipe"], "warmup_steps": 0}}, dataset)
     run = RunFolder(folder)
     settings = loop.Settings(task.recipe, steps=3, log_every=1, evaluate_every=3, checkpoint_every=3, strategy=strategy)
-    loop.train(task, run, settings)
+    loop.run_loop(task, run, settings)
     return [line["loss"] for line in run.metrics() if "loss" in line]
 
 

@@ -56,19 +56,19 @@ def make_task(dataset, **changes):
     return Detection(config, dataset)
 
 
-def write_coco(folder, count):
+def write_coco(folder, count, seed=9, objects=(1, 4)):
     """Writes `count` images of rectangles and their annotations in COCO's format; returns the value of --dataset."""
-    images, annotations = rectangles(count, seed=9)
-    objects = []
+    images, annotations = rectangles(count, seed, objects)
+    written = []
     for number, (image, annotation) in enumerate(zip(images, annotations)):
         Image.fromarray(image).save(folder / f"{number}.png")
         for (x1, y1, x2, y2), label in zip(annotation.boxes.tolist(), annotation.classes.tolist()):
             box = {"bbox": [x1, y1, x2 - x1, y2 - y1], "area": (x2 - x1) * (y2 - y1), "iscrowd": 0}
-            objects.append({"id": len(objects) + 1, "image_id": number, "category_id": label + 1, **box})
+            written.append({"id": len(written) + 1, "image_id": number, "category_id": label + 1, **box})
     content = {
         "images": [{"id": i, "file_name": f"{i}.png", "width": 96, "height": 96} for i in range(count)],
         "categories": [{"id": i, "name": label} for i, label in enumerate(LABELS, 1)],
-        "annotations": objects,
+        "annotations": written,
     }
     (folder / "objects.json").write_text(json.dumps(content))
     part = f"{folder},{folder / 'objects.json'}"

@@ -64,7 +64,7 @@ def train(folder, strategy, dataset, name):
     config["recipe"] |= {"warmup_steps": 0, "schedule": "steps", "drops": [1.0]}
     task = (Poisoned if name == "infinity" else Classification)(config, dataset)
     run = RunFolder(pathlib.Path(folder) / name, is_chief(strategy))
-    loop.train(
+    loop.run_loop(
         task,
         run,
         loop.Settings(

@@ -149,7 +149,7 @@ TRAIN = ["trainers.classification", "--model=cifar_resnet8", "--dataset=digits",
         ),
         (
             ["trainers.evaluate", "--model_dir={new}"],
-            "holds no run: train one with trainers.classification or trainers.detection",
+            "holds no run: train one there first.",
         ),
         (["trainers.export", "--model_dir={new}"], "holds no run"),
         (["trainers.predict", "--export={new}", str(EXPORT)], "has no image files"),

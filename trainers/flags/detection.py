@@ -159,6 +159,7 @@ def config_from_flags(kind, options_class):
         options=given,
         resizing=default_resizing(kind, dataset, *sides) if any(sides) else None,
         max_boxes=options.max_boxes,
+        jit_compile=options.jit_compile,
         **sizes,
         **choices,
     )

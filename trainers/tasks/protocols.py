@@ -1,7 +1,7 @@
 """The papers' protocols of evaluation: which views of a test image a net predicts from.
 
-The prediction is the mean of the probabilities for all views. Sides are in proportion to the net's input: 224 and 256
-pixels in the papers are `size` and 256/224 of it, rounded.
+The prediction is the mean of the probabilities for all views. Sides are in proportion to the net's input, `size`: see
+`trainers.data.proportions`.
 """
 
 import dataclasses
@@ -20,8 +20,8 @@ class Protocol:
         short_sides: of the resized images, for a net of 224 pixels, each with all views; () for the preprocessing's.
         dense: whether the net classifies every position of a view, and its logits are averaged over the positions (VGG,
             arXiv 1409.1556, section 3.2). Then views differ in size; otherwise they are squares of `size`.
-        with_room: whether the resized image is larger than the net's input: `size` as the short side becomes 256/224
-            of it.
+        with_room: whether the resized image is larger than the net's input: a short side of `size` becomes one in
+            the papers' proportion to it.
     """
 
     function: str

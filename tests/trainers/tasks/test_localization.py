@@ -53,7 +53,7 @@ def trained(tmp_path_factory):
     task = make_task(rectangle_dataset(4, seed=1, objects=(1, 2)), steps=200, batch_size=4, **QUICK)
     run = RunFolder(tmp_path_factory.mktemp("trained") / "run")
     settings = loop.Settings(task.recipe, steps=200, log_every=50, evaluate_every=200, checkpoint_every=200)
-    results = loop.train(task, run, settings)
+    results = loop.run_loop(task, run, settings)
     model = task.build_model()
     restore_model(model, run)
     return run, task, model, results

@@ -1,5 +1,8 @@
 """Box regression for each class, by ridge regression (R-CNN, arXiv 1311.2524, appendix C)."""
 
+import pathlib
+from collections.abc import Sequence
+
 import numpy as np
 from sklearn.linear_model import Ridge
 
@@ -10,7 +13,9 @@ from trainers.tasks.multi_stage.svms import norm_scale
 ALPHA = 1000
 
 
-def train(files, num_classes, path, delta_stds):
+def train(
+    files: Sequence[pathlib.Path], num_classes: int, path: pathlib.Path, delta_stds: Sequence[float]
+) -> tuple[np.ndarray, np.ndarray]:
     """Trains the regressors of all classes, or reads them if they are trained.
 
     Args:

@@ -6,10 +6,13 @@ with a margin above -1, and forgets those that later SVMs give less than -1.2. T
 code.
 """
 
+import pathlib
+from collections.abc import Sequence
+
 import numpy as np
 from sklearn.svm import LinearSVC
 
-from keras_resnets import ArgumentError
+from keras_resnets.errors import ArgumentError
 from keras_resnets.ops import boxes
 from trainers.runtime.atomic_files import read_arrays, write_arrays
 from trainers.runtime.progress import Progress
@@ -26,7 +29,13 @@ NEVER = -10.0  # the margin of a class without objects
 MOST_ITERATIONS = 20_000
 
 
-def train(files, num_classes, path, negative_iou, apart_iou=None):
+def train(
+    files: Sequence[pathlib.Path],
+    num_classes: int,
+    path: pathlib.Path,
+    negative_iou: float,
+    apart_iou: float | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
     """Trains the SVMs, or goes on with it.
 
     Args:
