@@ -7,8 +7,7 @@ import sys
 import keras
 import tensorflow as tf
 
-from keras_resnets import ArgumentError
-from keras_resnets.errors import first_line
+from keras_resnets.errors import ArgumentError, first_line
 from trainers.engine.run_folder import RunFolder
 from trainers.engine.task import Task
 

@@ -1,6 +1,5 @@
 """One training loop for every `trainers.engine.task.Task`, on any strategy."""
 
-import dataclasses
 import functools
 import signal
 import sys
@@ -8,57 +7,22 @@ import time
 
 import tensorflow as tf
 
-from keras_resnets import ArgumentError
+from keras_resnets.errors import ArgumentError
 from keras_resnets.surgery.graph import batch_normalizations
 from trainers.engine.checkpoints import Checkpoints, saved
 from trainers.engine.compilation import can_compile, choose, timed_batches
 from trainers.engine.predictor import predictor
 from trainers.engine.run_folder import RunFolder
 from trainers.engine.run_log import RunLog
+from trainers.engine.settings import Settings
 from trainers.engine.state import State
 from trainers.engine.task import Task
 from trainers.engine.training_step import training_step
-from trainers.recipes.recipe import Recipe
 from trainers.runtime.choices import AUTO
 from trainers.runtime.distribution import replica_batch, several_machines, total_over_replicas
 from trainers.runtime.failures import explained
 from trainers.runtime.interruption import Interrupted, Interruption
 from trainers.runtime.progress import Progress
-
-
-@dataclasses.dataclass(frozen=True)
-class Settings:
-    """How to train.
-
-    Attributes:
-        recipe: the recipe.
-        steps: of the whole run.
-        log_every: steps between two lines of metrics.jsonl. Every checkpoint also has one.
-        evaluate_every: steps between two evaluations. The last step also has one.
-        checkpoint_every: steps between two checkpoints. The last step also has one.
-        strategy: a `tf.distribute.Strategy`; None for the default one, on one device.
-        precision: "float32", "mixed_bfloat16" or "mixed_float16".
-        sync_batch_norm: whether batch normalization uses the statistics of the whole batch, not of a replica's share.
-        jit_compile: whether XLA compiles the training step: True, False, or "auto", which measures a few steps of both
-            and takes the faster for the whole run. With a strategy other than the default one, True raises
-            ArgumentError, and "auto" is False.
-        remat: see `trainers.engine.rematerialization`.
-        steps_per_call: steps in one call of TensorFlow. Logs and checkpoints are made between calls.
-        on_nan: what to do when a loss is not finite: "stop" the run, or "skip_step", which changes nothing.
-    """
-
-    recipe: Recipe
-    steps: int
-    log_every: int
-    evaluate_every: int
-    checkpoint_every: int
-    strategy: tf.distribute.Strategy | None = None
-    precision: str = "float32"
-    sync_batch_norm: bool = True
-    jit_compile: bool | str = False
-    remat: bool = False
-    steps_per_call: int = 1
-    on_nan: str = "stop"
 
 
 def train(task: Task, run: RunFolder, settings: Settings) -> dict:

@@ -103,9 +103,7 @@ class RunFolder:
             ArgumentError: if there is no run, or the file is damaged.
         """
         if not self._config.is_file():
-            raise ArgumentError(
-                f"--model_dir={self.path} holds no run: train one with trainers.classification or trainers.detection."
-            )
+            raise ArgumentError(f"--model_dir={self.path} holds no run: train one there first.")
         try:
             config = json.loads(self._config.read_text())
         except ValueError as error:

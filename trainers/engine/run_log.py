@@ -6,7 +6,7 @@ import time
 import numpy as np
 import tensorflow as tf
 
-from keras_resnets import ArgumentError
+from keras_resnets.errors import ArgumentError
 from trainers.engine.run_folder import RunFolder
 from trainers.runtime.failures import Diverged
 

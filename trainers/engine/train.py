@@ -10,13 +10,16 @@ from trainers.engine import loop
 from trainers.engine.checkpoints import Checkpoints
 from trainers.engine.predictor import predictor
 from trainers.engine.run_folder import RunFolder
+from trainers.engine.settings import LOG_EVERY, Settings
 from trainers.engine.task import Task
 from trainers.runtime.distribution import one_machine
 
 MINIMUM_EPOCH = 10  # steps between two evaluations, at least
 
 
-def train(task: Task, run: RunFolder, *, log_every: int = 20, checkpoint_every: int | None = None, **settings) -> dict:
+def train(
+    task: Task, run: RunFolder, *, log_every: int = LOG_EVERY, checkpoint_every: int | None = None, **settings
+) -> dict:
     """Trains a run to its end, or goes on with it; writes its results and its learning curve.
 
     Args:
@@ -24,7 +27,7 @@ def train(task: Task, run: RunFolder, *, log_every: int = 20, checkpoint_every: 
         run: the run's folder, new or begun with the same configuration.
         log_every: steps between two lines of metrics.jsonl.
         checkpoint_every: steps between two checkpoints; None for an epoch.
-        **settings: other fields of `trainers.engine.loop.Settings`.
+        **settings: other fields of `trainers.engine.settings.Settings`.
 
     Returns:
         The content of results.json.
@@ -33,7 +36,7 @@ def train(task: Task, run: RunFolder, *, log_every: int = 20, checkpoint_every: 
     if run.results() is not None:
         return run.results()
     epoch = max(MINIMUM_EPOCH, math.ceil(task.dataset.train.size / task.recipe.batch_size))
-    settings = loop.Settings(
+    settings = Settings(
         recipe=task.recipe,
         steps=task.config["steps"],
         log_every=log_every,

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from keras_resnets import ArgumentError
+from keras_resnets.errors import ArgumentError
 from trainers.data.registry import absolute
 from trainers.engine.checkpoints import restore_model
 from trainers.engine.run_folder import RunFolder
@@ -26,7 +26,7 @@ def evaluate(
 ) -> tuple[Task, dict[str, Any]]:
     """Evaluates the last checkpoint of a run on each test image, by default as training did.
 
-    Writes `evaluation.json`, and what the task's `report` has, into the run's folder.
+    Writes `evaluation.json` and the task's report into the run's folder.
 
     Args:
         run: the run's folder.

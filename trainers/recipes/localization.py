@@ -32,8 +32,8 @@ _ONE_DIGIT_SCENES = Recipe(
     augmentation="none",
 )
 
-# Of the first stage. Eight anchors of an image, at most half of them of objects, and 200 proposals are the defaults of
-# the options.
+# The first stage. Eight anchors of an image, at most half of them of objects, and 200 proposals are the defaults of the
+# options.
 RECIPES = {
     # The paper does not give the anchors. These fit objects as large as the crop.
     "imagenet": BoxRecipe(_IMAGENET, {"anchor_sizes": (64, 128, 256), "cross_boundary_anchors": True}),
@@ -49,7 +49,7 @@ RECIPES = {
     ),
 }
 
-# Of the second stage, an R-CNN, which crops regions instead of images.
+# The second stage, an R-CNN, which crops regions instead of images.
 RCNN_RECIPES = {
     # 256 regions a step, RoI-centric: each is from another image. A quarter of them are of objects, as in R-CNN. They
     # are warped to the size that the classification net has seen, without R-CNN's context.

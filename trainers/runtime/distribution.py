@@ -36,10 +36,6 @@ def make_strategy(
     """
     if name not in DISTRIBUTIONS:
         raise ArgumentError(f"--distribution={name} is unknown: use {', '.join(DISTRIBUTIONS)}.")
-    if replicas is not None and name != "mirrored":
-        raise ArgumentError(f"--replicas={replicas} is for --distribution=mirrored only: leave it out.")
-    if tpu is not None and name != "tpu":
-        raise ArgumentError(f"--tpu={tpu} is for --distribution=tpu only: leave it out, or pass that as well.")
     if name == "mirrored":
         return tf.distribute.MirroredStrategy(_local_devices(replicas))
     if name == "multi_worker":

@@ -5,10 +5,10 @@ import tensorflow as tf
 from PIL import Image
 
 import keras_resnets
-from keras_resnets import ArgumentError
 from keras_resnets.detection.backbones import backbone_net, classification_net, load_backbone
 from keras_resnets.detection.options import make_options
 from keras_resnets.detection.resizing import Resizing, from_original, to_original
+from keras_resnets.errors import ArgumentError
 from keras_resnets.ops.boxes import areas
 from keras_resnets.serving import export_detector
 from keras_resnets.weights.published import resolve

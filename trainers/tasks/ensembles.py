@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_resnets import ArgumentError
+from keras_resnets.errors import ArgumentError
 from keras_resnets.models.auxiliary_head import without_auxiliary_head
 from keras_resnets.surgery.fully_convolutional import any_size, fully_convolutional
 from trainers.data.classification_dataset import ImageDataset

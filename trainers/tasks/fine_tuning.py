@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 
 import keras
 
-from keras_resnets import ArgumentError
+from keras_resnets.errors import ArgumentError
 from keras_resnets.surgery.graph import batch_normalizations, leaf_layers
 from trainers.recipes.recipe import Recipe
 

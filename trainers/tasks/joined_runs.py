@@ -4,7 +4,7 @@ import os
 import pathlib
 from collections.abc import Sequence
 
-from keras_resnets import ArgumentError
+from keras_resnets.errors import ArgumentError
 from trainers.engine.run_folder import RunFolder
 from trainers.tasks.protocols import PROTOCOLS
 from trainers.tasks.registry import TASKS

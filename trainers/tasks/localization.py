@@ -4,9 +4,9 @@ import numpy as np
 import tensorflow as tf
 
 import keras_resnets
-from keras_resnets import ArgumentError
 from keras_resnets.detection import LocalizerOptions
 from keras_resnets.detection.resizing import to_original
+from keras_resnets.errors import ArgumentError
 from keras_resnets.serving import export_localizer
 from trainers.data.pipeline import evaluation_batches
 from trainers.data.registry import open_detection_dataset, title

@@ -6,10 +6,10 @@ import os
 import numpy as np
 
 import keras_resnets
-from keras_resnets import ArgumentError
 from keras_resnets.detection import RCNNOptions
 from keras_resnets.detection.localizer import two_stage_guesses
 from keras_resnets.detection.resizing import Resizing
+from keras_resnets.errors import ArgumentError
 from trainers.data.proposals.with_proposals import with_proposals
 from trainers.data.registry import title
 from trainers.engine.checkpoints import trained_model

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from keras_resnets import ArgumentError
+from keras_resnets.errors import ArgumentError
 from trainers.engine import train
 from trainers.engine.run_folder import RunFolder
 from trainers.engine.task import Task

@@ -267,8 +267,6 @@ def test_batches_that_cannot_be_shared():
         ({"name": "horovod"}, "--distribution=horovod is unknown: use one_device, mirrored, multi_worker, tpu"),
         ({"name": "tpu"}, "--distribution=tpu --tpu=: there is no such TPU"),
         ({"name": "tpu", "tpu": "grpc://127.0.0.1:1"}, "there is no such TPU .no answer from 127.0.0.1:1"),
-        ({"name": "one_device", "tpu": "local"}, "--tpu=local is for --distribution=tpu only"),
-        ({"name": "one_device", "replicas": 2}, "--replicas=2 is for --distribution=mirrored only"),
     ],
 )
 def test_strategies_that_there_are_not(arguments, message):

@@ -9,7 +9,7 @@ code.
 import numpy as np
 from sklearn.svm import LinearSVC
 
-from keras_resnets import ArgumentError
+from keras_resnets.errors import ArgumentError
 from keras_resnets.ops import boxes
 from trainers.runtime.atomic_files import read_arrays, write_arrays
 from trainers.runtime.progress import Progress
