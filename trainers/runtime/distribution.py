@@ -27,9 +27,10 @@ def make_strategy(
     Args:
         name: "one_device": the first GPU, or the CPU; "mirrored": the GPUs of this machine; "multi_worker": the GPUs,
             or the CPU, of each machine in TF_CONFIG; "tpu": all cores of a TPU.
-        replicas: GPUs for "mirrored", None for all; without a GPU, virtual CPU devices, None for one.
-        tpu: name or address of the TPU for "tpu", or "local".
-        peer_timeout: seconds to wait for the other machines of "multi_worker".
+        replicas: GPUs for "mirrored", None for all; without a GPU, virtual CPU devices, None for one. Other strategies
+            ignore it.
+        tpu: name or address of the TPU for "tpu", or "local". Other strategies ignore it.
+        peer_timeout: seconds to wait for the other machines of "multi_worker". Other strategies ignore it.
 
     Raises:
         ArgumentError: if there are no such devices or machines, or TF_CONFIG is wrong.
