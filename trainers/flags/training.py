@@ -156,7 +156,7 @@ def define_training() -> None:
     flags.DEFINE_flag(flags.Flag(_AutoOrBoolean(), None, "jit_compile", Settings.jit_compile, about, boolean=True))
     flags.DEFINE_boolean("sync_batch_norm", Settings.sync_batch_norm, "Whether replicas share their batch statistics.")
     flags.DEFINE_boolean(
-        "remat", Settings.remat, "Whether the backward pass computes activations anew, to need less memory."
+        "remat", Settings.remat, "Whether the backward pass computes activations again, to need less memory."
     )
     flags.DEFINE_integer("steps_per_call", Settings.steps_per_call, "Steps in one call of the compiled function.", 1)
     flags.DEFINE_enum("on_nan", Settings.on_nan, list(ON_NAN), "What happens when a loss is not finite.")
