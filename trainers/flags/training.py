@@ -18,6 +18,7 @@ from trainers.flags import command
 from trainers.recipes.recipe import Recipe, change
 from trainers.runtime.choices import AUTO, DISTRIBUTIONS, ON_NAN, PRECISIONS, PUBLISHED_WEIGHTS
 from trainers.runtime.failures import naming
+from trainers.runtime.tf_config import read_tf_config
 from trainers.tasks.nets import GENERAL, builder_arguments
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ def check(recipe: Recipe, is_begun: bool) -> None:
             raise ArgumentError(
                 f"--{name}={value} is for --distribution={distribution} only: leave it out, or pass that as well."
             )
+    if options.distribution == "multi_worker":
+        read_tf_config(os.environ.get("TF_CONFIG"))
     weights = options.init_weights
     if weights not in (None, PUBLISHED_WEIGHTS) and not is_begun and not os.path.isfile(weights):
         raise ArgumentError(

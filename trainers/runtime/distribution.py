@@ -1,11 +1,5 @@
-"""`tf.distribute` strategies from flags and TF_CONFIG.
+"""`tf.distribute` strategies from flags and TF_CONFIG."""
 
-Several machines run the same command, each with its own TF_CONFIG:
-
-    TF_CONFIG='{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}'
-"""
-
-import json
 import os
 import socket
 import time
@@ -15,6 +9,7 @@ import tensorflow as tf
 
 from keras_resnets.errors import ArgumentError, first_line
 from trainers.runtime.choices import DISTRIBUTIONS
+from trainers.runtime.tf_config import host_and_port, read_tf_config
 
 SECONDS_BETWEEN_CALLS = 0.5  # to a machine that does not answer yet
 
@@ -97,40 +92,6 @@ def replica_batch(batch_size: int, accumulation: int, strategy: tf.distribute.St
     return batch_size // strategy.num_replicas_in_sync
 
 
-def read_tf_config(text: str | None) -> tuple[dict[str, list[str]], str, int]:
-    """Reads TF_CONFIG.
-
-    Args:
-        text: value of the environment variable; None if it is not set.
-
-    Returns:
-        The addresses of the cluster by task type, and this machine's task type and index.
-
-    Raises:
-        ArgumentError: if it is not set, not JSON, or inconsistent.
-    """
-    example = """'{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}'"""
-    if not text:
-        raise ArgumentError(f"--distribution=multi_worker needs TF_CONFIG, and it is not set: set it to {example}.")
-    try:
-        config = json.loads(text)
-        cluster = {kind: list(addresses) for kind, addresses in config["cluster"].items()}
-        task_type, index = config["task"]["type"], int(config["task"]["index"])
-        addresses = [address for kind in cluster.values() for address in kind]
-        for address in addresses:
-            _host_and_port(address)
-            if addresses.count(address) > 1:
-                raise ValueError(f"{address} is given twice")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ArgumentError(f"TF_CONFIG={text} is wrong ({error!r}): set it to something like {example}.") from error
-    if task_type not in ("chief", "worker") or not 0 <= index < len(cluster.get(task_type, [])):
-        raise ArgumentError(
-            f"TF_CONFIG names the task {task_type} {index}, which its cluster {cluster} does not have: "
-            "correct task.type (chief or worker) and task.index."
-        )
-    return cluster, task_type, index
-
-
 def meet(cluster: Mapping[str, Sequence[str]], task_type: str, index: int, timeout: float) -> None:
     """Waits until all machines of a cluster have called `meet`, at most `timeout` seconds.
 
@@ -161,7 +122,7 @@ def meet(cluster: Mapping[str, Sequence[str]], task_type: str, index: int, timeo
 
 
 def _listen(address):
-    host, port = _host_and_port(address)
+    host, port = host_and_port(address)
     try:
         return socket.create_server(("", port), backlog=128)
     except OSError as error:
@@ -172,17 +133,10 @@ def _listen(address):
 
 def _answers(address):
     try:
-        socket.create_connection(_host_and_port(address), timeout=SECONDS_BETWEEN_CALLS).close()
+        socket.create_connection(host_and_port(address), timeout=SECONDS_BETWEEN_CALLS).close()
     except OSError:
         return False
     return True
-
-
-def _host_and_port(address):
-    host, separator, port = address.rpartition(":")
-    if not separator or not port.isdecimal():
-        raise ValueError(f"{address!r} is not host:port")
-    return host, int(port)
 
 
 def _local_devices(replicas):

@@ -52,6 +52,7 @@ PREDICT = ["predict", __file__]
         ([*TRAIN, "--stage_learning_rates=conv2"], "--stage_learning_rates=conv2 must be NAME=NUMBER, "),
         ([*TRAIN, "--init_weights=/nowhere.h5"], "--init_weights=/nowhere.h5 is no existing file: "),
         ([*TRAIN, "--replicas=2"], "--replicas=2 is for --distribution=mirrored only: "),
+        ([*TRAIN, "--distribution=multi_worker"], "--distribution=multi_worker needs TF_CONFIG, and it is not set: "),
         ([*TRAIN, "--tpu=local"], "--tpu=local is for --distribution=tpu only: "),
         ([*TRAIN, "--auxiliary_weight=0.4", "--remat"], "--auxiliary_weight=0.4 cannot be combined with --remat, "),
         ([*DETECT, "--dataset=digits"], "--dataset=digits has no boxes or is unknown"),

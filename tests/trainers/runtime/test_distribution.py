@@ -12,7 +12,8 @@ import tensorflow as tf
 from processes import SUPPORT, cluster, finish, last_line, saved_variables, start, start_machines
 
 from keras_resnets import ArgumentError
-from trainers.runtime.distribution import make_strategy, meet, read_tf_config, replica_batch
+from trainers.runtime.distribution import make_strategy, meet, replica_batch
+from trainers.runtime.tf_config import read_tf_config
 from trainers.serving.model_server import free_ports
 
 pytestmark = pytest.mark.numerics
