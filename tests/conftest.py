@@ -22,7 +22,7 @@ NUMERICS = [ROOT / "tests" / name for name in ("keras_resnets", "parity")]
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """All tests of nets are marked as numerical; those of `trainers` say so themselves."""
+    """Marks the tests of `keras_resnets` and of parity as numerical; those of `trainers` mark themselves."""
     for item in items:
         if any(item.path.is_relative_to(folder) for folder in NUMERICS):
             item.add_marker(pytest.mark.numerics)
@@ -30,24 +30,25 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(autouse=True)
 def fixed_seed(request):
-    """Draws the same numbers, whichever tests a worker has had before."""
+    """Gives each test the same random numbers, whichever tests its worker has run before."""
     keras.utils.set_random_seed(0)
     if hasattr(request.module, "RANDOM"):
         request.module.RANDOM = np.random.default_rng(0)
     yield
-    keras.backend.clear_session()  # which collects garbage:
-    gc.freeze()  # what is left stays, and the next collection, which takes a third of all time otherwise, is spared it.
+    keras.backend.clear_session()  # It collects garbage.
+    gc.freeze()  # What is left stays. Otherwise the next collections, which look at it, take a third of all time.
 
 
 @pytest.fixture(autouse=True)
 def no_process_is_left():
+    """Ends the processes that a test has left."""
     yield
     processes.end_all()
 
 
 @pytest.fixture
 def in_new_process():
-    """Runs a program with arguments in a new Python; returns the finished process."""
+    """Returns the function that runs a program with arguments in a new Python, and returns the finished process."""
 
     def run(program, arguments=(), cwd=ROOT):
         command = [sys.executable, "-c", program, *map(str, arguments)]
@@ -71,7 +72,7 @@ def without_tensorflow(tmp_path):
 
 @pytest.fixture(scope="session")
 def warm_commands(tmp_path_factory):
-    """The process of `warm_commands.py`, and a folder for what its commands print."""
+    """Gives the process of `warm_commands.py`, and a folder for what its commands print."""
     program = [sys.executable, str(ROOT / "tests" / "support" / "warm_commands.py")]
     process = subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT)
     yield process, tmp_path_factory.mktemp("printed")
@@ -80,7 +81,7 @@ def warm_commands(tmp_path_factory):
 
 @pytest.fixture
 def run_command(warm_commands):
-    """Runs a module as a command, with arguments, in a process of its own; returns the finished process."""
+    """Returns the function that runs a module as a command in its own process, and returns the finished process."""
     process, folder = warm_commands
 
     def run(module, *arguments, cwd=ROOT):
@@ -97,20 +98,14 @@ def run_command(warm_commands):
 
 @pytest.fixture
 def without_weights():
-    """Gives what a test builds shapes but no values: drawing them takes most of the time."""
+    """Builds a test's models without the values of their weights: drawing these takes most of the time."""
     with keras.StatelessScope(initialize_variables=False):
         yield
 
 
 @pytest.fixture
-def trainable_parameters():
-    """Returns the function that counts a model's trainable parameters."""
-    return lambda model: sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
-
-
-@pytest.fixture
 def randomize():
-    """Gives a model random weights and statistics as a trained one has: gammas of both signs, variances above 0."""
+    """Returns the function that gives a model random weights and statistics, gammas of both signs, and returns it."""
 
     def run(model, seed=0):
         random = np.random.default_rng(seed)

@@ -56,7 +56,7 @@ LEVELS = {
         {"tasks": "the tasks: classification, detection, localization"},
         {
             "serving": "trained nets in use: exports, predictions, servers",
-            "evaluation": "evaluation of trained nets: protocols, ensembles, proposals",
+            "evaluation": "evaluation of runs, and of region proposals",
             "flags": "flags that several commands share",
         },
         {

@@ -53,7 +53,6 @@ def _spec():
 def _main():
     from trainers.data.proposals.with_proposals import propose_by
     from trainers.tasks.detection import Detection, configure
-    from trainers.tasks.registry import procedure
 
     options = flags.FLAGS
     choices, run, strategy = detection.choices_from_flags(_spec())
@@ -69,8 +68,7 @@ def _main():
         alternating=options.alternating,
         roi_pooling=options.roi_pooling,
     )
-    config["jit_compile"] = options.jit_compile  # XLA has random numbers of its own.
-    training.train_from_flags(Detection(config, choices.dataset), run, strategy, procedure(config))
+    training.train_from_flags(Detection(config, choices.dataset), run, strategy)
 
 
 def run():

@@ -66,7 +66,6 @@ def _check():
 
 def _main():
     from trainers.evaluation.evaluate import evaluate
-    from trainers.tasks.ensembles import table
 
     options = flags.FLAGS
     task, results = evaluate(
@@ -83,9 +82,8 @@ def _main():
         short_side=options.short_side,
         search=options.search,
     )
-    if "members" in results:
-        print("\n".join(table(results)))
-    print(f"{task.title}, step {results['step']}, {results['images']} images: {task.summary(results)}")
+    summary = f"{task.title}, step {results['step']}, {results['images']} images: {task.summary(results)}"
+    print("\n".join([*task.table(results), summary]))
 
 
 def run():

@@ -70,7 +70,9 @@ def _main():
     from trainers.serving.export import export
 
     options = flags.FLAGS
-    settings = {name: options[name].value for name in ("format", "batch_size", "max_pixels", "warmup")}
+    settings = {"format": options.format}
+    if options.format == SAVED_MODEL:
+        settings |= {name: options[name].value for name in ("batch_size", "max_pixels", "warmup")}
     if options.stages:
         settings["stages"] = options.stages
     if options.svd_ranks:

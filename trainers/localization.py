@@ -6,8 +6,6 @@ python -m trainers.localization --backbone=resnet --block_counts=1,1,1,1 --filte
 The paper is ResNet's (arXiv 1512.03385, appendix C).
 """
 
-from absl import flags
-
 from keras_resnets.detection.options import LocalizerOptions
 from trainers.flags import command, detection, training
 from trainers.tasks.specs import LOCALIZATION
@@ -25,8 +23,7 @@ def _main():
     from trainers.tasks.localization import Localization, configure
 
     choices, run, strategy = detection.choices_from_flags(LOCALIZATION)
-    config = {**configure(choices), "jit_compile": flags.FLAGS.jit_compile}
-    training.train_from_flags(Localization(config, choices.dataset), run, strategy)
+    training.train_from_flags(Localization(configure(choices), choices.dataset), run, strategy)
 
 
 def run():

@@ -31,10 +31,8 @@ def _check():
 def _main():
     from trainers.tasks.localization_rcnn import LocalizationRCNN, configure
 
-    options = flags.FLAGS
     choices, run, strategy = detection.choices_from_flags(LOCALIZATION_RCNN)
-    config = configure(choices, options.localizer_dir)
-    config["jit_compile"] = options.jit_compile
+    config = configure(choices, flags.FLAGS.localizer_dir)
     training.train_from_flags(LocalizationRCNN(config, choices.dataset), run, strategy)
 
 

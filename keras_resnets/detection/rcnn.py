@@ -36,6 +36,7 @@ class RCNN(SVMDetector):
     """
 
     OPTIONS: type = RCNNOptions
+    trunk_sees_regions: bool = True
 
     def __init__(
         self,

@@ -29,7 +29,12 @@ class RegionDetector(BoxModel):
     A subclass implements what `BoxModel` asks for, and `_make_parts` if it has parts besides the trunk and the head.
 
     Arguments, attributes and errors: see `keras_resnets.FasterRCNN`.
+
+    Attributes:
+        trunk_sees_regions: whether the trunk runs in `pool_scales` on each region, not in `features` on the image.
     """
+
+    trunk_sees_regions: bool = False
 
     def __init__(
         self,

@@ -12,6 +12,7 @@ from keras_resnets.models.registry import names
 from keras_resnets.surgery.graph import batch_normalizations
 from trainers.readme.net_table import row
 from trainers.readme.place import HEAD, table
+from trainers.runtime.measuring import parameters
 
 pytestmark = pytest.mark.usefixtures("without_weights")
 README = pathlib.Path(__file__).parents[2] / "README.md"
@@ -35,7 +36,7 @@ V3 = {f"conv3_block{i}_out": (35, c) for i, c in [(1, 256), (2, 288)]} | {"conv3
 V3 |= {f"conv4_block{i}_out": (17, 768) for i in range(1, 5)} | {"conv4_out": (17, 768)}
 V3 |= {"conv5_block1_out": (8, 1280), "conv5_block2_out": (8, 2048), "conv5_out": (8, 2048)}
 
-# papers.md 1.6, 2.2, 3.3, 3.6, 4.8 and 9.1: trainable parameters, all parameters, multiply-adds, (side, channels).
+# Trainable parameters, all parameters, multiply-adds, (side, channels).
 FIGURES = {
     "plainnet18": (11_515_688, 11_523_496, 1_794_805_760, RESNET),
     "plainnet34": (21_623_848, 21_639_080, 3_644_493_824, RESNET),
@@ -126,11 +127,11 @@ def test_every_net_has_its_figures():
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=pytest.mark.slow if name in DEEPEST else ()) for name in FIGURES]
 )
-def test_published_figures_and_the_line_of_the_readme(name, trainable_parameters):
+def test_published_figures_and_the_line_of_the_readme(name):
     trainable, total, multiply_adds, shapes = FIGURES[name]
     model = keras_resnets.create_model(name)
     assert model.name == name
-    assert trainable_parameters(model) == trainable
+    assert parameters(model) == trainable
     assert total is None or model.count_params() == total
     assert multiply_adds is None or keras_resnets.multiply_adds(model) == multiply_adds
     assert {layer: model.get_layer(layer).output.shape[1:] for layer in shapes} == {
@@ -147,9 +148,8 @@ def test_the_table_of_the_readme_is_whole():
         table("# Another README")
 
 
-# papers.md 1.6, 3.3 and 3.4.
 @pytest.mark.parametrize(
-    "build, parameters",
+    "build, expected",
     [
         (lambda: keras_resnets.ResNet18(shortcut="A"), 11_515_688),
         (lambda: keras_resnets.ResNet18(shortcut="C"), 12_043_816),
@@ -169,8 +169,8 @@ def test_the_table_of_the_readme_is_whole():
         (lambda: keras_resnets.CifarResNetV2(110, classes=100), 1_733_812),
     ],
 )
-def test_published_parameters_of_variants(build, parameters, trainable_parameters):
-    assert trainable_parameters(build()) == parameters
+def test_published_parameters_of_variants(build, expected):
+    assert parameters(build()) == expected
 
 
 def longest_path(model, name):
@@ -183,7 +183,7 @@ def longest_path(model, name):
     return paths[id(model.get_layer(name).output)]
 
 
-# papers.md 0.1, 4.1 and 4.2; orders are timm's.
+# The orders are timm's.
 STEM_OF_NINE = [(3, 3), (3, 3), (3, 3), (3, 3), (1, 1), (1, 7), (7, 1), (3, 3), (3, 3)]
 
 
@@ -201,11 +201,11 @@ def test_inception_resnet_v2_has_75_layers_beside_the_linear_ones():
     assert len(path) == 75 and path[:9] == longest_path(model, "conv3_block1_out") == STEM_OF_NINE
 
 
-# papers.md 4.8: torchvision's, whose batch normalization has gammas.
-def test_inception_v3_with_its_papers_auxiliary_head_and_slims_dropout(trainable_parameters):
+# torchvision's, whose batch normalization has gammas.
+def test_inception_v3_with_its_papers_auxiliary_head_and_slims_dropout():
     model = keras_resnets.InceptionV3(dropout_rate=0.2, auxiliary_head=True)
     gammas = sum(layer.beta.shape[0] for layer in batch_normalizations(model))
-    assert trainable_parameters(model) + gammas == 27_161_264
+    assert parameters(model) + gammas == 27_161_264
     assert model.get_layer("auxiliary_pool").input is model.get_layer("conv4_out").output
     assert [layer.rate for layer in model.layers if isinstance(layer, keras.layers.Dropout)] == [0.2]
     assert [output.shape for output in model.outputs] == [(None, 1000)] * 2

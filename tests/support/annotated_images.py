@@ -6,14 +6,14 @@ from PIL import Image
 
 
 def write_image(path, width, height):
-    """Writes a JPEG file of noise, and the folders above it."""
+    """Writes a JPEG file of noise, `width` x `height` pixels, and the folders above it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype="uint8")
     Image.fromarray(pixels).save(path, "JPEG")
 
 
 def load(split, seed=None):
-    """Returns a split's examples as dicts of arrays: `size` (width and height of the image), and the objects."""
+    """Returns a split's examples, a list of dicts of arrays: the objects, and `size`, the image's width and height."""
 
     def example(key):
         loaded = split.load(key)
@@ -24,5 +24,5 @@ def load(split, seed=None):
 
 
 def sizes(split):
-    """Returns (width, height) of every image of a split, by which a test tells them apart."""
+    """Returns the (width, height) of every image of a split, a list; tests tell images apart by it."""
     return [tuple(example["size"].tolist()) for example in load(split)]

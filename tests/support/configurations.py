@@ -11,7 +11,7 @@ RECIPE_FIELDS = {field.name for field in dataclasses.fields(Recipe)}
 
 
 def classification_config(model, dataset_name, dataset, recipe_name, **changes):
-    """Returns a configuration of `Classification`; `changes` are of `configure`, `Choices` or the recipe."""
+    """Returns a configuration of `Classification`; `changes` are for `configure`, `Choices` or the recipe."""
     choices = _choices(Choices, dataset_name, dataset, recipe_name, changes)
     return classification.configure(choices, model, **changes)
 
@@ -32,14 +32,14 @@ def localization_rcnn_config(*arguments, **changes):
 
 
 def _box_config(configure, backbone, dataset_name, dataset, recipe_name, **changes):
-    """Returns a configuration of a task with boxes; `changes` are of `configure`, `BoxChoices` or the recipe."""
+    """Returns a configuration of a task with boxes; `changes` are for `configure`, `BoxChoices` or the recipe."""
     changes["backbone"] = backbone
     choices = _choices(BoxChoices, dataset_name, dataset, recipe_name, changes)
     return configure(choices, **changes)
 
 
 def _choices(kind, dataset_name, dataset, recipe_name, changes):
-    """Returns the choices, and takes them out of `changes`."""
+    """Returns the choices, and removes them from `changes`."""
     names = {field.name for field in dataclasses.fields(kind)} & changes.keys()
     recipe_changes = {name: changes.pop(name) for name in RECIPE_FIELDS & changes.keys()}
     return kind(dataset_name, dataset, recipe_name, recipe_changes, **{name: changes.pop(name) for name in names})

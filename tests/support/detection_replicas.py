@@ -17,12 +17,13 @@ from trainers.tasks.detection import Detection
 
 
 def losses(folder, strategy, dataset):
+    """Trains for three steps; returns the losses, a list of floats."""
     task = make_task(dataset, steps=3, batch_size=4, learning_rate=1e-4)
     # Without a warm-up, the first step moves the weights.
     task = Detection({**task.config, "recipe": {**task.config["recipe"], "warmup_steps": 0}}, dataset)
     run = RunFolder(folder)
     settings = loop.Settings(task.recipe, steps=3, log_every=1, evaluate_every=3, checkpoint_every=3, strategy=strategy)
-    loop.train(task, run, settings)
+    loop.run_loop(task, run, settings)
     return [line["loss"] for line in run.metrics() if "loss" in line]
 
 

@@ -4,7 +4,7 @@ import numpy as np
 
 
 def as_predictions(images):
-    """Makes `predictions` of a list of (detections, objects), one pair for each image.
+    """Returns the `predictions` of a list of (detections, objects), one pair for each image.
 
     Args:
         images: detections are rows (box, class, score), objects are rows (box, class, ignored) or (box, class, ignored,
@@ -33,7 +33,7 @@ def as_predictions(images):
 
 
 def random_images(seed, count, num_classes, mask_area=0.7):
-    """Returns images, as `as_predictions` takes them, with right, shifted, double and senseless detections.
+    """Returns images, as `as_predictions` takes them, with correct, shifted, duplicate and random detections.
 
     Corners are whole numbers; scores have one decimal, so that many are equal; some objects are ignored; the class
     `num_classes - 1` has no objects; objects are of 6 to 200 pixels, and their areas `mask_area` of their boxes'.

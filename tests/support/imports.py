@@ -42,6 +42,7 @@ def read_sources(root, *folders):
 
 
 def _read(root, module, path, modules):
+    """Returns the `Source` of a file; `modules` are the dotted names of all files of the tree."""
     text = path.read_text()
     syntax = ast.parse(text)
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
@@ -51,12 +52,13 @@ def _read(root, module, path, modules):
 
 
 def _dotted(path):
+    """Returns the dotted name of a file below the root."""
     parts = path.with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
 def _that_run(syntax):
-    """Yields the nodes of a file, but for what `if TYPE_CHECKING` guards."""
+    """Yields the nodes of a file, except those under `if TYPE_CHECKING`."""
     nodes = [syntax]
     while nodes:
         node = nodes.pop()
@@ -66,7 +68,7 @@ def _that_run(syntax):
 
 
 def _imports(node, package, modules):
-    """Yields what a node of a file in `package` imports of the modules."""
+    """Yields the `Import`s of a node in a file of `package`; imports of other packages are left out."""
     if isinstance(node, ast.Import):
         for alias in node.names:
             bound = alias.asname or alias.name.split(".")[0]

@@ -29,7 +29,7 @@ if __name__ == "__main__":
     )
     run = RunFolder(folder)
     try:
-        run.finish(loop.train(task, run, settings))
+        run.finish(loop.run_loop(task, run, settings))
     except Interrupted as stop:
         print(stop, file=sys.stderr)
         sys.exit(128 + stop.signal)

@@ -4,13 +4,13 @@ import tensorflow as tf
 
 
 def examples(split, seed=None):
-    """Returns a split's examples as dicts of `image`, the pixels, and `label`."""
+    """Returns a split's examples, a list of dicts of `image`, its pixels, and `label`."""
     loaded = [split.load(key) for key in split.keys(seed)]
     return [{"image": example["image"].pixels(), "label": example["label"]} for example in loaded]
 
 
 def as_is(example, seed=None):
-    """A transform for batches of labels and seeds."""
+    """A transform that returns the label and the seed."""
     return {"label": example["label"], "seed": tf.zeros(2, tf.int64) if seed is None else seed}
 
 

@@ -7,7 +7,7 @@ import signal
 
 
 def pytest_testnodedown(node):
-    """Ends what a worker has started and left: it is known by the worker's variables, which it has inherited."""
+    """Ends the processes that a worker has left. They have inherited the worker's environment variables."""
     variables = {b"PYTEST_XDIST_TESTRUNUID": node.workerinput["testrunuid"], b"PYTEST_XDIST_WORKER": node.gateway.id}
     marks = {name + b"=" + value.encode() for name, value in variables.items()}
     for file in pathlib.Path("/proc").glob("[0-9]*/environ"):

@@ -1,4 +1,4 @@
-"""Real photographs of many sizes: parts of the two that scikit-learn has."""
+"""Real photographs of many sizes: random parts of scikit-learn's two photographs."""
 
 import keras
 import numpy as np
@@ -6,7 +6,7 @@ from sklearn.datasets import load_sample_images
 
 
 def photos(count, seed):
-    """Yields (height, width, 3) uint8, 40 to 400 pixels a side, and which photograph it is of, 0 or 1."""
+    """Yields (height, width, 3) uint8 of 40 to 400 pixels a side, and the number of its photograph, 0 or 1."""
     random, originals = np.random.default_rng(seed), load_sample_images().images
     for _ in range(count):
         label = int(random.integers(2))

@@ -1,4 +1,4 @@
-"""Commands in processes of their own, alone or as the machines of a cluster, and what they leave."""
+"""Commands in processes of their own, alone or as the machines of a cluster, and the variables that they save."""
 
 import json
 import os
@@ -16,7 +16,7 @@ _started = []
 
 
 def start(arguments, tf_config=None, limit=None):
-    """Starts Python with these arguments; `limit` is called in the new process before anything else."""
+    """Starts Python with arguments, and a `TF_CONFIG` if given; `limit` is called first in the new process."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
     if tf_config is not None:
         environment["TF_CONFIG"] = json.dumps(tf_config)
@@ -38,7 +38,7 @@ def end_all():
 
 
 def start_machines(arguments):
-    """Starts the same command on two machines, which are processes here."""
+    """Starts the same command on two machines, which are processes here; returns both."""
     machines = cluster(free_ports(2))
     return [start(arguments, {"cluster": machines, "task": {"type": "worker", "index": i}}) for i in range(2)]
 
@@ -59,11 +59,12 @@ def last_line(process):
 
 
 def cluster(ports):
+    """Returns the `cluster` of a `TF_CONFIG` whose machines are ports of this one."""
     return {"worker": [f"127.0.0.1:{port}" for port in ports]}
 
 
 def saved_variables(run_folder, part="", best=False):
-    """Returns the variables of a run's newest, or best, checkpoint whose names start so."""
+    """Returns variables of a run's newest or best checkpoint, those whose names start with `part`, by their names."""
     folder = pathlib.Path(run_folder) / "checkpoints" / ("best" if best else "")
     reader = tf.train.load_checkpoint(tf.train.latest_checkpoint(folder))
     names = [name for name in reader.get_variable_to_shape_map() if name.endswith("VARIABLE_VALUE")]

@@ -38,7 +38,7 @@ def rectangles(count, seed, objects=(1, 4)):
 
 
 def dataset_of(images, annotations):
-    """Returns a `DetectionDataset` that is trained and measured on the same images."""
+    """Returns a `DetectionDataset` with the same images for training and test."""
     images = tf.constant(images)
     split = annotated_split(annotations, lambda index: Pixels(tf.gather(images, index)))
     return DetectionDataset(LABELS, SIDE, max_boxes(annotations), split, split)
@@ -50,25 +50,25 @@ def rectangle_dataset(count, seed, objects=(1, 4)):
 
 
 def make_task(dataset, **changes):
-    """Returns the task of training a tiny detector; `changes` are arguments of `trainers.tasks.detection_config`."""
+    """Returns the task of training a tiny detector; `changes` are those of `configurations.detection_config`."""
     options = {"anchor_sizes": (16, 32), "roi_batch_size": 16, **changes.pop("options", {})}
     config = detection_config("resnet", "rectangles", dataset, "digit_scenes", **STAGES, options=options, **changes)
     return Detection(config, dataset)
 
 
-def write_coco(folder, count):
-    """Writes images of rectangles with their annotations; returns the data set's name, for --dataset."""
-    images, annotations = rectangles(count, seed=9)
-    objects = []
+def write_coco(folder, count, seed=9, objects=(1, 4)):
+    """Writes `count` images of rectangles and their annotations in COCO's format; returns the value of --dataset."""
+    images, annotations = rectangles(count, seed, objects)
+    written = []
     for number, (image, annotation) in enumerate(zip(images, annotations)):
         Image.fromarray(image).save(folder / f"{number}.png")
         for (x1, y1, x2, y2), label in zip(annotation.boxes.tolist(), annotation.classes.tolist()):
             box = {"bbox": [x1, y1, x2 - x1, y2 - y1], "area": (x2 - x1) * (y2 - y1), "iscrowd": 0}
-            objects.append({"id": len(objects) + 1, "image_id": number, "category_id": label + 1, **box})
+            written.append({"id": len(written) + 1, "image_id": number, "category_id": label + 1, **box})
     content = {
         "images": [{"id": i, "file_name": f"{i}.png", "width": 96, "height": 96} for i in range(count)],
         "categories": [{"id": i, "name": label} for i, label in enumerate(LABELS, 1)],
-        "annotations": objects,
+        "annotations": written,
     }
     (folder / "objects.json").write_text(json.dumps(content))
     part = f"{folder},{folder / 'objects.json'}"

@@ -1,4 +1,4 @@
-"""A program for test_distribution.py: trains variants of one small run on the replicas that its arguments say.
+"""A program for test_distribution.py: trains variants of a small run on several replicas.
 
 python replicas.py FOLDER DISTRIBUTION VARIANT ...
 """
@@ -37,7 +37,7 @@ SETTINGS = ("sync_batch_norm", "on_nan", "remat")
 
 
 class Poisoned(Classification):
-    """The task, with an infinite loss in the second step: of one replica's share only, if there are several."""
+    """The task with an infinite loss in the second step, on one replica only."""
 
     def training_batches(self, first_step, context):
         replicas_here = context.num_replicas_in_sync // context.num_input_pipelines
@@ -56,6 +56,7 @@ class Poisoned(Classification):
 
 
 def train(folder, strategy, dataset, name):
+    """Trains a variant, a key of `VARIANTS`, in a run folder of that name."""
     changes = {"learning_rate": 1e-4, "steps": 10, **VARIANTS[name]}
     settings = {key: changes.pop(key) for key in SETTINGS if key in changes}
     config = classification_config("cifar_resnet8", "digits", dataset, "digits", batch_size=BATCH, seed=5, **changes)
@@ -63,7 +64,7 @@ def train(folder, strategy, dataset, name):
     config["recipe"] |= {"warmup_steps": 0, "schedule": "steps", "drops": [1.0]}
     task = (Poisoned if name == "infinity" else Classification)(config, dataset)
     run = RunFolder(pathlib.Path(folder) / name, is_chief(strategy))
-    loop.train(
+    loop.run_loop(
         task,
         run,
         loop.Settings(
@@ -82,7 +83,7 @@ def train(folder, strategy, dataset, name):
 
 
 def write_predictions(task, run, strategy):
-    """Writes what an untrained net says of every test image."""
+    """Writes the predictions of an untrained net for all test images."""
     with strategy.scope():
         model = task.build_model()
     predictions = predictor(task, model, strategy)()

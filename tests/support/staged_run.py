@@ -12,8 +12,9 @@ from rectangles import STAGES, rectangle_dataset
 
 from trainers.data.proposals.with_proposals import propose_by
 from trainers.engine.run_folder import RunFolder
+from trainers.engine.train import train
 from trainers.tasks.detection import Detection
-from trainers.tasks.multi_stage import svm_stages, svms
+from trainers.tasks.multi_stage import svms
 
 OPTIONS = {"head": "mlp", "head_units": 16, "warp_size": 32, "warp_context": 2, "pool_size": 4, "roi_batch_size": 8}
 
@@ -41,4 +42,4 @@ if __name__ == "__main__":
     tf.config.experimental.enable_op_determinism()
     svms.IMAGES_BETWEEN_SAVES, svms.NEW_NEGATIVES = 1, 100
     run = RunFolder(pathlib.Path(sys.argv[1]) / "run")
-    svm_stages.train(staged_task(sys.argv[1]), run)
+    train(staged_task(sys.argv[1]), run)

@@ -1,4 +1,4 @@
-"""Which convolutions leave pixels out: `keras_resnets.layers.Conv2D` says why none may."""
+"""Convolutions that skip pixels: `keras_resnets.layers.Conv2D` says why there must be none."""
 
 import tensorflow as tf
 
@@ -7,12 +7,12 @@ from keras_resnets.surgery.graph import leaf_layers
 
 
 def skipping_convolutions(model):
-    """Returns the names of the layers that leave pixels out."""
+    """Returns the names of the layers that skip pixels."""
     return [layer.name for layer in leaf_layers(model) if skips_pixels(layer)]
 
 
 def convolutions_of_gradients(function, *arguments):
-    """Returns (kernel's height and width, strides) of all gradients of kernels in the graph of a function."""
+    """Returns (kernel's height and width, strides) of each gradient of a kernel in a function's graph, a list."""
     graph = tf.function(function).get_concrete_function(*arguments).graph
     return [
         (tuple(operation.outputs[0].shape[:2]), tuple(operation.get_attr("strides")[1:3]))

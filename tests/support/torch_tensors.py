@@ -1,4 +1,4 @@
-"""Tensors of PyTorch nets without PyTorch: the references' recipe makes them from their names and shapes."""
+"""Tensors of PyTorch nets without PyTorch, made from their names and shapes as those of the references were."""
 
 import json
 import pathlib
@@ -10,7 +10,7 @@ REFERENCES = pathlib.Path(__file__).parents[1] / "keras_resnets" / "references"
 
 
 def tensor(name, shape):
-    """Returns the float32 array of a name and PyTorch shape."""
+    """Returns the array of a tensor's name and PyTorch shape, float32; the count of batches is int64."""
     random = np.random.RandomState(zlib.crc32(name.encode()))
     kind = name.rpartition(".")[2]
     if kind == "num_batches_tracked":
@@ -28,13 +28,13 @@ def tensor(name, shape):
 
 
 def shapes(reference):
-    """Returns a reference net's tensor names and shapes."""
+    """Returns the shapes of a reference net's tensors, a dict by their names."""
     with np.load(REFERENCES / f"{reference}.npz") as file:
         return json.loads(str(file["state_dict"]))
 
 
 def state_dict(reference, classes=1000):
-    """Returns the tensors of a reference net, with another number of classes if asked for."""
+    """Returns the tensors of a reference net, a dict by their names, for a number of classes."""
     return {
         name: tensor(name, [classes if size == 1000 else size for size in shape])
         for name, shape in shapes(reference).items()

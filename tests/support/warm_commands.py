@@ -1,4 +1,4 @@
-"""Runs commands in processes of their own, forked from one that has imported TensorFlow: that takes most of their time.
+"""Runs commands in processes forked from one that has imported TensorFlow, which takes most of a command's time.
 
 Every line of the standard input is a dict in JSON: `module` and `arguments` of a command, the folder `cwd`, and the
 files `stdout` and `stderr`. The answer is a line with the command's status.
@@ -14,7 +14,7 @@ import trainers.tasks.registry  # noqa: F401 - what all commands import
 
 
 def _become(request):
-    """Makes this process the command's."""
+    """Turns this process into the command."""
     os.chdir(request["cwd"])
     for name, descriptor in (("stdout", 1), ("stderr", 2)):
         file = os.open(request[name], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
@@ -25,8 +25,8 @@ def _become(request):
 
 
 def main():
-    """Answers until the standard input ends."""
-    gc.freeze()  # Otherwise a command that ends goes through all that was imported here: for a second.
+    """Runs commands until the standard input ends."""
+    gc.freeze()  # Otherwise a command that ends spends a second on collecting what was imported here.
     while line := sys.stdin.readline():
         child = os.fork()
         if child == 0:

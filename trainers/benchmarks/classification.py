@@ -19,7 +19,7 @@ from trainers.runtime.measuring import by_computation, in_new_process, in_turns,
 from trainers.runtime.progress import Progress
 from trainers.tasks.classification import Classification, configure
 from trainers.tasks.configuration import Choices
-from trainers.tasks.ensembles import MultiViewNet
+from trainers.tasks.multi_view import MultiViewNet
 
 PROTOCOL_IMAGES = {"ten_crop": 360, "twelve_crop": 360, "144_crop": 64}  # number of test images of each protocol
 DEEP, DEEP_BATCH = 1202, 16

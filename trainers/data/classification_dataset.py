@@ -9,7 +9,8 @@ import tensorflow as tf
 from trainers.data.image_source import Pixels
 from trainers.data.split import Split, shuffled_indices
 
-# Of ImageNet's training images, in 0..255 (Torch code of arXiv 1512.03385); also for data sets too large to measure.
+# Mean and deviation of ImageNet's training images, in 0..255 (Torch code of arXiv 1512.03385). They stand for those of
+# data sets too large to measure, too.
 IMAGENET_MEAN, IMAGENET_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 
 

@@ -10,6 +10,7 @@ import tensorflow as tf
 from keras_resnets.errors import ArgumentError, first_line
 from trainers.engine.run_folder import RunFolder
 from trainers.engine.task import Task
+from trainers.recipes.recipe import Recipe
 
 LAST_KEPT = 3
 
@@ -79,9 +80,13 @@ def restore_model(model: keras.Model, run: RunFolder, best: bool = False) -> int
     if not paths:
         kind = "best checkpoint" if best else "checkpoint"
         raise ArgumentError(f"--model_dir={run.path} has no {kind} yet: train on.")
-    averaged = run.config()["recipe"]["ema_decay"] is not None
-    checkpoint = tf.train.Checkpoint(**{"average" if averaged else "model": model})
+    checkpoint = tf.train.Checkpoint(**{measured_part(Recipe(**run.config()["recipe"])): model})
     return _restore_newest(checkpoint, paths, tf.train.CheckpointOptions(), exact=False)
+
+
+def measured_part(recipe: Recipe) -> str:
+    """Returns the name of the net, in a run's checkpoints, that is evaluated and exported."""
+    return "model" if recipe.ema_decay is None else "average"
 
 
 def _manager(checkpoint, folder, kept):

@@ -30,8 +30,8 @@ def choose(steps: dict[bool, Callable], iterator, batch_size: int) -> tuple[bool
     """Measures training steps, in turns, after they have been traced and compiled.
 
     Args:
-        steps: two functions of an iterator and a number of steps, an int32 tensor; XLA compiles the steps of that whose
-            key is True, and not those of that whose key is False.
+        steps: True -> the step function compiled by XLA; False -> without XLA. Both take an iterator and a number of
+            steps, an int32 tensor.
         iterator: of `timed_batches`.
         batch_size: images of a step.
 

@@ -25,7 +25,7 @@ from trainers.runtime.interruption import Interrupted, Interruption
 from trainers.runtime.progress import Progress
 
 
-def train(task: Task, run: RunFolder, settings: Settings) -> dict:
+def run_loop(task: Task, run: RunFolder, settings: Settings) -> dict:
     """Trains, or goes on with, a run.
 
     Args:
@@ -58,11 +58,13 @@ def train(task: Task, run: RunFolder, settings: Settings) -> dict:
             _synchronize_batch_normalization(state.model)
         run.begin(task.config)  # Not earlier: a configuration that no model can be built with leaves no files.
         with run.locked(), Interruption() as interruption:
-            return _Training(task, run, settings, strategy, state).until_the_end(interruption)
+            training = _Training(task, run, settings, strategy, state)
+            training.prepare()
+            return training.until_the_end(interruption)
 
 
 class _Training:
-    """A run in progress."""
+    """A run in progress, which begins with `prepare`."""
 
     def __init__(self, task, run, settings, strategy, state):
         self._task, self._run, self._settings = task, run, settings
@@ -70,13 +72,17 @@ class _Training:
         # The host of a TPU cannot write to this machine's folders.
         device = "/job:localhost" if isinstance(strategy, tf.distribute.TPUStrategy) else None
         self._checkpoints = Checkpoints(state.checkpoint(), run.checkpoints, device)
-        self._step = self._checkpoints.restore()
         self._total = total_over_replicas(strategy)
-        self._check_same_run_everywhere()
-        run.drop_metrics_after(self._step)
-        self._steps = self._chosen_steps()
-        self._log = RunLog(run, settings.recipe.batch_size)
         self._predict = predictor(task, state.measured(), strategy)
+        self._step, self._steps, self._log = 0, None, None
+
+    def prepare(self):
+        """Restores the last checkpoint, removes later lines of the log, and chooses the function of the steps."""
+        self._step = self._checkpoints.restore()
+        self._check_same_run_everywhere()
+        self._run.drop_metrics_after(self._step)
+        self._steps = self._chosen_steps()
+        self._log = RunLog(self._run, self._settings.recipe.batch_size)
 
     def until_the_end(self, interruption):
         """Trains; returns the last evaluation."""

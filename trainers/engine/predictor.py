@@ -1,17 +1,23 @@
 """The predictions of a net for a whole test split."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+if TYPE_CHECKING:
+    from trainers.engine.task import Task
 
-def predictor(task, model: keras.Model, strategy: tf.distribute.Strategy) -> Callable[[], dict[str, np.ndarray]]:
+
+def predictor(
+    task: "Task", model: keras.Model, strategy: tf.distribute.Strategy
+) -> Callable[[], dict[str, np.ndarray]]:
     """Returns a function without arguments that predicts every example of the test split once.
 
     Args:
-        task: a `trainers.engine.task.Task`.
+        task: the task.
         model: the net, made in the strategy's scope.
         strategy: the strategy.
 

@@ -5,14 +5,10 @@ import json
 import os
 import pathlib
 
-from keras_resnets.detection.options import with_new_option_names
 from keras_resnets.errors import ArgumentError
-from trainers.recipes.recipe import Recipe
+from trainers.engine.older_runs import with_present_names, with_present_settings
 from trainers.runtime.atomic_files import write_json, write_text
 from trainers.runtime.file_lock import locked
-
-# Values of the recipe's fields that are newer than some runs.
-OF_OLDER_RUNS = {f"recipe.{field}": getattr(Recipe, field) for field in ("decay", "bias_learning_rate")}
 
 
 class RunFolder:
@@ -26,8 +22,7 @@ class RunFolder:
     - `tensorboard/`: the same figures for TensorBoard;
     - `results.json`: the final figures; it exists when the run is complete;
     - `learning_curve.png`;
-    - `evaluation.json` of `trainers.evaluate`, and, depending on the task, `confusion_matrix.png`, or `per_class.csv`
-      and `precision_recall.png`.
+    - `evaluation.json` of `trainers.evaluate`, and the files of the task's `report`.
 
     Args:
         path: the folder.
@@ -45,9 +40,6 @@ class RunFolder:
         self.checkpoints = self.path / "checkpoints"
         self.tensorboard = self.path / "tensorboard"
         self.learning_curve = self.path / "learning_curve.png"
-        self.confusion_matrix = self.path / "confusion_matrix.png"
-        self.per_class = self.path / "per_class.csv"
-        self.precision_recall = self.path / "precision_recall.png"
         self._config = self.path / "config.json"
         self._compilation = self.path / "compilation.json"
         self._metrics = self.path / "metrics.jsonl"
@@ -108,7 +100,7 @@ class RunFolder:
             config = json.loads(self._config.read_text())
         except ValueError as error:
             raise ArgumentError(f"{self._config} is damaged ({error}): train again in another folder.") from error
-        return {**config, "options": with_new_option_names(config["options"])} if "options" in config else config
+        return with_present_names(config)
 
     def write_compilation(self, choice: dict) -> None:
         """Writes compilation.json: a dict of `jit_compile`, whether XLA compiles, and the `reason` in words."""
@@ -164,7 +156,7 @@ def begun_as(task: str, model_dir: str | os.PathLike) -> dict | None:
 
 
 def _check_same(config, before, path):
-    config, before = ({**OF_OLDER_RUNS, **_flat(one)} for one in (config, before))
+    config, before = (with_present_settings(_flat(one)) for one in (config, before))
     for key in [*config, *before]:
         # The run did not have an option that is newer: it is the same as off.
         is_newer_and_off = key not in before and not config[key]

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from keras_resnets.dtype_policies import dtype_policy_scope
+from trainers.engine.fine_tuning import learning_rate_factors
 from trainers.engine.optimizers import make_optimizer
 from trainers.engine.task import Task
 from trainers.recipes.recipe import Recipe
@@ -37,7 +38,9 @@ class State:
         with dtype_policy_scope(precision):
             self.model = task.build_model()
             self.average = task.build_model() if recipe.ema_decay is not None else None
-        self.optimizer = make_optimizer(recipe, steps, task.learning_rate_factors(self.model))
+        rates = task.config["stage_learning_rates"]
+        factors = learning_rate_factors(self.model, rates, recipe.bias_learning_rate)
+        self.optimizer = make_optimizer(recipe, steps, factors)
         self.optimizer.build(self.model.trainable_variables)
         self.loss_scale = self.finite_steps = None
         if precision == "mixed_float16":

@@ -24,14 +24,29 @@ class Member:
         task: its task.
         model: its net, with the weights of a checkpoint.
         step: the checkpoint's step.
-        protocol: a name of `trainers.tasks.protocols.PROTOCOLS`, or None for the default.
+        settings: what the user wants of this member only, by the names of `Task.parse_member`.
     """
 
     path: pathlib.Path
     task: "Task"
     model: keras.Model
     step: int
-    protocol: str | None = None
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Stages:
+    """How a run is trained that needs more than one training loop.
+
+    Attributes:
+        flag: the flag that asks for the stages, for messages.
+        train: function of the run's folder, a `tf.distribute.Strategy`, and a dict of other arguments of
+            `trainers.engine.train.train`. It trains the stages that are not complete, and returns the last stage's
+            model and the seconds of each stage, a dict.
+    """
+
+    flag: str
+    train: Callable[[RunFolder, tf.distribute.Strategy, Mapping[str, Any]], tuple[keras.Model, dict[str, float]]]
 
 
 class Task(abc.ABC):
@@ -47,6 +62,7 @@ class Task(abc.ABC):
         recipe: the recipe of the configuration.
         evaluation_flags: flags of `trainers.evaluate` that are for this task.
         export_flags: flags of `trainers.export` that are for this task.
+        member_form: how a user writes a run of --ensemble: see `parse_member`.
 
     Args:
         config: as above.
@@ -55,6 +71,7 @@ class Task(abc.ABC):
 
     evaluation_flags: ClassVar[tuple[str, ...]] = ()
     export_flags: ClassVar[tuple[str, ...]] = ()
+    member_form: ClassVar[str] = "DIR"
 
     def __init__(self, config: dict[str, Any], dataset=None):
         self.config = config
@@ -102,8 +119,12 @@ class Task(abc.ABC):
         """
         return None
 
-    def learning_rate_factors(self, model: keras.Model) -> list[float] | None:
-        """Returns a factor of the learning rate for each trainable variable; None for 1."""
+    def stages(self) -> Stages | None:
+        """Returns how a run is trained in several stages; None for one training loop.
+
+        Raises:
+            ArgumentError: for a configuration that the stages cannot have.
+        """
         return None
 
     # The data.
@@ -128,9 +149,9 @@ class Task(abc.ABC):
     def resolutions(self) -> Sequence[Callable[[dict], dict]]:
         """Returns functions of a training batch, one for each resolution of training.
 
-        `losses` takes what the function returns whose number is the batch's `resolution` (B,) int32, which is the same
-        for all replicas. Each resolution has static shapes of its own. The batches of a task with one resolution do
-        not have the number.
+        `batch["resolution"]` (B,) int32 selects the function; its result goes to `losses`. The number is the same for
+        all replicas. Each resolution has static shapes of its own. The batches of a task with one resolution do not
+        have the number.
         """
         return [lambda batch: batch]
 
@@ -155,7 +176,7 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def selection_metric(self, metrics: Mapping[str, float | None]) -> float:
-        """Returns the number that the best checkpoint has least of."""
+        """Returns the metric that selects the best checkpoint; lower is better."""
 
     # Reports.
 
@@ -167,9 +188,13 @@ class Task(abc.ABC):
     def summary(self, metrics: Mapping[str, float | None]) -> str:
         """Returns metrics in words."""
 
-    @abc.abstractmethod
     def report(self, predictions: dict[str, np.ndarray], metrics: Mapping[str, float | None], run: RunFolder) -> None:
-        """Writes tables and figures of an evaluation into a run's folder."""
+        """Writes tables and figures of an evaluation into a run's folder, where the task has any."""
+        return None
+
+    def table(self, results: Mapping[str, Any]) -> list[str]:
+        """Returns lines of text about the content of evaluation.json, to be shown above `summary`."""
+        return []
 
     @abc.abstractmethod
     def draw_learning_curve(self, lines: list[dict], path: pathlib.Path) -> None:
@@ -192,6 +217,15 @@ class Task(abc.ABC):
         return config
 
     @classmethod
+    def parse_member(cls, text: str) -> tuple[str, dict[str, Any]]:
+        """Returns the folder and the `Member.settings` of an entry of --ensemble, which has the form `member_form`.
+
+        Raises:
+            ArgumentError: for a setting that does not exist.
+        """
+        return text, {}
+
+    @classmethod
     def ensemble_problem(cls, config: dict[str, Any], member: dict[str, Any], dataset_name: str) -> str | None:
         """Returns why a run cannot join another run of the task with the same classes, or None if it can.
 
@@ -210,11 +244,11 @@ class Task(abc.ABC):
         """Evaluates this task's net, alone or in an ensemble, with each example of the test split.
 
         Args:
-            members: the run of this task, and those that answer together with it.
+            members: the run of this task, and the other runs of the ensemble.
             **flags: values of `evaluation_flags`, only those that are given.
 
         Returns:
-            The predictions, a dict of (N, ...), and what evaluation.json has of them: the metrics, and more.
+            The predictions, a dict of (N, ...), and the figures for evaluation.json: the metrics and the task's own.
 
         Raises:
             ArgumentError: for a flag that cannot work.

@@ -1,13 +1,11 @@
 """A training run, from its first file to its last."""
 
 import math
-from collections.abc import Callable
 
-import keras
 import tensorflow as tf
 
-from trainers.engine import loop
-from trainers.engine.checkpoints import Checkpoints
+from trainers.engine.checkpoints import Checkpoints, measured_part
+from trainers.engine.loop import run_loop
 from trainers.engine.predictor import predictor
 from trainers.engine.run_folder import RunFolder
 from trainers.engine.settings import LOG_EVERY, Settings
@@ -17,24 +15,39 @@ from trainers.runtime.distribution import one_machine
 MINIMUM_EPOCH = 10  # steps between two evaluations, at least
 
 
-def train(
-    task: Task, run: RunFolder, *, log_every: int = LOG_EVERY, checkpoint_every: int | None = None, **settings
-) -> dict:
+def train(task: Task, run: RunFolder, *, strategy: tf.distribute.Strategy | None = None, **settings) -> dict:
     """Trains a run to its end, or goes on with it; writes its results and its learning curve.
 
     Args:
         task: the task, with a data set.
         run: the run's folder, new or begun with the same configuration.
-        log_every: steps between two lines of metrics.jsonl.
-        checkpoint_every: steps between two checkpoints; None for an epoch.
-        **settings: other fields of `trainers.engine.settings.Settings`.
+        strategy: a strategy; None for the default one, on one device.
+        **settings: fields of `Settings` that the configuration does not have; by default, `checkpoint_every` is an
+            epoch.
 
     Returns:
-        The content of results.json.
+        The content of results.json. That of a run in several stages has `stages`, the seconds of each.
+
+    Raises:
+        ArgumentError: if the settings do not fit together, the run was begun with another configuration, or it has
+            several stages and the strategy several machines.
     """
+    strategy, stages = strategy or tf.distribute.get_strategy(), task.stages()
+    if stages is not None:
+        one_machine(strategy, stages.flag)
     run.check(task.config)
     if run.results() is not None:
         return run.results()
+    if stages is None:
+        results = _in_one_loop(task, run, strategy, **settings)
+    else:
+        results = _in_stages(task, run, strategy, stages, settings)
+    run.finish(results)
+    return results
+
+
+def _in_one_loop(task, run, strategy, *, log_every=LOG_EVERY, checkpoint_every=None, **settings):
+    """Returns the results of one training loop."""
     epoch = max(MINIMUM_EPOCH, math.ceil(task.dataset.train.size / task.recipe.batch_size))
     settings = Settings(
         recipe=task.recipe,
@@ -42,51 +55,26 @@ def train(
         log_every=log_every,
         evaluate_every=epoch,
         checkpoint_every=checkpoint_every or epoch,
+        strategy=strategy,
         precision=task.config["precision"],
+        **task.config["training"],
         **settings,
     )
-    results = loop.train(task, run, settings)
+    results = run_loop(task, run, settings)
     if run.chief:
         task.draw_learning_curve(run.metrics(), run.learning_curve)
-    run.finish(results)
     return results
 
 
-def train_in_stages(
-    task: Task,
-    run: RunFolder,
-    strategy: tf.distribute.Strategy,
-    flag: str,
-    stages: Callable[[], tuple[keras.Model, dict[str, float]]],
-) -> dict:
-    """Trains a run in stages, or goes on with it. The last stage's model becomes the run's checkpoint, and is measured.
-
-    Args:
-        task: the task of the whole run.
-        run: the run's folder, new or begun with the same configuration.
-        strategy: a strategy of one machine.
-        flag: the flag that asks for the stages, for messages.
-        stages: trains the stages that are not complete; returns the model, and the seconds of each stage.
-
-    Returns:
-        The content of results.json, with `stages`.
-
-    Raises:
-        ArgumentError: for several machines, or a run that was begun with another configuration.
-    """
-    one_machine(strategy, flag)
-    run.check(task.config)
-    if run.results() is not None:
-        return run.results()
+def _in_stages(task, run, strategy, stages, settings):
+    """Trains a run in stages. The last stage's model becomes the run's checkpoint; returns its metrics."""
     task.build_model()  # A configuration that no model can be built with leaves no files.
     run.begin(task.config)
     with run.locked():
-        model, seconds = stages()
+        model, seconds = stages.train(run, strategy, settings)
         step = task.config["steps"]
         if run.chief:
-            part = "model" if task.recipe.ema_decay is None else "average"
-            Checkpoints(tf.train.Checkpoint(**{part: model}), run.checkpoints).save(step)
+            checkpoint = tf.train.Checkpoint(**{measured_part(task.recipe): model})
+            Checkpoints(checkpoint, run.checkpoints).save(step)
         metrics = task.metrics(predictor(task, model, strategy)())
-        results = {"step": step, **metrics, "seconds": sum(seconds.values()), "stages": seconds}
-        run.finish(results)
-        return results
+        return {"step": step, **metrics, "seconds": sum(seconds.values()), "stages": seconds}

@@ -6,11 +6,10 @@ from typing import Any
 
 from keras_resnets.errors import ArgumentError
 from trainers.data.registry import absolute
-from trainers.engine.checkpoints import restore_model
 from trainers.engine.run_folder import RunFolder
-from trainers.engine.task import Member, Task
-from trainers.tasks.joined_runs import check_labels, joined_runs
-from trainers.tasks.registry import TASKS, check_flags
+from trainers.engine.task import Task
+from trainers.tasks.ensemble_members import check_labels, ensemble_members
+from trainers.tasks.registry import TASKS, check_flags, restored
 
 
 def evaluate(
@@ -34,7 +33,7 @@ def evaluate(
         data_dir: where TensorFlow Datasets keeps its data; None for the run's own.
         download: whether TensorFlow Datasets may download what is missing.
         best: whether to evaluate the best checkpoint.
-        ensemble: folders of other runs, see `joined_runs`, which answer together with the run.
+        ensemble: the other runs of an ensemble: see `ensemble_members`.
         options: options of the model that change no weights, with other values than in training.
         **flags: flags that the task's `evaluate` takes; None and False stand for none.
 
@@ -54,12 +53,13 @@ def evaluate(
         raise ArgumentError("--search chooses among several runs: give others with --ensemble, or leave it out.")
     dataset_name = absolute(dataset_name or config["dataset"])
     config = task_class.with_options(config, options)
-    others = joined_runs(run, ensemble, dataset_name)
+    others = ensemble_members(run, ensemble, dataset_name)
     dataset = task_class.open_dataset(config, dataset_name, data_dir or config["data_dir"], download)
     check_labels(f"--dataset={dataset_name}", dataset.labels, run)
-    members = [_restored(run, {**config, "dataset": dataset_name}, dataset, best)]
-    for other, protocol in others:
-        members.append(_restored(other, task_class.with_options(other.config(), options), dataset, best, protocol))
+    members = [restored(run, dataset, config={**config, "dataset": dataset_name}, best=best)]
+    for other, settings in others:
+        config = task_class.with_options(other.config(), options)
+        members.append(restored(other, dataset, config=config, best=best, settings=settings))
     task, step = members[0].task, members[0].step
     predictions, figures = task.evaluate(members, **flags)
     results = {"model": task.name, "dataset": dataset_name, "step": step, "images": dataset.test.size}
@@ -67,10 +67,3 @@ def evaluate(
     run.write_evaluation(results)
     task.report(predictions, figures, run)
     return task, results
-
-
-def _restored(run, config, dataset, best, protocol=None):
-    """Returns the `Member` of a run, with this configuration."""
-    task = TASKS[config["task"]](config, dataset)
-    model = task.build_model()
-    return Member(run.path, task, model, restore_model(model, run, best), protocol)

@@ -2,21 +2,21 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from trainers.data.detection_dataset import Annotation
 from trainers.data.proposals.cache import ProposalCache, split_proposals
 from trainers.data.registry import absolute, open_detection_dataset, title
+from trainers.data.split import Split
 from trainers.metrics.percent import percent
 from trainers.metrics.recall import average_recall, recall
 from trainers.plots.figures import proposal_recall
 from trainers.runtime.atomic_files import write_json
 
 COUNTS = (100, 300, 1000, 2000)  # proposals of an image
-
-
 DRAWN_IOUS = np.linspace(0.5, 1, 101)
 
 
@@ -53,12 +53,14 @@ def measure_recall(
     return figures
 
 
-def measure(caches, split, counts):
+def measure(
+    caches: Mapping[str, ProposalCache], split: Split, counts: Sequence[int]
+) -> tuple[dict[str, dict[str, Any]], dict[str, np.ndarray]]:
     """Finds the proposals of a split by several methods, and measures their recall.
 
     Args:
-        caches: dict from a method's name to a `ProposalCache`.
-        split: a `Split` of a `DetectionDataset`.
+        caches: the proposals, by the methods' names.
+        split: of a `DetectionDataset`.
         counts: how many proposals of an image are taken, best first.
 
     Returns:
@@ -109,7 +111,7 @@ def _or_none(values):
     return np.where(np.isnan(values), None, values).tolist()
 
 
-def table(figures):
+def table(figures: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Returns lines of text: a heading, and a line for each method and number of proposals of `measure`'s figures."""
     width = max(map(len, figures))
     lines = [f"{'method':{width}}  proposals   found  recall@.5  recall@.7  average recall  seconds/image"]

@@ -260,8 +260,8 @@ def _errors_table(comparison, figures):
             label,
             _trained_net(one, comparison.nets[label]),
             f"{one['parameters']:,}",
-            percent(one["training_error"]),
-            percent(one["test_error"]),
+            in_percent(one["training_error"]),
+            in_percent(one["test_error"]),
             comparison.nets[label].paper,
         ]
         for label, one in figures.items()
@@ -291,18 +291,18 @@ def shallow_and_deep(figures: dict) -> tuple[dict, dict, str]:
     """Returns the figures of the shallower and the deeper of two nets, and a sentence that compares their errors."""
     shallow, deep = figures.values()
     sentence = (
-        f"The deeper net has a training error of {percent(deep['training_error'])} % (the shallower one "
-        f"{percent(shallow['training_error'])} %) and a test error of {percent(deep['test_error'])} % "
-        f"({percent(shallow['test_error'])} %)"
+        f"The deeper net has a training error of {in_percent(deep['training_error'])} % (the shallower one "
+        f"{in_percent(shallow['training_error'])} %) and a test error of {in_percent(deep['test_error'])} % "
+        f"({in_percent(shallow['test_error'])} %)"
     )
     return shallow, deep, sentence
 
 
 def listed_errors(figures: dict) -> str:
     """Returns the nets' labels and test errors in percent, as a text."""
-    return ", ".join(f"{label} {percent(one['test_error'])}" for label, one in figures.items())
+    return ", ".join(f"{label} {in_percent(one['test_error'])}" for label, one in figures.items())
 
 
-def percent(error: float | None) -> str:
+def in_percent(error: float | None) -> str:
     """Returns an error, from 0 to 1, as a text in percent; "diverged" for None."""
     return "diverged" if error is None else f"{100 * error:.2f}"

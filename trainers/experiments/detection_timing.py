@@ -6,7 +6,6 @@ import statistics
 import numpy as np
 import tensorflow as tf
 
-from keras_resnets import RCNN, FasterRCNN
 from keras_resnets.detection.fast_rcnn import given_proposals
 from keras_resnets.detection.region_detector import RegionDetector
 from trainers.runtime.measuring import in_turns
@@ -24,7 +23,8 @@ def split_seconds(model: RegionDetector, images: list[dict], repeats: int) -> di
         Median seconds per image: `convolution`, the trunk, which R-CNN applies to every warped region; `proposals`,
         0 if they are inputs; `regions`, their pooling, classification and non-maximum suppression.
     """
-    parts = {name: tf.function(part) for name, part in _parts(model).items()}
+    finds_proposals = "proposals" not in images[0]
+    parts = {name: tf.function(part) for name, part in _parts(model, finds_proposals).items()}
     measured = []
     for number, inputs in enumerate(images):
         functions = _functions(model, parts, {name: tf.constant(value) for name, value in inputs.items()})
@@ -35,9 +35,9 @@ def split_seconds(model: RegionDetector, images: list[dict], repeats: int) -> di
     return {"proposals": 0.0, **seconds}
 
 
-def _parts(model):
+def _parts(model, finds_proposals):
     """Returns the functions to time, by the names of the parts."""
-    if isinstance(model, RCNN):
+    if model.trunk_sees_regions:
 
         def convolution(inputs, regions, exists):
             return model.pool_scales(model.features(inputs), regions)
@@ -52,7 +52,7 @@ def _parts(model):
         return model.detect(features, regions, exists, inputs["image_shapes"])
 
     parts = {"convolution": lambda inputs, regions, exists: model.features(inputs), "regions": detected}
-    if isinstance(model, FasterRCNN):
+    if finds_proposals:
         parts["proposals"] = model.proposals_in
     return parts
 

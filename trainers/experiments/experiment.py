@@ -15,7 +15,7 @@ from trainers.runtime.file_lock import is_locked, locked
 
 LOCK = "member.lock"  # file in a member's folder
 FIGURES = "figures.json"  # file in the folder of a complete member
-Member = Callable[[pathlib.Path], dict]  # from a folder to figures: see `Experiment.members`
+Trial = Callable[[pathlib.Path], dict]  # runs a member of an experiment in a folder; returns its figures
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,7 +93,7 @@ class Experiment:
     source: str
     found: str
     datasets: tuple[str, ...]
-    members: Callable[[Setting], dict[str, Member]]
+    members: Callable[[Setting], dict[str, Trial]]
     report: Callable[[dict[str, dict]], Report]
     full_dataset: str | None = None
 
@@ -111,7 +111,7 @@ class Experiment:
         raise ArgumentError(f"--dataset={name} is not for this experiment: use {known}.")
 
 
-def run_member(folder: pathlib.Path, member: Member) -> dict:
+def run_member(folder: pathlib.Path, member: Trial) -> dict:
     """Returns the figures of a member, and runs it if figures.json in its folder does not exist.
 
     If several processes ask for the same member, one runs it and the others wait. The file also holds the versions of

@@ -24,7 +24,6 @@ from trainers.tasks.classification import Classification
 from trainers.tasks.configuration import Choices
 from trainers.tasks.detection import Detection, configure
 from trainers.tasks.detection_config import BoxChoices
-from trainers.tasks.registry import procedure
 
 STAGES = {"block_counts": (1, 1, 1), "filters": (32, 64, 128)}
 # Two fully connected layers, for detectors that must have the same head.
@@ -136,7 +135,7 @@ def train_detector(
     )
     config = configure(choices, system=system, proposals=proposals, alternating=alternating)
     task, run = Detection(config, dataset), RunFolder(folder / "run")
-    results = procedure(config)(task, run)
+    results = train(task, run)
     model = trained_model(task, run)
     return task, model, figures | _measured(task, model, run, results, scale)
 

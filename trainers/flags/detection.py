@@ -195,6 +195,7 @@ def choices_from_flags(spec: BoxTaskSpec) -> tuple[BoxChoices, RunFolder, tf.dis
         options=options_from_flags(spec),
         resizing=default_resizing(spec, dataset, *sides) if any(sides) else None,
         max_boxes=options.max_boxes,
+        jit_compile=options.jit_compile,
         **sizes,
         **training.recipe_choices_from_flags(),
     )

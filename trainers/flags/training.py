@@ -139,9 +139,10 @@ def define_recipe(recipes: Iterable[str], default: str = "that of the data set")
 
 
 def recipe_choices_from_flags() -> dict[str, Any]:
-    """Returns the fields of `Choices` that the flags of `define_recipe` but --recipe, and --precision, give."""
+    """Returns the fields of `Choices` that flags of `define_recipe` and `define_training` give, but for --recipe."""
     names = ["epochs", "steps", "batch_size", "learning_rate", "weight_decay", "clip_norm", "accumulation", "ema_decay"]
-    choices = {name: flags.FLAGS[name].value for name in ("init_weights", "freeze", "seed", "precision")}
+    others = ("init_weights", "freeze", "seed", "precision", "sync_batch_norm", "on_nan")
+    choices = {name: flags.FLAGS[name].value for name in others}
     choices["stage_learning_rates"] = command.named_numbers("stage_learning_rates", float, "conv2=0.1,predictions=10")
     return {**choices, "recipe_changes": {name: flags.FLAGS[name].value for name in names}}
 
@@ -178,8 +179,8 @@ class _AutoOrBoolean(flags.BooleanParser):
 
 
 def settings_from_flags() -> dict[str, Any]:
-    """Returns the fields of `Settings` that have flags of `define_training`, without --precision."""
-    names = ["log_every", "checkpoint_every", "jit_compile", "sync_batch_norm", "remat", "steps_per_call", "on_nan"]
+    """Returns the fields of `Settings` that flags give, but for those of `recipe_choices_from_flags`."""
+    names = ["log_every", "checkpoint_every", "jit_compile", "remat", "steps_per_call"]
     return {name: flags.FLAGS[name].value for name in names}
 
 
@@ -241,22 +242,18 @@ def _sizes(name):
     return {"block_counts": block_counts, "filters": filters, "width": flags.FLAGS.width}
 
 
-def train_from_flags(task: Task, run: RunFolder, strategy: tf.distribute.Strategy, procedure=None) -> None:
+def train_from_flags(task: Task, run: RunFolder, strategy: tf.distribute.Strategy) -> None:
     """Trains with the settings of the flags of `define_training`, and prints the result.
 
     Args:
         task, run: see `trainers.engine.train.train`.
         strategy: a `tf.distribute.Strategy`.
-        procedure: a function like `train` that trains in several stages; None for `train`.
     """
     from trainers.engine.train import train
 
-    settings = settings_from_flags()
-    # What else the weights depend on.
-    task.config["training"] = {name: settings[name] for name in ("sync_batch_norm", "on_nan")}
     if not run.chief:
         print("The first machine shows the progress and writes the files.", file=sys.stderr)
-    results = (procedure or train)(task, run, strategy=strategy, **settings)
+    results = train(task, run, strategy=strategy, **settings_from_flags())
     if run.chief:
         print(f"{task.title}: {task.summary(results)}, {results['step']} steps, {results['seconds']:.0f} s")
         curves = [run.learning_curve, *sorted(run.path.glob(f"*/{run.learning_curve.name}"))]  # of the stages

@@ -32,8 +32,8 @@ _ONE_DIGIT_SCENES = Recipe(
     augmentation="none",
 )
 
-# The first stage. Eight anchors of an image, at most half of them of objects, and 200 proposals are the defaults of the
-# options.
+# The first stage. The options' defaults are eight anchors of an image, at most half of them foreground, and 200
+# proposals.
 RECIPES = {
     # The paper does not give the anchors. These fit objects as large as the crop.
     "imagenet": BoxRecipe(_IMAGENET, {"anchor_sizes": (64, 128, 256), "cross_boundary_anchors": True}),

@@ -5,12 +5,12 @@ import re
 from collections.abc import Sequence
 
 from keras_resnets.dtype_policies import dtype_policy_scope
+from keras_resnets.errors import ArgumentError
 from trainers.data.registry import title
-from trainers.engine.checkpoints import restore_model
 from trainers.engine.run_folder import RunFolder
 from trainers.runtime.choices import EXPORT_PRECISIONS, SAVED_MODEL
-from trainers.tasks.joined_runs import joined_runs
-from trainers.tasks.registry import check_flags, load_task
+from trainers.tasks.ensemble_members import ensemble_members
+from trainers.tasks.registry import check_flags, restored
 
 FOR_ALL_TASKS = ("batch_size", "max_pixels", "warmup")
 
@@ -33,9 +33,9 @@ def export(
         version: positive integer; None for the next free one.
         best: whether to export the best checkpoint.
         precision: "float32", or "bfloat16" for weights and computations in it.
-        ensemble: folders of other runs, which answer together with the run, as in `trainers.evaluate`.
+        ensemble: the other runs of an ensemble: see `ensemble_members`.
         format: `SAVED_MODEL`, `WEIGHTS`, or a key of `keras_resnets.serving.formats.FILES`.
-        **settings: other arguments of the task's `export`.
+        **settings: other arguments of the task's `export`, for `SAVED_MODEL` only.
 
     Returns:
         The path of the version's folder.
@@ -44,27 +44,22 @@ def export(
         ArgumentError: for an argument that cannot work, or is not for the task.
     """
     config = run.config()
+    given = {name: value for name, value in {"ensemble": list(map(str, ensemble)), **settings}.items() if value}
     if format != SAVED_MODEL:
-        settings["format"] = format
-    of_some_tasks = {name: value for name, value in settings.items() if name not in FOR_ALL_TASKS and value}
-    joined = {"ensemble": list(map(str, ensemble))} if ensemble else {}
-    check_flags(config["task"], "export_flags", {**joined, **of_some_tasks})
-    others = [other for other, _ in joined_runs(run, ensemble, config["dataset"])]
-    (task, model), *rest = [_restored(one, best, precision) for one in [run, *others]]
-    name = "ensemble" if rest else task.name
-    base = pathlib.Path(base or f"saved_models/{name}_{slug(config['dataset'])}")
-    model = task.ensemble([model, *(other for _, other in rest)]) if rest else model
-    return task.export(model, base, version, **settings)
-
-
-def _restored(run, best, precision):
-    """Returns a run's task, and its model with the weights of a checkpoint."""
-    task = load_task(run)
-    # The model is new: it is in no strategy's scope, and in the export's precision whatever training's was.
+        settings["format"] = given["format"] = format
+    of_some_tasks = {name: value for name, value in given.items() if name not in FOR_ALL_TASKS}
+    check_flags(config["task"], "export_flags", of_some_tasks)
+    refused = [name for name in given if name != "format"] if format != SAVED_MODEL else []
+    if refused:
+        raise ArgumentError(f"--{refused[0]} is for --format={SAVED_MODEL}, not --format={format}: leave it out.")
+    runs = [run, *(other for other, _ in ensemble_members(run, ensemble, config["dataset"]))]
+    # The nets are new: they are in no strategy's scope, and in the export's precision whatever training's was.
     with dtype_policy_scope(EXPORT_PRECISIONS[precision]):
-        model = task.build_for_export()
-    restore_model(model, run, best)
-    return task, model
+        members = [restored(one, best=best, for_export=True) for one in runs]
+    task, models = members[0].task, [member.model for member in members]
+    name = task.name if len(models) == 1 else "ensemble"
+    base = pathlib.Path(base or f"saved_models/{name}_{slug(config['dataset'])}")
+    return task.export(models[0] if len(models) == 1 else task.ensemble(models), base, version, **settings)
 
 
 def slug(dataset: str) -> str:

@@ -2,12 +2,14 @@
 
 import dataclasses
 import functools
+import pathlib
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 import keras_resnets
+from keras_resnets.errors import ArgumentError
 from keras_resnets.models import registry
 from keras_resnets.models.auxiliary_head import without_auxiliary_head
 from keras_resnets.ops.resize import scaled
@@ -19,9 +21,11 @@ from keras_resnets.weights.published import resolve
 from trainers.data.augmentation.classification import AUGMENTATIONS
 from trainers.data.augmentation.mixup_cutmix import mix
 from trainers.data.pipeline import evaluation_batches, training_batches
+from trainers.data.proportions import in_proportion
 from trainers.data.registry import open_dataset, title
 from trainers.data.split import hold_out
 from trainers.data.tf_data_options import AHEAD, CORES
+from trainers.engine import fine_tuning
 from trainers.engine.seeding import seeded
 from trainers.engine.task import Task
 from trainers.metrics.classification import ranked
@@ -29,10 +33,10 @@ from trainers.plots import figures
 from trainers.recipes.classification import RECIPES
 from trainers.runtime.choices import WEIGHTS
 from trainers.runtime.failures import naming
-from trainers.tasks import ensembles, fine_tuning
+from trainers.tasks import multi_view
 from trainers.tasks.configuration import Choices, common_config
 from trainers.tasks.nets import GENERAL, SIZE, check_sides, general_builder
-from trainers.tasks.protocols import DEFAULT_PROTOCOL
+from trainers.tasks.protocols import DEFAULT_PROTOCOL, PROTOCOLS
 
 LARGEST_EVALUATION_BATCH = 250  # images on one replica
 LARGEST_MATRIX = 50  # classes of a confusion matrix that is drawn
@@ -48,6 +52,7 @@ class Classification(Task):
 
     evaluation_flags = ("ensemble", "protocol", "crop_size", "short_side", "search")
     export_flags = ("format", "stages")
+    member_form = "DIR[:PROTOCOL]"
 
     def __init__(self, config, dataset=None):
         super().__init__(config, dataset)
@@ -108,12 +113,9 @@ class Classification(Task):
         with naming("--init_weights"):
             width = self._arguments.get("width", 1.0)
             left = load_weights(model, resolve(weights, self.config["model"], width=width), new_classifier=True)
-        return f"--init_weights: {', '.join(left)} starts anew: the file has none for these classes" if left else None
-
-    def learning_rate_factors(self, model):
-        return fine_tuning.learning_rate_factors(
-            model, self.config["stage_learning_rates"], self.recipe.bias_learning_rate
-        )
+        if not left:
+            return None
+        return f"--init_weights: {', '.join(left)} is initialized at random: the file has none for these classes"
 
     def training_batches(self, first_step, context):
         """Returns batches of `image` (B, size, size, 3) uint8, augmented, and `label` (B,) int32.
@@ -234,10 +236,24 @@ class Classification(Task):
         if len(labels) <= LARGEST_MATRIX:
             counts = tf.math.confusion_matrix(predictions["label"], predictions["predicted"], len(labels)).numpy()
             heading = f"{self.title}: {metrics['top1_error']:.2%} wrong"
-            figures.confusion_matrix(counts, labels, heading, run.confusion_matrix)
+            figures.confusion_matrix(counts, labels, heading, run.path / "confusion_matrix.png")
 
     def summary(self, metrics):
         return f"top-1 error {metrics['top1_error']:.2%}, top-5 error {metrics['top5_error']:.2%}"
+
+    def table(self, results):
+        """Returns the errors of the members and the ensemble, with intervals."""
+        return multi_view.table(results)
+
+    @classmethod
+    def parse_member(cls, text):
+        """See `Task`. A member may have a `protocol` of its own, a name of `PROTOCOLS`."""
+        path, separator, protocol = text.rpartition(":")
+        if not separator or pathlib.Path(text).is_dir():
+            return text, {}
+        if protocol not in PROTOCOLS:
+            raise ArgumentError(f"--ensemble={text}: protocol {protocol!r} is unknown: use {', '.join(PROTOCOLS)}.")
+        return path, {"protocol": protocol}
 
     @classmethod
     def ensemble_problem(cls, config, member, dataset_name):
@@ -256,18 +272,20 @@ class Classification(Task):
         Args:
             members: see `Task`.
             protocol: a name of `trainers.tasks.protocols.PROTOCOLS`, for all members without their own.
-            crop_size, short_side: of the first member: see `trainers.tasks.ensembles.MultiViewNet`.
-            search: whether to take only the members that `trainers.tasks.ensembles.greedy_search` finds.
+            crop_size, short_side: of the first member: see `trainers.tasks.multi_view.MultiViewNet`.
+            search: whether to take only the members that `trainers.tasks.multi_view.greedy_search` finds.
 
         Returns:
-            Predictions and figures of `trainers.tasks.ensembles.answer`, and `protocol`.
+            Predictions and figures of `trainers.tasks.multi_view.evaluate_ensemble`, and `protocol`.
         """
         sides = [(crop_size, short_side), *[(None, None)] * (len(members) - 1)]
         nets = [
-            ensembles.MultiViewNet(one.path, one.task, one.model, one.step, one.protocol or protocol, *its_sides)
+            multi_view.MultiViewNet(
+                one.path, one.task, one.model, one.step, one.settings.get("protocol", protocol), *its_sides
+            )
             for one, its_sides in zip(members, sides)
         ]
-        predictions, figures = ensembles.answer(nets, self.dataset, search)
+        predictions, figures = multi_view.evaluate_ensemble(nets, self.dataset, search)
         return predictions, {"protocol": protocol, **figures}
 
     def build_for_export(self):
@@ -319,7 +337,7 @@ def configure(
     """Makes a run's configuration: everything that is needed to repeat it.
 
     Args:
-        choices: what every run is asked for, with an `ImageDataset`.
+        choices: the choices that all runs share, with an `ImageDataset`.
         model: a name of the registry, or of `trainers.tasks.nets.GENERAL`.
         arguments: other arguments of the net's builder, which JSON can hold.
         auxiliary_weight: of an auxiliary classifier's cross entropy in the loss; None or 0 for a net without one.
@@ -335,7 +353,7 @@ def configure(
     dataset, recipe = choices.dataset, choices.recipe(RECIPES)
     size = image_size or dataset.side or (SIZE if model in GENERAL else registry.find(model).size)
     # The papers' proportion of the image's short side to the crop, for images of different sizes.
-    short_side = size if dataset.side else round(size * 256 / 224)
+    short_side = size if dataset.side else in_proportion(size)
     preprocessing = Preprocessing(size, short_side, dataset.mean, dataset.std)
     if choices.init_weights is not None:
         preprocessing = _of_weights(preprocessing, model, choices)

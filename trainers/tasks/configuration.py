@@ -1,4 +1,4 @@
-"""What every training run is asked for, and the part of its configuration that all tasks have."""
+"""The choices that all training runs share, and the part of its configuration that all tasks have."""
 
 import dataclasses
 import os
@@ -17,7 +17,7 @@ from trainers.runtime.choices import PUBLISHED_WEIGHTS
 
 @dataclasses.dataclass(frozen=True)
 class Choices:
-    """What every training run is asked for, by flags or by an experiment.
+    """The choices that all training runs share, made by flags or by an experiment.
 
     Attributes:
         dataset_name: the value of --dataset.
@@ -30,6 +30,8 @@ class Choices:
         freeze: names of stages that are not trained; None for the recipe's.
         stage_learning_rates: factors of the learning rate by the names of stages.
         seed: from 0 to 2 ** 32 - 1.
+        sync_batch_norm: whether batch normalization uses the statistics of the whole batch, not of a replica's share.
+        on_nan: what to do when a loss is not finite: see `trainers.engine.settings.Settings`.
         begun: the configuration of the run where it exists already. With the same recipe, the run keeps what the recipe
             was when it began; it does not need the file of `init_weights` again.
     """
@@ -44,6 +46,8 @@ class Choices:
     freeze: Sequence[str] | None = None
     stage_learning_rates: Mapping[str, float] = dataclasses.field(default_factory=dict)
     seed: int = 0
+    sync_batch_norm: bool = True
+    on_nan: str = "stop"
     begun: Mapping[str, Any] | None = None
 
     def recipe(self, recipes: Mapping[str, Recipe]) -> Recipe:
@@ -60,7 +64,7 @@ def common_config(choices: Choices, recipe: Recipe) -> dict[str, Any]:
     """Returns the part of a run's configuration that all tasks have, a dict that JSON can hold.
 
     Args:
-        choices: what the run is asked for.
+        choices: the choices.
         recipe: its changed recipe.
     """
     weights = choices.init_weights
@@ -76,5 +80,6 @@ def common_config(choices: Choices, recipe: Recipe) -> dict[str, Any]:
         "freeze": list(choices.freeze or ()),
         "stage_learning_rates": dict(choices.stage_learning_rates),
         "seed": choices.seed,
+        "training": {"sync_batch_norm": choices.sync_batch_norm, "on_nan": choices.on_nan},
         "versions": {"tensorflow": tf.__version__, "keras": keras.__version__},
     }

@@ -1,4 +1,4 @@
-"""The part of a run's configuration that all tasks with boxes have."""
+"""The part of a run's configuration that all box tasks share."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -17,12 +17,12 @@ from trainers.tasks.configuration import Choices, common_config
 from trainers.tasks.specs import BoxTaskSpec, recipe_options
 
 CANVAS_MULTIPLE = 32  # px
-MOST_BOXES = 100  # of an image, where the data set does not tell
+MOST_BOXES = 100  # of an image, if the data set states no maximum
 
 
 @dataclasses.dataclass(frozen=True)
 class BoxChoices(Choices):
-    """What every training run with boxes is asked for; its data set is a `DetectionDataset`.
+    """The choices that all training runs with boxes share; the data set is a `DetectionDataset`.
 
     Attributes:
         backbone: a name of `keras_resnets.detection.backbones`, or of `trainers.tasks.nets.GENERAL`.
@@ -32,6 +32,7 @@ class BoxChoices(Choices):
         options: fields of the model's options, which change the recipe's.
         resizing: None for the data set's default, or the begun run's.
         max_boxes: boxes that an image may have; None for the most that one has.
+        jit_compile: whether XLA compiles the training step, or "auto". The random numbers of the training depend on it.
     """
 
     backbone: str = "resnet101"
@@ -41,15 +42,16 @@ class BoxChoices(Choices):
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     resizing: Resizing | None = None
     max_boxes: int | None = None
+    jit_compile: bool | str = False
 
 
 def box_config(spec: BoxTaskSpec, options_class: type, choices: BoxChoices) -> dict[str, Any]:
-    """Makes a run's configuration, but for what only one task has.
+    """Makes the part of a run's configuration that all box tasks share.
 
     Args:
         spec: of the task.
         options_class: one of `spec.options`.
-        choices: what the run is asked for.
+        choices: the choices.
 
     Returns:
         A dict that JSON can hold.
@@ -77,7 +79,7 @@ def box_config(spec: BoxTaskSpec, options_class: type, choices: BoxChoices) -> d
         "normalization": _normalization(choices),
         "resizing": dataclasses.asdict(resizing),
         "max_boxes": _max_boxes(choices.dataset, choices.max_boxes),
-        "jit_compile": False,
+        "jit_compile": choices.jit_compile,
         **common_config(dataclasses.replace(choices, freeze=_frozen(spec, choices)), recipe),
     }
 

@@ -1,27 +1,31 @@
 """The task of localization: one box for each given class."""
 
+from collections.abc import Iterator, Mapping
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
-import keras_resnets
 from keras_resnets.detection import LocalizerOptions
+from keras_resnets.detection.localizer import Localizer
 from keras_resnets.detection.resizing import to_original
 from keras_resnets.errors import ArgumentError
 from keras_resnets.serving import export_localizer
 from trainers.data.pipeline import evaluation_batches
-from trainers.data.registry import open_detection_dataset, title
+from trainers.data.registry import title
+from trainers.data.split import Split
 from trainers.engine.checkpoints import trained_model
 from trainers.engine.run_folder import RunFolder
 from trainers.metrics.localization import MAX_GUESSES, localization_error
 from trainers.metrics.percent import percent
 from trainers.plots.figures import learning_curve
 from trainers.tasks import specs
+from trainers.tasks.box_task import ANNOTATION, LARGEST_EVALUATION_BATCH, BoxTask
 from trainers.tasks.classification import Classification
-from trainers.tasks.detection import ANNOTATION, LARGEST_EVALUATION_BATCH, Detection
 from trainers.tasks.detection_config import BoxChoices, box_config
 
 
-class Localization(Detection):
+class Localization(BoxTask):
     """Images whose class is given: the task finds the box of its object.
 
     An image's class is that of its first object that is not ignored; there is usually no other one.
@@ -32,15 +36,10 @@ class Localization(Detection):
     """
 
     evaluation_flags = ("classifier_dir",)
-    export_flags = ()
 
     def __init__(self, config, dataset=None):
         super().__init__(config, dataset)
         self._classifier = None
-
-    @staticmethod
-    def open_dataset(config, name, data_dir, download):
-        return open_detection_dataset(name, data_dir, download)
 
     @property
     def name(self):
@@ -50,7 +49,7 @@ class Localization(Detection):
     def title(self):
         return f"Localizer ({self.config['backbone']}) on {title(self.config['dataset'])}"
 
-    def use_classifier(self, run):
+    def use_classifier(self, run: RunFolder) -> None:
         """Makes `predictions` also find the objects of a classification net's five likeliest classes.
 
         Args:
@@ -68,10 +67,10 @@ class Localization(Detection):
         self._classifier = task, trained_model(task, run)
 
     def make_model(self, *arguments, **options):
-        return keras_resnets.Localizer(*arguments, **options)
+        return Localizer(*arguments, **options)
 
     def evaluation_example(self, example):
-        """Returns the example of `Detection` with the image's `classes` (1,) int32, -1 for an image without objects.
+        """Returns the example of `BoxTask` with the image's `classes` (1,) int32, -1 for an image without objects.
 
         With a classifier, it also has `classified` (S, S, 3) float32, 0..255, the classifier's image.
         """
@@ -128,9 +127,6 @@ class Localization(Detection):
         series = [("localization_error", "class given", {"linewidth": 2, "color": "tab:blue"})]
         learning_curve(lines, series, "localization error", self.title, path)
 
-    def report(self, predictions, metrics, run):
-        """Writes nothing."""
-
     def evaluate(self, members, classifier_dir=None):
         """See `Task`.
 
@@ -152,19 +148,21 @@ class Localization(Detection):
         return export_localizer(model, self.resizing, self.config["labels"], base, version, **settings)
 
 
-def image_class(example):
+def image_class(example: Mapping[str, Any]) -> tf.Tensor:
     """Returns the class, int32, of a loaded example's first object that is not ignored, or -1 if there is none."""
     classes = tf.boolean_mask(example["classes"], ~example["ignored"])
     return tf.concat([classes, [-1]], axis=0)[0]
 
 
-def class_proposals(task, model, split, classes):
+def class_proposals(
+    task: Localization, model: Localizer, split: Split, classes: np.ndarray
+) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
     """Finds the proposals of given classes in every image of a split, the input of the paper's second stage.
 
     Args:
-        task: a `Localization`.
-        model: its `keras_resnets.Localizer`, trained.
-        split: a `Split` of a `DetectionDataset` whose images have no more boxes than the task's.
+        task: the task.
+        model: its net, trained.
+        split: of a `DetectionDataset` whose images have no more boxes than the task's.
         classes: (split.size, C) int32, by the examples' index; -1 for padding.
 
     Yields:

@@ -1,13 +1,14 @@
 """The task of the second stage of localization: R-CNN on a localizer's proposals."""
 
 import dataclasses
+import functools
 import os
 
 import numpy as np
 
 import keras_resnets
 from keras_resnets.detection import RCNNOptions
-from keras_resnets.detection.localizer import two_stage_guesses
+from keras_resnets.detection.localizer import Localizer, two_stage_guesses
 from keras_resnets.detection.resizing import Resizing
 from keras_resnets.errors import ArgumentError
 from trainers.data.proposals.with_proposals import with_proposals
@@ -33,12 +34,14 @@ class LocalizationRCNN(Localization):
     def __init__(self, config, dataset=None):
         super().__init__(config, dataset)
         if dataset is not None:
-            self._localizer = self._restored_localizer(RunFolder(config["localizer_dir"]))
+            _ = self._localizer  # Not later, in a strategy's scope or a graph.
             train = with_proposals(dataset.train, self._proposals_of_true_classes)
             self.dataset = dataclasses.replace(dataset, train=train)
 
-    def _restored_localizer(self, run):
-        """Returns the localizer's task and model."""
+    @functools.cached_property
+    def _localizer(self) -> tuple[Localization, Localizer]:
+        """The localizer's task, without proposals in its data set, and its trained model."""
+        run = RunFolder(self.config["localizer_dir"])
         if not run.exists():
             raise ArgumentError(f"--localizer_dir={run.path} holds no run: train one there with trainers.localization.")
         config = run.config()
@@ -84,8 +87,8 @@ class LocalizationRCNN(Localization):
         return found["boxes"], found["scores"]
 
     def build_for_export(self):
-        """Returns a new model for `export`, and restores the localizer."""
-        self._localizer = self._restored_localizer(RunFolder(self.config["localizer_dir"]))
+        """Returns a new model for `export`. The localizer has its precision."""
+        _ = self._localizer
         return self.build_model()
 
     def export(self, model, base, version, **settings):
@@ -97,7 +100,7 @@ def configure(choices: BoxChoices, localizer_dir: str) -> dict:
     """Makes the configuration of a run of `LocalizationRCNN`.
 
     Args:
-        choices: what every run with boxes is asked for.
+        choices: the choices that all runs with boxes share.
         localizer_dir: folder of the localizer's run.
 
     Returns:

@@ -1,13 +1,13 @@
 """The papers' protocols of evaluation: which views of a test image a net predicts from.
 
-The prediction is the mean of the probabilities for all views. Sides are in proportion to the net's input: 224 and 256
-pixels in the papers are `size` and 256/224 of it, rounded.
+The prediction is the mean of the probabilities for all views. Sides are in proportion to the net's input, `size`: see
+`trainers.data.proportions`.
 """
 
 import dataclasses
 from collections.abc import Callable
 
-PAPERS_SIZE, PAPERS_SHORT_SIDE = 224, 256
+from trainers.data.proportions import in_proportion
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,8 +20,8 @@ class Protocol:
         short_sides: of the resized images, for a net of 224 pixels, each with all views; () for the preprocessing's.
         dense: whether the net classifies every position of a view, and its logits are averaged over the positions (VGG,
             arXiv 1409.1556, section 3.2). Then views differ in size; otherwise they are squares of `size`.
-        with_room: whether the resized image is larger than the net's input: `size` as the short side becomes 256/224
-            of it.
+        with_room: whether the resized image is larger than the net's input: a short side of `size` becomes one in
+            the papers' proportion to it.
     """
 
     function: str
@@ -45,17 +45,13 @@ class Protocol:
             short_side: the preprocessing's.
         """
         if self.with_room and short_side == size:
-            short_side = _in_proportion(size, PAPERS_SHORT_SIDE)
-        return [_in_proportion(size, side) for side in self.short_sides] or [short_side]
+            short_side = in_proportion(size)
+        return [in_proportion(size, side) for side in self.short_sides] or [short_side]
 
     @property
     def views_of_an_image(self) -> int:
         """Number of views at all scales."""
         return self.count * max(1, len(self.short_sides))
-
-
-def _in_proportion(size, side):
-    return round(size * side / PAPERS_SIZE)
 
 
 PROTOCOLS = {

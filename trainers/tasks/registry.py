@@ -1,17 +1,18 @@
 """The tasks, by their names in a run's configuration."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from keras_resnets.errors import ArgumentError
-from trainers.engine import train
+from trainers.data.classification_dataset import ImageDataset
+from trainers.data.detection_dataset import DetectionDataset
+from trainers.engine.checkpoints import restore_model
 from trainers.engine.run_folder import RunFolder
-from trainers.engine.task import Task
+from trainers.engine.task import Member, Task
 from trainers.tasks.classification import Classification
 from trainers.tasks.detection import Detection
 from trainers.tasks.localization import Localization
 from trainers.tasks.localization_rcnn import LocalizationRCNN
-from trainers.tasks.multi_stage import alternating, svm_stages
 
 TASKS: dict[str, type[Task]] = {
     "classification": Classification,
@@ -21,21 +22,36 @@ TASKS: dict[str, type[Task]] = {
 }
 
 
-def load_task(run: RunFolder, dataset=None) -> Task:
-    """Returns the task of a run. Without a data set, it can only build its model."""
-    config = run.config()
-    return TASKS[config["task"]](config, dataset)
+def restored(
+    run: RunFolder,
+    dataset: ImageDataset | DetectionDataset | None = None,
+    *,
+    config: dict[str, Any] | None = None,
+    best: bool = False,
+    for_export: bool = False,
+    settings: Mapping[str, Any] | None = None,
+) -> Member:
+    """Returns a run with its task and its trained net.
 
+    Args:
+        run: the run's folder.
+        dataset: the task's; None where it does not evaluate.
+        config: the task's configuration; None for the run's own.
+        best: whether the net has the weights of the best checkpoint, instead of the last.
+        for_export: whether the net is that of the task's `build_for_export`.
+        settings: see `Member`.
 
-def procedure(config: Mapping[str, Any]) -> Callable[..., dict]:
-    """Returns the function that trains a detector of a configuration: see `trainers.engine.train.train`."""
-    if config["alternating"]:
-        return alternating.train
-    return svm_stages.train if config["options"].get("svm") else train.train
+    Raises:
+        ArgumentError: if there is no checkpoint.
+    """
+    config = config or run.config()
+    task = TASKS[config["task"]](config, dataset)
+    model = task.build_for_export() if for_export else task.build_model()
+    return Member(run.path, task, model, restore_model(model, run, best), settings or {})
 
 
 def check_flags(task: str, purpose: str, given: Mapping[str, Any]) -> None:
-    """Checks that flags are for a task.
+    """Checks that a task takes flags.
 
     Args:
         task: a name of `TASKS`.
@@ -43,7 +59,7 @@ def check_flags(task: str, purpose: str, given: Mapping[str, Any]) -> None:
         given: the values of the flags that are given.
 
     Raises:
-        ArgumentError: for a flag that is not, with the tasks that it is for.
+        ArgumentError: if a flag is not for this task; the message names the tasks that take it.
     """
     for name, value in given.items():
         if name not in getattr(TASKS[task], purpose):

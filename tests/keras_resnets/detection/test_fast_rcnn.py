@@ -4,10 +4,11 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from narrow_detectors import SEEDS, TARGETS, assert_same, inputs, parameters
+from narrow_detectors import SEEDS, TARGETS, assert_same, inputs
 
 import keras_resnets
 from keras_resnets import RCNN, ArgumentError, FasterRCNN, FastRCNN, SPPNet
+from trainers.runtime.measuring import parameters
 
 OPTIONS = {"pool_size": 4, "roi_batch_size": 16, "max_detections": 10}
 

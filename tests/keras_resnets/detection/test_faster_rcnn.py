@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from narrow_detectors import SEEDS, SHAPES, TARGETS, assert_same, inputs, noise, parameters
+from narrow_detectors import SEEDS, SHAPES, TARGETS, assert_same, inputs, noise
 
 import keras_resnets
 from keras_resnets import ArgumentError, FasterRCNN
@@ -13,6 +13,7 @@ from keras_resnets.detection.rpn import region_proposal_network
 from keras_resnets.dtype_policies import dtype_policy_scope
 from keras_resnets.layers import RoIAlign
 from keras_resnets.ops import boxes
+from trainers.runtime.measuring import parameters
 
 slow = pytest.mark.slow
 # Quick to run and to compile.

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from narrow_detectors import SEEDS, SHAPES, TARGETS, assert_same, inputs, noise, parameters
+from narrow_detectors import SEEDS, SHAPES, TARGETS, assert_same, inputs, noise
 
 import keras_resnets
 from keras_resnets import ArgumentError, FastRCNN
@@ -15,6 +15,7 @@ from keras_resnets.detection.resizing import Resizing
 from keras_resnets.serving import SavedModelSession, export_detector
 from keras_resnets.surgery.graph import leaf_layers
 from keras_resnets.surgery.truncated_svd import truncated_svd
+from trainers.runtime.measuring import parameters
 
 slow = pytest.mark.slow
 HEADS = ("mlp", "conv", "maxout")

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from narrow_detectors import SEEDS, SHAPES, TARGETS, assert_same, inputs, parameters
+from narrow_detectors import SEEDS, SHAPES, TARGETS, assert_same, inputs
 
 import keras_resnets
 from keras_resnets import RCNN, ArgumentError
@@ -13,6 +13,7 @@ from keras_resnets.detection.resizing import Resizing
 from keras_resnets.dtype_policies import dtype_policy_scope
 from keras_resnets.layers.spatial_pyramid_pooling import map_maxima
 from keras_resnets.serving import SavedModelSession, export_detector
+from trainers.runtime.measuring import parameters
 
 SIZE, CONTEXT = 64, 4
 OPTIONS = {

@@ -4,12 +4,13 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from narrow_detectors import SEEDS, SHAPES, TARGETS, assert_same, inputs, parameters
+from narrow_detectors import SEEDS, SHAPES, TARGETS, assert_same, inputs
 
 import keras_resnets
 from keras_resnets import ArgumentError, FastRCNN, SPPNet
 from keras_resnets.layers import SpatialPyramidPooling
 from keras_resnets.ops.resize import scaled
+from trainers.runtime.measuring import parameters
 
 OPTIONS = {"pyramid": (1, 2), "head_units": 32, "roi_batch_size": 16, "max_detections": 10}
 

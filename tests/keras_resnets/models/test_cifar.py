@@ -6,11 +6,12 @@ import pytest
 
 import keras_resnets
 from keras_resnets import ArgumentError
+from trainers.runtime.measuring import parameters
 
 
-def test_option_b_adds_two_projections(trainable_parameters):
+def test_option_b_adds_two_projections():
     model = keras_resnets.CifarResNet(20, shortcut="B")
-    assert trainable_parameters(model) == 272_474
+    assert parameters(model) == 272_474
     projections = [layer.name for layer in model.layers if layer.name.endswith("_0_conv")]
     assert projections == ["conv3_block1_0_conv", "conv4_block1_0_conv"]
 

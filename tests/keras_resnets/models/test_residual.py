@@ -7,6 +7,7 @@ import pytest
 import keras_resnets
 from keras_resnets import ArgumentError
 from keras_resnets.models.residual import ACTIVATION_ORDERS, SHORTCUTS
+from trainers.runtime.measuring import parameters
 
 KINDS = pytest.mark.parametrize("bottleneck", [False, True], ids=["basic", "bottleneck"])
 DEPTHS = {False: 14, True: 20}  # two units a stage
@@ -101,11 +102,9 @@ def test_relu_before_addition_never_decreases_along_a_stage(bottleneck, randomiz
 
 @KINDS
 @pytest.mark.usefixtures("without_weights")
-def test_orders_have_the_same_components_in_other_places(bottleneck, trainable_parameters):
+def test_orders_have_the_same_components_in_other_places(bottleneck):
     # But for special first and last units, and the batch normalization of projections.
-    counts = [
-        trainable_parameters(build(bottleneck, activation_order=order, shortcut="A")) for order in ACTIVATION_ORDERS
-    ]
+    counts = [parameters(build(bottleneck, activation_order=order, shortcut="A")) for order in ACTIVATION_ORDERS]
     assert len(ACTIVATION_ORDERS) == 5 and max(counts) - min(counts) <= (0 if not bottleneck else 800)
 
 
@@ -167,10 +166,10 @@ def test_the_first_pre_activation_is_shared():
 
 
 @KINDS
-def test_the_papers_first_activation_is_right_after_conv1(bottleneck, randomize, trainable_parameters):
+def test_the_papers_first_activation_is_right_after_conv1(bottleneck, randomize):
     arguments = {"input_shape": (64, 64, 3), "bottleneck": bottleneck}
     timm, paper = (keras_resnets.ResNetV2((2, 1), (8, 16), stem=stem, **arguments) for stem in ("timm", "paper"))
-    assert trainable_parameters(timm) == trainable_parameters(paper)
+    assert parameters(timm) == parameters(paper)
     # Both paths of the first unit see conv1's activated map.
     randomize(paper)
     last = paper.get_layer(f"conv2_block1_{3 if bottleneck else 2}_conv")

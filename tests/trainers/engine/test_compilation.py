@@ -35,7 +35,7 @@ def train(path, jit_compile, task_class=Dropout, strategy=None):
     config = classification_config("resnet", "digits", dataset, "digits", arguments=TINY, steps=STEPS, **changes)
     task, run = task_class(config, dataset), RunFolder(path)
     settings = {"precision": config["precision"], "jit_compile": jit_compile, "strategy": strategy}
-    loop.train(task, run, loop.Settings(task.recipe, STEPS, 1, STEPS, checkpoint_every=2, **settings))
+    loop.run_loop(task, run, loop.Settings(task.recipe, STEPS, 1, STEPS, checkpoint_every=2, **settings))
     return run
 
 

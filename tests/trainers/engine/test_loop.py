@@ -51,7 +51,7 @@ def train(task_class, path, steps, checkpoint_every, log_every=1, settings=None,
     config, dataset = digits(steps, **changes)
     task = task_class(config, dataset)
     run = RunFolder(path)
-    loop.train(
+    loop.run_loop(
         task,
         run,
         loop.Settings(
@@ -484,3 +484,14 @@ def test_configuration_keeps_what_the_flags_say():
     assert (config["steps"], recipe["batch_size"], recipe["learning_rate"], recipe["epochs"]) == (7, 8, 0.02, None)
     assert config["preprocessing"]["size"] == 32 and config["labels"] == list("0123456789")
     assert dataclasses.asdict(Recipe(**recipe)) == recipe
+
+
+def test_a_run_of_a_release_that_recorded_fewer_settings_goes_on(tmp_path):
+    config, _ = digits(4)
+    older = {**config, "recipe": {name: value for name, value in config["recipe"].items() if name != "decay"}}
+    older.pop("training")
+    run = RunFolder(tmp_path)
+    run.begin(older)
+    run.check(config)
+    with pytest.raises(ArgumentError, match="holds a run with training.on_nan=stop, not skip_step: repeat its flags"):
+        run.check({**config, "training": {**config["training"], "on_nan": "skip_step"}})

@@ -28,7 +28,7 @@ from trainers.experiments.registry import EXPERIMENTS, find
 from trainers.experiments.reproduce import reproduce
 from trainers.plots.figures import by_depth
 from trainers.recipes import classification
-from trainers.tasks.ensembles import MultiViewNet, answer
+from trainers.tasks.multi_view import MultiViewNet, evaluate_ensemble
 from trainers.tasks.protocols import PROTOCOLS
 
 COMPARISONS = [name for name in EXPERIMENTS if getattr(find(name).report, "func", None) is comparison_report]
@@ -398,7 +398,7 @@ def test_crops_and_ensembles(setting, monkeypatch):
         task, run = classifiers.make_task(comparison, net, setting), RunFolder(setting.folder / name / "run")
         model = task.build_model()
         members.append(MultiViewNet(run.path, task, model, restore_model(model, run), "ten_crop"))
-    _, expected = answer(members, task.dataset)
+    _, expected = evaluate_ensemble(members, task.dataset)
     together = rows["ensemble of three", "ten_crop"]
     assert {key: together[key] for key in ("top1_error", "top5_error")} == {
         key: expected[key] for key in ("top1_error", "top5_error")

@@ -24,7 +24,7 @@ def objects(*rows, ignored=None):
 def test_recall_by_hand():
     proposals = [boxes(NOWHERE, A_80, B), boxes(B_60, A)]
     annotations = [objects(A, B), objects(A, B)]
-    # Of the first one, two and three proposals; the best IoUs of the objects are
+    # With the first one, two and three proposals, the best IoUs of the objects are
     # 0, 0, 0, 0.6; then 0.8, 0, 1, 0.6; then 0.8, 1, 1, 0.6.
     expected = [[1 / 4, 1 / 4, 0, 0], [3 / 4, 3 / 4, 2 / 4, 1 / 4], [4 / 4, 4 / 4, 3 / 4, 2 / 4]]
     np.testing.assert_array_equal(recall(proposals, annotations, [0.5, 0.6, 0.8, 0.81], [1, 2, 3]), expected)

@@ -69,6 +69,14 @@ def test_exported_weights_are_a_builders(run, tmp_path):
         np.testing.assert_array_equal(got, expected)
 
 
+def test_settings_that_a_format_cannot_have_are_refused(run, tmp_path):
+    for name, value in {"stages": ["conv4_out"], "batch_size": 2, "warmup": True}.items():
+        with pytest.raises(ArgumentError) as error:
+            export(run, tmp_path / "export", format="weights", **{name: value})
+        assert str(error.value) == f"--{name} is for --format=saved_model, not --format=weights: leave it out."
+    assert not (tmp_path / "export").exists()
+
+
 def test_two_exports_do_not_meet(run, tmp_path):
     def write(path):
         with pytest.raises(ArgumentError, match=f"{tmp_path} is being written to by another export"):
@@ -146,7 +154,7 @@ def test_what_cannot_be_an_ensemble(detectors, run, tmp_path):
         export(run, tmp_path / "export", ensemble=[str(second.path)])
     with pytest.raises(ArgumentError, match=f"--ensemble={run.path} is a run of trainers.classification, and"):
         export(first, tmp_path / "export", ensemble=[str(run.path)])
-    with pytest.raises(ArgumentError, match="--ensemble=nothing is no run: give folders of runs, separated by commas."):
+    with pytest.raises(ArgumentError, match="--ensemble=nothing is no run: give runs as DIR, separated by commas."):
         export(first, tmp_path / "export", ensemble=["nothing"])
     with pytest.raises(ArgumentError, match=f"--ensemble={first.path} is the run of --model_dir itself: give other"):
         export(first, tmp_path / "export", ensemble=[str(second.path), str(first.path)])

@@ -18,7 +18,7 @@ from trainers.engine.checkpoints import trained_model
 from trainers.engine.run_folder import RunFolder
 from trainers.serving.export import export
 from trainers.tasks.classification import Classification
-from trainers.tasks.ensembles import MultiViewNet, answer
+from trainers.tasks.multi_view import MultiViewNet, evaluate_ensemble
 
 WIDTH, EXAMPLES = 1 / 32, 12
 SIZE = 139  # px: the map of stride 16 has 7x7 pixels
@@ -90,7 +90,7 @@ def test_training_starts_from_weights_of_a_net_without_it(tmp_path, randomize):
     task = make_task(init_weights=str(tmp_path / "plain.weights.h5"))
     model = task.build_model()
     note = task.initialize(model)
-    assert "predictions" in note and "auxiliary_predictions starts anew" in note
+    assert "predictions" in note and "auxiliary_predictions is initialized at random" in note
     kernels = [net.get_layer("conv5_block2_branch1_1_conv").kernel for net in (model, plain)]
     np.testing.assert_array_equal(*kernels)
 
@@ -98,7 +98,7 @@ def test_training_starts_from_weights_of_a_net_without_it(tmp_path, randomize):
 @pytest.mark.slow
 def test_it_is_trained_but_neither_evaluated_nor_exported(tmp_path, batch):
     task, run = make_task(steps=2), RunFolder(tmp_path / "run")
-    results = loop.train(task, run, loop.Settings(task.recipe, 2, 1, 2, 2))
+    results = loop.run_loop(task, run, loop.Settings(task.recipe, 2, 1, 2, 2))
     trained, start = trained_model(task, run), task.build_model()
     for name in ("auxiliary_1_conv", "auxiliary_predictions", "conv5_block1_branch1_1_conv"):
         assert np.any(trained.get_layer(name).kernel != start.get_layer(name).kernel)
@@ -108,7 +108,7 @@ def test_it_is_trained_but_neither_evaluated_nor_exported(tmp_path, batch):
     found = session("serving_default", images=images)["probabilities"]
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5)
     members = [MultiViewNet(run.path, task, trained, 2, protocol) for protocol in ("single_crop", "dense")]
-    _, figures = answer(members, task.dataset)
+    _, figures = evaluate_ensemble(members, task.dataset)
     assert figures["members"][0]["top1_error"] == results["top1_error"]
 
 

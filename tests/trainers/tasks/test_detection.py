@@ -47,7 +47,7 @@ def trained(tmp_path_factory):
     task = make_task(rectangle_dataset(4, seed=1), steps=200, batch_size=4, learning_rate=5e-3)
     run = RunFolder(folder / "run")
     settings = loop.Settings(task.recipe, steps=200, log_every=50, evaluate_every=200, checkpoint_every=200)
-    results = loop.train(task, run, settings)
+    results = loop.run_loop(task, run, settings)
     model = Detection(task.config, None).build_for_export()
     restore_model(model, run)
     return run, task, model, task.export(model, folder / "export", None), results
@@ -78,7 +78,7 @@ def test_four_digit_scenes_are_learned_by_heart(tmp_path, monkeypatch):
     stages = {"block_counts": (2, 2, 2), "filters": (32, 64, 128)}
     task = Detection(detection_config("resnet", "digit_scenes", scenes, "digit_scenes", **stages, steps=250), scenes)
     settings = loop.Settings(task.recipe, steps=250, log_every=50, evaluate_every=250, checkpoint_every=250)
-    assert loop.train(task, RunFolder(tmp_path / "run"), settings)["map_50"] == 1.0
+    assert loop.run_loop(task, RunFolder(tmp_path / "run"), settings)["map_50"] == 1.0
 
 
 @pytest.mark.slow

@@ -14,9 +14,10 @@ from keras_resnets.detection.resizing import Resizing
 from keras_resnets.serving import SavedModelSession
 from trainers.data.proposals.with_proposals import with_proposals
 from trainers.engine.checkpoints import restore_model
+from trainers.engine.fine_tuning import freeze, learning_rate_factors
 from trainers.engine.run_folder import RunFolder
+from trainers.engine.train import train
 from trainers.tasks.detection import Detection
-from trainers.tasks.fine_tuning import freeze
 from trainers.tasks.multi_stage import alternating
 
 pytestmark = pytest.mark.numerics
@@ -139,7 +140,8 @@ def test_biases_learn_twice_as_fast():
     model = task.build_model()
     names = [variable.path.split("/") for variable in model.trainable_variables]
     expected = [(2 if name == "bias" else 1) * (0.1 if "rpn" in layer else 1) for *_, layer, name in names]
-    assert task.learning_rate_factors(model) == pytest.approx(expected) and {0.2, 0.1, 2, 1} == set(expected)
+    found = learning_rate_factors(model, task.config["stage_learning_rates"], task.recipe.bias_learning_rate)
+    assert found == pytest.approx(expected) and {0.2, 0.1, 2, 1} == set(expected)
 
 
 def test_proposals_move_with_the_image():
@@ -177,8 +179,8 @@ def test_the_steps_for_regions_are_half_as_long_and_have_two_images(tmp_path, ca
         "--alternating takes 2 times --batch_size=1 for regions: --batch_size=2 is more than the 1 training images"
     )
     with pytest.raises(ArgumentError, match=message):
-        alternating.train(load_task(1), RunFolder(tmp_path / "small"))
-    alternating.train(load_task(2), RunFolder(tmp_path / "run"))
+        train(load_task(1), RunFolder(tmp_path / "small"))
+    train(load_task(2), RunFolder(tmp_path / "run"))
     configs = [RunFolder(folder).config() for folder in sorted((tmp_path / "run").glob("step*"))]
     lengths = [(config["steps"], config["recipe"]["batch_size"]) for config in configs]
     assert lengths == [(2, 1), (1, 2), (2, 1), (1, 2)]
@@ -203,7 +205,7 @@ def test_four_steps_share_a_trunk_and_end_as_one_detector(tmp_path):
         **STAGES,
     )
     task, run = Detection(config, dataset), RunFolder(tmp_path / "run")
-    results = alternating.train(task, run)
+    results = train(task, run)
     steps = ["step1_rpn", "step2_regions", "step3_rpn", "step4_regions"]
     assert list(results["stages"]) == steps and results["map_50"] > 0.5
     assert [RunFolder(run.path / step).results()["step"] for step in steps] == [80, 40, 80, 40]
@@ -223,4 +225,4 @@ def test_four_steps_share_a_trunk_and_end_as_one_detector(tmp_path):
     assert not same("step2_regions", "step4_regions", "head")
     assert all(same("step4_regions", ".", part) for part in alternating.PARTS)
     before = run.metrics()
-    assert alternating.train(task, run) == results and run.metrics() == before
+    assert train(task, run) == results and run.metrics() == before

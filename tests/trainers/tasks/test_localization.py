@@ -31,7 +31,7 @@ from trainers.tasks.localization import Localization, class_proposals, image_cla
 
 pytestmark = pytest.mark.numerics
 FLAGS = ["--backbone=resnet", "--block_counts=1,1,1", "--filters=8,16,32", "--dataset=one_digit_scenes"]
-# Of four images, eight anchors a step are few to learn from: most that half overlap an object would never be seen.
+# With four images, eight anchors a step are few to learn from: most that half overlap an object would never be seen.
 QUICK = {
     "options": {"rpn_batch_size": 64, "rpn_foreground_iou": 0.5, "rpn_background_iou": 0.5},
     "batch_norm_momentum": 0.9,
@@ -53,7 +53,7 @@ def trained(tmp_path_factory):
     task = make_task(rectangle_dataset(4, seed=1, objects=(1, 2)), steps=200, batch_size=4, **QUICK)
     run = RunFolder(tmp_path_factory.mktemp("trained") / "run")
     settings = loop.Settings(task.recipe, steps=200, log_every=50, evaluate_every=200, checkpoint_every=200)
-    results = loop.train(task, run, settings)
+    results = loop.run_loop(task, run, settings)
     model = task.build_model()
     restore_model(model, run)
     return run, task, model, results
@@ -268,7 +268,7 @@ def test_train_and_evaluate(tmp_path, run_command):
         (["--recipe=digit_scenes"], "error: --recipe=digit_scenes is unknown: use imagenet, one_digit_scenes."),
         (
             ["--dataset=digits"],
-            "error: --dataset=digits has no boxes or is unknown (did you mean digit_scenes?): use digit_scenes",
+            "error: --dataset=digits has no boxes or is unknown (did you mean digit_scenes?): use digit_scenes,",
         ),
         (["--post_nms_topk=0"], "error: --post_nms_topk=0 must be a positive integer"),
         (["--roi_pooling=max"], "Unknown command line flag 'roi_pooling'"),

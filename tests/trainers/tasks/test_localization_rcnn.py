@@ -7,45 +7,56 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from configurations import localization_config, localization_rcnn_config
-from rectangles import STAGES, rectangle_dataset
+from rectangles import STAGES, write_coco
 
 from keras_resnets import ArgumentError
+from keras_resnets.detection.resizing import Resizing
 from keras_resnets.ops.boxes import iou
 from keras_resnets.serving import SavedModelSession
+from trainers.data.registry import open_detection_dataset
 from trainers.engine import train
 from trainers.engine.checkpoints import restore_model
 from trainers.engine.predictor import predictor
 from trainers.engine.run_folder import RunFolder
 from trainers.evaluation.evaluate import evaluate
 from trainers.serving.export import export
-from trainers.tasks import localization
+from trainers.tasks.localization import Localization
 from trainers.tasks.localization_rcnn import LocalizationRCNN
 
 pytestmark = [pytest.mark.slow, pytest.mark.numerics]
-DATASET = rectangle_dataset(6, seed=1, objects=(1, 2))
-COMMON = {"batch_size": 6, "learning_rate": 5e-3, "batch_norm_momentum": 0.9, **STAGES}
+COMMON = {
+    "batch_size": 6,
+    "learning_rate": 5e-3,
+    "batch_norm_momentum": 0.9,
+    "resizing": Resizing(96, 96, (96, 96)),
+    **STAGES,
+}
 
 
 @pytest.fixture(scope="module")
 def stages(tmp_path_factory):
     """The tasks and runs of a localizer that knows little yet, and of the second stage."""
     folder, found = tmp_path_factory.mktemp("localization"), []
+    name = write_coco(folder, 6, seed=1, objects=(1, 2))
+    dataset = open_detection_dataset(name)
     options = {"anchor_sizes": (16, 32), "post_nms_topk": 30}
-    config = localization_config(
-        "resnet", "rectangles", DATASET, "one_digit_scenes", options=options, steps=60, **COMMON
-    )
-    found.append((localization.Localization(config, DATASET), RunFolder(folder / "localizer")))
+    config = localization_config("resnet", name, dataset, "one_digit_scenes", options=options, steps=60, **COMMON)
+    found.append((Localization(config, dataset), RunFolder(folder / "localizer")))
     train.train(*found[0])
-    config = second_config(folder / "localizer")
-    found.append((LocalizationRCNN(config, DATASET), RunFolder(folder / "second")))
+    options = {"warp_size": 32, "warp_context": 2}
+    config = localization_rcnn_config(
+        "resnet",
+        name,
+        dataset,
+        "one_digit_scenes",
+        localizer_dir=folder / "localizer",
+        options=options,
+        steps=150,
+        **COMMON,
+    )
+    found.append((LocalizationRCNN(config, dataset), RunFolder(folder / "second")))
     train.train(*found[1])
     return found
-
-
-def second_config(localizer_dir, steps=150):
-    options = {"warp_size": 32, "warp_context": 2}
-    arguments = "resnet", "rectangles", DATASET, "one_digit_scenes"
-    return localization_rcnn_config(*arguments, localizer_dir=localizer_dir, options=options, steps=steps, **COMMON)
 
 
 def predictions(task, run):
@@ -78,9 +89,8 @@ def test_it_learns_from_the_regions_of_the_true_class(stages):
         assert count > 1 and not np.any(proposals[count:])
 
 
-def test_it_is_evaluated_as_the_first_stage(stages, tmp_path, monkeypatch):
-    task, run = stages[1]
-    monkeypatch.setattr(localization, "open_detection_dataset", lambda *arguments: DATASET)
+def test_it_is_evaluated_as_the_first_stage(stages):
+    _, run = stages[1]
     _, results = evaluate(run)
     assert results["localization_error"] == 0 and results["model"] == "localization_rcnn"
     assert json.loads((run.path / "evaluation.json").read_text()) == results
@@ -90,24 +100,24 @@ def test_the_export_has_both_stages_and_says_what_the_trainer_does(stages, tmp_p
     task, run = stages[1]
     expected = predictions(task, run)
     path = export(run, tmp_path / "export")
-    images = np.stack([DATASET.test.load(key)["image"].pixels() for key in DATASET.test.keys(None)])
+    images = np.stack([task.dataset.test.load(key)["image"].pixels() for key in task.dataset.test.keys(None)])
     answers = SavedModelSession(path)("serving_default", images=images, classes=expected["classes"])
     for name in ("boxes", "scores", "classes"):
         np.testing.assert_allclose(answers[name], expected[name], rtol=0, atol=1e-2 if name == "boxes" else 1e-4)
 
 
 def test_the_localizer_must_be_one_with_the_same_classes(stages, tmp_path):
-    config = second_config(stages[0][1].path)
+    config, dataset = stages[1][0].config, stages[0][0].dataset
     with pytest.raises(ArgumentError, match="--localizer_dir=.*second must be a run of trainers.localization"):
-        LocalizationRCNN({**config, "localizer_dir": str(stages[1][1].path)}, DATASET)
+        LocalizationRCNN({**config, "localizer_dir": str(stages[1][1].path)}, dataset)
     with pytest.raises(ArgumentError, match="--localizer_dir=.* with the same classes"):
-        LocalizationRCNN({**config, "labels": ["a", "b"]}, DATASET)
+        LocalizationRCNN({**config, "labels": ["a", "b"]}, dataset)
     other = {**config["resizing"], "short_side": 48}
     with pytest.raises(ArgumentError, match="has other image sizes: pass its --short_side, --long_side and"):
-        LocalizationRCNN({**config, "resizing": other}, DATASET)
+        LocalizationRCNN({**config, "resizing": other}, dataset)
     shutil.copytree(stages[0][1].path, tmp_path / "begun")
     (tmp_path / "begun" / "results.json").unlink()
     with pytest.raises(ArgumentError, match="--localizer_dir=.*begun is not complete: give the command that trains it"):
-        LocalizationRCNN({**config, "localizer_dir": str(tmp_path / "begun")}, DATASET)
+        LocalizationRCNN({**config, "localizer_dir": str(tmp_path / "begun")}, dataset)
     with pytest.raises(ArgumentError, match="--localizer_dir=.* holds no run: train one there"):
-        LocalizationRCNN({**config, "localizer_dir": str(tmp_path)}, DATASET)
+        LocalizationRCNN({**config, "localizer_dir": str(tmp_path)}, dataset)

@@ -39,7 +39,7 @@ def make_task(task_class=Classification, steps=9, model="cifar_resnet8", **chang
 def train(task, path, jit_compile=False):
     run, steps = RunFolder(path), task.config["steps"]
     settings = loop.Settings(task.recipe, steps, 1, steps, 2, jit_compile=jit_compile)
-    loop.train(task, run, settings)
+    loop.run_loop(task, run, settings)
     return run
 
 

@@ -12,11 +12,12 @@ import tensorflow as tf
 
 from keras_resnets.preprocessing import Preprocessing
 from trainers.data.image_source import ImageSource
+from trainers.data.proportions import PAPERS_SHORT_SIDE, PAPERS_SIZE
 
 PADDING = 4  # pixels on each side
 SMALL_PADDING = 1  # pixels on each side
 # Length of the image's short side, in sides of the crop (He et al., arXiv 1512.03385, section 3.4).
-SHORT_SIDES = (256 / 224, 480 / 224)
+SHORT_SIDES = (PAPERS_SHORT_SIDE / PAPERS_SIZE, 480 / PAPERS_SIZE)
 # Share of the image's area in the crop, and the crop's aspect ratio (Szegedy et al., arXiv 1409.4842, section 6).
 AREAS, ASPECT_RATIOS = (0.08, 1.0), (3 / 4, 4 / 3)
 # Principal components of the colors of ImageNet's training images, in 0..1 (Torch code of arXiv 1512.03385). A column
@@ -26,7 +27,7 @@ COLOR_EIGENVECTORS = np.array(
     [[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]], np.float32
 )
 COLOR_STDDEV = 0.1
-# Of the Inception nets' training code, for colors in 0..1.
+# From the Inception nets' training code, for colors in 0..1.
 MAX_BRIGHTNESS_DELTA, MAX_HUE_DELTA = 32 / 255, 0.2
 SATURATIONS = CONTRASTS = (0.5, 1.5)
 COLOR_ORDERS = (

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from keras_resnets.detection.resizing import Resizing, from_original
 from trainers.data.augmentation.classification import random_square, shift_colors
+from trainers.data.proportions import PAPERS_SHORT_SIDE, PAPERS_SIZE
 
 JITTER = (0.75, 1.25)  # factors of the short side
 
@@ -91,5 +92,5 @@ AUGMENTATIONS: dict[str, Augmentation] = {
     "none": Augmentation(none),
     "flip": Augmentation(flip),
     "scale_jitter_and_flip": Augmentation(scale_jitter_and_flip),
-    "crop_and_color": Augmentation(crop_and_color, crop=224 / 256),
+    "crop_and_color": Augmentation(crop_and_color, crop=PAPERS_SIZE / PAPERS_SHORT_SIDE),
 }

@@ -53,79 +53,86 @@ def operations() -> dict[str, Operation]:
     An operation is a function of images (1, H, W, 3) float32, 0..255, a magnitude in 0..1 and a sign, -1 or 1. It
     returns images of the same shape and type, maybe beyond 0..255.
     """
-    from keras_cv import layers
+    found = _Operations()
+    # In this order: a seed chooses by number.
+    chosen_from = (
+        found.identity,
+        found.stretch_contrast,
+        found.equalize,
+        found.solarize,
+        found.remove_color,
+        found.change_contrast,
+        found.change_brightness,
+        found.shear_horizontally,
+        found.shear_vertically,
+        found.shift_vertically,
+        found.shift_horizontally,
+    )
+    return {operation.__name__: operation for operation in chosen_from}
 
-    # With a seed, a layer makes a generator of its own, which nothing draws from. Without one, it would make
-    # TensorFlow's global generator, which --deterministic does not allow.
-    with tf.init_scope():
-        values = {"value_range": (0, 255), "seed": UNUSED_SEED}
-        contrast_layer = layers.AutoContrast(**values)
-        equalization_layer = layers.Equalization(**values)
-        solarization_layer = layers.Solarization(**values)
-        random_contrast = layers.RandomContrast(factor=0.5, **values)
-        random_brightness = layers.RandomBrightness(factor=0.5, **values)
-        filled = {"fill_mode": "constant", "seed": UNUSED_SEED}
-        shear_x = layers.RandomShear(x_factor=0.5, **filled)
-        shear_y = layers.RandomShear(y_factor=0.5, **filled)
-        translation = layers.RandomTranslation(height_factor=0.5, width_factor=0.5, **filled)
 
-    # Functions with names: AutoGraph, which keras-cv needs, takes one lambda for another.
+class _Operations:
+    """The operations, and keras-cv's layers that apply them.
 
-    def identity(images, magnitude, sign):
+    They are methods, not lambdas: AutoGraph, which keras-cv needs, takes one lambda for another.
+    """
+
+    def __init__(self):
+        from keras_cv import layers
+
+        # With a seed, a layer makes a generator of its own, which nothing draws from. Without one, it would make
+        # TensorFlow's global generator, which --deterministic does not allow.
+        with tf.init_scope():
+            values = {"value_range": (0, 255), "seed": UNUSED_SEED}
+            self._stretching = layers.AutoContrast(**values)
+            self._equalization = layers.Equalization(**values)
+            self._solarization = layers.Solarization(**values)
+            self._contrast = layers.RandomContrast(factor=0.5, **values)
+            self._brightness = layers.RandomBrightness(factor=0.5, **values)
+            filled = {"fill_mode": "constant", "seed": UNUSED_SEED}
+            self._shear_x = layers.RandomShear(x_factor=0.5, **filled)
+            self._shear_y = layers.RandomShear(y_factor=0.5, **filled)
+            self._translation = layers.RandomTranslation(height_factor=0.5, width_factor=0.5, **filled)
+
+    def identity(self, images, magnitude, sign):
         return images
 
-    def stretch_contrast(images, magnitude, sign):
-        return contrast_layer.augment_images(images)
+    def stretch_contrast(self, images, magnitude, sign):
+        return self._stretching.augment_images(images)
 
-    def equalize(images, magnitude, sign):
-        return equalization_layer.augment_images(images)
+    def equalize(self, images, magnitude, sign):
+        return self._equalization.augment_images(images)
 
-    def solarize(images, magnitude, sign):
+    def solarize(self, images, magnitude, sign):
         change = {"thresholds": 255 * (1 - magnitude), "additions": MAX_ADDITION * magnitude}
-        return solarization_layer.augment_images(images, change)
+        return self._solarization.augment_images(images, change)
 
-    def remove_color(images, magnitude, sign):
-        # As RandomColorDegeneration, which drops its seed and would make the global generator.
+    def remove_color(self, images, magnitude, sign):
+        # Not RandomColorDegeneration, which drops its seed and would make the global generator.
         gray = tf.image.grayscale_to_rgb(tf.image.rgb_to_grayscale(images))
         return tf.clip_by_value(images + MAX_CHANGE * magnitude * (gray - images), 0.0, 255.0)
 
-    def change_contrast(images, magnitude, sign):
-        return random_contrast.augment_images(images, 1 + sign * MAX_CHANGE * magnitude)
+    def change_contrast(self, images, magnitude, sign):
+        return self._contrast.augment_images(images, 1 + sign * MAX_CHANGE * magnitude)
 
-    def change_brightness(images, magnitude, sign):
-        return random_brightness.augment_images(images, 255 * sign * MAX_CHANGE * magnitude)
+    def change_brightness(self, images, magnitude, sign):
+        return self._brightness.augment_images(images, 255 * sign * MAX_CHANGE * magnitude)
 
-    def shear_horizontally(images, magnitude, sign):
+    def shear_horizontally(self, images, magnitude, sign):
         change = {"shear_x": tf.reshape(sign * MAX_SHEAR * magnitude, [1, 1]), "shear_y": None}
-        return shear_x.augment_images(images, change)
+        return self._shear_x.augment_images(images, change)
 
-    def shear_vertically(images, magnitude, sign):
+    def shear_vertically(self, images, magnitude, sign):
         change = {"shear_x": None, "shear_y": tf.reshape(sign * MAX_SHEAR * magnitude, [1, 1])}
-        return shear_y.augment_images(images, change)
+        return self._shear_y.augment_images(images, change)
 
-    def shift(images, vertical, horizontal):
+    def shift_vertically(self, images, magnitude, sign):
+        return self._shift(images, sign * magnitude, 0.0)
+
+    def shift_horizontally(self, images, magnitude, sign):
+        return self._shift(images, 0.0, sign * magnitude)
+
+    def _shift(self, images, vertical, horizontal):
         change = {"height_translations": vertical, "width_translations": horizontal}
         change = {name: tf.reshape(MAX_SHIFT * value, [1, 1]) for name, value in change.items()}
-        return translation.augment_images(images, change)
-
-    def shift_vertically(images, magnitude, sign):
-        return shift(images, sign * magnitude, 0.0)
-
-    def shift_horizontally(images, magnitude, sign):
-        return shift(images, 0.0, sign * magnitude)
-
-    # In this order: a seed chooses by number.
-    chosen_from = (
-        identity,
-        stretch_contrast,
-        equalize,
-        solarize,
-        remove_color,
-        change_contrast,
-        change_brightness,
-        shear_horizontally,
-        shear_vertically,
-        shift_vertically,
-        shift_horizontally,
-    )
-    return {operation.__name__: operation for operation in chosen_from}
+        return self._translation.augment_images(images, change)

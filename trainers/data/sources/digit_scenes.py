@@ -26,8 +26,8 @@ ONE_DIGIT_TRAIN, ONE_DIGIT_TEST = 2000, 400  # scenes
 SIDES = (24, 96)  # of a digit's box, the longer one, in pixels
 MAX_OVERLAP = 0.05  # of two digits' boxes, as a share of the smaller one's area
 PLACES = 100  # that are tried for a digit
-# Of the luminance, 0..255: the smallest difference between an ink and the mean of its background, and the largest
-# standard deviation of that.
+# In luminance, 0..255: the smallest difference between an ink and the mean of its background, and the largest standard
+# deviation of the background.
 CONTRAST, UNEVENNESS = 100, 40
 LUMINANCE = np.float32([0.299, 0.587, 0.114])  # weights of red, green, blue
 INKS = ((0, 50), (205, 255))  # dark and light ones

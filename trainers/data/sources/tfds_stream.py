@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Container
+import dataclasses
+from collections.abc import Callable, Container, Sequence
 from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
@@ -83,46 +83,72 @@ def stream_split(
     Raises:
         ArgumentError: if the split has not been prepared.
     """
-    examples = functools.partial(_examples, builder, split, image)
     try:
-        size = int(examples().cardinality())
+        size = int(_examples(builder, split, image).cardinality())
         files = builder.info.splits[split].file_instructions if builder.info.splits else []
     except (AssertionError, ValueError, KeyError) as error:
         raise ArgumentError(
             f"--dataset=tfds:{name} has no prepared split {split!r} in {builder.data_dir}: "
             "pass --download, or the --data_dir that has it."
         ) from error
-    height, width, _ = builder.info.features[image].shape
-    block = min(size, SHUFFLED_PIXELS // ((height or 224) * (width or 224)))
+    stream = _Stream(builder, split, image, target, load_target, size, files)
+    in_random_order = not builder.info.disable_shuffling and "+" not in split  # Joined splits follow each other.
+    return Split(size, stream.keys, stream.load, stream.part, stream.first if in_random_order else None)
 
-    def key(index, example):
-        return {"index": index, "encoded": example[image], "target": target(example)}
 
-    def load(key):
+@dataclasses.dataclass(frozen=True)
+class _Stream:
+    """The examples of a split, as a `Split` needs them.
+
+    Attributes:
+        builder, split, image, target, load_target: see `stream_split`.
+        size: number of examples.
+        files: the split's `tfds.core.utils.shard_utils.FileInstruction`s; empty if they are not known.
+    """
+
+    builder: tfds.core.DatasetBuilder
+    split: str
+    image: str
+    target: Callable[[dict[str, Any]], Any]
+    load_target: Callable[[ImageSource, Any], dict[str, tf.Tensor]]
+    size: int
+    files: Sequence[Any]
+
+    def keys(self, seed, context=None, count=None):
+        """Returns the keys of the first `count` examples, or of all; with a context, those of one machine's files."""
+        count = self.size if count is None else count
+        stream = _examples(self.builder, self.split, self.image, context).take(count).enumerate().map(self._key)
+        return stream if seed is None else _shuffled(stream, min(count, self._block()), seed)
+
+    def load(self, key):
+        """Returns the example of a key."""
+        height, width, _ = self._shape()
         source = Encoded(key["encoded"], height, width)
-        return {"image": source, **load_target(source, key["target"])}
+        return {"image": source, **self.load_target(source, key["target"])}
 
-    def read(context=None, count=size):
-        def keys(seed):
-            stream = examples(context).take(count).enumerate().map(key)
-            return stream if seed is None else _shuffled(stream, min(count, block), seed)
-
-        return keys
-
-    def part(context):
+    def part(self, context):
+        """Returns the `Split` of one of several machines."""
         machines, machine = context.num_input_pipelines, context.input_pipeline_id
-        sizes = [sum(map(_count, files[i::machines])) for i in range(machines)]
+        sizes = [sum(map(_count, self.files[i::machines])) for i in range(machines)]
         if min(sizes) > EQUAL_SHARE * max(sizes):
-            return Split(sizes[machine], read(context), load)
+            return Split(sizes[machine], lambda seed: self.keys(seed, context), self.load)
         # With unequal shares, the examples of the largest would be seen less often. Each machine reads all files, and
         # takes every n-th example.
-        return Split(size // machines, lambda seed: read()(seed).shard(machines, machine), load)
+        return Split(self.size // machines, lambda seed: self.keys(seed).shard(machines, machine), self.load)
 
-    def first(count):
-        return Split(count, read(count=count), load)
+    def first(self, count):
+        """Returns the `Split` of the first examples."""
+        return Split(count, lambda seed: self.keys(seed, count=count), self.load)
 
-    in_random_order = not builder.info.disable_shuffling and "+" not in split  # Joined splits follow each other.
-    return Split(size, read(), load, part, first if in_random_order else None)
+    def _key(self, index, example):
+        return {"index": index, "encoded": example[self.image], "target": self.target(example)}
+
+    def _shape(self):
+        return self.builder.info.features[self.image].shape
+
+    def _block(self):
+        height, width, _ = self._shape()
+        return min(self.size, SHUFFLED_PIXELS // ((height or 224) * (width or 224)))
 
 
 def _examples(builder, split, image, context=None):

@@ -44,8 +44,8 @@ LAYOUT = (
     "expected are PATH/VOC2007/ (or other years; or PATH is such a folder) with JPEGImages/ID.jpg, Annotations/ID.xml, "
     "ImageSets/Main/trainval.txt and test.txt (or train.txt and val.txt)"
 )
-# Of the test images, at least, for a year to count as annotated. In 2012, 47 % have a file, but only for the persons of
-# the action and layout challenges.
+# A year is annotated if at least this share of its test images have a file. In 2012, 47 % have one, but only for the
+# persons of the action and layout challenges.
 ANNOTATED_SHARE = 0.5
 
 

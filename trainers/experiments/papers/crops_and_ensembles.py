@@ -13,15 +13,15 @@ from trainers.experiments.classifiers import (
     Net,
     comparison_report,
     experiment,
+    in_percent,
     make_task,
-    percent,
     train_net,
 )
 from trainers.experiments.experiment import Report, Table, run_member
 from trainers.metrics.classification import errors
 from trainers.plots.figures import intervals
 from trainers.runtime.progress import Progress
-from trainers.tasks.ensembles import MultiViewNet, greedy_search
+from trainers.tasks.multi_view import MultiViewNet, greedy_search
 from trainers.tasks.protocols import PROTOCOLS
 
 # The nets are trained on objects of several sizes, as in the papers; on digits, `make_task` changes the augmentation.
@@ -125,7 +125,7 @@ def report(figures):
 
 def _interval(one, name):
     low, high = one[f"{name}_interval"]
-    return f"{percent(one[f'{name}_error'])} ({percent(low)}-{percent(high)})"
+    return f"{in_percent(one[f'{name}_error'])} ({in_percent(low)}-{in_percent(high)})"
 
 
 def _verdict(figures):

@@ -6,13 +6,13 @@ import keras
 import tensorflow as tf
 
 from keras_resnets import Ensemble
-from trainers.engine.checkpoints import trained_model
 from trainers.engine.predictor import predictor
 from trainers.engine.run_folder import RunFolder
 from trainers.experiments.experiment import Experiment, Report, Table, run_member
 from trainers.experiments.small_detectors import open_scenes, scale_of, train_backbone, train_detector
 from trainers.plots.figures import stacked_bars
 from trainers.tasks.detection import Detection
+from trainers.tasks.registry import restored
 
 FIGURES = ("map_50", "map", "coco_map_75")
 # Detectors that are trained, by their options.
@@ -74,9 +74,8 @@ def _test(setting, scale, folder):
 def _restored(setting, dataset, name, options):
     """Returns the task and the detector of a trained member, with some options changed."""
     run = RunFolder(setting.folder / name / "run")
-    config = run.config()
-    task = Detection({**config, "options": {**config["options"], **options}}, dataset)
-    return task, trained_model(task, run)
+    member = restored(run, dataset, config=Detection.with_options(run.config(), options))
+    return member.task, member.model
 
 
 def _measured(task, model):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from keras_resnets import analysis
-from trainers.experiments.classifiers import Comparison, Measurement, Net, experiment, percent, test_images
+from trainers.experiments.classifiers import Comparison, Measurement, Net, experiment, in_percent, test_images
 from trainers.experiments.experiment import Table
 from trainers.plots.figures import by_depth
 
@@ -19,7 +19,7 @@ def _mean_response(one):
 def _tables(figures):
     # Only after training: before it, batch normalization has no statistics.
     rows = [
-        [label, str(len(one["initial"])), f"{_mean_response(one):.3f}" if "trained" in one else percent(None)]
+        [label, str(len(one["initial"])), f"{_mean_response(one):.3f}" if "trained" in one else in_percent(None)]
         for label, one in figures.items()
     ]
     columns = ("net", "3x3 convolutions", "standard deviation")

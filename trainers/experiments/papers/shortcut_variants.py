@@ -1,6 +1,6 @@
 """Other shortcuts than the identity (identity mappings, arXiv 1603.05027, section 3, table 1)."""
 
-from trainers.experiments.classifiers import Comparison, Net, experiment, percent
+from trainers.experiments.classifiers import Comparison, Net, experiment, in_percent
 
 FAIL = 3  # multiple of the original's test error that the paper's table calls "fail" (20 and 6.61 %)
 
@@ -25,7 +25,7 @@ def _verdict(figures):
     original, best = errors["original"], min(errors, key=errors.get)
     failed = [label for label, error in errors.items() if error > FAIL * original]
     sentence = (
-        f"The best is {best} ({percent(errors[best])} %, original {percent(original)} %); "
+        f"The best is {best} ({in_percent(errors[best])} %, original {in_percent(original)} %); "
         f"{', '.join(failed) or 'none'} failed (more than {FAIL} times the original's error)"
     )
     return sentence, original < min(error for label, error in errors.items() if label != "original")

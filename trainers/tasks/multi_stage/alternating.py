@@ -12,40 +12,52 @@ image and 40,000 of two.
 
 import dataclasses
 import sys
+import types
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_resnets.detection.fast_rcnn import given_proposals
 from keras_resnets.detection.resizing import to_original
-from trainers.data.detection_dataset import Annotation
+from trainers.data.detection_dataset import Annotation, DetectionDataset
 from trainers.data.proposals.with_proposals import with_proposals
-from trainers.engine import train as engine_train
+from trainers.data.split import Split
 from trainers.engine.checkpoints import trained_model
 from trainers.engine.predictor import predictor
 from trainers.engine.run_folder import RunFolder
-from trainers.engine.train import train_in_stages
+from trainers.engine.task import Stages
+from trainers.engine.train import train
 from trainers.metrics.recall import average_recall, recall
 from trainers.plots import figures
 from trainers.recipes.detection import RECIPES
 from trainers.recipes.recipe import BoxRecipe, change
 from trainers.runtime.failures import naming
-from trainers.tasks.detection import ANNOTATION, Detection
+from trainers.tasks.box_task import ANNOTATION
+from trainers.tasks.detector_task import DetectorTask
 
 PARTS = ("trunk", "rpn", "region_network", "head")
 
 
-class Step(Detection):
+class Step(DetectorTask):
     """One step of the four, of the whole detector.
 
     Args:
         config: the run's configuration, with the step's length and batch size.
-        dataset: see `Detection`.
+        dataset: see `DetectorTask`.
         trained: the parts that learn.
         start: detectors by the parts that are copied from them; the other parts begin as those of a new detector.
     """
 
-    def __init__(self, config, dataset, trained, start):
+    def __init__(
+        self,
+        config: dict[str, Any],
+        dataset: DetectionDataset,
+        trained: Sequence[str] = (),
+        start: Mapping[str, keras.Model] = types.MappingProxyType({}),
+    ):
         super().__init__(config, dataset)
         self._trained, self._start = trained, start
 
@@ -65,17 +77,20 @@ class Step(Detection):
 class ProposalStep(Step):
     """Steps 1 and 3: the proposal network, measured by its recall.
 
-    Attributes:
+    Args:
+        config, dataset, trained, start: see `Step`.
         train_topk: whether images have as many proposals as in training, instead of as in inference.
     """
 
-    train_topk = False
+    def __init__(self, *arguments, train_topk: bool = False):
+        super().__init__(*arguments)
+        self._train_topk = train_topk
 
     def terms(self, model, inputs, targets, seeds, training):
         return model.proposal_losses(model.features(inputs, training), inputs, targets, seeds, training)[0]
 
     def predictions(self, model, batch):
-        _, proposals, _ = model.propose(self.inputs(batch), train_topk=self.train_topk)
+        _, proposals, _ = model.propose(self.inputs(batch), train_topk=self._train_topk)
         annotation = {name: batch[name] for name in ANNOTATION}
         return {**annotation, "proposals": to_original(proposals, batch["scales"])}
 
@@ -103,10 +118,11 @@ class ProposalStep(Step):
         ]
         figures.learning_curve(lines, series, "recall", f"Proposals of {self.title}", path)
 
-    def proposals(self, model, split, strategy, train_topk):
+    def proposals(
+        self, model: keras.Model, split: Split, strategy: tf.distribute.Strategy, train_topk: bool
+    ) -> list[np.ndarray]:
         """Returns the proposals of a split: a list of (n, 4) float32, in pixels of the original images."""
-        task = ProposalStep(self.config, dataclasses.replace(self.dataset, test=split), (), {})
-        task.train_topk = train_topk
+        task = ProposalStep(self.config, dataclasses.replace(self.dataset, test=split), train_topk=train_topk)
         proposals = predictor(task, model, strategy)()["proposals"]
         return [rows[(rows[:, 2] > rows[:, 0]) & (rows[:, 3] > rows[:, 1])] for rows in proposals]
 
@@ -122,25 +138,33 @@ class RegionStep(Step):
         return model.detect(model.features(inputs), *given_proposals(inputs), inputs["image_shapes"])
 
 
-def train(task, run, *, strategy=None, **settings):
-    """Trains a Faster R-CNN in four steps, or goes on with it: see `trainers.engine.train.train`."""
-    strategy = strategy or tf.distribute.get_strategy()
-    alternation = _Alternation(task, run, strategy, settings)
-    return train_in_stages(task, run, strategy, "--alternating", alternation.train)
+def stages(task: DetectorTask) -> Stages:
+    """Returns the four steps of a Faster R-CNN.
+
+    Raises:
+        ArgumentError: if a step for regions has more images than there are.
+    """
+    # Steps of training, and images of each.
+    lengths = {ProposalStep: (task.config["steps"], task.recipe.batch_size), RegionStep: _region_length(task)}
+
+    def train_steps(run, strategy, settings):
+        return _Alternation(task, lengths, run, strategy, settings).train()
+
+    return Stages("--alternating", train_steps)
 
 
 class _Alternation:
     """The four steps of a run.
 
     Args:
-        task, run, strategy: see `train_in_stages`.
-        settings: other arguments of `trainers.engine.train.train`, for each step.
+        task: of the whole run.
+        lengths: dict of `ProposalStep` and `RegionStep` to the number of training steps, and of images in each.
+        run, strategy, settings: see `Stages`.
     """
 
-    def __init__(self, task, run, strategy, settings):
-        self._task, self._run, self._strategy, self._settings = task, run, strategy, settings
-        # Steps of training, and images of each.
-        self._lengths = {ProposalStep: (task.config["steps"], task.recipe.batch_size), RegionStep: _region_length(task)}
+    def __init__(self, task, lengths, run, strategy, settings):
+        self._task, self._lengths = task, lengths
+        self._run, self._strategy, self._settings = run, strategy, settings
         self._seconds = {}
 
     def train(self):
@@ -159,7 +183,7 @@ class _Alternation:
         config = {**config, "steps": steps, "recipe": {**config["recipe"], "batch_size": batch_size}}
         print(f"{name}: {steps} steps, batch size {batch_size}", file=sys.stderr)
         step, folder = step_class(config, dataset, trained, start), RunFolder(self._run.path / name, self._run.chief)
-        results = engine_train.train(step, folder, strategy=self._strategy, **self._settings)
+        results = train(step, folder, strategy=self._strategy, **self._settings)
         self._seconds[name] = results["seconds"]
         return step, trained_model(step, folder)
 

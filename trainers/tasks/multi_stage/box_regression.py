@@ -1,16 +1,21 @@
 """Box regression for each class, by ridge regression (R-CNN, arXiv 1311.2524, appendix C)."""
 
+import pathlib
+from collections.abc import Sequence
+
 import numpy as np
 from sklearn.linear_model import Ridge
 
 from keras_resnets.ops import boxes
 from trainers.runtime.atomic_files import read_arrays, write_arrays
-from trainers.tasks.multi_stage.svms import MEAN_NORM
+from trainers.tasks.multi_stage.svms import norm_scale
 
 ALPHA = 1000
 
 
-def train(files, num_classes, path, delta_stds):
+def train(
+    files: Sequence[pathlib.Path], num_classes: int, path: pathlib.Path, delta_stds: Sequence[float]
+) -> tuple[np.ndarray, np.ndarray]:
     """Trains the regressors of all classes, or reads them if they are trained.
 
     Args:
@@ -28,7 +33,7 @@ def train(files, num_classes, path, delta_stds):
     """
     if not path.exists():
         pooled, deltas, classes = _examples(files)
-        scale = MEAN_NORM / max(float(np.linalg.norm(pooled, axis=1).mean()), 1e-6) if len(pooled) else 1.0
+        scale = norm_scale(np.linalg.norm(pooled, axis=1)) if len(pooled) else 1.0
         kernel, bias = np.zeros((num_classes, 4, pooled.shape[1])), np.zeros((num_classes, 4))
         for label in np.unique(classes):
             chosen = classes == label

@@ -9,8 +9,10 @@ A file gets its name when it is complete. A process that is killed loses what it
 same command goes on from there.
 """
 
+import pathlib
 import time
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -18,13 +20,13 @@ from keras_resnets.detection.fast_rcnn import given_proposals
 from keras_resnets.detection.resizing import from_original
 from keras_resnets.ops import boxes as box_arithmetic
 from trainers.data.tf_data_options import AHEAD
-from trainers.engine import train as engine_train
 from trainers.engine.checkpoints import trained_model
 from trainers.engine.run_folder import RunFolder
-from trainers.engine.train import train_in_stages
+from trainers.engine.task import Stages
+from trainers.engine.train import train
 from trainers.runtime.atomic_files import read_arrays, write_arrays
 from trainers.runtime.progress import Progress
-from trainers.tasks.detection import Detection
+from trainers.tasks.detector_task import DetectorTask
 from trainers.tasks.multi_stage import box_regression, svms
 
 NEGATIVE_IOU = 0.3  # largest IoU of a negative region with an object of the class
@@ -32,7 +34,7 @@ REGRESSED_IOU = {"rcnn": 0.6, "spp_net": 0.5}  # least IoU with an object of a r
 APART_IOU = {"rcnn": None, "spp_net": 0.7}  # IoU of two negatives of an image beyond which one is left out
 
 
-class FineTuning(Detection):
+class FineTuning(DetectorTask):
     """The first stage, whose metrics are of the softmax scores."""
 
     def detections(self, model, inputs):
@@ -45,17 +47,16 @@ class FineTuning(Detection):
         return model.detect_by(score, regions, exists, shapes)
 
 
-def train(task, run, *, strategy=None, **settings):
-    """Trains an R-CNN or SPPnet in its stages, or goes on with it: see `trainers.engine.train.train`."""
-    strategy = strategy or tf.distribute.get_strategy()
+def stages(task: DetectorTask) -> Stages:
+    """Returns the stages of an R-CNN or SPPnet."""
 
-    def stages():
+    def train_stages(run, strategy, settings):
         tuned = RunFolder(run.path / "fine_tuning")
-        results = engine_train.train(FineTuning(task.config, task.dataset), tuned, strategy=strategy, **settings)
+        results = train(FineTuning(task.config, task.dataset), tuned, strategy=strategy, **settings)
         model = trained_model(task, tuned)
         return model, {"fine_tuning": results["seconds"], **_linear_stages(task, model, run)}
 
-    return train_in_stages(task, run, strategy, f"--system={task.config['system']}", stages)
+    return Stages(f"--system={task.config['system']}", train_stages)
 
 
 def _linear_stages(task, model, run):
@@ -91,7 +92,9 @@ class _Clock:
         self._start = now
 
 
-def write_features(task, model, folder, regressed_iou):
+def write_features(
+    task: DetectorTask, model: keras.Model, folder: pathlib.Path, regressed_iou: float
+) -> list[pathlib.Path]:
     """Writes the training data of the linear stages, a file for each training image that has none yet.
 
     The n regions of an image are its m objects and its proposals. A file has `features` (n, F) float32; `regions`
@@ -100,7 +103,7 @@ def write_features(task, model, folder, regressed_iou):
     float32 and `objects` (k, 2) int32, the numbers of the region and of the object that it overlaps most.
 
     Args:
-        task: a `Detection`, whose data set has proposals.
+        task: a task whose data set has proposals.
         model: its detector.
         folder: path; it is created if it is missing.
         regressed_iou: least IoU with an object of a region in `pooled`.

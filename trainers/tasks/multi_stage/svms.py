@@ -6,6 +6,9 @@ with a margin above -1, and forgets those that later SVMs give less than -1.2. T
 code.
 """
 
+import pathlib
+from collections.abc import Sequence
+
 import numpy as np
 from sklearn.svm import LinearSVC
 
@@ -26,7 +29,13 @@ NEVER = -10.0  # the margin of a class without objects
 MOST_ITERATIONS = 20_000
 
 
-def train(files, num_classes, path, negative_iou, apart_iou=None):
+def train(
+    files: Sequence[pathlib.Path],
+    num_classes: int,
+    path: pathlib.Path,
+    negative_iou: float,
+    apart_iou: float | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
     """Trains the SVMs, or goes on with it.
 
     Args:
@@ -44,7 +53,7 @@ def train(files, num_classes, path, negative_iou, apart_iou=None):
     """
     if not path.exists():
         state = path.with_name("svm_mining.npz")
-        scale = MEAN_NORM / _mean_norm(files[:NORM_FILES])
+        scale = norm_scale(_norms(files[:NORM_FILES]))
         miners = [_Miner(positives) for positives in _positives(files, num_classes, scale)]
         _mine(files, miners, scale, state, negative_iou, apart_iou)
         weights = np.stack([miner.weights for miner in miners], axis=1) * scale
@@ -54,9 +63,13 @@ def train(files, num_classes, path, negative_iou, apart_iou=None):
     return arrays["kernel"], arrays["bias"]
 
 
-def _mean_norm(files):
-    norms = np.concatenate([np.linalg.norm(read_arrays(file, "features")["features"], axis=1) for file in files])
-    return max(float(norms.mean()), 1e-6)
+def norm_scale(norms: np.ndarray) -> float:
+    """Returns the factor by which features with these norms, (N,), get a mean norm of `MEAN_NORM`."""
+    return MEAN_NORM / max(float(norms.mean()), 1e-6)
+
+
+def _norms(files):
+    return np.concatenate([np.linalg.norm(read_arrays(file, "features")["features"], axis=1) for file in files])
 
 
 def _positives(files, num_classes, scale):

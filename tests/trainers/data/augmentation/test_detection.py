@@ -64,12 +64,12 @@ def test_crops_cut_boxes_off_and_leave_out_those_whose_centre_is_outside():
         kinds.add((which, "whole" if whole else "cut" if x2 > x1 else "left out"))
     # The second one is at the image's border.
     assert kinds == {(0, "whole"), (0, "cut"), (0, "left out"), (1, "cut"), (1, "left out")}
-    # Of 100 pixels, 256/224 to 480/224 of 56 are the short side.
+    # The image has 100 pixels; its short side becomes 256/224 to 480/224 of 56.
     assert 56 / 88 <= min(sides) < 0.8 and 1.0 < max(sides) <= 56 / 46
 
 
 def test_localization_sees_what_classification_does():
-    """Of the same seed: the crop, at the same scale and place, mirrored and coloured alike."""
+    """With the same seed, the crop has the same scale and place, and is mirrored and coloured alike."""
     image = datasets.load_sample_images().images[0][:100, :160]
     source, crop = Pixels(tf.constant(image)), AUGMENTATIONS["crop_and_color"]
     for i in range(4):

@@ -106,7 +106,7 @@ def test_machines_read_their_own_files_of_tensorflow_datasets(tmp_path):
 
 
 class Numbers(NumberedImages):
-    """Of which 72 are trained on: in four files, 20, 20, 20 and 12."""
+    """80 images, 72 of them for training: in four files of 20, 20, 20 and 12."""
 
     count = 80
 

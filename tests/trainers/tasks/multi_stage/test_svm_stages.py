@@ -12,8 +12,9 @@ from keras_resnets import ArgumentError
 from keras_resnets.ops import boxes
 from trainers.engine.checkpoints import restore_model
 from trainers.engine.run_folder import RunFolder
+from trainers.engine.train import train
 from trainers.runtime.atomic_files import read_arrays, write_arrays
-from trainers.tasks.multi_stage import box_regression, svm_stages, svms
+from trainers.tasks.multi_stage import box_regression, svms
 
 RANDOM = np.random.default_rng(0)
 
@@ -112,7 +113,7 @@ def trained(tmp_path_factory):
     """The task, the run and the results of a tiny R-CNN that was trained in all stages."""
     folder = tmp_path_factory.mktemp("staged")
     task, run = staged_task(folder, steps=100), RunFolder(folder / "run")
-    return task, run, svm_stages.train(task, run)
+    return task, run, train(task, run)
 
 
 def test_the_stages_learn(trained):
@@ -121,7 +122,7 @@ def test_the_stages_learn(trained):
     assert results["map_50"] > 0.9 and results["seconds"] == sum(results["stages"].values())
     fine_tuned = RunFolder(run.path / "fine_tuning").results()
     assert fine_tuned["map_50"] > 0.5 and results["map"] > fine_tuned["map"]  # Boxes are corrected now.
-    assert svm_stages.train(task, run) == results
+    assert train(task, run) == results
     model = task.build_model()
     restore_model(model, run)
     svm = read_arrays(run.path / "svms.npz")
@@ -137,7 +138,7 @@ def test_files_of_features_have_what_the_detector_sees(trained):
     regions = arrays["regions"]
     inputs = {name: example[name][:1] for name in ("images", "image_shapes")}
     maps = model.features(inputs)
-    features, pooled = model.describe_twice(maps, model.pool_scales(maps, regions[np.newaxis]), inputs["image_shapes"])
+    features, pooled = model.linear_features(maps, model.pool_scales(maps, regions[np.newaxis]), inputs["image_shapes"])
     np.testing.assert_allclose(arrays["features"], features[0], rtol=0, atol=1e-4)
     rows, objects = arrays["objects"].T
     np.testing.assert_allclose(arrays["pooled"], pooled.numpy()[0, rows], rtol=0, atol=1e-4)

@@ -14,10 +14,9 @@ from torch_tensors import state_dict
 import keras_resnets
 from keras_resnets import ArgumentError
 from trainers.data.registry import open_dataset
-from trainers.engine import loop
+from trainers.engine import fine_tuning, loop
 from trainers.engine.checkpoints import restore_model
 from trainers.engine.run_folder import RunFolder
-from trainers.tasks import fine_tuning
 from trainers.tasks.classification import Classification
 
 pytestmark = pytest.mark.numerics
@@ -30,7 +29,7 @@ def train(path, steps=3, **changes):
     task = Classification(config, dataset)
     settings = loop.Settings(task.recipe, steps, log_every=1, evaluate_every=steps, checkpoint_every=steps)
     run = RunFolder(path)
-    loop.train(task, run, settings)
+    loop.run_loop(task, run, settings)
     model = task.build_model()
     restore_model(model, run)
     return task, model
@@ -123,9 +122,11 @@ def test_transfer_from_torchvisions_format_with_frozen_stages(tmp_path):
     task = Classification(config, dataset)
     settings = loop.Settings(task.recipe, 3, log_every=1, evaluate_every=3, checkpoint_every=3)
     run = RunFolder(tmp_path / "run")
-    loop.train(task, run, settings)
+    loop.run_loop(task, run, settings)
     model = task.build_model()
-    assert task.initialize(model) == "--init_weights: predictions starts anew: the file has none for these classes"
+    assert task.initialize(model) == (
+        "--init_weights: predictions is initialized at random: the file has none for these classes"
+    )
     start = [(variable.path, variable.numpy()) for variable in model.variables]
     restore_model(model, run)
     moved = {path.split("/")[0] for (path, before), v in zip(start, model.variables) if np.any(before != v.numpy())}

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from narrow_detectors import SEEDS, SHAPES, TARGETS, inputs, noise, parameters
+from narrow_detectors import SEEDS, SHAPES, TARGETS, inputs, noise
 
 import keras_resnets
 from keras_resnets import RCNN, ArgumentError, Localizer
@@ -13,6 +13,7 @@ from keras_resnets.detection.resizing import Resizing
 from keras_resnets.layers import Proposals
 from keras_resnets.serving import SavedModelSession, export_localizer
 from keras_resnets.serving.predict_requests import read_warmup
+from trainers.runtime.measuring import parameters
 
 CLASSES = np.int32([[1, 2, -1], [0, 2, 0]])
 SMALL = {"anchor_sizes": (16, 32), "rpn_filters": 16, "pre_nms_topk": 100, "post_nms_topk": 10}

@@ -1,11 +1,12 @@
-"""Evaluation of classification nets by protocols, alone and in ensembles.
+"""Evaluation of classification nets on several views of an image, alone and in ensembles.
 
 Shapes: N images, V views of an image.
 """
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -163,7 +164,9 @@ class MultiViewNet:
         return untuned(scales).flat_map(at_scale).prefetch(AHEAD)
 
 
-def answer(members: Sequence[MultiViewNet], dataset: ImageDataset, search: bool = False) -> tuple[dict, dict]:
+def evaluate_ensemble(
+    members: Sequence[MultiViewNet], dataset: ImageDataset, search: bool = False
+) -> tuple[dict, dict]:
     """Evaluates nets together: their probabilities are averaged (GoogLeNet, arXiv 1409.4842, section 7).
 
     Args:
@@ -216,8 +219,8 @@ def greedy_search(labels: np.ndarray, probabilities: Sequence[np.ndarray]) -> li
     return chosen
 
 
-def table(results: dict) -> list[str]:
-    """Returns the figures of `answer` as lines of text: errors of the members and the ensemble, with intervals."""
+def table(results: Mapping[str, Any]) -> list[str]:
+    """Returns the figures of `evaluate_ensemble` as lines of text: the errors of all members, with intervals."""
     members = results["members"]
     rows = [(member["member"], member["views"], member) for member in members]
     if len(members) > 1:

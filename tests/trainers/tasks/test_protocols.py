@@ -22,10 +22,9 @@ from trainers.engine import train as engine_train
 from trainers.engine.predictor import predictor
 from trainers.engine.run_folder import RunFolder
 from trainers.evaluation.evaluate import evaluate
-from trainers.metrics.classification import wilson_interval
 from trainers.runtime.progress import Progress
 from trainers.tasks.classification import Classification
-from trainers.tasks.ensembles import MultiViewNet, answer, greedy_search
+from trainers.tasks.multi_view import MultiViewNet, evaluate_ensemble, greedy_search
 from trainers.tasks.protocols import PROTOCOLS
 
 NORMALIZATION = {"mean": (120, 110, 100), "std": (60, 60, 60)}
@@ -245,7 +244,7 @@ def images_of(dataset):
 def test_a_single_crop_says_what_training_does(make_member):
     dataset = photo_dataset()
     member, task, model = make_member(dataset)
-    predictions, figures = answer([member], dataset)
+    predictions, figures = evaluate_ensemble([member], dataset)
     expected = predictor(task, model, tf.distribute.get_strategy())()
     assert expected.keys() == predictions.keys()
     for name, values in expected.items():
@@ -315,7 +314,7 @@ def test_sides_of_several_scales_are_in_proportion_to_a_larger_crop(protocol, vi
 def test_an_ensemble_is_the_mean_of_probabilities(make_member):
     dataset = photo_dataset()
     first, second = (make_member(dataset, protocol, seed)[0] for seed, protocol in enumerate(["ten_crop", "dense"]))
-    predictions, figures = answer([first, second], dataset)
+    predictions, figures = evaluate_ensemble([first, second], dataset)
     mean = (predicted(first, dataset) + predicted(second, dataset)) / 2
     labels = np.array([dataset.test.load(key)["label"] for key in dataset.test.keys(None)])
     np.testing.assert_array_equal(predictions["label"], labels)
@@ -329,7 +328,7 @@ def test_an_ensemble_is_the_mean_of_probabilities(make_member):
 def test_ten_identical_members_say_what_one_does(make_member):
     dataset = photo_dataset()
     member = make_member(dataset)[0]
-    (one, alone), (ten, together) = (answer([member] * count, dataset) for count in (1, 10))
+    (one, alone), (ten, together) = (evaluate_ensemble([member] * count, dataset) for count in (1, 10))
     for name, values in one.items():
         np.testing.assert_array_equal(ten[name], values)
     assert all(together[name] == alone[name] for name in ("top1_error", "top5_error", "top1_interval"))
@@ -345,31 +344,17 @@ def test_greedy_search_adds_what_helps_most():
     mild = np.array([0.45, 0.45, 0.45, 0.9])
     probabilities.append(np.stack([mild, 1 - mild], axis=1))
     assert greedy_search(labels, probabilities) == [(1, 0.25), (3, 0.0)]
-    # Of members that are equally good, the first.
+    # The first of members that are equally good.
     assert greedy_search(labels, [probabilities[0]] * 2) == [(0, 0.5)]
 
 
 def test_a_search_leaves_out_who_does_not_help(make_member):
     dataset = photo_dataset()
     members = [make_member(dataset, seed=seed)[0] for seed in (0, 0)]
-    _, figures = answer(members, dataset, search=True)
+    _, figures = evaluate_ensemble(members, dataset, search=True)
     alone = figures["members"][0]["top1_error"]
     assert figures["search"] == [{"member": "run0:single_crop", "top1_error": alone}]
     assert figures["top1_error"] == alone
-
-
-@pytest.mark.parametrize(
-    "count, total, low, high",
-    [(0, 10, 0.0, 0.277533), (5, 10, 0.236593, 0.763407), (1, 100, 0.001767, 0.054486), (10, 10, 0.722467, 1.0)],
-)
-def test_wilson_intervals(count, total, low, high):
-    """z = 1.959964, z^2 = 3.841459; of 0 of 10, the upper end is z^2 / (10 + z^2)."""
-    np.testing.assert_allclose(wilson_interval(count, total), (low, high), atol=1e-6)
-
-
-def test_no_rounding_leaves_a_share_outside_of_its_interval():
-    for total in range(1, 500):
-        assert wilson_interval(0, total)[0] <= 0 and wilson_interval(total, total)[1] >= 1
 
 
 @pytest.mark.parametrize(
@@ -484,7 +469,7 @@ def test_runs_that_do_not_go_together(runs, tmp_path):
     with pytest.raises(ArgumentError, match="protocol 'all' is unknown: use single_crop, ten_crop, twelve_crop, 144_"):
         evaluate(first, ensemble=[f"{second.path}:all"])
     for text in ("", ":dense", "/nowhere", f"{tmp_path}:dense"):
-        with pytest.raises(ArgumentError, match=f"--ensemble={text} is no run: give folders of runs, DIR or DIR:PROT"):
+        with pytest.raises(ArgumentError, match=rf"--ensemble={text} is no run: give runs as DIR\[:PROTOCOL\], sep"):
             evaluate(first, ensemble=[text])
     with pytest.raises(ArgumentError, match="--search chooses among several runs: give others with --ensemble"):
         evaluate(first, search=True)

@@ -1,0 +1,198 @@
+"""What all tasks with boxes share: a net on a backbone, and batches of images with their objects."""
+
+import abc
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from keras_resnets.detection.backbones import backbone_net, classification_net, load_backbone
+from keras_resnets.detection.resizing import Resizing, from_original
+from keras_resnets.ops.boxes import areas
+from keras_resnets.weights.published import resolve
+from trainers.data.augmentation.detection import AUGMENTATIONS
+from trainers.data.detection_dataset import DetectionDataset
+from trainers.data.pipeline import evaluation_batches, training_batches
+from trainers.data.registry import open_detection_dataset
+from trainers.engine import fine_tuning
+from trainers.engine.seeding import seeded
+from trainers.engine.task import Task
+from trainers.plots.drawing import draw_detections
+from trainers.runtime.choices import SHOWN_SCORE
+from trainers.runtime.failures import ASSERTION, naming
+from trainers.tasks.nets import GENERAL, general_builder
+
+INPUTS = ("images", "image_shapes", "proposals")
+ANNOTATION = ("true_boxes", "true_classes", "ignored", "areas")
+
+LARGEST_EVALUATION_BATCH = 8  # images on one replica
+PICTURES = 4  # test images that TensorBoard shows
+LARGEST_PICTURE = 640  # px, of their long side
+
+
+class BoxTask(Task):
+    """Images with boxes.
+
+    Args:
+        config: a run's configuration: see `trainers.tasks.detection_config.box_config`.
+        dataset: a `DetectionDataset` with the configuration's labels, or None.
+    """
+
+    def __init__(self, config: dict[str, Any], dataset: DetectionDataset | None = None):
+        super().__init__(config, dataset)
+        self.resizing = Resizing(**config["resizing"])
+
+    @staticmethod
+    def open_dataset(config, name, data_dir, download):
+        return open_detection_dataset(name, data_dir, download)
+
+    def build_model(self):
+        """Returns a new net of the class of `make_model`."""
+        with seeded(self.config["seed"]):
+            model = self.make_model(
+                len(self.config["labels"]),
+                self._backbone(),
+                normalization=self.config["normalization"],
+                **self.config["options"],
+            )
+        return fine_tuning.configured(model, self.config["freeze"], self.recipe)
+
+    @abc.abstractmethod
+    def make_model(self, *arguments, **options) -> keras.Model:
+        """Returns a new net from the arguments of its class in `keras_resnets`."""
+
+    def _backbone(self):
+        name = self.config["backbone"]
+        if name in GENERAL:
+            return general_builder(name)(self.config["block_counts"], self.config["filters"], include_top=False)
+        return backbone_net(name, **self._width) if self._width else name
+
+    @property
+    def _width(self):
+        """The argument `width` of the backbone's builder as a dict; the configurations of older runs lack it."""
+        width = self.config.get("width")
+        return {} if width is None else {"width": width}
+
+    def initialize(self, model):
+        """Loads the weights of --init_weights into the backbone. The other weights stay random."""
+        if self.config["init_weights"] is not None:
+            with naming("--init_weights"):
+                name, weights = self.config["backbone"], self.config["init_weights"]
+                net = self._backbone() if name in GENERAL else classification_net(name, **self._width)
+                load_backbone(model, net, resolve(weights, name, **self._width))
+
+    def training_batches(self, first_step, context):
+        """Returns batches of the model's inputs, its targets, and seeds.
+
+        They have `images` (B, H, W, 3) uint8, `image_shapes` (B, 2) int32, `boxes` (B, G, 4) float32 and `classes`
+        (B, G) int32, padded with -1, and `seed` (B, 2); where the data set has proposals, also `proposals` (B, R, 4)
+        float32, padded with boxes without area.
+        """
+        augmentation = AUGMENTATIONS[self.recipe.augmentation]
+        resizing = augmentation.resizing(self.resizing)
+
+        def transform(example, seed):
+            augmentation_seed, sample_seed = tf.unstack(tf.random.split(seed, 2))
+            trained_on = ~example["ignored"]
+            boxes, classes = (tf.boolean_mask(example[name], trained_on) for name in ("boxes", "classes"))
+            proposals = example.get("proposals", tf.zeros([0, 4]))
+            moved = tf.concat([proposals, boxes], axis=0)
+            image, moved = augmentation.change(example["image"].pixels(), moved, resizing, augmentation_seed)
+            proposals, boxes = tf.split(moved, [proposals.shape[0], -1])
+            image, shape = resizing.pad(image)
+            is_there = areas(boxes) > 0
+            return {
+                **({"proposals": proposals} if "proposals" in example else {}),
+                # A quarter of the bytes of float32 to copy to the device.
+                "images": tf.cast(tf.round(image), tf.uint8),
+                "image_shapes": shape,
+                "boxes": _padded(tf.boolean_mask(boxes, is_there), -1.0, self.config["max_boxes"]),
+                "classes": _padded(tf.boolean_mask(classes, is_there), -1, self.config["max_boxes"]),
+                "seed": sample_seed,
+            }
+
+        return training_batches(
+            self.dataset.train,
+            transform,
+            batch_size=self.recipe.batch_size,
+            first_step=first_step,
+            seed=self.config["seed"],
+            context=context,
+        )
+
+    def evaluation_batches(self, context=None):
+        """Returns batches of `images` (B, H, W, 3) float32, `image_shapes`, `scales` and the annotation: see `Task`.
+
+        `scales` (B, 2) has the height and width of an image as multiples of its original's. The annotation is
+        `true_boxes` (B, G, 4) and `areas` (B, G), in pixels of the original, `true_classes` and `ignored` (B, G).
+        """
+        replicas = context.num_replicas_in_sync if context is not None else 1
+        parts = replicas * self.recipe.accumulation
+        batch_size = max(1, min(LARGEST_EVALUATION_BATCH, self.recipe.batch_size // parts))
+        return evaluation_batches(self.dataset.test, self.evaluation_example, batch_size=batch_size, context=context)
+
+    def evaluation_example(self, example):
+        """Returns an example of a split in the form of `evaluation_batches`."""
+        limit = max(self.config["max_boxes"], self.dataset.max_boxes or 0)
+        image, scale = self.resizing.resize(example["image"].pixels())
+        image, shape = self.resizing.pad(image)
+        given = {}
+        if "proposals" in example:
+            given["proposals"] = from_original(example["proposals"], scale)
+        return {
+            **given,
+            "images": image,
+            "image_shapes": shape,
+            "scales": scale,
+            "true_boxes": _padded(example["boxes"], -1.0, limit),
+            "true_classes": _padded(example["classes"], -1, limit),
+            "ignored": _padded(tf.cast(example["ignored"], tf.int32), 0, limit),  # Replicas cannot gather bool.
+            "areas": _padded(example["areas"], -1.0, limit),
+        }
+
+    def losses(self, model, batch, training):
+        """Returns the detector's losses, and the same numbers to log."""
+        losses = self.terms(model, self.inputs(batch), self.targets(batch), batch["seed"], training)
+        return losses, {f"{name}_loss": loss for name, loss in losses.items()}
+
+    def inputs(self, batch):
+        """Returns the detector's inputs in a batch."""
+        return {name: batch[name] for name in INPUTS if name in batch}
+
+    def targets(self, batch):
+        """Returns the detector's targets in a training batch."""
+        return {name: batch[name] for name in ("boxes", "classes")}
+
+    def terms(self, model, inputs, targets, seeds, training):
+        """Returns the terms of the loss."""
+        return model.training_losses(inputs, targets, seeds, training=training)
+
+    def pictures(self, predictions):
+        """Returns the first few test images with their detections."""
+        split = self.dataset.test
+        images = split.keys(None).take(PICTURES).map(lambda key: split.load(key)["image"].pixels())
+        pictures = {}
+        for i, image in enumerate(images.as_numpy_iterator()):
+            # TensorBoard keeps every picture of every evaluation.
+            scale = min(1.0, LARGEST_PICTURE / max(image.shape[:2]))
+            height, width = (max(1, round(side * scale)) for side in image.shape[:2])
+            image = np.asarray(Image.fromarray(image).resize((width, height)))
+            shown = predictions["scores"][i] >= SHOWN_SCORE
+            boxes, classes, scores = (predictions[name][i][shown] for name in ("boxes", "classes", "scores"))
+            pictures[f"detections/{i}"] = draw_detections(image, boxes * scale, classes, self.config["labels"], scores)
+        return pictures
+
+
+def _padded(rows, value, limit):
+    """Pads (n, ...) to (limit, ...); limit is the value of --max_boxes, or of the test images' most boxes."""
+    count = tf.shape(rows)[0]
+    message = (
+        f"{ASSERTION}an image has more boxes than --max_boxes={limit}: pass a larger one, and train in another "
+        "--model_dir if this was training."
+    )
+    with tf.control_dependencies([tf.debugging.assert_less_equal(count, limit, message)]):
+        missing = tf.maximum(limit - count, 0)
+    padded = tf.pad(rows, [[0, missing], *[[0, 0]] * (len(rows.shape) - 1)], constant_values=value)
+    return tf.ensure_shape(padded, [limit, *rows.shape[1:]])
