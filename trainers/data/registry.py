@@ -83,10 +83,24 @@ SOURCES = (
 )
 
 
-def usage(task: Task) -> str:
-    """Returns the values of --dataset for a task, for help texts: "digits, idx:PATH or tfds:NAME"."""
+def usage(task: Task | None) -> str:
+    """Returns the values of --dataset for a task, or for any, in help texts: "digits, idx:PATH or tfds:NAME"."""
     *others, last = (source.usage for source in _sources(task))
     return f"{', '.join(others)} or {last}"
+
+
+def check_name(task: Task | None, name: str, strict: bool = False) -> None:
+    """Checks a value of --dataset. Its paths may still be wrong: the data set is not opened.
+
+    Args:
+        task: what the data set is for; None for any task.
+        name: the value.
+        strict: see `open_detection_dataset`.
+
+    Raises:
+        ArgumentError: if no source has such names, or `strict` is for other sources only.
+    """
+    _find(task, name, strict)
 
 
 def open_dataset(name: str, data_dir: str | None = None, download: bool = False) -> ImageDataset:
@@ -100,7 +114,7 @@ def open_dataset(name: str, data_dir: str | None = None, download: bool = False)
     Raises:
         ArgumentError: if there is no such data set, or it is damaged.
     """
-    return _open("classification", name, "is unknown", data_dir=data_dir, download=download)
+    return _open("classification", name, data_dir=data_dir, download=download)
 
 
 def open_detection_dataset(
@@ -117,8 +131,7 @@ def open_detection_dataset(
     Raises:
         ArgumentError: if there is no such data set, or it is damaged, or `strict` is for other sources only.
     """
-    options = {"data_dir": data_dir, "download": download, "strict": strict}
-    return _open("detection", name, "has no boxes or is unknown", **options)
+    return _open("detection", name, data_dir=data_dir, download=download, strict=strict)
 
 
 def absolute(name: str) -> str:
@@ -136,24 +149,31 @@ def title(name: str) -> str:
     return re.split(r"[:/]", name.rstrip("/"))[-1]
 
 
-def _sources(task: Task) -> list[Source]:
-    return [source for source in SOURCES if getattr(source, task)]
+def _sources(task: Task | None) -> list[Source]:
+    return [source for source in SOURCES if task is None or getattr(source, task)]
 
 
-def _open(task: Task, name: str, problem: str, **options: Any) -> Any:
+def _open(task: Task, name: str, **options: Any) -> Any:
+    source, argument = _find(task, name, options.get("strict", False))
+    return source.open(task, argument, **options)
+
+
+def _find(task: Task | None, name: str, strict: bool) -> tuple[Source, str]:
+    """Returns the source of a data set, and its argument in the name."""
     sources = _sources(task)
     for source in sources:
         argument = source.argument_of(name)
         if argument is not None:
-            _check_strict(source, sources, name, options)
-            return source.open(task, argument, **options)
+            _check_strict(source, sources, name, strict)
+            return source, argument
     kind = name.partition(":")[0]
     close = difflib.get_close_matches(kind, [source.kind for source in sources], n=1)
     hint = f" (did you mean {close[0]}?)" if close and kind != close[0] else ""
+    problem = "has no boxes or is unknown" if task == "detection" else "is unknown"
     raise ArgumentError(f"--dataset={name} {problem}{hint}: use {usage(task)}.")
 
 
-def _check_strict(source: Source, sources: list[Source], name: str, options: dict[str, Any]) -> None:
-    if options.get("strict") and "strict" not in source.options:
+def _check_strict(source: Source, sources: list[Source], name: str, strict: bool) -> None:
+    if strict and "strict" not in source.options:
         checked = " and ".join(f"{source.kind}:" for source in sources if "strict" in source.options)
         raise ArgumentError(f"--strict is for {checked}, whose files are checked, not for --dataset={name}.")

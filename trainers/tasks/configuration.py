@@ -12,8 +12,7 @@ from trainers.data.classification_dataset import ImageDataset
 from trainers.data.detection_dataset import DetectionDataset
 from trainers.data.registry import absolute
 from trainers.recipes.recipe import Recipe, change, get_recipe
-
-PUBLISHED_WEIGHTS = "imagenet"
+from trainers.runtime.choices import PUBLISHED_WEIGHTS
 
 
 @dataclasses.dataclass(frozen=True)
