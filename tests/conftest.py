@@ -57,6 +57,19 @@ def in_new_process():
     return run
 
 
+@pytest.fixture
+def without_tensorflow(tmp_path):
+    """Runs Python with a TensorFlow that cannot be imported; returns the finished process."""
+    (tmp_path / "tensorflow.py").write_text("raise ImportError('TensorFlow has been imported')")
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
+
+    def run(*arguments):
+        command = [sys.executable, *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT)
+
+    return run
+
+
 @pytest.fixture(scope="session")
 def warm_commands(tmp_path_factory):
     """Gives the process of `warm_commands.py`, and a folder for what its commands print."""

@@ -62,6 +62,7 @@ LEVELS = {
         {
             "experiments": "the papers' experiments, one file for each",
             "benchmarks": "benchmarks of speed and memory",
+            "readme": "the table of all nets in README.md",
         },
     ],
 }
@@ -183,6 +184,17 @@ def the_map_names_folders_and_commands(root):
             )
 
 
+def errors_come_from_their_file(root):
+    """A command imports ArgumentError before TensorFlow, when keras_resnets/__init__.py has not been run yet."""
+    for source in _sources(root, "trainers").values():
+        for found in source.imports:
+            if (found.module, found.name) == ("keras_resnets", "ArgumentError"):
+                yield (
+                    f"{source.path}:{found.line}: imports ArgumentError from keras_resnets: "
+                    "import it from keras_resnets.errors, which needs no TensorFlow."
+                )
+
+
 RULES = [
     files_import_no_circle,
     folders_use_lower_ones_only,
@@ -193,6 +205,7 @@ RULES = [
     files_beside_the_folders_are_commands,
     folders_say_what_they_are_for,
     the_map_names_folders_and_commands,
+    errors_come_from_their_file,
 ]
 
 
@@ -328,6 +341,17 @@ COMMAND = "def _main(arguments):\n    pass\n\n\ndef run():\n    pass\n"  # 6 lin
                 "trainers/tasks/stages/a.py": "",
             },
             4 * ["trainers/README.md:1"],  # data/, engine/, new.py and old/
+        ),
+        (
+            errors_come_from_their_file,
+            {
+                "keras_resnets/__init__.py": "from keras_resnets.errors import ArgumentError as ArgumentError",
+                "keras_resnets/errors.py": "class ArgumentError(ValueError):\n    pass",
+                "tests/test_a.py": "from keras_resnets import ArgumentError",
+                "trainers/data/a.py": "from keras_resnets.errors import ArgumentError",
+                "trainers/data/b.py": "from keras_resnets import ArgumentError",
+            },
+            ["trainers/data/b.py:1"],
         ),
     ],
 )

@@ -1,6 +1,8 @@
-"""Measures speed and memory on this machine, which it names, against a peer in the same run, in turns.
+"""Measures speed and memory on this machine, against a peer in turns.
 
 python -m trainers.benchmark --what=build_resnet101
+
+The figures name the machine's processor.
 """
 
 import pathlib
@@ -17,11 +19,10 @@ def _define_flags():
     flags.DEFINE_string("output", None, "JSON file for the figures; they are printed in any case.")
 
 
-def _main(arguments):
+def _main():
     from trainers.runtime.atomic_files import write_json
     from trainers.runtime.measuring import processor
 
-    command.no_arguments(arguments)
     results = {}
     for name in flags.FLAGS.what:
         results[name] = {"processor": processor(), **find(name)(flags.FLAGS.repeats)}

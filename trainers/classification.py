@@ -8,9 +8,11 @@ import math
 from absl import flags
 
 from keras_resnets.errors import ArgumentError
-from trainers.data.registry import usage
+from trainers.data.registry import check_name, usage
+from trainers.engine.run_folder import begun_as
 from trainers.flags import command, training
 from trainers.recipes.classification import RECIPES, default_recipe
+from trainers.recipes.recipe import chosen_recipe, get_recipe
 from trainers.tasks.nets import GENERAL, builder_arguments
 
 
@@ -52,25 +54,48 @@ def _define_flags():
     training.define_training()
 
 
-def _main(arguments):
+def _check():
+    options = flags.FLAGS
+    training.check_net("model", options.model)
+    weight = options.auxiliary_weight
+    if weight and not math.isfinite(weight):
+        raise ArgumentError(f"--auxiliary_weight={weight} must be a number.")
+    if weight and options.remat:
+        raise ArgumentError(
+            f"--auxiliary_weight={weight} cannot be combined with --remat, which takes nets with one output: leave one "
+            "of them out."
+        )
+    check_name("classification", options.dataset)
+    begun, recipe_name = _begun_and_recipe()
+    training.check(get_recipe(recipe_name, RECIPES, begun), begun is not None)
+
+
+def _begun_and_recipe():
+    """Returns the configuration of the run if it exists already, or None, and the name of its recipe."""
+    options = flags.FLAGS
+    begun = begun_as("classification", options.model_dir)
+    return begun, chosen_recipe(options.recipe, begun, default_recipe(options.dataset), RECIPES)
+
+
+def _main():
     from trainers.data.registry import open_dataset
     from trainers.data.split import hold_out
-    from trainers.engine.run_folder import RunFolder, begun_as
-    from trainers.recipes.recipe import chosen_recipe
+    from trainers.engine.run_folder import RunFolder
     from trainers.runtime.distribution import is_chief
+    from trainers.runtime.failures import naming
     from trainers.tasks.classification import Classification, configure
     from trainers.tasks.configuration import Choices
 
-    command.no_arguments(arguments)
     options = flags.FLAGS
-    # Unknown names are reported before the data are read.
-    sizes = training.sizes_by_flags("model", options.model)
-    _check_auxiliary_weight(options)
-    begun = begun_as("classification", options.model_dir)
-    recipe_name = chosen_recipe(options.recipe, begun, default_recipe(options.dataset), RECIPES)
-    choices = training.recipe_choices()
+    begun, recipe_name = _begun_and_recipe()
+    # What depends on the net's builder is reported before the data are read.
+    sizes = training.sizes_from_flags("model", options.model)
+    if options.auxiliary_weight and "auxiliary_head" not in builder_arguments(options.model):
+        given = f"--auxiliary_weight={options.auxiliary_weight}"
+        raise ArgumentError(f"{given} has no effect with --model={options.model}: leave it out.")
+    choices = training.recipe_choices_from_flags()
     choices["recipe_changes"]["second_side"] = options.second_side
-    strategy = training.strategy()
+    strategy = training.prepare_devices()
     dataset = open_dataset(options.dataset, options.data_dir, options.download)
     if options.holdout is not None:
         dataset = hold_out(dataset, options.holdout)
@@ -83,25 +108,13 @@ def _main(arguments):
         image_size=options.image_size,
         holdout=options.holdout,
     )
-    training.train_by_flags(Classification(config, dataset), run, strategy)
-
-
-def _check_auxiliary_weight(options):
-    """Raises ArgumentError where no auxiliary classifier can be trained."""
-    if not options.auxiliary_weight:
-        return
-    given = f"--auxiliary_weight={options.auxiliary_weight}"
-    if not math.isfinite(options.auxiliary_weight):
-        raise ArgumentError(f"{given} must be a number.")
-    if "auxiliary_head" not in builder_arguments(options.model):
-        raise ArgumentError(f"{given} has no effect with --model={options.model}: leave it out.")
-    if options.remat:
-        raise ArgumentError(f"{given} cannot be with --remat, which is for nets of one output: leave one of them out.")
+    with naming(f"--model={options.model}", about="depth="):  # of a CIFAR net
+        training.train_from_flags(Classification(config, dataset), run, strategy)
 
 
 def run():
     """Entry point of the command."""
-    command.run(_main, _define_flags)
+    command.run(_main, _define_flags, _check)
 
 
 if __name__ == "__main__":

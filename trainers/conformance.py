@@ -1,4 +1,4 @@
-"""Exports nets, and compares what TensorFlow's C++ runtime makes of the exports with what Keras makes of the nets.
+"""Compares exports in other runtimes with the nets in Keras.
 
 python -m trainers.conformance --output=conformance.md
 
@@ -14,23 +14,30 @@ from absl import flags
 from keras_resnets.serving.formats import FILES
 from trainers.flags import command
 from trainers.runtime.choices import SAVED_MODEL
+from trainers.runtime.failures import naming
+from trainers.serving.conformance_models import check_name
 
 
 def _define_flags():
     flags.DEFINE_multi_string(
         "model",
         None,
-        "A name of keras_resnets.list_models(), or a detector or localizer of trainers.serving.conformance; may be "
-        "repeated. Default: all of the format.",
+        "A name of keras_resnets.list_models(), or a detector or localizer of "
+        "trainers.serving.conformance_models; may be repeated. Default: all of the format.",
     )
     flags.DEFINE_enum("format", SAVED_MODEL, [SAVED_MODEL, *FILES], "Format of the exports, as in trainers.export.")
     flags.DEFINE_string("output", None, "Markdown file for the table; it is printed in any case.")
 
 
-def _main(arguments):
+def _check():
+    for name in flags.FLAGS.model or ():
+        with naming(f"--model={name}"):
+            check_name(name, flags.FLAGS.format)
+
+
+def _main():
     from trainers.serving.conformance import TOLERANCE, compare, table
 
-    command.no_arguments(arguments)
     results = compare(flags.FLAGS.model, flags.FLAGS.format)
     text = table(results)
     print(text)
@@ -43,7 +50,7 @@ def _main(arguments):
 
 def run():
     """Entry point of the command."""
-    command.run(_main, _define_flags)
+    command.run(_main, _define_flags, _check)
 
 
 if __name__ == "__main__":

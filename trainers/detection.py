@@ -29,16 +29,33 @@ def _define_flags():
     flags.DEFINE_enum("roi_pooling", "max", list(ROI_POOLING), "How the features of a region are pooled.")
 
 
-def _main(arguments):
+def _check():
+    options = flags.FLAGS
+    system = options.system
+    unused = ["proposals", "max_proposals", "proposal_dir"] if system == "faster_rcnn" else ["alternating"]
+    for name in unused + ([] if SYSTEMS[system].has_roi_pooling else ["roi_pooling"]):
+        if options[name].present:
+            raise ArgumentError(f"--{name} has no effect with --system={system}: leave it out.")
+    if system == "spp_net" and options.init_weights is None:
+        raise ArgumentError(
+            "--system=spp_net does not train the convolutions: pass --init_weights, of a classification net."
+        )
+    detection.check(_spec(), SYSTEMS[system].options)
+
+
+def _spec():
+    """Returns the task, with the default recipe of the system."""
+    system, alternating = flags.FLAGS.system, flags.FLAGS.alternating
+    recipe = functools.partial(default_recipe, system=system, alternating=alternating)
+    return dataclasses.replace(DETECTION, default_recipe=recipe)
+
+
+def _main():
     from trainers.data.proposals.with_proposals import propose_by
     from trainers.tasks.detection import Detection, configure
 
-    command.no_arguments(arguments)
     options = flags.FLAGS
-    _check_system(options)
-    recipe_of = functools.partial(default_recipe, system=options.system, alternating=options.alternating)
-    spec = dataclasses.replace(DETECTION, default_recipe=recipe_of)
-    choices, run, strategy = detection.config_from_flags(spec, SYSTEMS[options.system].options)
+    choices, run, strategy = detection.choices_from_flags(_spec())
     proposals = None
     if options.system != "faster_rcnn":
         folder = os.path.abspath(options.proposal_dir or run.path / "proposals")
@@ -51,25 +68,12 @@ def _main(arguments):
         alternating=options.alternating,
         roi_pooling=options.roi_pooling,
     )
-    training.train_by_flags(Detection(config, choices.dataset), run, strategy)
-
-
-def _check_system(options):
-    """Raises ArgumentError for flags that do not fit the system."""
-    system = options.system
-    unused = ["proposals", "max_proposals", "proposal_dir"] if system == "faster_rcnn" else ["alternating"]
-    for name in unused + ([] if SYSTEMS[system].has_roi_pooling else ["roi_pooling"]):
-        if options[name].present:
-            raise ArgumentError(f"--{name} has no effect with --system={system}: leave it out.")
-    if system == "spp_net" and options.init_weights is None:
-        raise ArgumentError(
-            "--system=spp_net does not train the convolutions: pass --init_weights, of a classification net."
-        )
+    training.train_from_flags(Detection(config, choices.dataset), run, strategy)
 
 
 def run():
     """Entry point of the command."""
-    command.run(_main, _define_flags)
+    command.run(_main, _define_flags, _check)
 
 
 if __name__ == "__main__":

@@ -7,9 +7,12 @@ python -m trainers.evaluate --model_dir=/tmp/scenes --box_refinement --voting_io
 
 from absl import flags
 
+from keras_resnets.detection.options import make_options
+from trainers.data.registry import check_name
+from trainers.engine.run_folder import RunFolder
 from trainers.flags import command, detection
 from trainers.tasks.protocols import DEFAULT_PROTOCOL, PROTOCOLS
-from trainers.tasks.specs import DETECTION, TEST_OPTIONS
+from trainers.tasks.specs import DETECTION, SYSTEMS, TEST_OPTIONS
 
 
 def _define_flags():
@@ -18,10 +21,12 @@ def _define_flags():
     command.define_best()
     flags.DEFINE_string("dataset", None, "Data set with the same classes; default: that of the training.")
     flags.DEFINE_string(
-        "classifier_dir", None, "For localization: folder of the classification run whose classes are guessed, too."
+        "classifier_dir",
+        None,
+        "For localization: folder of a classification run; its five likeliest classes are localized as well.",
     )
     flags.DEFINE_list(
-        "ensemble", [], "Folders of other runs that answer together with it; for classification, DIR[:PROTOCOL]."
+        "ensemble", [], "Folders of runs that form an ensemble with it; for classification, DIR[:PROTOCOL]."
     )
     flags.DEFINE_enum(
         "protocol",
@@ -43,16 +48,25 @@ def _define_flags():
         lower_bound=1,
     )
     flags.DEFINE_boolean(
-        "search", False, "For classification: whether members join one by one, while the top-1 error decreases."
+        "search", False, "For classification: whether to build the ensemble greedily, while the top-1 error falls."
     )
     detection.define_options(DETECTION, TEST_OPTIONS, default="that of the training")
 
 
-def _main(arguments):
-    from trainers.engine.run_folder import RunFolder
+def _check():
+    options = flags.FLAGS
+    config = RunFolder(options.model_dir).config()
+    if options.dataset is not None:
+        check_name("classification" if config["task"] == "classification" else "detection", options.dataset)
+    given = detection.options_from_flags(DETECTION, TEST_OPTIONS)
+    if given and config["task"] == "detection":
+        with detection.naming_options():
+            make_options({**config["options"], **given}, SYSTEMS[config["system"]].options)
+
+
+def _main():
     from trainers.evaluation.evaluate import evaluate
 
-    command.no_arguments(arguments)
     options = flags.FLAGS
     task, results = evaluate(
         RunFolder(options.model_dir),
@@ -60,7 +74,7 @@ def _main(arguments):
         options.data_dir,
         options.download,
         options.best,
-        options=detection.given_options(DETECTION, TEST_OPTIONS),
+        options=detection.options_from_flags(DETECTION, TEST_OPTIONS),
         ensemble=options.ensemble,
         classifier_dir=options.classifier_dir,
         protocol=options.protocol,
@@ -74,7 +88,7 @@ def _main(arguments):
 
 def run():
     """Entry point of the command."""
-    command.run(_main, _define_flags)
+    command.run(_main, _define_flags, _check)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Exports the last checkpoint of a run, as a SavedModel for TensorFlow Serving or for another runtime.
+"""Exports a trained net for TensorFlow Serving or another runtime.
 
 python -m trainers.export --model_dir=/tmp/digits
 python -m trainers.export --model_dir=/tmp/scenes --ensemble=/tmp/others,/tmp/more
@@ -10,6 +10,7 @@ from absl import flags
 
 from keras_resnets.errors import ArgumentError
 from keras_resnets.serving.formats import FILES, MAX_PIXELS
+from trainers.engine.run_folder import RunFolder
 from trainers.flags import command
 from trainers.runtime.choices import EXPORT_PRECISIONS, SAVED_MODEL, WEIGHTS
 
@@ -50,24 +51,32 @@ def _define_flags():
     )
 
 
-def _main(arguments):
-    from keras_resnets.serving.server_config import write_server_config
-    from trainers.engine.run_folder import RunFolder
-    from trainers.runtime.failures import naming
-    from trainers.serving.export import export
-
-    command.no_arguments(arguments)
+def _check():
     options = flags.FLAGS
     for name in ("batch_size", "ensemble", "max_pixels", "stages", "svd_ranks", "warmup", "write_server_config"):
         if options.format != SAVED_MODEL and options[name].present:
             raise ArgumentError(f"--{name} is for --format={SAVED_MODEL}, not --format={options.format}: leave it out.")
+    _svd_ranks()
+    RunFolder(options.model_dir).config()
+
+
+def _svd_ranks():
+    return command.named_numbers("svd_ranks", int, "fc6=1024,fc7=256")
+
+
+def _main():
+    from keras_resnets.serving.server_config import write_server_config
+    from trainers.runtime.failures import naming
+    from trainers.serving.export import export
+
+    options = flags.FLAGS
     settings = {"format": options.format}
     if options.format == SAVED_MODEL:
         settings |= {name: options[name].value for name in ("batch_size", "max_pixels", "warmup")}
     if options.stages:
         settings["stages"] = options.stages
     if options.svd_ranks:
-        settings["svd_ranks"] = command.named_numbers("svd_ranks", int, "fc6=1024,fc7=256")
+        settings["svd_ranks"] = _svd_ranks()
     with naming("--svd_ranks", about="ranks"):
         path = export(
             RunFolder(options.model_dir),
@@ -85,7 +94,7 @@ def _main(arguments):
 
 def run():
     """Entry point of the command."""
-    command.run(_main, _define_flags)
+    command.run(_main, _define_flags, _check)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
-"""Trains a localizer: the first stage of ImageNet localization (ResNet, arXiv 1512.03385, appendix C).
+"""Trains a localizer, the first stage of ImageNet localization.
 
 python -m trainers.localization --backbone=resnet --block_counts=1,1,1,1 --filters=16,32,64,128 \
     --dataset=one_digit_scenes --model_dir=/tmp/localizer
+
+The paper is ResNet's (arXiv 1512.03385, appendix C).
 """
 
 from keras_resnets.detection.options import LocalizerOptions
@@ -13,17 +15,20 @@ def _define_flags():
     detection.define_flags(LOCALIZATION)
 
 
-def _main(arguments):
+def _check():
+    detection.check(LOCALIZATION, LocalizerOptions)
+
+
+def _main():
     from trainers.tasks.localization import Localization, configure
 
-    command.no_arguments(arguments)
-    choices, run, strategy = detection.config_from_flags(LOCALIZATION, LocalizerOptions)
-    training.train_by_flags(Localization(configure(choices), choices.dataset), run, strategy)
+    choices, run, strategy = detection.choices_from_flags(LOCALIZATION)
+    training.train_from_flags(Localization(configure(choices), choices.dataset), run, strategy)
 
 
 def run():
     """Entry point of the command."""
-    command.run(_main, _define_flags)
+    command.run(_main, _define_flags, _check)
 
 
 if __name__ == "__main__":

@@ -8,25 +8,32 @@ import pathlib
 from absl import flags
 
 from trainers.flags import command
+from trainers.readme.place import table, with_table
 
 
 def _define_flags():
     flags.DEFINE_string("readme", None, "File whose table is written anew; default: the table is printed.")
 
 
-def _main(arguments):
-    from trainers.benchmarks import net_table
-
-    command.no_arguments(arguments)
+def _check():
     if flags.FLAGS.readme:
-        net_table.write(pathlib.Path(flags.FLAGS.readme))
+        table(pathlib.Path(flags.FLAGS.readme).read_text())
+
+
+def _main():
+    from trainers.readme import net_table
+
+    content = net_table.content()
+    if flags.FLAGS.readme:
+        readme = pathlib.Path(flags.FLAGS.readme)
+        readme.write_text(with_table(readme.read_text(), content))
     else:
-        print(net_table.content(), end="")
+        print(content, end="")
 
 
 def run():
     """Entry point of the command."""
-    command.run(_main, _define_flags)
+    command.run(_main, _define_flags, _check)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Classifies images, or finds the objects on them, with an exported net or detector.
+"""Classifies images, or finds objects on them, with an export or a server.
 
     python -m trainers.predict --export=saved_models/cifar_resnet20_digits image.png folder_of_images
     python -m trainers.predict --export=saved_models/faster_rcnn_digit_scenes --output=boxes folder_of_images
@@ -15,6 +15,8 @@ from absl import flags
 
 from keras_resnets.errors import ArgumentError
 from keras_resnets.serving.client import CLIENTS
+from keras_resnets.serving.versions import resolve
+from trainers.data.image_files import find_images
 from trainers.flags import command
 from trainers.runtime.choices import SHOWN_SCORE
 
@@ -39,20 +41,28 @@ def _define_flags():
     flags.DEFINE_boolean("json", False, "Whether to print a JSON list instead of a table.")
 
 
-def _main(arguments):
-    from trainers.serving import predictions
-
+def _check(*paths):
     options = flags.FLAGS
-    files, classes = predictions.find_images(arguments), _classes()
+    find_images(paths)
+    _classes()
     if (options.export is None) == (options.server is None):
         raise ArgumentError("pass either --export=FOLDER or --server=HOST:PORT.")
     if options.export is not None:
+        resolve(options.export)
+    elif options.model is None:
+        raise ArgumentError(f"--server={options.server} needs --model=NAME, the name of the export on the server.")
+
+
+def _main(*paths):
+    from trainers.serving import predictions
+
+    options = flags.FLAGS
+    files, classes = find_images(paths), _classes()
+    if options.export is not None:
         session = predictions.open_export(options.export, classes)
-    elif options.model is not None:
+    else:
         client = CLIENTS[options.protocol]
         session = client(options.server, options.model, options.model_version, timeout=options.timeout)
-    else:
-        raise ArgumentError(f"--server={options.server} needs --model=NAME, the name of the export on the server.")
     name = options.export or options.model
     answers = predictions.predict(session, files, classes, lambda answer: _check_flags(name, answer))
     text = predictions.table(answers, options.folder_is_label, options.score)
@@ -83,7 +93,7 @@ def _check_flags(name, answer):
 
 def run():
     """Entry point of the command."""
-    command.run(_main, _define_flags)
+    command.run(_main, _define_flags, _check, takes_arguments=True)
 
 
 if __name__ == "__main__":

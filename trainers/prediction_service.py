@@ -1,12 +1,14 @@
-"""Serves an export with TensorFlow Serving's protocols, gRPC and REST, to try it and its clients without that server.
+"""Serves an export as TensorFlow Serving does, to try it without that server.
 
 python -m trainers.prediction_service --export=saved_models/cifar_resnet20_digits
 
-It answers in a TensorFlow session, one version of one export, without batching. In production, run TensorFlow Serving.
+It has the protocols gRPC and REST, and answers in a TensorFlow session, one version of one export, without batching. In
+production, run TensorFlow Serving.
 """
 
 from absl import flags
 
+from keras_resnets.serving.versions import resolve
 from trainers.flags import command
 
 
@@ -17,17 +19,20 @@ def _define_flags():
     flags.DEFINE_integer("rest_port", 8501, "Port for REST; 0 for any free one.", lower_bound=0)
 
 
-def _main(arguments):
+def _check():
+    resolve(flags.FLAGS.export)
+
+
+def _main():
     from trainers.serving.service import Service, serve
 
-    command.no_arguments(arguments)
     options = flags.FLAGS
     serve(Service(options.export, options.name), options.port, options.rest_port)
 
 
 def run():
     """Entry point of the command."""
-    command.run(_main, _define_flags)
+    command.run(_main, _define_flags, _check)
 
 
 if __name__ == "__main__":

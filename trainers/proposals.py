@@ -1,6 +1,8 @@
-"""Finds the region proposals of a data set's test images, keeps them, and measures how many of the objects they cover.
+"""Finds region proposals, and measures how many objects they cover.
 
 python -m trainers.proposals --dataset=digit_scenes --method=selective_search --output=/tmp/proposals
+
+The images are the test images of a data set. Their proposals are found once, and kept.
 """
 
 import pathlib
@@ -9,6 +11,7 @@ from absl import flags
 
 from keras_resnets.errors import ArgumentError
 from trainers.data.proposals.methods import METHODS
+from trainers.data.registry import check_name
 from trainers.flags import command
 
 
@@ -25,15 +28,19 @@ def _define_flags():
     command.define_data()
 
 
-def _main(arguments):
+def _check():
+    options = flags.FLAGS
+    check_name("detection", options.dataset)
+    if options.edge_model is not None and "edge_boxes" not in options.method:
+        raise ArgumentError(f"--edge_model={options.edge_model} is for --method=edge_boxes: leave it out.")
+
+
+def _main():
     from trainers.evaluation.proposals import measure_recall, table
 
-    command.no_arguments(arguments)
     options = flags.FLAGS
     methods = {method: {} for method in options.method}
     if options.edge_model is not None:
-        if "edge_boxes" not in methods:
-            raise ArgumentError(f"--edge_model={options.edge_model} is for --method=edge_boxes: leave it out.")
         methods["edge_boxes"] = {"model": options.edge_model}
     output = pathlib.Path(options.output)
     figures = measure_recall(options.dataset, methods, options.limit, output, options.data_dir, options.download)
@@ -42,7 +49,7 @@ def _main(arguments):
 
 def run():
     """Entry point of the command."""
-    command.run(_main, _define_flags)
+    command.run(_main, _define_flags, _check)
 
 
 if __name__ == "__main__":

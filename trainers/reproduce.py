@@ -1,4 +1,4 @@
-"""Repeats an experiment of the papers: trains and measures its members, and reports what it shows.
+"""Repeats an experiment of the papers, and reports what it shows.
 
 python -m trainers.reproduce --experiment=degradation --output=/tmp/experiments
 python -m trainers.reproduce --report --output=/tmp/experiments
@@ -9,6 +9,7 @@ import pathlib
 from absl import flags
 
 from keras_resnets.errors import ArgumentError
+from trainers.data.registry import check_name
 from trainers.experiments.registry import EXPERIMENTS, find
 from trainers.flags import command
 
@@ -23,20 +24,26 @@ def _define_flags():
     command.define_data()
 
 
-def _main(arguments):
-    command.no_arguments(arguments)
+def _check():
     options = flags.FLAGS
     if options.report == (options.experiment is not None):
         raise ArgumentError("pass either --experiment=NAME or --report.")
+    for name in ("dataset", "data_dir", "download", "scale", "shard"):
+        if options.report and options[name].present:
+            raise ArgumentError(f"--{name} has no effect with --report: leave it out.")
+    if options.dataset is not None:
+        check_name(None, options.dataset)
+    _shard(options.shard)
+
+
+def _main():
+    options = flags.FLAGS
     (_write_report if options.report else _reproduce)(pathlib.Path(options.output).absolute())
 
 
 def _write_report(output):
     from trainers.experiments.html_report import write_html
 
-    for name in ("dataset", "data_dir", "download", "scale", "shard"):
-        if flags.FLAGS[name].present:
-            raise ArgumentError(f"--{name} has no effect with --report: leave it out.")
     print(f"report: {write_html(output)}")
 
 
@@ -65,7 +72,7 @@ def _shard(text):
 
 def run():
     """Entry point of the command."""
-    command.run(_main, _define_flags)
+    command.run(_main, _define_flags, _check)
 
 
 if __name__ == "__main__":

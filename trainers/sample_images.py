@@ -1,6 +1,8 @@
-"""Writes some of the test images of a built-in data set as PNG files, to try a prediction with.
+"""Writes test images of a built-in data set as PNG files.
 
 python -m trainers.sample_images --dataset=digits --output=/tmp/digits
+
+They are for trying a prediction.
 """
 
 from absl import flags
@@ -14,8 +16,7 @@ def _define_flags():
     flags.DEFINE_string("output", None, "Folder for the images.", required=True)
 
 
-def _main(arguments):
-    command.no_arguments(arguments)
+def _main():
     WRITERS[flags.FLAGS.dataset](flags.FLAGS.output)
 
 

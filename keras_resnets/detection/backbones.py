@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 
+from keras_resnets.detection.backbone_names import VGG, WITH_FULLY_CONNECTED, ZF, backbone_names
 from keras_resnets.errors import ArgumentError
 from keras_resnets.layers.conv2d import Conv2D, skips_pixels
 from keras_resnets.models import registry, vgg, zfnet
@@ -39,16 +40,9 @@ class FullyConnected:
 
 # By the window of the last pooling, which the pooling of regions replaces.
 FULLY_CONNECTED = {
-    (2, 2): FullyConnected(("vgg16", "vgg19"), 7, vgg.UNITS_PER_FILTER),
-    (3, 3): FullyConnected(("zfnet",), 6, zfnet.UNITS_PER_FILTER, {"padding": "faster_rcnn"}),
+    (2, 2): FullyConnected(VGG, 7, vgg.UNITS_PER_FILTER),
+    (3, 3): FullyConnected(ZF, 6, zfnet.UNITS_PER_FILTER, {"padding": "faster_rcnn"}),
 }
-WITH_FULLY_CONNECTED = [name for family in FULLY_CONNECTED.values() for name in family.names]
-
-
-def backbone_names() -> list[str]:
-    """Returns the possible names of a detector's `backbone`."""
-    stages = [name for name in registry.names() if name.startswith(("plainnet", "resnet"))]
-    return [*stages, *WITH_FULLY_CONNECTED]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,27 +1,22 @@
-"""The nets by name."""
+"""The nets by name.
+
+This module does not load Keras: a builder is imported when it is asked for.
+"""
+
+from __future__ import annotations
 
 import dataclasses
 import difflib
 import functools
+import importlib
 import string
 from collections.abc import Callable, Mapping
-from typing import Any
-
-import keras
+from typing import TYPE_CHECKING, Any
 
 from keras_resnets.errors import ArgumentError
-from keras_resnets.models import (
-    bn_inception,
-    cifar,
-    googlenet,
-    inception_resnet,
-    inception_v3,
-    inception_v4,
-    resnet,
-    resnet_v2,
-    vgg,
-    zfnet,
-)
+
+if TYPE_CHECKING:
+    import keras
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,55 +24,65 @@ class Net:
     """A row of the registry.
 
     Attributes:
-        build: the builder; the builder of a family of CIFAR nets takes the depth first.
+        builder: "module.function" below `keras_resnets.models`. The builder of a family of CIFAR nets takes the depth
+            first.
         size: side of the images for which the net is made, in pixels.
         error: the paper's error in %, top-1 / top-5, and how it was measured.
         depths: for a family of CIFAR nets, the papers' depths and their test errors in %. Nets of other depths can be
             created as well.
+        depth: the depth of a net of such a family; None for the family and for other nets.
     """
 
-    build: Callable[..., keras.Model]
+    builder: str
     size: int
     error: str = ""
     depths: Mapping[int, str] = dataclasses.field(default_factory=dict)
+    depth: int | None = None
+
+    @property
+    def build(self) -> Callable[..., keras.Model]:
+        """The builder, which is imported; for a net with a `depth`, a partial function of it."""
+        module, function = self.builder.split(".")
+        build = getattr(importlib.import_module(f"keras_resnets.models.{module}"), function)
+        return build if self.depth is None else functools.partial(build, self.depth)
 
 
 NETS = {
-    "plainnet18": Net(resnet.PlainNet18, 224, "27.94 / - (10 crops)"),
-    "plainnet34": Net(resnet.PlainNet34, 224, "28.54 / 10.02 (10 crops)"),
-    "resnet18": Net(resnet.ResNet18, 224, "27.88 / - (10 crops, option A)"),
-    "resnet34": Net(resnet.ResNet34, 224, "24.52 / 7.46 (10 crops)"),
-    "resnet50": Net(resnet.ResNet50, 224, "22.85 / 6.71 (10 crops)"),
-    "resnet101": Net(resnet.ResNet101, 224, "21.75 / 6.05 (10 crops)"),
-    "resnet152": Net(resnet.ResNet152, 224, "21.43 / 5.71 (10 crops)"),
-    "resnet200": Net(resnet.ResNet200, 224, "21.8 / 6.0 (1 crop of 320)"),
-    "resnet50_v1_5": Net(resnet.ResNet50V1_5, 224),
-    "resnet101_v1_5": Net(resnet.ResNet101V1_5, 224),
-    "resnet152_v1_5": Net(resnet.ResNet152V1_5, 224),
-    "resnet18_v2": Net(resnet_v2.ResNet18V2, 224),
-    "resnet34_v2": Net(resnet_v2.ResNet34V2, 224),
-    "resnet50_v2": Net(resnet_v2.ResNet50V2, 224),
-    "resnet101_v2": Net(resnet_v2.ResNet101V2, 224),
-    "resnet152_v2": Net(resnet_v2.ResNet152V2, 224, "21.1 / 5.5 (1 crop of 320)"),
-    "resnet200_v2": Net(resnet_v2.ResNet200V2, 224, "20.7 / 5.3 (1 crop of 320)"),
-    "cifar_plainnet": Net(cifar.CifarPlainNet, 32, depths={20: "", 32: "", 44: "", 56: "", 110: "over 60"}),
+    "plainnet18": Net("resnet.PlainNet18", 224, "27.94 / - (10 crops)"),
+    "plainnet34": Net("resnet.PlainNet34", 224, "28.54 / 10.02 (10 crops)"),
+    "resnet18": Net("resnet.ResNet18", 224, "27.88 / - (10 crops, option A)"),
+    "resnet34": Net("resnet.ResNet34", 224, "24.52 / 7.46 (10 crops)"),
+    "resnet50": Net("resnet.ResNet50", 224, "22.85 / 6.71 (10 crops)"),
+    "resnet101": Net("resnet.ResNet101", 224, "21.75 / 6.05 (10 crops)"),
+    "resnet152": Net("resnet.ResNet152", 224, "21.43 / 5.71 (10 crops)"),
+    "resnet200": Net("resnet.ResNet200", 224, "21.8 / 6.0 (1 crop of 320)"),
+    "resnet50_v1_5": Net("resnet.ResNet50V1_5", 224),
+    "resnet101_v1_5": Net("resnet.ResNet101V1_5", 224),
+    "resnet152_v1_5": Net("resnet.ResNet152V1_5", 224),
+    "resnet18_v2": Net("resnet_v2.ResNet18V2", 224),
+    "resnet34_v2": Net("resnet_v2.ResNet34V2", 224),
+    "resnet50_v2": Net("resnet_v2.ResNet50V2", 224),
+    "resnet101_v2": Net("resnet_v2.ResNet101V2", 224),
+    "resnet152_v2": Net("resnet_v2.ResNet152V2", 224, "21.1 / 5.5 (1 crop of 320)"),
+    "resnet200_v2": Net("resnet_v2.ResNet200V2", 224, "20.7 / 5.3 (1 crop of 320)"),
+    "cifar_plainnet": Net("cifar.CifarPlainNet", 32, depths={20: "", 32: "", 44: "", 56: "", 110: "over 60"}),
     "cifar_resnet": Net(
-        cifar.CifarResNet,
+        "cifar.CifarResNet",
         32,
         depths={20: "8.75", 32: "7.51", 44: "7.17", 56: "6.97", 110: "6.43", 1202: "7.93"},
     ),
-    "cifar_resnet_v2_": Net(cifar.CifarResNetV2, 32, depths={110: "6.37", 164: "5.46", 1001: "4.92"}),
-    "googlenet": Net(googlenet.GoogLeNet, 224, "- / 9.15 (10 crops)"),
-    "bn_inception": Net(bn_inception.BNInception, 224, "25.2 / 7.8 (1 crop)"),
-    "inception_v3": Net(inception_v3.InceptionV3, 299, "21.2 / 5.6 (1 crop)"),
-    "inception_v4": Net(inception_v4.InceptionV4, 299, "20.0 / 5.0 (1 crop)"),
-    "inception_resnet_v1": Net(inception_resnet.InceptionResNetV1, 299, "21.3 / 5.5 (1 crop)"),
-    "inception_resnet_v2": Net(inception_resnet.InceptionResNetV2, 299, "19.9 / 4.9 (1 crop)"),
-    "inception_resnet_v2_slim": Net(inception_resnet.SLIM, 299),
-    "vgg16": Net(vgg.VGG16, 224, "28.07 / 9.33 (10 crops)"),
-    "vgg19": Net(vgg.VGG19, 224),
-    "zfnet": Net(zfnet.ZFNet, 224, "35.99 / 14.76 (10 crops)"),
-    "zfnet_spp": Net(zfnet.SPP, 224, "34.98 / 14.14 (10 crops)"),
+    "cifar_resnet_v2_": Net("cifar.CifarResNetV2", 32, depths={110: "6.37", 164: "5.46", 1001: "4.92"}),
+    "googlenet": Net("googlenet.GoogLeNet", 224, "- / 9.15 (10 crops)"),
+    "bn_inception": Net("bn_inception.BNInception", 224, "25.2 / 7.8 (1 crop)"),
+    "inception_v3": Net("inception_v3.InceptionV3", 299, "21.2 / 5.6 (1 crop)"),
+    "inception_v4": Net("inception_v4.InceptionV4", 299, "20.0 / 5.0 (1 crop)"),
+    "inception_resnet_v1": Net("inception_resnet.InceptionResNetV1", 299, "21.3 / 5.5 (1 crop)"),
+    "inception_resnet_v2": Net("inception_resnet.InceptionResNetV2", 299, "19.9 / 4.9 (1 crop)"),
+    "inception_resnet_v2_slim": Net("inception_resnet.SLIM", 299),
+    "vgg16": Net("vgg.VGG16", 224, "28.07 / 9.33 (10 crops)"),
+    "vgg19": Net("vgg.VGG19", 224),
+    "zfnet": Net("zfnet.ZFNet", 224, "35.99 / 14.76 (10 crops)"),
+    "zfnet_spp": Net("zfnet.SPP", 224, "34.98 / 14.14 (10 crops)"),
 }
 
 
@@ -104,7 +109,7 @@ def find(name: str) -> Net:
     if depth and family in NETS and NETS[family].depths:
         net = NETS[family]
         error = net.depths.get(int(depth), "")
-        return Net(functools.partial(net.build, int(depth)), net.size, error)
+        return Net(net.builder, net.size, error, depth=int(depth))
     close = difflib.get_close_matches(str(name), list_models()) or list_models()
     raise ArgumentError(f"model {name!r} is unknown: use {', '.join(close)} (keras_resnets.list_models() has all).")
 

@@ -10,7 +10,8 @@ import keras_resnets
 from keras_resnets import ArgumentError
 from keras_resnets.models.registry import names
 from keras_resnets.surgery.graph import batch_normalizations
-from trainers.benchmarks.net_table import HEAD, row, table
+from trainers.readme.net_table import row
+from trainers.readme.place import HEAD, table
 from trainers.runtime.measuring import parameters
 
 pytestmark = pytest.mark.usefixtures("without_weights")

@@ -2,10 +2,7 @@
 
 import configparser
 import importlib.metadata
-import os
 import pathlib
-import subprocess
-import sys
 
 import pytest
 
@@ -13,19 +10,6 @@ import trainers
 
 ROOT = pathlib.Path(__file__).parents[2]
 MODULES = {path.stem for path in pathlib.Path(trainers.__file__).parent.glob("*.py")}
-
-
-@pytest.fixture
-def without_tensorflow(tmp_path):
-    """Runs `python -m trainers` with a TensorFlow that cannot be imported; returns the finished process."""
-    (tmp_path / "tensorflow.py").write_text("raise ImportError('TensorFlow has been imported')")
-    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
-
-    def run(*arguments):
-        command = [sys.executable, "-m", "trainers", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, env=environment)
-
-    return run
 
 
 def listed(stdout):
@@ -44,7 +28,7 @@ def console_scripts():
 
 @pytest.mark.parametrize("arguments", [[], ["--help"]])
 def test_the_list_of_commands_needs_no_tensorflow(arguments, without_tensorflow):
-    process = without_tensorflow(*arguments)
+    process = without_tensorflow("-m", "trainers", *arguments)
     assert process.returncode == 0 and process.stderr == ""
     commands = listed(process.stdout)
     assert commands["evaluate"] == "Measures a trained net on the test images, every one once."
@@ -61,7 +45,7 @@ def test_the_list_of_commands_needs_no_tensorflow(arguments, without_tensorflow)
     ],
 )
 def test_an_unknown_command_ends_in_one_line(command, message, without_tensorflow):
-    process = without_tensorflow(command)
+    process = without_tensorflow("-m", "trainers", command)
     assert process.returncode == 1 and process.stdout == ""
     assert process.stderr.startswith(f"error: command {message}") and process.stderr.count("\n") == 1
 
@@ -80,7 +64,7 @@ def test_the_status_of_a_command_is_passed_on(tmp_path, run_command):
 
 
 def test_every_command_has_a_console_script(without_tensorflow):
-    commands = listed(without_tensorflow().stdout)
+    commands = listed(without_tensorflow("-m", "trainers").stdout)
     expected = {f"keras-resnets-{name}": f"trainers.{name.replace('-', '_')}:run" for name in commands}
     assert console_scripts() == {"keras-resnets": "trainers.__main__:run", **expected}
 

@@ -6,7 +6,7 @@ import json
 import pathlib
 import sys
 
-from keras_resnets import ArgumentError
+from keras_resnets.errors import ArgumentError
 from trainers.experiments.experiment import listed
 from trainers.runtime.atomic_files import write_text
 

@@ -16,16 +16,24 @@ SIGNAL_STATUS = 128  # plus the signal's number: the status of a process that a 
 _new_names: dict[str, str] = {}  # of renamed flags
 
 
-def run(main: Callable[[list[str]], None], define_flags: Callable[[], None]) -> None:
-    """Defines the flags, parses them, loads TensorFlow and calls `main(arguments)`.
+def run(
+    main: Callable[..., None],
+    define_flags: Callable[[], None],
+    check: Callable[..., None] | None = None,
+    takes_arguments: bool = False,
+) -> None:
+    """Defines the flags, parses and checks them, loads TensorFlow and calls `main`.
 
     An argument that cannot work and a file that cannot be read or written end in one line on stderr and status 1;
     --help and its relatives write to stdout and end with status 0.
 
     Args:
-        main: function of the list of positional arguments. It imports what it runs: TensorFlow takes seconds to load,
-            and a wrong flag should not.
-        define_flags: function that defines the command's flags.
+        main: does the command's work. It imports what it runs: TensorFlow takes seconds to load, and a wrong flag is
+            answered before.
+        define_flags: defines the command's flags.
+        check: raises ArgumentError for values of flags that cannot work, as far as that is known without TensorFlow and
+            the data.
+        takes_arguments: whether `main` and `check` take the positional arguments; if not, there must be none.
     """
     others = set(flags.FLAGS)
     define_flags()
@@ -38,10 +46,15 @@ def run(main: Callable[[list[str]], None], define_flags: Callable[[], None]) -> 
         if not flags.FLAGS["verbosity"].present:
             logging.set_verbosity(logging.WARNING)  # TensorFlow reports every checkpoint.
         signal.signal(signal.SIGTERM, _terminate)
+        arguments = argv[1:]
         try:
             _warn_of_old_names()
+            if arguments and not takes_arguments:
+                raise ArgumentError(f"unexpected argument {arguments[0]!r}: flags are written --name=value.")
+            if check is not None:
+                check(*arguments)
             _load()
-            main(argv[1:])
+            main(*arguments)
         except (ArgumentError, OSError) as error:
             sys.exit(f"error: {error}")
         except Interrupted as stop:
@@ -92,12 +105,6 @@ def _warn_of_old_names():
     for old, new in _new_names.items():
         if flags.FLAGS[old].present:
             print(f"warning: --{old} is now --{new}; the next release has the new name only", file=sys.stderr)
-
-
-def no_arguments(arguments: list[str]) -> None:
-    """Raises ArgumentError if there are positional arguments."""
-    if arguments:
-        raise ArgumentError(f"unexpected argument {arguments[0]!r}: flags are written --name=value.")
 
 
 def numbers(flag: str, kind: type) -> tuple | None:

@@ -1,19 +1,30 @@
 """Flags of tasks with boxes."""
 
+from __future__ import annotations
+
+import contextlib
 import dataclasses
 import types
 import typing
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
+from keras_resnets.detection.backbone_names import backbone_names
 from keras_resnets.detection.options import OLD_NAMES
 from keras_resnets.errors import ArgumentError
-from trainers.data.registry import open_detection_dataset, usage
+from trainers.data.registry import check_name, open_detection_dataset, usage
 from trainers.engine.run_folder import RunFolder, begun_as
 from trainers.flags import command, training
-from trainers.recipes.recipe import chosen_recipe
+from trainers.recipes.recipe import chosen_recipe, get_recipe
 from trainers.tasks.nets import GENERAL
-from trainers.tasks.specs import BoxTaskSpec
+from trainers.tasks.specs import BoxTaskSpec, recipe_options
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from trainers.tasks.detection_config import BoxChoices
 
 # The functions that define a flag, by the type of an option.
 DEFINE = {
@@ -23,10 +34,12 @@ DEFINE = {
     str: flags.DEFINE_string,
     tuple: flags.DEFINE_list,
 }
+# The defaults of options that depend on other flags.
+DEFAULTS = {"train_batch_norm": "true without --init_weights, else false"}
 
 
 def define_flags(spec: BoxTaskSpec) -> None:
-    """Defines the flags of `config_from_flags`."""
+    """Defines the flags of `choices_from_flags`."""
     command.define_model_dir()
     command.define_data()
     training.define_distribution()
@@ -53,7 +66,7 @@ def define_flags(spec: BoxTaskSpec) -> None:
         "max_boxes", None, "Largest number of boxes in an image; default: that of the data set.", lower_bound=1
     )
     define_options(spec)
-    training.define_recipe(spec.recipes)
+    training.define_recipe(spec.recipes, f"that of the data set{' and the system' if len(spec.options) > 1 else ''}")
     training.define_training()
 
 
@@ -68,8 +81,8 @@ def define_options(spec: BoxTaskSpec, names: tuple[str, ...] = (), default: str 
     fields = _option_fields(spec, names)
     others = "the system or the recipe" if len(spec.options) > 1 else "the recipe"
     for field in fields:
-        value = default or f"{_written(field.default)}, unless {others} has another"
-        DEFINE[_type(field)](field.name, None, f"{field.metadata['help']} Default: {value}.")
+        own_default = DEFAULTS.get(field.name, f"{_written(field.default)}, unless {others} has another")
+        DEFINE[_type(field)](field.name, None, f"{field.metadata['help']} Default: {default or own_default}.")
     for old, new in OLD_NAMES.items():
         if new in [field.name for field in fields]:
             command.define_old_name(old, new)
@@ -96,7 +109,7 @@ def _written(value):
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def given_options(spec: BoxTaskSpec, names: tuple[str, ...] = ()) -> dict:
+def options_from_flags(spec: BoxTaskSpec, names: tuple[str, ...] = ()) -> dict[str, Any]:
     """Returns the options, by their names, that the flags of `define_options` give."""
     given = {}
     for field in _option_fields(spec, names):
@@ -108,59 +121,82 @@ def given_options(spec: BoxTaskSpec, names: tuple[str, ...] = ()) -> dict:
     return given
 
 
-def config_from_flags(kind, options_class):
-    """Returns what the flags of `define_flags` say.
+def check(spec: BoxTaskSpec, options_class: type) -> None:
+    """Checks what the flags of `define_flags` say, as far as that needs neither the data nor TensorFlow.
 
     Args:
-        kind: a `BoxTaskSpec`.
+        spec: the task.
         options_class: one of its `options`.
 
-    Returns:
-        The `BoxChoices`, the `RunFolder`, and the strategy to train it with.
-
     Raises:
-        ArgumentError: for flags that cannot work, if possible before the data are read.
+        ArgumentError: for flags that cannot work.
     """
-    from keras_resnets.detection.backbones import backbone_names
-    from keras_resnets.weights.loading import check_file
-    from trainers.runtime.distribution import is_chief
-    from trainers.runtime.failures import naming
-    from trainers.tasks import configuration
-    from trainers.tasks.detection_config import BoxChoices, default_resizing, recipe_options
-
-    options = flags.FLAGS
-    # Unknown names are reported before the data are read.
-    backbone, given = options.backbone, given_options(kind)
-    if backbone not in [*GENERAL, *backbone_names()]:
-        raise ArgumentError(f"--backbone={backbone} is unknown: use {', '.join([*GENERAL, *backbone_names()])}.")
+    options, names = flags.FLAGS, [*GENERAL, *backbone_names()]
+    if options.backbone not in names:
+        raise ArgumentError(f"--backbone={options.backbone} is unknown: use {', '.join(names)}.")
+    training.check_net("backbone", options.backbone)
     if options.remat:
         raise ArgumentError("--remat is for classification: use a smaller --batch_size, or a higher --accumulation.")
-    sizes = training.sizes_by_flags("backbone", backbone)
-    if options.init_weights not in (None, configuration.PUBLISHED_WEIGHTS):
-        with naming("--init_weights"):
-            check_file(options.init_weights)
-    begun = begun_as(kind.task, options.model_dir)
-    recipe_name = chosen_recipe(options.recipe, begun, kind.default_recipe(options.dataset), kind.recipes)
-    head = getattr(recipe_options(kind, options_class, recipe_name, given, begun), "head", None)
-    if head is None and "head_units" in given:
+    check_name("detection", options.dataset, options.strict)
+    command.numbers("canvas", int)
+    begun, recipe_name = _begun_and_recipe(spec)
+    training.check(get_recipe(recipe_name, spec.recipes, begun), begun is not None)
+    given = options_from_flags(spec)
+    with naming_options():
+        chosen = recipe_options(spec, options_class, recipe_name, given, begun)
+    if getattr(chosen, "head", None) is None and "head_units" in given:
         raise ArgumentError(f"--head_units={given['head_units']} has no effect without --head: leave it out.")
-    choices, canvas = training.recipe_choices(), command.numbers("canvas", int)
-    sides = options.short_side, options.long_side, canvas
-    strategy = training.strategy()
+
+
+@contextlib.contextmanager
+def naming_options() -> Iterator[None]:
+    """Writes options as flags in the ArgumentErrors of a `with` statement, which begin with NAME=VALUE."""
+    try:
+        yield
+    except ArgumentError as error:
+        raise ArgumentError(f"--{error}") from error
+
+
+def _begun_and_recipe(spec):
+    """Returns the configuration of the run if it exists already, or None, and the name of its recipe."""
+    options = flags.FLAGS
+    begun = begun_as(spec.task, options.model_dir)
+    return begun, chosen_recipe(options.recipe, begun, spec.default_recipe(options.dataset), spec.recipes)
+
+
+def choices_from_flags(spec: BoxTaskSpec) -> tuple[BoxChoices, RunFolder, tf.distribute.Strategy]:
+    """Returns what the flags of `define_flags` say, which `check` has checked.
+
+    Args:
+        spec: the task.
+
+    Returns:
+        The choices, the run's folder, and the strategy to train it with.
+
+    Raises:
+        ArgumentError: for flags that cannot work.
+    """
+    from trainers.runtime.distribution import is_chief
+    from trainers.tasks.detection_config import BoxChoices, default_resizing
+
+    options = flags.FLAGS
+    begun, recipe_name = _begun_and_recipe(spec)
+    sizes = training.sizes_from_flags("backbone", options.backbone)
+    sides = options.short_side, options.long_side, command.numbers("canvas", int)
+    strategy = training.prepare_devices()
     dataset = open_detection_dataset(options.dataset, options.data_dir, options.download, options.strict)
-    run = RunFolder(options.model_dir, is_chief(strategy))
-    box_choices = BoxChoices(
+    choices = BoxChoices(
         options.dataset,
         dataset,
         recipe_name,
         data_dir=options.data_dir,
         begun=begun,
-        backbone=backbone,
-        options=given,
-        resizing=default_resizing(kind, dataset, *sides) if any(sides) else None,
+        backbone=options.backbone,
+        options=options_from_flags(spec),
+        resizing=default_resizing(spec, dataset, *sides) if any(sides) else None,
         max_boxes=options.max_boxes,
         jit_compile=options.jit_compile,
         **sizes,
-        **choices,
+        **training.recipe_choices_from_flags(),
     )
-    return box_choices, run, strategy
+    return choices, RunFolder(options.model_dir, is_chief(strategy)), strategy

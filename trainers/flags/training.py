@@ -1,19 +1,63 @@
 """Flags of commands that train."""
 
+from __future__ import annotations
+
+import math
+import os
 import pathlib
 import sys
 from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
 from keras_resnets.errors import ArgumentError
+from keras_resnets.models import registry
+from trainers.engine.settings import LOG_EVERY, Settings
 from trainers.flags import command
-from trainers.runtime.choices import AUTO, DISTRIBUTIONS, ON_NAN, PRECISIONS
+from trainers.recipes.recipe import Recipe, change
+from trainers.runtime.choices import AUTO, DISTRIBUTIONS, ON_NAN, PRECISIONS, PUBLISHED_WEIGHTS
+from trainers.runtime.failures import naming
+from trainers.runtime.tf_config import read_tf_config
 from trainers.tasks.nets import GENERAL, builder_arguments
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from trainers.engine.run_folder import RunFolder
+    from trainers.engine.task import Task
+
+
+def check(recipe: Recipe, is_begun: bool) -> None:
+    """Checks what the flags of this file say, but for the net's sizes, as far as that needs no TensorFlow.
+
+    Args:
+        recipe: the run's recipe, before the flags change it.
+        is_begun: whether the run exists already: it does not need the file of --init_weights again.
+
+    Raises:
+        ArgumentError: for flags that cannot work.
+    """
+    options = flags.FLAGS
+    change(recipe, math.inf, **recipe_choices_from_flags()["recipe_changes"])
+    for name, distribution in (("replicas", "mirrored"), ("tpu", "tpu")):
+        value = options[name].value
+        if value is not None and options.distribution != distribution:
+            raise ArgumentError(
+                f"--{name}={value} is for --distribution={distribution} only: leave it out, or pass that as well."
+            )
+    if options.distribution == "multi_worker":
+        read_tf_config(os.environ.get("TF_CONFIG"))
+    weights = options.init_weights
+    if weights not in (None, PUBLISHED_WEIGHTS) and not is_begun and not os.path.isfile(weights):
+        raise ArgumentError(
+            f"--init_weights={weights} is no existing file: give the path of an .h5, .safetensors or .pth file, or "
+            f"{PUBLISHED_WEIGHTS} for a net with published weights."
+        )
 
 
 def define_distribution() -> None:
-    """Defines the flags of `strategy`."""
+    """Defines the flags of `prepare_devices`."""
     flags.DEFINE_enum(
         "distribution",
         "one_device",
@@ -33,8 +77,8 @@ def define_distribution() -> None:
     )
 
 
-def strategy():
-    """Returns the `tf.distribute.Strategy` of the flags of `define_distribution`; applies --deterministic first."""
+def prepare_devices() -> tf.distribute.Strategy:
+    """Applies --deterministic to the process, and returns the strategy of the flags of `define_distribution`."""
     import tensorflow as tf
 
     from trainers.runtime.distribution import make_strategy
@@ -47,11 +91,14 @@ def strategy():
     )
 
 
-def define_recipe(recipes: Iterable[str]) -> None:
-    """Defines the flags of `recipe_choices`, and --recipe, which is one of the names `recipes`."""
-    flags.DEFINE_string(
-        "recipe", None, f"One of {', '.join(recipes)}; default: that of the data set, and of the system."
-    )
+def define_recipe(recipes: Iterable[str], default: str = "that of the data set") -> None:
+    """Defines --recipe, and the flags of `recipe_choices_from_flags`.
+
+    Args:
+        recipes: the names of the recipes.
+        default: which one is the default, for the help text.
+    """
+    flags.DEFINE_string("recipe", None, f"One of {', '.join(recipes)}; default: {default}.")
     flags.DEFINE_float("epochs", None, "Passes over the training images; default: the recipe's.", lower_bound=0)
     flags.DEFINE_integer("steps", None, "Training steps; default: the recipe's.", lower_bound=1)
     flags.DEFINE_integer(
@@ -91,7 +138,7 @@ def define_recipe(recipes: Iterable[str]) -> None:
     flags.mark_flags_as_mutual_exclusive(["epochs", "steps"])
 
 
-def recipe_choices():
+def recipe_choices_from_flags() -> dict[str, Any]:
     """Returns the fields of `Choices` that flags of `define_recipe` and `define_training` give, but for --recipe."""
     names = ["epochs", "steps", "batch_size", "learning_rate", "weight_decay", "clip_norm", "accumulation", "ema_decay"]
     others = ("init_weights", "freeze", "seed", "precision", "sync_batch_norm", "on_nan")
@@ -101,18 +148,22 @@ def recipe_choices():
 
 
 def define_training() -> None:
-    """Defines the flags of every training run, for `training_settings`."""
-    flags.DEFINE_enum("precision", "float32", list(PRECISIONS), "Dtype policy; weights are float32 in any case.")
+    """Defines the flags of every training run, for `settings_from_flags`."""
+    flags.DEFINE_enum(
+        "precision", Settings.precision, list(PRECISIONS), "Dtype policy; weights are float32 in any case."
+    )
     flags.DEFINE_boolean("deterministic", False, "Whether all operations are deterministic, which is slower on GPUs.")
-    flags.DEFINE_integer("log_every", 20, "Steps between two lines of metrics.jsonl.", lower_bound=1)
+    flags.DEFINE_integer("log_every", LOG_EVERY, "Steps between two lines of metrics.jsonl.", lower_bound=1)
     flags.DEFINE_integer("checkpoint_every", None, "Steps between two checkpoints; default: an epoch.", lower_bound=1)
     about = f"Whether XLA compiles the training step; {AUTO} measures which is faster."
     # A flag like a boolean one, --jit_compile and --nojit_compile, with a third value.
-    flags.DEFINE_flag(flags.Flag(_AutoOrBoolean(), None, "jit_compile", False, about, boolean=True))
-    flags.DEFINE_boolean("sync_batch_norm", True, "Whether replicas share their batch statistics.")
-    flags.DEFINE_boolean("remat", False, "Whether the backward pass computes activations again, to need less memory.")
-    flags.DEFINE_integer("steps_per_call", 1, "Steps in one call of the compiled function.", lower_bound=1)
-    flags.DEFINE_enum("on_nan", "stop", list(ON_NAN), "What happens when a loss is not finite.")
+    flags.DEFINE_flag(flags.Flag(_AutoOrBoolean(), None, "jit_compile", Settings.jit_compile, about, boolean=True))
+    flags.DEFINE_boolean("sync_batch_norm", Settings.sync_batch_norm, "Whether replicas share their batch statistics.")
+    flags.DEFINE_boolean(
+        "remat", Settings.remat, "Whether the backward pass computes activations again, to need less memory."
+    )
+    flags.DEFINE_integer("steps_per_call", Settings.steps_per_call, "Steps in one call of the compiled function.", 1)
+    flags.DEFINE_enum("on_nan", Settings.on_nan, list(ON_NAN), "What happens when a loss is not finite.")
 
 
 class _AutoOrBoolean(flags.BooleanParser):
@@ -127,14 +178,14 @@ class _AutoOrBoolean(flags.BooleanParser):
             raise ValueError(f"use {AUTO}, true or false") from error
 
 
-def training_settings() -> dict:
-    """Returns the fields of `Settings` that flags give, but for those of `recipe_choices`."""
+def settings_from_flags() -> dict[str, Any]:
+    """Returns the fields of `Settings` that flags give, but for those of `recipe_choices_from_flags`."""
     names = ["log_every", "checkpoint_every", "jit_compile", "remat", "steps_per_call"]
     return {name: flags.FLAGS[name].value for name in names}
 
 
 def define_sizes() -> None:
-    """Defines --block_counts, --filters and --width, for `sizes_by_flags`."""
+    """Defines --block_counts, --filters and --width, for `sizes_from_flags`."""
     general = ", ".join(GENERAL)
     flags.DEFINE_list("block_counts", ["2", "2", "2", "2"], f"Units of each stage of {general}.")
     flags.DEFINE_list(
@@ -145,34 +196,53 @@ def define_sizes() -> None:
     flags.DEFINE_float("width", None, "Factor of the filters of all layers of Inceptions, VGG and ZF; default: 1.")
 
 
-def sizes_by_flags(flag: str, name: str) -> dict:
-    """Returns the arguments of a net's builder that are its size: `block_counts`, `filters` and `width`, or None each.
+def check_net(flag: str, name: str) -> None:
+    """Checks the name of a net, and the flags of `define_sizes` as far as they are independent of its builder.
 
     Args:
         flag: the one that names the net.
         name: its value, a key of `GENERAL` or a name of the registry.
 
     Raises:
-        ArgumentError: for values that are no numbers, differ in length, or are given for a net without this argument;
-            and for an unknown name.
+        ArgumentError: for an unknown name, and for sizes that are no numbers or differ in length.
+    """
+    if name not in GENERAL:
+        with naming(f"--{flag}={name}"):
+            registry.find(name)
+    sizes = _sizes(name)
+    block_counts, filters = sizes["block_counts"], sizes["filters"]
+    if block_counts and filters and len(block_counts) != len(filters):
+        raise ArgumentError(
+            f"--block_counts={','.join(map(str, block_counts))} has {len(block_counts)} stages, and "
+            f"--filters={','.join(map(str, filters))} has {len(filters)}: pass as many."
+        )
+
+
+def sizes_from_flags(flag: str, name: str) -> dict[str, Any]:
+    """Returns the arguments of a net's builder that are its size: `block_counts`, `filters` and `width`, or None each.
+
+    Args:
+        flag, name: see `check_net`, which has checked them.
+
+    Raises:
+        ArgumentError: for a size that is given for a net whose builder has no such argument.
     """
     known = builder_arguments(name)
     for key in ("block_counts", "filters", "width"):
         if key not in known and flags.FLAGS[key].present:
             raise ArgumentError(f"--{key} has no effect with --{flag}={name}: leave it out.")
+    return _sizes(name)
+
+
+def _sizes(name):
     block_counts, filters = (
         command.numbers(key, int) if name in GENERAL or flags.FLAGS[key].present else None
         for key in ("block_counts", "filters")
     )
-    if block_counts and filters and len(block_counts) != len(filters):
-        raise ArgumentError(
-            f"--block_counts={','.join(map(str, block_counts))} has {len(block_counts)} stages, and "
-            f"--filters={','.join(map(str, filters))} {len(filters)}: pass as many."
-        )
     return {"block_counts": block_counts, "filters": filters, "width": flags.FLAGS.width}
 
 
-def train_by_flags(task, run, strategy):
+def train_from_flags(task: Task, run: RunFolder, strategy: tf.distribute.Strategy) -> None:
     """Trains with the settings of the flags of `define_training`, and prints the result.
 
     Args:
@@ -183,7 +253,7 @@ def train_by_flags(task, run, strategy):
 
     if not run.chief:
         print("The first machine shows the progress and writes the files.", file=sys.stderr)
-    results = train(task, run, strategy=strategy, **training_settings())
+    results = train(task, run, strategy=strategy, **settings_from_flags())
     if run.chief:
         print(f"{task.title}: {task.summary(results)}, {results['step']} steps, {results['seconds']:.0f} s")
         curves = [run.learning_curve, *sorted(run.path.glob(f"*/{run.learning_curve.name}"))]  # of the stages

@@ -7,6 +7,7 @@ DISTRIBUTIONS = ("one_device", "mirrored", "multi_worker", "tpu")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")  # Keras's dtype policies
 AUTO = "auto"  # of --jit_compile: the faster choice, which is measured
 ON_NAN = ("stop", "skip_step")
+PUBLISHED_WEIGHTS = "imagenet"  # the value of --init_weights for the net's published weights
 
 SAVED_MODEL = "saved_model"  # the format of an export for TensorFlow Serving
 WEIGHTS = "weights"  # the format of an export for --init_weights and for builders' weights=

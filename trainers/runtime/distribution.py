@@ -1,11 +1,5 @@
-"""`tf.distribute` strategies from flags and TF_CONFIG.
+"""`tf.distribute` strategies from flags and TF_CONFIG."""
 
-Several machines run the same command, each with its own TF_CONFIG:
-
-    TF_CONFIG='{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}'
-"""
-
-import json
 import os
 import socket
 import time
@@ -15,6 +9,7 @@ import tensorflow as tf
 
 from keras_resnets.errors import ArgumentError, first_line
 from trainers.runtime.choices import DISTRIBUTIONS
+from trainers.runtime.tf_config import host_and_port, read_tf_config
 
 SECONDS_BETWEEN_CALLS = 0.5  # to a machine that does not answer yet
 
@@ -27,19 +22,16 @@ def make_strategy(
     Args:
         name: "one_device": the first GPU, or the CPU; "mirrored": the GPUs of this machine; "multi_worker": the GPUs,
             or the CPU, of each machine in TF_CONFIG; "tpu": all cores of a TPU.
-        replicas: GPUs for "mirrored", None for all; without a GPU, virtual CPU devices, None for one.
-        tpu: name or address of the TPU for "tpu", or "local".
-        peer_timeout: seconds to wait for the other machines of "multi_worker".
+        replicas: GPUs for "mirrored", None for all; without a GPU, virtual CPU devices, None for one. Other strategies
+            ignore it.
+        tpu: name or address of the TPU for "tpu", or "local". Other strategies ignore it.
+        peer_timeout: seconds to wait for the other machines of "multi_worker". Other strategies ignore it.
 
     Raises:
         ArgumentError: if there are no such devices or machines, or TF_CONFIG is wrong.
     """
     if name not in DISTRIBUTIONS:
         raise ArgumentError(f"--distribution={name} is unknown: use {', '.join(DISTRIBUTIONS)}.")
-    if replicas is not None and name != "mirrored":
-        raise ArgumentError(f"--replicas={replicas} is for --distribution=mirrored only: leave it out.")
-    if tpu is not None and name != "tpu":
-        raise ArgumentError(f"--tpu={tpu} is for --distribution=tpu only: leave it out, or pass that as well.")
     if name == "mirrored":
         return tf.distribute.MirroredStrategy(_local_devices(replicas))
     if name == "multi_worker":
@@ -100,40 +92,6 @@ def replica_batch(batch_size: int, accumulation: int, strategy: tf.distribute.St
     return batch_size // strategy.num_replicas_in_sync
 
 
-def read_tf_config(text: str | None) -> tuple[dict[str, list[str]], str, int]:
-    """Reads TF_CONFIG.
-
-    Args:
-        text: value of the environment variable; None if it is not set.
-
-    Returns:
-        The addresses of the cluster by task type, and this machine's task type and index.
-
-    Raises:
-        ArgumentError: if it is not set, not JSON, or inconsistent.
-    """
-    example = """'{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}'"""
-    if not text:
-        raise ArgumentError(f"--distribution=multi_worker needs TF_CONFIG, and it is not set: set it to {example}.")
-    try:
-        config = json.loads(text)
-        cluster = {kind: list(addresses) for kind, addresses in config["cluster"].items()}
-        task_type, index = config["task"]["type"], int(config["task"]["index"])
-        addresses = [address for kind in cluster.values() for address in kind]
-        for address in addresses:
-            _host_and_port(address)
-            if addresses.count(address) > 1:
-                raise ValueError(f"{address} is given twice")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ArgumentError(f"TF_CONFIG={text} is wrong ({error!r}): set it to something like {example}.") from error
-    if task_type not in ("chief", "worker") or not 0 <= index < len(cluster.get(task_type, [])):
-        raise ArgumentError(
-            f"TF_CONFIG names the task {task_type} {index}, which its cluster {cluster} does not have: "
-            "correct task.type (chief or worker) and task.index."
-        )
-    return cluster, task_type, index
-
-
 def meet(cluster: Mapping[str, Sequence[str]], task_type: str, index: int, timeout: float) -> None:
     """Waits until all machines of a cluster have called `meet`, at most `timeout` seconds.
 
@@ -164,7 +122,7 @@ def meet(cluster: Mapping[str, Sequence[str]], task_type: str, index: int, timeo
 
 
 def _listen(address):
-    host, port = _host_and_port(address)
+    host, port = host_and_port(address)
     try:
         return socket.create_server(("", port), backlog=128)
     except OSError as error:
@@ -175,17 +133,10 @@ def _listen(address):
 
 def _answers(address):
     try:
-        socket.create_connection(_host_and_port(address), timeout=SECONDS_BETWEEN_CALLS).close()
+        socket.create_connection(host_and_port(address), timeout=SECONDS_BETWEEN_CALLS).close()
     except OSError:
         return False
     return True
-
-
-def _host_and_port(address):
-    host, separator, port = address.rpartition(":")
-    if not separator or not port.isdecimal():
-        raise ValueError(f"{address!r} is not host:port")
-    return host, int(port)
 
 
 def _local_devices(replicas):

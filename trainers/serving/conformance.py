@@ -13,10 +13,10 @@ import numpy as np
 import tensorflow as tf
 
 import keras_resnets
-from keras_resnets import ArgumentError
 from keras_resnets.detection.localizer import two_stage_guesses
 from keras_resnets.detection.resizing import Resizing, to_original
-from keras_resnets.models.registry import find, names
+from keras_resnets.errors import ArgumentError
+from keras_resnets.models.registry import find
 from keras_resnets.preprocessing import Preprocessing, decode
 from keras_resnets.serving import (
     SavedModelSession,
@@ -32,44 +32,13 @@ from trainers.runtime.choices import SAVED_MODEL
 from trainers.runtime.measuring import folder_bytes
 from trainers.runtime.progress import Progress
 from trainers.serving import c_session
+from trainers.serving.conformance_models import DETECTORS, LOCALIZERS, all_names, check_name
 
 TOLERANCE = 1e-4  # largest difference, as a share of the largest value
 LARGEST_SIDE = 96  # px, of the images: the nets have their full width, their feature maps are smaller
 MEAN, STD = (120, 115, 105), (60, 59, 58)
 RESIZING = Resizing(LARGEST_SIDE, LARGEST_SIDE, (LARGEST_SIDE, LARGEST_SIDE))  # of detectors and localizers
 LABELS = ["a", "b", "c"]
-ANCHORS = {"anchor_sizes": (32, 64)}
-
-
-def _faster_rcnn(backbone, **options):
-    return keras_resnets.FasterRCNN(3, backbone, **ANCHORS, test_post_nms_topk=20, score_threshold=0.0, **options)
-
-
-def _ensemble(*backbones):
-    detectors = [_faster_rcnn(backbone) for backbone in backbones]
-    return keras_resnets.Ensemble(detectors, detectors)
-
-
-def _localizer(backbone):
-    return keras_resnets.Localizer(3, backbone, **ANCHORS, post_nms_topk=20)
-
-
-# Name -> function that builds the model.
-DETECTORS = {
-    "faster_rcnn_resnet18": lambda: _faster_rcnn("resnet18"),
-    "faster_rcnn_resnet18_softmax": lambda: _faster_rcnn("resnet18", rpn_softmax=True),
-    "faster_rcnn_resnet50_v2": lambda: _faster_rcnn("resnet50_v2"),
-    "faster_rcnn_zfnet": lambda: _faster_rcnn("zfnet"),
-    "ensemble_resnet18_resnet18_v2": lambda: _ensemble("resnet18", "resnet18_v2"),
-}
-# Name -> function that builds the localizer and, optionally, its second stage.
-LOCALIZERS = {
-    "localizer_resnet18": lambda: [_localizer("resnet18")],
-    "localization_rcnn_resnet18": lambda: [
-        _localizer("resnet18"),
-        keras_resnets.RCNN(3, "resnet18", warp_size=64, warp_context=5, pool_size=4, svm=False),
-    ],
-}
 
 
 def compare(models: Sequence[str] | None, format: str) -> dict[str, tuple[float, int]]:
@@ -85,11 +54,9 @@ def compare(models: Sequence[str] | None, format: str) -> dict[str, tuple[float,
     Raises:
         ArgumentError: if a name is unknown, or a package of the format is missing.
     """
-    boxes = DETECTORS | LOCALIZERS if format == SAVED_MODEL else {}
-    models, results = models or [*names(), *boxes], {}
+    models, results = models or all_names(format), {}
     for name in models:
-        if name not in boxes:
-            find(name)
+        check_name(name, format)
     with Progress(len(models), "exporting", "nets") as progress:
         for name in models:
             with tempfile.TemporaryDirectory() as folder:

@@ -8,35 +8,12 @@ from collections.abc import Callable, Sequence
 import tensorflow as tf
 from PIL import Image
 
-from keras_resnets import ArgumentError
+from keras_resnets.errors import ArgumentError
 from keras_resnets.preprocessing import decode
 from keras_resnets.serving import SavedModelSession, predict_files
-from trainers.data.image_files import image_files
 from trainers.plots.drawing import draw_detections
 from trainers.runtime.choices import SHOWN_SCORE
 from trainers.runtime.progress import Progress
-
-
-def find_images(arguments: list[str]) -> list[pathlib.Path]:
-    """Returns the image files that the arguments of a command name.
-
-    Args:
-        arguments: paths of files, and of folders whose image files are found at any depth.
-
-    Raises:
-        ArgumentError: if a path does not exist, a folder has no image files, or there are no arguments.
-    """
-    files = []
-    for path in map(pathlib.Path, arguments):
-        if not path.exists():
-            raise ArgumentError(f"{path} does not exist: give image files or folders.")
-        found = image_files(path) if path.is_dir() else [path]
-        if not found:
-            raise ArgumentError(f"{path} has no image files: give image files or folders of them.")
-        files += found
-    if not files:
-        raise ArgumentError("nothing to predict: give image files or folders after the flags.")
-    return files
 
 
 def open_export(export: str, classes: Sequence[int] | None) -> SavedModelSession:

@@ -11,8 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import tensorflow as tf
 
-from keras_resnets import ArgumentError
-from keras_resnets.errors import first_line
+from keras_resnets.errors import ArgumentError, first_line
 from keras_resnets.serving import SavedModelSession
 from keras_resnets.serving.predict_requests import arrays, serving_api
 

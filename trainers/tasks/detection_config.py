@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from keras_resnets.detection.base import backbone_normalization
-from keras_resnets.detection.options import make_options
 from keras_resnets.detection.resizing import Resizing
 from keras_resnets.errors import ArgumentError
 from keras_resnets.layers import AnchorGenerator
@@ -15,7 +14,7 @@ from trainers.data.detection_dataset import DetectionDataset
 from trainers.recipes.recipe import goes_on
 from trainers.runtime.failures import naming
 from trainers.tasks.configuration import Choices, common_config
-from trainers.tasks.specs import BoxTaskSpec
+from trainers.tasks.specs import BoxTaskSpec, recipe_options
 
 CANVAS_MULTIPLE = 32  # px
 MOST_BOXES = 100  # of an image, if the data set states no maximum
@@ -94,35 +93,6 @@ def _frozen(spec, choices):
     if choices.init_weights is None:
         return None
     return spec.rows[choices.recipe_name].frozen.get(choices.backbone)
-
-
-def recipe_options(
-    spec: BoxTaskSpec,
-    options_class: type,
-    recipe_name: str,
-    given: Mapping[str, Any],
-    begun: Mapping[str, Any] | None,
-):
-    """Returns a model's options: the recipe's, changed by those that are given.
-
-    Args:
-        spec: of the task.
-        options_class: one of `spec.options`.
-        recipe_name: a row of `spec.recipes`.
-        given: fields of the class.
-        begun: the configuration of the run where it exists already, whose options are the recipe's.
-
-    Raises:
-        ArgumentError: for a value that cannot work.
-    """
-    if goes_on(begun, recipe_name):
-        row = begun["options"]
-    else:
-        recipe = spec.rows[recipe_name]
-        row = {**recipe.options, **recipe.options_of.get(options_class, {})}
-    names = {field.name for field in dataclasses.fields(options_class)}
-    changed = {name: value for name, value in row.items() if name in names}
-    return make_options({**changed, **given}, options_class)
 
 
 def _normalization(choices):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import keras_resnets
 from keras_resnets.errors import ArgumentError
+from keras_resnets.models import registry
 
 if TYPE_CHECKING:
     import keras
@@ -37,8 +38,6 @@ def builder_arguments(name: str) -> Mapping[str, inspect.Parameter]:
     Raises:
         ArgumentError: for a name that does not exist.
     """
-    from keras_resnets.models import registry  # It imports Keras, which is loaded after the flags are checked.
-
     return inspect.signature(general_builder(name) if name in GENERAL else registry.find(name).build).parameters
 
 

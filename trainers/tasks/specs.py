@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import keras_resnets
 from keras_resnets.detection.options import (
@@ -11,9 +12,10 @@ from keras_resnets.detection.options import (
     RCNNOptions,
     RegionOptions,
     SPPNetOptions,
+    make_options,
 )
 from trainers.recipes import detection, localization
-from trainers.recipes.recipe import BoxRecipe, Recipe
+from trainers.recipes.recipe import BoxRecipe, Recipe, goes_on
 
 DETECTOR_SIDES = (600, 1000)  # px (Fast R-CNN, arXiv 1504.08083, section 5.2)
 # px: training cuts 224 out of it (ResNet, arXiv 1512.03385, section 3.4); the long side is our choice.
@@ -68,6 +70,35 @@ LOCALIZATION_RCNN = BoxTaskSpec(
     without_flag=("svm", "score_threshold", "nms_threshold", "max_detections", "voting_iou", "box_refinement"),
     sides=LOCALIZER_SIDES,
 )
+
+
+def recipe_options(
+    spec: BoxTaskSpec,
+    options_class: type,
+    recipe_name: str,
+    given: Mapping[str, Any],
+    begun: Mapping[str, Any] | None,
+):
+    """Returns a model's options: the recipe's, changed by those that are given.
+
+    Args:
+        spec: of the task.
+        options_class: one of `spec.options`.
+        recipe_name: a row of `spec.recipes`.
+        given: fields of the class.
+        begun: the configuration of the run where it exists already, whose options are the recipe's.
+
+    Raises:
+        ArgumentError: for a value that cannot work.
+    """
+    if goes_on(begun, recipe_name):
+        row = begun["options"]
+    else:
+        recipe = spec.rows[recipe_name]
+        row = {**recipe.options, **recipe.options_of.get(options_class, {})}
+    names = {field.name for field in dataclasses.fields(options_class)}
+    changed = {name: value for name, value in row.items() if name in names}
+    return make_options({**changed, **given}, options_class)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,7 +10,8 @@ import tensorflow as tf
 from strides import convolutions_of_gradients, skipping_convolutions
 
 import keras_resnets
-from keras_resnets.detection.backbones import backbone_names, backbone_net
+from keras_resnets.detection.backbone_names import backbone_names
+from keras_resnets.detection.backbones import backbone_net
 from keras_resnets.layers import Conv2D
 from keras_resnets.models.residual import ACTIVATION_ORDERS, SHORTCUTS
 

@@ -15,7 +15,7 @@ from keras_resnets import ArgumentError
 from trainers.data.registry import open_dataset
 from trainers.engine import loop
 from trainers.engine.run_folder import RunFolder
-from trainers.flags.training import define_training, training_settings
+from trainers.flags.training import define_training, settings_from_flags
 from trainers.tasks.classification import Classification
 
 TINY = {"block_counts": (1,), "filters": (8,)}  # XLA takes long for deep nets.
@@ -104,7 +104,7 @@ def test_replicas_that_meet_in_a_step_are_not_compiled(tmp_path, capsys):
 )
 def test_the_flag_is_a_boolean_one_with_a_third_value(training_flags, arguments, value):
     flags.FLAGS(["program", *arguments])
-    assert training_settings()["jit_compile"] == value
+    assert settings_from_flags()["jit_compile"] == value
 
 
 def test_another_value_of_the_flag_is_refused(training_flags):

@@ -3,7 +3,7 @@
 import pytest
 
 TRAIN = ["trainers.classification", "--model=cifar_resnet8", "--dataset=digits", "--steps=1", "--batch_size=2"]
-DETECT = ["trainers.detection", "--dataset=nothing"]
+DETECT = ["trainers.detection", "--dataset=digit_scenes"]
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_an_old_name_sets_the_new_flag_and_warns(tmp_path, run_command):
     process = run_command(*DETECT, f"--model_dir={tmp_path / 'run'}", "--test_after_nms=0")
     *_, warning, error = process.stderr.splitlines()
     assert warning == "warning: --test_after_nms is now --test_post_nms_topk; the next release has the new name only"
-    assert error.startswith("error: test_post_nms_topk=0 must be a positive integer")
+    assert error.startswith("error: --test_post_nms_topk=0 must be a positive integer")
     shown = run_command("trainers.detection", "--help").stdout
     assert "--test_post_nms_topk: Number of top-scoring proposals" in shown and "--test_after_nms" not in shown
 

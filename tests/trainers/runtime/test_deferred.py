@@ -1,28 +1,11 @@
 """Commands check their flags before they load TensorFlow: a TensorFlow that cannot be imported shows it."""
 
-import os
 import pathlib
-import subprocess
-import sys
 
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[3]
 COMMANDS = sorted(path.stem for path in (ROOT / "trainers").glob("*.py") if not path.stem.startswith("_"))
-FAILURE = "TensorFlow has been imported"
-
-
-@pytest.fixture
-def without_tensorflow(tmp_path):
-    """Runs Python with a TensorFlow that cannot be imported; returns the finished process."""
-    (tmp_path / "tensorflow.py").write_text(f"raise ImportError({FAILURE!r})")
-    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
-
-    def run(*arguments):
-        command = [sys.executable, *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, env=environment)
-
-    return run
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -48,6 +31,75 @@ def test_wrong_flags_need_no_tensorflow(arguments, message, without_tensorflow):
     assert process.returncode == 1 and process.stdout == "" and message in process.stderr
 
 
+TRAIN = ["classification", "--model_dir=/nowhere", "--model=cifar_resnet8", "--dataset=digits"]
+DETECT = ["detection", "--model_dir=/nowhere", "--dataset=digit_scenes"]
+LOCALIZE = ["localization_rcnn", "--model_dir=/nowhere", "--dataset=one_digit_scenes", "--localizer_dir=/nowhere"]
+EVALUATE = ["evaluate", f"--model_dir={ROOT / 'tests' / 'trainers' / 'engine' / 'saved' / 'run'}"]
+PREDICT = ["predict", __file__]
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ([*TRAIN, "x"], "unexpected argument 'x': flags are written --name=value."),
+        ([*TRAIN, "--model=resnet5"], "--model=resnet5: model 'resnet5' is unknown: use resnet50, "),
+        ([*TRAIN, "--dataset=digitz"], "--dataset=digitz is unknown (did you mean digits?): use digits, "),
+        ([*TRAIN, "--recipe=fast"], "--recipe=fast is unknown: use cifar, "),
+        ([*TRAIN, "--ema_decay=1"], "--ema_decay=1.0 must be less than 1, "),
+        ([*TRAIN, "--learning_rate=nan"], "--learning_rate=nan must be a number."),
+        ([*TRAIN, "--filters=8,x"], "--filters=8,x must be integers, separated by commas."),
+        ([*TRAIN, "--model=resnet", "--filters=8"], "--filters=8 has 1: pass as many."),
+        ([*TRAIN, "--stage_learning_rates=conv2"], "--stage_learning_rates=conv2 must be NAME=NUMBER, "),
+        ([*TRAIN, "--init_weights=/nowhere.h5"], "--init_weights=/nowhere.h5 is no existing file: "),
+        ([*TRAIN, "--replicas=2"], "--replicas=2 is for --distribution=mirrored only: "),
+        ([*TRAIN, "--distribution=multi_worker"], "--distribution=multi_worker needs TF_CONFIG, and it is not set: "),
+        ([*TRAIN, "--tpu=local"], "--tpu=local is for --distribution=tpu only: "),
+        ([*TRAIN, "--auxiliary_weight=0.4", "--remat"], "--auxiliary_weight=0.4 cannot be combined with --remat, "),
+        ([*DETECT, "--dataset=digits"], "--dataset=digits has no boxes or is unknown"),
+        ([*DETECT, "--backbone=vgg13"], "--backbone=vgg13 is unknown: use resnet, "),
+        ([*DETECT, "--backbone=inception_v3"], "--backbone=inception_v3 is unknown: use resnet, "),
+        ([*DETECT, "--recipe=fast"], "--recipe=fast is unknown: use rcnn, "),
+        ([*DETECT, "--strict"], "--strict is for voc: and coco:, "),
+        ([*DETECT, "--remat"], "--remat is for classification: "),
+        ([*DETECT, "--canvas=x"], "--canvas=x must be integers, separated by commas."),
+        ([*DETECT, "--rpn_nms_threshold=2"], "--rpn_nms_threshold=2.0 must be a number in [0, 1]."),
+        ([*DETECT, "--head_units=8"], "--head_units=8 has no effect without --head: "),
+        ([*DETECT, "--svm"], "--svm=True is no argument of this model: "),
+        ([*DETECT, "--system=rcnn", "--alternating"], "--alternating has no effect with --system=rcnn: "),
+        ([*DETECT, "--system=spp_net"], "--system=spp_net does not train the convolutions: pass --init_weights, "),
+        (["localization", *DETECT[1:], "--backbone=vgg13"], "--backbone=vgg13 is unknown: use resnet, "),
+        (LOCALIZE, "--localizer_dir=/nowhere holds no run of trainers.localization: train one there first."),
+        (["evaluate", "--model_dir=/nowhere"], "--model_dir=/nowhere holds no run: train one there first."),
+        ([*EVALUATE, "--dataset=digit"], "--dataset=digit is unknown (did you mean digits?): use digits, "),
+        ([*EVALUATE, "--scales=x"], "--scales=x must be numbers, separated by commas."),
+        (["export", "--model_dir=/nowhere"], "--model_dir=/nowhere holds no run: train one there first."),
+        (["export", *EVALUATE[1:], "--format=onnx", "--batch_size=2"], "--batch_size is for --format=saved_model, "),
+        (["predict", "--export=/nowhere", "/nowhere.png"], "/nowhere.png does not exist: give image files or folders."),
+        ([*PREDICT, "--export=/nowhere"], "/nowhere holds no SavedModel: "),
+        ([*PREDICT, "--export=/nowhere", "--classes=-1"], "--classes=-1 must be numbers of classes, from 0 on."),
+        (PREDICT, "pass either --export=FOLDER or --server=HOST:PORT."),
+        ([*PREDICT, "--server=x:1"], "--server=x:1 needs --model=NAME, "),
+        (["prediction_service", "--export=/nowhere"], "/nowhere holds no SavedModel: "),
+        (["proposals", "--dataset=digits", "--method=edge_boxes", "--output=x"], "--dataset=digits has no boxes or "),
+        (
+            ["proposals", "--dataset=digit_scenes", "--method=selective_search", "--output=x", "--edge_model=x"],
+            "--edge_model=x is for --method=edge_boxes: ",
+        ),
+        (["reproduce", "--output=x"], "pass either --experiment=NAME or --report."),
+        (["reproduce", "--output=x", "--report", "--scale=full"], "--scale has no effect with --report: "),
+        (["reproduce", "--output=x", "--experiment=degradation", "--shard=3/2"], "--shard=3/2 must be I/N "),
+        (["reproduce", "--output=x", "--experiment=degradation", "--dataset=digitz"], "--dataset=digitz is unknown "),
+        (["conformance", "--model=resnet5"], "--model=resnet5: model 'resnet5' is unknown: use resnet50, "),
+        (["conformance", "--model=localizer_resnet18", "--format=onnx"], "model 'localizer_resnet18' is unknown: "),
+        (["models", f"--readme={ROOT / 'CHANGELOG.md'}"], "--readme must have the lines "),
+    ],
+)
+def test_values_that_cannot_work_need_no_tensorflow(arguments, message, without_tensorflow):
+    process = without_tensorflow("-m", "trainers", *arguments)
+    assert process.returncode == 1 and process.stdout == ""
+    assert process.stderr.startswith("error: ") and process.stderr.count("\n") == 1 and message in process.stderr
+
+
 def test_a_console_script_shows_its_commands_docstring(tmp_path, without_tensorflow):
     script = tmp_path / "keras-resnets-evaluate"
     script.write_text("import sys\nfrom trainers.evaluate import run\nsys.exit(run())")
@@ -57,13 +109,13 @@ def test_a_console_script_shows_its_commands_docstring(tmp_path, without_tensorf
 
 
 def test_right_flags_load_it(without_tensorflow):
-    process = without_tensorflow("-m", "trainers.evaluate", "--model_dir=x")
-    assert process.returncode == 1 and process.stderr.endswith(f"ImportError: {FAILURE}\n")
+    process = without_tensorflow("-m", "trainers.sample_images", "--output=/nowhere")
+    assert process.returncode == 1 and process.stderr.endswith("ImportError: TensorFlow has been imported\n")
 
 
 def test_a_program_that_imports_trainers_has_all_of_keras_resnets(without_tensorflow):
     process = without_tensorflow("-c", "import trainers, keras_resnets")
-    assert process.returncode == 1 and process.stderr.endswith(f"ImportError: {FAILURE}\n")
+    assert process.returncode == 1 and process.stderr.endswith("ImportError: TensorFlow has been imported\n")
 
 
 LOAD = """

@@ -12,7 +12,8 @@ import tensorflow as tf
 from processes import SUPPORT, cluster, finish, last_line, saved_variables, start, start_machines
 
 from keras_resnets import ArgumentError
-from trainers.runtime.distribution import make_strategy, meet, read_tf_config, replica_batch
+from trainers.runtime.distribution import make_strategy, meet, replica_batch
+from trainers.runtime.tf_config import read_tf_config
 from trainers.serving.model_server import free_ports
 
 pytestmark = pytest.mark.numerics
@@ -267,8 +268,6 @@ def test_batches_that_cannot_be_shared():
         ({"name": "horovod"}, "--distribution=horovod is unknown: use one_device, mirrored, multi_worker, tpu"),
         ({"name": "tpu"}, "--distribution=tpu --tpu=: there is no such TPU"),
         ({"name": "tpu", "tpu": "grpc://127.0.0.1:1"}, "there is no such TPU .no answer from 127.0.0.1:1"),
-        ({"name": "one_device", "tpu": "local"}, "--tpu=local is for --distribution=tpu only"),
-        ({"name": "one_device", "replicas": 2}, "--replicas=2 is for --distribution=mirrored only"),
     ],
 )
 def test_strategies_that_there_are_not(arguments, message):

@@ -12,7 +12,8 @@ from trainers.data.sample_files import write_digits
 
 ROOT = pathlib.Path(__file__).parents[3]
 EXPORT = ROOT / "saved_models" / "cifar_resnet20_digits"
-COMMAND = ["-m", "trainers.evaluate", "--model_dir=/nowhere"]
+# Its flags are right, but there is nothing to report on.
+COMMAND = ["-m", "trainers.reproduce", "--report", "--output=/nowhere"]
 # As TensorFlow 2.21 and 2.20 write them.
 HELD_BACK = """WARNING: All log messages before absl::InitializeLog() is called are written to STDERR
 I0000 00:00:1700000000.000000    1234 port.cc:153] oneDNN custom operations are on.
@@ -37,7 +38,7 @@ def test_a_user_sees_our_lines_only(tmp_path):
 
 def test_tensorflow_is_heard_with_v():
     process = run(*COMMAND, "-v=1")
-    assert process.returncode == 1 and "error: --model_dir=/nowhere holds no run" in process.stderr
+    assert process.returncode == 1 and "error: --output=/nowhere holds no complete" in process.stderr
     assert "oneDNN" in process.stderr or "cpu_feature_guard" in process.stderr
 
 
@@ -81,9 +82,9 @@ def test_what_is_not_of_every_start_is_shown(start):
 
 
 def test_console_scripts_are_quiet(start, tmp_path):
-    script = tmp_path / "keras-resnets-evaluate"
-    script.write_text("from trainers.evaluate import run\nrun()")
-    process = start(WELL, script, "--model_dir=/nowhere")
+    script = tmp_path / "keras-resnets-reproduce"
+    script.write_text("from trainers.reproduce import run\nrun()")
+    process = start(WELL, script, "--report", "--output=/nowhere")
     assert process.stderr.startswith("Traceback ")
 
 

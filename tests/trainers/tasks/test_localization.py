@@ -268,9 +268,9 @@ def test_train_and_evaluate(tmp_path, run_command):
         (["--recipe=digit_scenes"], "error: --recipe=digit_scenes is unknown: use imagenet, one_digit_scenes."),
         (
             ["--dataset=digits"],
-            "error: --dataset=digits has no boxes or is unknown (did you mean digit_scenes?): use digit_scenes,",
+            "error: --dataset=digits has no boxes or is unknown (did you mean digit_scenes?): use digit_scenes",
         ),
-        (["--post_nms_topk=0"], "error: post_nms_topk=0 must be a positive integer"),
+        (["--post_nms_topk=0"], "error: --post_nms_topk=0 must be a positive integer"),
         (["--roi_pooling=max"], "Unknown command line flag 'roi_pooling'"),
     ],
 )

@@ -1,39 +1,20 @@
-"""The table of all nets in the README: what they cost, and what their papers measured."""
+"""The table of all nets: what they cost, and what their papers measured."""
 
 import functools
-import pathlib
 from collections.abc import Callable
 
 import keras
 
 import keras_resnets
-from keras_resnets import ArgumentError
 from keras_resnets.models.registry import find, names
 from keras_resnets.weights.published import PUBLISHED
+from trainers.readme.place import HEAD
 from trainers.runtime.measuring import parameters
-
-BEGIN, END = "<!-- python -m trainers.models --readme=README.md -->\n", "<!-- end of the table -->\n"
-HEAD = (
-    '| net | builder | parameters | multiply-adds | input | the paper\'s error, % | weights="imagenet" |\n'
-    "|---|---|---|---|---|---|---|\n"
-)
 
 
 def content() -> str:
     """Returns the table, for which all nets are built."""
     return HEAD + "".join(row(name, _build(name)) for name in names())
-
-
-def write(readme: pathlib.Path) -> None:
-    """Writes the table into a README, in the place of the old one.
-
-    Raises:
-        ArgumentError: if the README has no place for it.
-    """
-    text = readme.read_text()
-    table(text)  # raises before the nets are built, which takes minutes
-    before, after = text.split(BEGIN)[0], text.split(END)[1]
-    readme.write_text(f"{before}{BEGIN}{content()}{END}{after}")
 
 
 def row(name: str, model: keras.Model) -> str:
@@ -62,18 +43,6 @@ def row(name: str, model: keras.Model) -> str:
         source,
     ]
     return f"| {' | '.join(cells)} |\n"
-
-
-def table(text: str) -> dict[str, str]:
-    """Returns the lines of the table in a README's text, by the nets' names.
-
-    Raises:
-        ArgumentError: if the README has no place for it.
-    """
-    if text.count(BEGIN) != 1 or text.count(END) != 1:
-        raise ArgumentError(f"--readme must have the lines {BEGIN.strip()} and {END.strip()} once each.")
-    body = text.split(BEGIN)[1].split(END)[0].removeprefix(HEAD)
-    return {line.split("`")[1]: line for line in body.splitlines(keepends=True)}
 
 
 def _build(name: str) -> keras.Model:

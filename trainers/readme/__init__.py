@@ -1,0 +1,1 @@
+"""The part of README.md that is computed: the table of all nets."""
