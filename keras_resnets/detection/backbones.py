@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from keras_resnets.detection.backbone_names import VGG, ZF, backbone_names
+from keras_resnets.detection.backbone_names import VGG, WITH_FULLY_CONNECTED, ZF, backbone_names
 from keras_resnets.errors import ArgumentError
 from keras_resnets.layers.conv2d import Conv2D, skips_pixels
 from keras_resnets.models import registry, vgg, zfnet

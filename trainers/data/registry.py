@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from trainers.data.classification_dataset import ImageDataset
     from trainers.data.detection_dataset import DetectionDataset
 
-Task = Literal["classification", "detection"]
+Target = Literal["classification", "detection"]
 NAME = "NAME"  # an argument that is no path
 
 
@@ -54,9 +54,9 @@ class Source:
         matches = kind == self.kind and bool(argument) if self.argument else name == self.kind
         return argument if matches else None
 
-    def open(self, task: Task, argument: str, **options: Any) -> ImageDataset | DetectionDataset:
+    def open(self, target: Target, argument: str, **options: Any) -> ImageDataset | DetectionDataset:
         """Imports the source, and opens the data set; of `options`, the source gets those that it takes."""
-        module, function = getattr(self, task).split(".")
+        module, function = getattr(self, target).split(".")
         opener = getattr(importlib.import_module(f"trainers.data.sources.{module}"), function)
         return opener(*[argument] if self.argument else [], **{option: options[option] for option in self.options})
 
@@ -83,24 +83,24 @@ SOURCES = (
 )
 
 
-def usage(task: Task | None) -> str:
-    """Returns the values of --dataset for a task, or for any, in help texts: "digits, idx:PATH or tfds:NAME"."""
-    *others, last = (source.usage for source in _sources(task))
+def usage(target: Target | None) -> str:
+    """Returns the values of --dataset for a target, or for any, in help texts: "digits, idx:PATH or tfds:NAME"."""
+    *others, last = (source.usage for source in _sources(target))
     return f"{', '.join(others)} or {last}"
 
 
-def check_name(task: Task | None, name: str, strict: bool = False) -> None:
+def check_name(target: Target | None, name: str, strict: bool = False) -> None:
     """Checks a value of --dataset. Its paths may still be wrong: the data set is not opened.
 
     Args:
-        task: what the data set is for; None for any task.
+        target: what the data set is for; None for any.
         name: the value.
         strict: see `open_detection_dataset`.
 
     Raises:
         ArgumentError: if no source has such names, or `strict` is for other sources only.
     """
-    _find(task, name, strict)
+    _find(target, name, strict)
 
 
 def open_dataset(name: str, data_dir: str | None = None, download: bool = False) -> ImageDataset:
@@ -149,18 +149,18 @@ def title(name: str) -> str:
     return re.split(r"[:/]", name.rstrip("/"))[-1]
 
 
-def _sources(task: Task | None) -> list[Source]:
-    return [source for source in SOURCES if task is None or getattr(source, task)]
+def _sources(target: Target | None) -> list[Source]:
+    return [source for source in SOURCES if target is None or getattr(source, target)]
 
 
-def _open(task: Task, name: str, **options: Any) -> Any:
-    source, argument = _find(task, name, options.get("strict", False))
-    return source.open(task, argument, **options)
+def _open(target: Target, name: str, **options: Any) -> Any:
+    source, argument = _find(target, name, options.get("strict", False))
+    return source.open(target, argument, **options)
 
 
-def _find(task: Task | None, name: str, strict: bool) -> tuple[Source, str]:
+def _find(target: Target | None, name: str, strict: bool) -> tuple[Source, str]:
     """Returns the source of a data set, and its argument in the name."""
-    sources = _sources(task)
+    sources = _sources(target)
     for source in sources:
         argument = source.argument_of(name)
         if argument is not None:
@@ -169,8 +169,8 @@ def _find(task: Task | None, name: str, strict: bool) -> tuple[Source, str]:
     kind = name.partition(":")[0]
     close = difflib.get_close_matches(kind, [source.kind for source in sources], n=1)
     hint = f" (did you mean {close[0]}?)" if close and kind != close[0] else ""
-    problem = "has no boxes or is unknown" if task == "detection" else "is unknown"
-    raise ArgumentError(f"--dataset={name} {problem}{hint}: use {usage(task)}.")
+    problem = "has no boxes or is unknown" if target == "detection" else "is unknown"
+    raise ArgumentError(f"--dataset={name} {problem}{hint}: use {usage(target)}.")
 
 
 def _check_strict(source: Source, sources: list[Source], name: str, strict: bool) -> None:

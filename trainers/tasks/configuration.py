@@ -11,6 +11,7 @@ import tensorflow as tf
 from trainers.data.classification_dataset import ImageDataset
 from trainers.data.detection_dataset import DetectionDataset
 from trainers.data.registry import absolute
+from trainers.engine.settings import Settings
 from trainers.recipes.recipe import Recipe, change, get_recipe
 from trainers.runtime.choices import PUBLISHED_WEIGHTS
 
@@ -46,8 +47,8 @@ class Choices:
     freeze: Sequence[str] | None = None
     stage_learning_rates: Mapping[str, float] = dataclasses.field(default_factory=dict)
     seed: int = 0
-    sync_batch_norm: bool = True
-    on_nan: str = "stop"
+    sync_batch_norm: bool = Settings.sync_batch_norm
+    on_nan: str = Settings.on_nan
     begun: Mapping[str, Any] | None = None
 
     def recipe(self, recipes: Mapping[str, Recipe]) -> Recipe:
