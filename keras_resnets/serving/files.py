@@ -30,7 +30,7 @@ def predict_files(
         batch_size: number of images in one request.
         classes: for a localizer, the classes of the objects to find in each image.
     """
-    given = {} if classes is None else {"classes": np.int32([classes])}
+    given = {} if classes is None else {"classes": np.array([classes], np.int32)}
     for start in range(0, len(files), batch_size):
         batch = [pathlib.Path(file) for file in files[start : start + batch_size]]
         others = {name: np.repeat(values, len(batch), axis=0) for name, values in given.items()}

@@ -66,7 +66,7 @@ def warmup_requests(model: str, signatures: Mapping[str, Signature], image_size:
     """
     image = np.random.default_rng(0).integers(0, 256, (*image_size, 3), dtype=np.uint8)
     encoded = np.array(tf.io.encode_jpeg(image).numpy(), object)
-    whole = np.float32([0, 0, image_size[1], image_size[0]])
+    whole = np.array([0, 0, image_size[1], image_size[0]], np.float32)
     values = {"images": image, "image_bytes": encoded, "classes": np.arange(CLASSES, dtype=np.int32)}
     requests = []
     for name, signature in signatures.items():
