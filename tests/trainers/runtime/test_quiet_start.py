@@ -60,8 +60,16 @@ def start(tmp_path):
         ("sys.exit(3)", 3, ""),
         ("os.abort()", -signal.SIGABRT, "Fatal Python error: Aborted"),
         ("os.kill(os.getpid(), 9)", -signal.SIGKILL, ""),
-        ("os.kill(os.getpid(), 2)", 128 + signal.SIGINT, "interrupted: the same command goes on from what is saved"),
-        ("os.kill(os.getpid(), 15)", 128 + signal.SIGTERM, "interrupted: the same command goes on from what is saved"),
+        (
+            "import time; os.kill(os.getpid(), 2); time.sleep(60)",
+            128 + signal.SIGINT,
+            "interrupted: the same command goes on from what is saved",
+        ),
+        (
+            "import time; os.kill(os.getpid(), 15); time.sleep(60)",
+            128 + signal.SIGTERM,
+            "interrupted: the same command goes on from what is saved",
+        ),
     ],
 )
 def test_a_start_that_fails_shows_all(program, status, end, start):
