@@ -18,7 +18,7 @@ from trainers.runtime.choices import EXPORT_PRECISIONS, SAVED_MODEL, WEIGHTS
 def _define_flags():
     command.define_model_dir()
     command.define_best()
-    flags.DEFINE_string("output", None, "Folder of all versions; default: saved_models/MODEL_DATASET.")
+    flags.DEFINE_string("output", None, "Folder of all versions; default: saved_models/MODEL_DATASET, or weights/...")
     flags.DEFINE_list("ensemble", [], "For Faster R-CNN: folders of other runs that detect together with it.")
     flags.DEFINE_integer("version", None, "Version to write; default: the next free one.", lower_bound=1)
     flags.DEFINE_enum(

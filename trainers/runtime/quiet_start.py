@@ -8,6 +8,7 @@ import contextlib
 import glob
 import os
 import re
+import signal
 import sys
 
 ALL_IS_WELL, FAILED = b"\0", b"\1"  # The end of the held back text; a process that died wrote none.
@@ -53,6 +54,8 @@ def _held_back():
     Another process keeps the text, so that nothing is lost if this one crashes or is killed.
     """
     reader, writer = os.pipe()
+    # Python drops an exception that a signal raises inside of a fork: signals wait until it is done.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
     keeper = os.fork()
     if keeper == 0:
         try:
@@ -61,6 +64,7 @@ def _held_back():
             _keep(reader)
         finally:
             os._exit(0)
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     os.close(reader)
     stderr = os.dup(2)
     os.dup2(writer, 2)

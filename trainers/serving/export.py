@@ -8,7 +8,7 @@ from keras_resnets.dtype_policies import dtype_policy_scope
 from keras_resnets.errors import ArgumentError
 from trainers.data.registry import title
 from trainers.engine.run_folder import RunFolder
-from trainers.runtime.choices import EXPORT_PRECISIONS, SAVED_MODEL
+from trainers.runtime.choices import EXPORT_PRECISIONS, SAVED_MODEL, WEIGHTS
 from trainers.tasks.ensemble_members import ensemble_members
 from trainers.tasks.registry import check_flags, restored
 
@@ -29,7 +29,8 @@ def export(
 
     Args:
         run: the run's folder.
-        base: folder of all versions; None for `saved_models/MODEL_DATASET`, or `saved_models/ensemble_DATASET`.
+        base: folder of all versions; None for `saved_models/MODEL_DATASET`, or `saved_models/ensemble_DATASET`; of
+            weights, `weights/MODEL_DATASET`, since a server may watch the others.
         version: positive integer; None for the next free one.
         best: whether to export the best checkpoint.
         precision: "float32", or "bfloat16" for weights and computations in it.
@@ -58,7 +59,8 @@ def export(
         members = [restored(one, best=best, for_export=True) for one in runs]
     task, models = members[0].task, [member.model for member in members]
     name = task.name if len(models) == 1 else "ensemble"
-    base = pathlib.Path(base or f"saved_models/{name}_{slug(config['dataset'])}")
+    folder = "weights" if format == WEIGHTS else "saved_models"
+    base = pathlib.Path(base or f"{folder}/{name}_{slug(config['dataset'])}")
     return task.export(models[0] if len(models) == 1 else task.ensemble(models), base, version, **settings)
 
 

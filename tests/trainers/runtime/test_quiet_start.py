@@ -78,6 +78,14 @@ def test_a_start_that_fails_shows_all(program, status, end, start):
     assert process.stderr.startswith(HELD_BACK) and end in process.stderr
 
 
+def test_ctrl_c_during_the_fork_is_not_lost(start, tmp_path):
+    hook = "os.register_at_fork(before=lambda: signal.raise_signal(signal.SIGINT))"
+    (tmp_path / "sitecustomize.py").write_text(f"import os, signal\n{hook}\n")
+    process = start("sys.exit(3)")
+    assert process.returncode == 128 + signal.SIGINT
+    assert "interrupted: the same command goes on from what is saved" in process.stderr
+
+
 # Enough for the start of a command; Keras cannot be imported then.
 WELL = "import types; config = types.SimpleNamespace(list_physical_devices=lambda kind: [])"
 
