@@ -1,5 +1,6 @@
 """The start of a command, in a new process: none of TensorFlow's lines on stderr, unless something fails."""
 
+import functools
 import os
 import pathlib
 import signal
@@ -26,7 +27,9 @@ def run(*arguments, folder=ROOT):
     environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
     environment["PYTHONPATH"] = f"{folder}{os.pathsep}{ROOT}"
     command = [sys.executable, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT)
+    # A shell makes what it starts in the background ignore SIGINT, these tests too.
+    heed = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT, preexec_fn=heed)
 
 
 def test_a_user_sees_our_lines_only(tmp_path):
