@@ -18,7 +18,10 @@ ROOT = pathlib.Path(__file__).parents[1]
 LEVELS = {
     # The library. It knows nothing of `trainers`.
     "keras_resnets": [
-        {"errors": "ArgumentError, which every refusal of an argument raises"},
+        {
+            "errors": "ArgumentError, which every refusal of an argument raises",
+            "file_lock": "locks of files and folders, which exclude other processes",
+        },
         {
             "deprecation": "old names of arguments, which warn",
             "dtype_policies": "Keras's dtype policy for a block of code",

@@ -5,7 +5,6 @@ A session converts constants once to the memory layout of its convolutions, but 
 
 import contextlib
 import dataclasses
-import fcntl
 import logging
 import os
 import pathlib
@@ -16,6 +15,7 @@ import keras
 import tensorflow as tf
 
 from keras_resnets.errors import ArgumentError
+from keras_resnets.file_lock import locked
 from keras_resnets.serving.versions import next_version
 
 v1 = tf.compat.v1
@@ -51,7 +51,11 @@ def publish(base: str | os.PathLike, version: int | None, write: Callable[[pathl
     """
     base = pathlib.Path(base)
     base.mkdir(parents=True, exist_ok=True)
-    with _locked(base):
+
+    def refuse():
+        raise ArgumentError(f"{base} is being written to by another export: wait for it.")
+
+    with locked(base, on_wait=refuse):
         version = next_version(base) if version is None else version
         target, partial = base / str(version), base / PARTIAL
         if version < 1 or target.exists():
@@ -64,19 +68,6 @@ def publish(base: str | os.PathLike, version: int | None, write: Callable[[pathl
         finally:
             shutil.rmtree(partial, ignore_errors=True)
     return target
-
-
-@contextlib.contextmanager
-def _locked(folder):
-    """Locks a folder against other processes; the lock ends with the process."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError as error:
-        raise ArgumentError(f"{folder} is being written to by another export: wait for it.") from error
-    finally:
-        os.close(descriptor)
 
 
 def write_saved_model(

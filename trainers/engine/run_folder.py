@@ -6,9 +6,9 @@ import os
 import pathlib
 
 from keras_resnets.errors import ArgumentError
+from keras_resnets.file_lock import locked
 from trainers.engine.older_runs import with_present_names, with_present_settings
 from trainers.runtime.atomic_files import write_json, write_text
-from trainers.runtime.file_lock import locked
 
 
 class RunFolder:

@@ -9,9 +9,9 @@ import sys
 from collections.abc import Callable
 
 from keras_resnets.errors import ArgumentError
+from keras_resnets.file_lock import is_locked, locked
 from trainers.data.registry import absolute
 from trainers.runtime.atomic_files import write_json, write_text
-from trainers.runtime.file_lock import is_locked, locked
 
 LOCK = "member.lock"  # file in a member's folder
 FIGURES = "figures.json"  # file in the folder of a complete member

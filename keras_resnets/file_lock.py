@@ -1,24 +1,28 @@
-"""Locks of files, which exclude other processes. A lock ends with its process, however that ends."""
+"""Locks of files and folders, which exclude other processes. A lock ends with its process, however that ends."""
 
 import contextlib
 import fcntl
+import os
 import pathlib
 from collections.abc import Callable, Iterator
 
 
 @contextlib.contextmanager
 def locked(path: pathlib.Path, on_wait: Callable[[], None]) -> Iterator[None]:
-    """Locks a file in a `with` statement.
+    """Locks a file or a folder in a `with` statement.
 
     Args:
-        path: of the file, which is created if it is missing.
+        path: of an existing folder, or of a file, which is created if it is missing.
         on_wait: called if another process has the lock. If it returns, the lock is waited for; to give up, it raises.
     """
-    with path.open("a") as file:
-        if not _take(file):
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_WRONLY | os.O_CREAT, 0o666)
+    try:
+        if not _take(descriptor):
             on_wait()
-            fcntl.flock(file, fcntl.LOCK_EX)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(descriptor)
 
 
 def is_locked(path: pathlib.Path) -> bool:

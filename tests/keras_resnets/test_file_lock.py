@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from trainers.runtime.file_lock import is_locked, locked
+from keras_resnets.file_lock import is_locked, locked
 
 
 class Busy(Exception):
@@ -24,6 +24,12 @@ def test_a_lock_excludes_others_until_its_end(tmp_path):
     assert not is_locked(path)
     with locked(path, on_wait=refuse):
         pass
+
+
+def test_a_folder_is_locked_without_a_file_in_it(tmp_path):
+    with locked(tmp_path, on_wait=refuse), pytest.raises(Busy), locked(tmp_path, on_wait=refuse):
+        raise AssertionError("two have the lock")
+    assert not [*tmp_path.iterdir()]
 
 
 def test_an_error_frees_the_lock(tmp_path):
