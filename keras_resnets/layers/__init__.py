@@ -1,6 +1,7 @@
 """Layers that Keras does not have."""
 
 from keras_resnets.layers.anchor_generator import AnchorGenerator as AnchorGenerator
+from keras_resnets.layers.batch_normalization import BatchNormalization as BatchNormalization
 from keras_resnets.layers.conv2d import Conv2D as Conv2D
 from keras_resnets.layers.detections import Detections as Detections
 from keras_resnets.layers.image_normalization import ImageNormalization as ImageNormalization

@@ -22,6 +22,7 @@ from collections.abc import Sequence
 import keras
 
 from keras_resnets.initializers import FanOutNormal
+from keras_resnets.layers.batch_normalization import BatchNormalization
 from keras_resnets.models.blocks import named, scaled_filters
 
 CONVOLUTION = re.compile(r"(\d+)x(\d+),(\d+)(/2)?( V)?")
@@ -57,7 +58,7 @@ class Inception:
             kernel_initializer=FanOutNormal(),
             name=f"{name}_conv",
         )(x)
-        x = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-3, scale=self.gamma, name=f"{name}_bn")(x)
+        x = BatchNormalization(momentum=0.9, epsilon=1e-3, scale=self.gamma, name=f"{name}_bn")(x)
         return keras.layers.Activation("relu", name=f"{name}_relu")(x)
 
     def sequence(self, x: keras.KerasTensor, steps: Sequence[Step], prefix: str) -> list[keras.KerasTensor]:

@@ -21,6 +21,7 @@ import keras
 
 from keras_resnets.errors import ArgumentError, check_choice
 from keras_resnets.initializers import FanOutNormal
+from keras_resnets.layers.batch_normalization import BatchNormalization
 from keras_resnets.layers.conv2d import Conv2D
 from keras_resnets.layers.zero_padded_shortcut import ZeroPaddedShortcut
 
@@ -53,7 +54,7 @@ def convolution(x: keras.KerasTensor, filters: int, kernel_size: int, name: str,
 def batch_normalization(x: keras.KerasTensor, name: str, zero_gamma: bool = False) -> keras.KerasTensor:
     """Batch normalization with the epsilon and momentum of the authors' Torch code."""
     gamma = "zeros" if zero_gamma else "ones"
-    return keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, gamma_initializer=gamma, name=name)(x)
+    return BatchNormalization(momentum=0.9, epsilon=1e-5, gamma_initializer=gamma, name=name)(x)
 
 
 def relu(x: keras.KerasTensor, name: str) -> keras.KerasTensor:

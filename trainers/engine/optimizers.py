@@ -3,10 +3,28 @@
 import math
 
 import keras
+import tensorflow as tf
 
 from trainers.recipes.recipe import Recipe
 
 EXPONENTIAL_DECAY = 0.94  # factor of the learning rate at each decay of "exponential"
+
+
+class SGD(keras.optimizers.SGD):
+    """`keras.optimizers.SGD` with momentum, which updates a weight by one operation instead of seven."""
+
+    def update_step(self, gradient, variable, learning_rate):
+        """Updates a variable and its momentum: Keras calls it."""
+        if not self.momentum:
+            return super().update_step(gradient, variable, learning_rate)
+        tf.raw_ops.ResourceApplyKerasMomentum(
+            var=_handle(variable),
+            accum=_handle(self.momentums[self._get_variable_index(variable)]),
+            lr=tf.cast(learning_rate, gradient.dtype),
+            grad=gradient,
+            momentum=tf.cast(self.momentum, gradient.dtype),
+            use_nesterov=self.nesterov,
+        )
 
 
 class RMSprop(keras.optimizers.RMSprop):
@@ -22,8 +40,8 @@ class RMSprop(keras.optimizers.RMSprop):
 
 # For each name, a class, the name of its argument for the recipe's momentum, and its other arguments.
 OPTIMIZERS = {
-    "sgd": (keras.optimizers.SGD, "momentum", {}),
-    "nesterov": (keras.optimizers.SGD, "momentum", {"nesterov": True}),
+    "sgd": (SGD, "momentum", {}),
+    "nesterov": (SGD, "momentum", {"nesterov": True}),
     "adam": (keras.optimizers.Adam, "beta_1", {}),
     "rmsprop": (RMSprop, "momentum", {"rho": 0.9, "epsilon": 1.0}),
 }
@@ -64,6 +82,11 @@ def learning_rate_schedule(recipe: Recipe, total_steps: int) -> keras.optimizers
         ends, values = [warmup, *ends], [recipe.warmup_learning_rate, *values]
     # Keras keeps a value up to and including its boundary, counting steps from 0.
     return schedules.PiecewiseConstantDecay([end - 1 for end in ends], values)
+
+
+def _handle(variable):
+    """Returns the resource of a `keras.Variable`, or of one replica's `tf.Variable`."""
+    return (variable.value if isinstance(variable, keras.Variable) else variable).handle
 
 
 def _with_factors(optimizer_class, factors):

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from keras_resnets.surgery.graph import batch_normalizations
+from trainers.engine.gradients import value_and_gradients
 from trainers.engine.rematerialization import rematerialized
 from trainers.engine.state import State
 from trainers.engine.task import Task
@@ -36,26 +37,29 @@ def training_step(
     """
     model, optimizer = state.model, state.optimizer
     forward = rematerialized(model) if remat else model
-    decayed = [v for v in model.trainable_variables if recipe.decay == "all" or v.path.endswith("/kernel")]
+    trained = [variable.value for variable in model.trainable_variables]
+    is_decayed = [recipe.decay == "all" or v.path.endswith("/kernel") for v in model.trainable_variables]
 
     def gradients_of(batch):
-        with tf.GradientTape() as tape:
+        def scaled_loss():
             losses, figures = task.losses(forward, batch, training=True)
-            l2 = sum(tf.reduce_sum(tf.square(variable.value)) for variable in decayed)
-            loss = sum(losses.values()) + recipe.weight_decay / 2 * l2
+            loss = sum(losses.values())
             scaled = loss if state.loss_scale is None else loss * tf.cast(state.loss_scale, loss.dtype)
-        return tape.gradient(scaled, [variable.value for variable in model.trainable_variables]), {
-            "loss": loss,
-            **figures,
-        }
+            return scaled, {"loss": loss, **figures}
+
+        (_, figures), gradients = value_and_gradients(scaled_loss, trained)
+        return gradients, figures
 
     def step(batch):
         replicas = tf.distribute.get_replica_context()
         before = [tf.identity(variable) for variable in state.changed_by_a_step()] if skip_nonfinite else []
         gradients, figures = _mean_over_parts(gradients_of, batch, recipe.accumulation)
-        gradients, figures = replicas.all_reduce(tf.distribute.ReduceOp.MEAN, (gradients, figures))
+        if replicas.num_replicas_in_sync > 1:  # A reduction of one replica would wait for all gradients.
+            gradients, figures = replicas.all_reduce(tf.distribute.ReduceOp.MEAN, (gradients, figures))
         if state.loss_scale is not None:
             gradients = [gradient / tf.cast(state.loss_scale, gradient.dtype) for gradient in gradients]
+        gradients, l2 = _with_decay(gradients, trained, is_decayed, recipe.weight_decay)
+        figures["loss"] += tf.cast(l2, figures["loss"].dtype)
         if recipe.clip_norm is not None:
             gradients, _ = tf.clip_by_global_norm(gradients, recipe.clip_norm)
         figures["learning_rate"] = tf.cast(optimizer.learning_rate, tf.float32)
@@ -74,6 +78,20 @@ def training_step(
         return {name: tf.cast(value, tf.float32) for name, value in figures.items()}
 
     return step
+
+
+def _with_decay(gradients, variables, is_decayed, weight_decay):
+    """Returns the gradients with those of the L2 term, and the term: w / 2 * sum(weight ** 2) of the decayed weights."""
+    decaying, l2 = [], 0.0
+    for gradient, variable, decays in zip(gradients, variables, is_decayed):
+        if decays and weight_decay:
+            # Not earlier: the products of all weights would be in memory during the backward pass.
+            with tf.control_dependencies([gradient]):
+                weights = tf.identity(variable)
+                l2 += weight_decay * tf.nn.l2_loss(weights)
+                gradient += weight_decay * weights
+        decaying.append(gradient)
+    return decaying, l2
 
 
 def _mean_over_parts(gradients_of, batch, parts):
