@@ -81,7 +81,7 @@ def training_step(
 
 
 def _with_decay(gradients, variables, is_decayed, weight_decay):
-    """Returns the gradients with those of the L2 term, and the term: w / 2 * sum(weight ** 2) of the decayed weights."""
+    """Returns gradients of the loss with its L2 term, and the term: w / 2 * sum(weight ** 2) of the decayed weights."""
     decaying, l2 = [], 0.0
     for gradient, variable, decays in zip(gradients, variables, is_decayed):
         if decays and weight_decay:
