@@ -3,6 +3,8 @@
 import importlib
 from collections.abc import Callable
 
+from trainers.benchmarks.settings import Settings
+
 # The module of trainers.benchmarks with the function of a name. `find` imports it.
 BENCHMARKS = {
     "import_time": "classification",
@@ -12,6 +14,8 @@ BENCHMARKS = {
     "rematerialization": "classification",
     "cifar_resnet1202": "classification",
     "protocols": "classification",
+    "training": "training",
+    "training_cifar": "training",
     "roi": "detection",
     "faster_rcnn_resnet101": "detection",
     "serving": "serving",
@@ -19,8 +23,8 @@ BENCHMARKS = {
 }
 
 
-def find(name: str) -> Callable[[int], dict]:
-    """Returns the function of a benchmark: from the times that each thing is measured to its figures, by their names.
+def find(name: str) -> Callable[[Settings], dict]:
+    """Returns the function of a benchmark: from its settings to its figures, by their names.
 
     Figures are numbers, texts, or dicts of more figures.
     """
