@@ -93,7 +93,7 @@ def compare(contenders: Sequence[Contender], repeats: int, unit: str = "images")
         unit: what a contender's fact `units` counts.
 
     Returns:
-        Figures by precision and name. They are the median of the units per second, and its quartiles `low` and `high`;
+        Figures by precision and name. They are the median of the units per second, the lowest and the highest;
         `share_of_ceiling`, the rate of multiply-adds as a share of the matrix product's in the same precision; of a
         peer, how many times as fast ours is, and how many times the memory it takes; the peak memory; the number of
         parameters; and the seconds of the first step, which traces and compiles.
@@ -139,8 +139,8 @@ def _median_seconds(found):
 
 
 def _rates(amount, unit, found):
-    """Returns the median of the amount per second, and the quartiles."""
-    low, median, high = np.percentile(amount / np.array(found["seconds"]), (25, 50, 75)).tolist()
+    """Returns the amount per second: the median, the lowest and the highest."""
+    low, median, high = np.percentile(amount / np.array(found["seconds"]), (0, 50, 100)).tolist()
     return {f"{unit}_per_second": median, "low": low, "high": high}
 
 
