@@ -2,11 +2,16 @@
 
 Each contender has a process of its own, so that its peak memory can be measured, and so that PyTorch and TensorFlow are
 not in the same one. All processes are started one after the other; then each makes a step in turn.
+
+A busy machine slows down some contenders more than others: PyTorch's threads wait for each other after each operation,
+and become ten times as slow where another process takes one of two cores. Steps during which other processes took more
+than 10 % of the cores are left out, if at least a third of all is left.
 """
 
 import contextlib
 import dataclasses
 import json
+import os
 import pathlib
 import shutil
 import subprocess
@@ -22,6 +27,10 @@ from keras_resnets.errors import ArgumentError
 
 OURS, CEILING = "keras_resnets", "matrix product"
 MATRIX = 4096  # rows and columns
+MOST_BY_OTHERS = 0.1  # share of the cores that other processes take in an undisturbed step
+LEAST_UNDISTURBED = 1 / 3  # share of the steps
+# Columns of /proc/stat, in ticks: time in which a core computes, or another virtual machine has it.
+BUSY = {"user": 1, "nice": 2, "system": 3, "irq": 6, "softirq": 7, "steal": 8}
 PEERS = pathlib.Path(__file__).with_name("peers")
 
 
@@ -94,6 +103,7 @@ def compare(contenders: Sequence[Contender], repeats: int, unit: str = "images")
 
     Returns:
         Figures by precision and name. They are the median of the units per second, the lowest and the highest;
+        `steps`, from which these are, and `others`, the share of the cores that other processes took meanwhile;
         `share_of_ceiling`, the rate of multiply-adds as a share of the matrix product's in the same precision; of a
         peer, how many times as fast ours is, and how many times the memory it takes; the peak memory; the number of
         parameters; and the seconds of the first step, which traces and compiles.
@@ -135,17 +145,22 @@ def matrix_product(precision: str) -> tuple[Callable[[], Any], dict[str, float]]
 
 
 def _median_seconds(found):
-    return float(np.median(found["seconds"]))
+    return float(np.median([seconds for seconds, _ in found["steps"]]))
 
 
 def _rates(amount, unit, found):
-    """Returns the amount per second: the median, the lowest and the highest."""
-    low, median, high = np.percentile(amount / np.array(found["seconds"]), (0, 50, 100)).tolist()
-    return {f"{unit}_per_second": median, "low": low, "high": high}
+    """Returns the amount per second, the median, the lowest and the highest, and the steps that these are from."""
+    seconds, others = np.transpose(found["steps"])
+    low, median, high = np.percentile(amount / seconds, (0, 50, 100)).tolist()
+    steps = {"steps": len(seconds), "others": float(others.mean())}
+    return {f"{unit}_per_second": median, "low": low, "high": high, **steps}
 
 
 def _in_turns(contenders, repeats):
-    """Returns the facts of each contender, the `seconds` of its steps and its `peak_gib`, by precision and name."""
+    """Returns the facts of each contender, the undisturbed `steps` and its `peak_gib`, by precision and name.
+
+    A step is its seconds and the share of the cores that other processes took.
+    """
     with contextlib.ExitStack() as stack:
         processes = {}
         for contender in contenders:
@@ -165,7 +180,7 @@ class _Process:
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, text=True
         )
-        self._seconds = []
+        self._steps = []
 
     def __enter__(self):
         try:
@@ -180,12 +195,17 @@ class _Process:
             self._process.kill()
 
     def step(self):
+        before = _busy_seconds()
         print(file=self._process.stdin, flush=True)
-        self._seconds.append(self._answer()["seconds"])
+        answer = self._answer()
+        others = _busy_seconds() - before - answer["cpu_seconds"]
+        self._steps.append((answer["seconds"], max(0.0, others / answer["seconds"] / os.cpu_count())))
 
     def end(self):
         self._process.stdin.close()
-        return {**self._facts, "seconds": self._seconds, **self._answer()}
+        undisturbed = [step for step in self._steps if step[1] <= MOST_BY_OTHERS]
+        enough = len(undisturbed) >= LEAST_UNDISTURBED * len(self._steps)
+        return {**self._facts, "steps": undisturbed if enough else self._steps, **self._answer()}
 
     def _answer(self):
         line = self._process.stdout.readline()
@@ -193,3 +213,9 @@ class _Process:
             self._errors.seek(0)
             raise RuntimeError(f"{' '.join(self._command)} failed:\n{self._errors.read()}")
         return json.loads(line)
+
+
+def _busy_seconds():
+    """Returns the seconds of all cores in which they were not idle."""
+    columns = pathlib.Path("/proc/stat").read_text().splitlines()[0].split()
+    return sum(int(columns[column]) for column in BUSY.values()) / os.sysconf("SC_CLK_TCK")
