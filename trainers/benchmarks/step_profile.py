@@ -1,0 +1,142 @@
+"""The profile of a training step by kind of operation."""
+
+import collections
+import functools
+import math
+import pathlib
+import re
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+from tensorflow.tsl.profiler.protobuf.xplane_pb2 import XSpace
+
+from trainers.benchmarks.settings import Settings
+from trainers.benchmarks.steps import loop_step, noise
+from trainers.runtime.choices import EXPORT_PRECISIONS as PRECISIONS
+from trainers.runtime.measuring import in_new_process
+
+NETS = {"resnet50": (16, 224, 1000), "cifar_resnet20": (128, 32, 10)}  # batch size, side, classes
+CAST = "cast"  # in whichever layer
+# The kinds of operations in layers.
+OF_LAYERS = {
+    "convolution": (keras.layers.Conv2D, keras.layers.DepthwiseConv2D),
+    "normalization": (keras.layers.BatchNormalization,),
+    "activation": (keras.layers.Activation, keras.layers.ReLU),
+    "addition": (keras.layers.Add,),
+    "pooling": (keras.layers.MaxPooling2D, keras.layers.AveragePooling2D, keras.layers.GlobalAveragePooling2D),
+}
+# The kinds of the others by their types. Gradients are added outside of layers.
+OF_TYPES = {
+    "convolution": r"(_Mkl\w*|_Fused)?(Depthwise)?Conv2D",
+    "normalization": r"_?(Mkl\w*)?FusedBatchNorm",
+    "activation": r"Relu",
+    "addition": r"Add(N|V2)?$",
+    "optimizer": r"ResourceApply|Assign\w*VariableOp",
+    "pooling": r"(_Mkl\w*)?(Max|Avg)Pool",
+}
+OPTIMIZERS = ("sgd", "rmsprop", "adam")  # names of Keras's optimizers, the scopes of their operations
+REST = "rest"
+
+
+class Operation(NamedTuple):
+    """An operation that was executed: its name, type and milliseconds, from its begin to its end."""
+
+    name: str
+    type: str
+    ms: float
+
+
+def step_profile(settings: Settings) -> dict:
+    """Milliseconds of a training step of ResNet-50 (batch 16) and ResNet-20 (batch 128) by kind of operation.
+
+    Operations that run at the same time count in full: the sum can be more than the step takes. `mb` are the bytes of
+    their outputs, as far as these have a place in the step's own graph.
+    """
+    figures = {}
+    for net in settings.chosen(NETS):
+        for precision, policy in PRECISIONS.items():
+            profile = in_new_process(profiled_training, net, *NETS[net], policy, settings.repeats)
+            figures |= {f"{net} {precision} {kind}": row for kind, row in profile.items()}
+    return figures
+
+
+def profiled_training(net: str, batch_size: int, side: int, classes: int, policy: str, steps: int) -> dict[str, dict]:
+    """Returns the profile of a net's training step on random images: see `by_kind`."""
+    dataset = noise(batch_size, side, classes)
+    _, state, step = loop_step(net, batch_size, dataset, precision=policy)
+    graph = step.func.get_concrete_function(*step.args).graph
+    operations = [operation for _ in range(steps) for operation in executed(step)]
+    kinds = functools.partial(kind, layers={layer.name: layer for layer in state.model.layers})
+    return by_kind(operations, steps, kinds, output_bytes(graph))
+
+
+def by_kind(
+    operations: Iterable[Operation], steps: int, kind: Callable[[Operation], str], sizes: dict[str, int]
+) -> dict[str, dict]:
+    """Sums operations up by kind, the slowest kind first.
+
+    Args:
+        operations: of some steps.
+        steps: their number.
+        kind: of an operation.
+        sizes: bytes of an operation's outputs, by its name.
+
+    Returns:
+        By kind, the milliseconds of a step, their share of all kinds', the number of operations, and the megabytes of
+        their outputs.
+    """
+    ms, counts, sums = collections.Counter(), collections.Counter(), collections.Counter()
+    for operation in operations:
+        name = kind(operation)
+        ms[name] += operation.ms / steps
+        counts[name] += 1 / steps
+        sums[name] += sizes.get(operation.name, 0) / steps / 1e6
+    total = sum(ms.values())
+    return {
+        name: {"ms": value, "share": value / total, "operations": round(counts[name]), "mb": sums[name]}
+        for name, value in ms.most_common()
+    }
+
+
+def kind(operation: Operation, layers: dict[str, keras.Layer]) -> str:
+    """Returns the kind of an operation, for the layers of the net by name."""
+    if operation.type == "Cast":
+        return CAST
+    # A scope is the layer's name and the number of its call; that of a gradient has the same one inside.
+    scopes = [re.sub(r"_\d+$", "", scope) for scope in operation.name.split("/")]
+    for name, classes in OF_LAYERS.items():
+        if any(isinstance(layers.get(scope), classes) for scope in scopes):
+            return name
+    if scopes[0] in OPTIMIZERS:
+        return "optimizer"
+    return next((name for name, pattern in OF_TYPES.items() if re.match(pattern, operation.type)), REST)
+
+
+def executed(step: Callable[[], Any]) -> Iterator[Operation]:
+    """Makes a step, which must have been traced, and yields the operations that TensorFlow's executors ran."""
+    with tempfile.TemporaryDirectory() as folder:
+        with tf.profiler.experimental.Profile(folder):
+            step()
+        (path,) = pathlib.Path(folder).rglob("*.xplane.pb")
+        planes = XSpace.FromString(path.read_bytes()).planes
+    for plane in planes:
+        for line in plane.lines:
+            for event in line.events:
+                name, _, type = plane.event_metadata[event.metadata_id].name.rpartition(":")
+                if (
+                    name and not name.endswith(":") and type.isidentifier()
+                ):  # Others are of the runtime, such as "A::B".
+                    yield Operation(name, type, event.duration_ps / 1e9)
+
+
+def output_bytes(graph: tf.Graph) -> dict[str, int]:
+    """Returns the bytes of all outputs of static shape of a graph's operations, by name."""
+    return {operation.name: sum(map(_bytes, operation.outputs)) for operation in graph.get_operations()}
+
+
+def _bytes(tensor):
+    known = tensor.shape.is_fully_defined() and tensor.dtype.is_numpy_compatible and tensor.dtype != tf.resource
+    return math.prod(tensor.shape) * tensor.dtype.size if known else 0
