@@ -16,6 +16,7 @@ BENCHMARKS = {
     "protocols": "classification",
     "training": "training",
     "training_cifar": "training",
+    "input_pipeline": "input_pipeline",
     "step_profile": "step_profile",
     "roi": "detection",
     "faster_rcnn_resnet101": "detection",

@@ -14,7 +14,7 @@ import keras_resnets
 from keras_resnets.dtype_policies import dtype_policy_scope
 from trainers.benchmarks.settings import Settings
 from trainers.benchmarks.steps import WEIGHT_DECAY, loop_step, noise, plain_step
-from trainers.benchmarks.turns import OURS, compare, lacks, ours, pytorch
+from trainers.benchmarks.turns import OURS, compare, lacks, pytorch, tensorflow
 from trainers.runtime.choices import EXPORT_PRECISIONS as PRECISIONS
 
 PYTORCH, APPLICATIONS = "PyTorch", "keras.applications"
@@ -47,14 +47,14 @@ def _compared(net, batch_size, side, classes, peer, settings, repeats):
     missing = lacks(settings.peer_python, "torch", "torchvision") if peer == PYTORCH else None
     contenders = []
     for precision in PRECISIONS:
-        contenders.append(ours(OURS, precision, loop_contender, net, *size, precision))
+        contenders.append(tensorflow(net, precision, OURS, loop_contender, net, *size, precision))
         if peer == APPLICATIONS:
-            contenders.append(ours(APPLICATIONS, precision, applications_contender, *size, precision))
+            contenders.append(tensorflow(net, precision, APPLICATIONS, applications_contender, *size, precision))
         elif missing is None:
             script = "pytorch_classification", net, *size, precision
-            contenders.append(pytorch(PYTORCH, precision, settings.peer_python, *script))
-    figures = {f"{net} {name}": row for name, row in compare(contenders, repeats).items()}
-    return figures if missing is None else {f"{net} {PYTORCH}": f"left out: {missing}", **figures}
+            contenders.append(pytorch(net, precision, PYTORCH, settings.peer_python, *script))
+    left_out = {} if missing is None else {f"{net} {PYTORCH}": missing}
+    return {**left_out, **compare(contenders, repeats)}
 
 
 def loop_contender(

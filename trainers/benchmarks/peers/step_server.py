@@ -16,8 +16,8 @@ WARM_UP_STEPS = 2  # after the first one
 def serve(step: Callable[[], Any], **facts: float) -> None:
     """Makes a few steps without measuring them, and then one for each line.
 
-    The first answer has `facts` and `first_step_seconds`; that of a step `seconds`, and `cpu_seconds` of all threads;
-    and the last one `peak_gib`, the peak memory of the whole process.
+    The first answer has `facts` and `first_step_seconds`, that of a step `seconds`, and the last one `peak_gib`, the
+    peak memory of the whole process, without its children.
 
     Args:
         step: makes one step, and returns when it is done.
@@ -28,8 +28,7 @@ def serve(step: Callable[[], Any], **facts: float) -> None:
         step()
     _answer(**facts, first_step_seconds=first_step_seconds)
     for _ in sys.stdin:
-        start = time.process_time()
-        _answer(seconds=_seconds(step), cpu_seconds=time.process_time() - start)
+        _answer(seconds=_seconds(step))
     _answer(peak_gib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
 
 
