@@ -10,12 +10,13 @@ import sys
 
 from absl import flags
 
-from trainers.benchmarks.registry import BENCHMARKS, find
+from trainers.benchmarks.registry import BENCHMARKS, OLD_NAMES, find
 from trainers.flags import command
 
 
 def _define_flags():
-    flags.DEFINE_multi_enum("what", list(BENCHMARKS), list(BENCHMARKS), "What to measure; may be repeated.")
+    names = [*BENCHMARKS, *OLD_NAMES]
+    flags.DEFINE_multi_enum("what", list(BENCHMARKS), names, "What to measure; may be repeated.")
     flags.DEFINE_integer("repeats", 5, "Measurements of each, whose median counts.", lower_bound=1)
     flags.DEFINE_list("only", [], "Nets, augmentations or depths to measure, of those of a benchmark; all by default.")
     flags.DEFINE_string("peer_python", sys.executable, "Python that has PyTorch and torchvision.")
@@ -32,7 +33,9 @@ def _main():
     output = values.output and pathlib.Path(values.output)
     settings = Settings(values.repeats, values.peer_python, tuple(values.only), output and output.parent)
     results = {}
-    for name in values.what:
+    for old in OLD_NAMES.keys() & set(values.what):
+        print(f"warning: --what={old} is now --what={OLD_NAMES[old]}; the next release has no {old}", file=sys.stderr)
+    for name in dict.fromkeys(OLD_NAMES.get(name, name) for name in values.what):
         results[name] = {"processor": processor(), **find(name)(settings)}
         for form in (table.lines, table.json_lines, table.rows):
             print(*form(name, results[name]), sep="\n", flush=True)

@@ -3,8 +3,6 @@
 import dataclasses
 import functools
 import statistics
-import tempfile
-import time
 
 import keras
 import tensorflow as tf
@@ -15,14 +13,13 @@ from trainers.benchmarks.settings import Settings
 from trainers.benchmarks.steps import loop_step, plain_step
 from trainers.data.registry import open_dataset
 from trainers.data.split import sample
-from trainers.runtime.measuring import by_computation, in_new_process, in_turns, peak_gib, python
+from trainers.runtime.measuring import by_computation, in_new_process, in_turns, python
 from trainers.runtime.progress import Progress
 from trainers.tasks.classification import Classification, configure
 from trainers.tasks.configuration import Choices
 from trainers.tasks.multi_view import MultiViewNet
 
 PROTOCOL_IMAGES = {"ten_crop": 360, "twelve_crop": 360, "144_crop": 64}  # number of test images of each protocol
-DEEP, DEEP_BATCH = 1202, 16
 
 
 def import_time(settings: Settings) -> dict:
@@ -83,48 +80,6 @@ def training_rates(model: str, batch_size: int, image_size: int, repeats: int) -
     return by_computation(make, batch_size, repeats)
 
 
-def rematerialization(settings: Settings) -> dict:
-    """Peak memory in GiB and images/s of training 110 and 302 layers at batch 64, with and without --remat."""
-    figures = {}
-    for depth in (110, 302):
-        plain, remat = (in_new_process(_training_cost, depth, remat, settings.repeats) for remat in (False, True))
-        for name in plain:
-            figures[f"{name}_{depth}"] = plain[name]
-            figures[f"{name}_{depth}_remat"] = remat[name]
-            figures[f"{name}_{depth}_ratio"] = remat[name] / plain[name]
-    return figures
-
-
-def _training_cost(depth, remat, repeats):
-    _, _, step = loop_step(f"cifar_resnet{depth}", 64, open_dataset("digits"), remat=remat)
-    return {**_step_times(step, 64, repeats), "peak_gib": peak_gib()}
-
-
-def cifar_resnet1202(settings: Settings) -> dict:
-    """Seconds to build, first train, save and load CifarResNet(1202); images/s and GiB of its training at batch 16."""
-    with tempfile.TemporaryDirectory() as folder:
-        figures = in_new_process(_deep_training, f"{folder}/deep.keras", settings.repeats)
-        figures |= in_new_process(_deep_loading, f"{folder}/deep.keras")
-    return {**figures, "target": "build_seconds at most 60, peak_gib at most 24"}
-
-
-def _deep_training(path, repeats):
-    start = time.perf_counter()
-    model = keras_resnets.CifarResNet(DEEP, classifier_activation=None)
-    figures = {"build_seconds": time.perf_counter() - start}
-    images, labels = tf.random.normal((DEEP_BATCH, 32, 32, 3)), tf.zeros((DEEP_BATCH,), tf.int32)
-    figures |= _step_times(functools.partial(plain_step(model), images, labels), DEEP_BATCH, repeats)
-    start = time.perf_counter()
-    model.save(path)
-    return {**figures, "save_seconds": time.perf_counter() - start, "peak_gib": peak_gib()}
-
-
-def _deep_loading(path):
-    start = time.perf_counter()
-    keras.saving.load_model(path)
-    return {"load_seconds": time.perf_counter() - start}
-
-
 def protocols(settings: Settings) -> dict:
     """Seconds to evaluate digits with each multi-crop protocol, and of plain passes over as many random images."""
     figures = {name: _protocol(name, images, settings.repeats) for name, images in PROTOCOL_IMAGES.items()}
@@ -147,12 +102,3 @@ def _protocol(name, images, repeats):
     in_turns(functions, 1)  # traces the functions
     seconds = in_turns(functions, repeats)
     return {**seconds, "ratio": seconds["evaluation"] / seconds["plain"], "views": views}
-
-
-def _step_times(step, images, repeats):
-    """Returns the seconds of a step's first call, which traces it, and the images/s of later calls."""
-    start = time.perf_counter()
-    step()
-    first_step_seconds = time.perf_counter() - start
-    seconds = in_turns({"step": step}, repeats)["step"]
-    return {"first_step_seconds": first_step_seconds, "images_per_second": images / seconds}

@@ -3,18 +3,15 @@
 import collections
 import functools
 import math
-import pathlib
 import re
-import tempfile
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable
 
 import keras
 import tensorflow as tf
-from tensorflow.tsl.profiler.protobuf.xplane_pb2 import XSpace
 
 from trainers.benchmarks.settings import Settings
 from trainers.benchmarks.steps import loop_step, noise
+from trainers.benchmarks.trace import Operation, traced
 from trainers.runtime.choices import EXPORT_PRECISIONS as PRECISIONS
 from trainers.runtime.measuring import in_new_process
 
@@ -41,14 +38,6 @@ OPTIMIZERS = ("sgd", "rmsprop", "adam")  # names of Keras's optimizers, the scop
 REST = "rest"
 
 
-class Operation(NamedTuple):
-    """An operation that was executed: its name, type and milliseconds, from its begin to its end."""
-
-    name: str
-    type: str
-    ms: float
-
-
 def step_profile(settings: Settings) -> dict:
     """Milliseconds of a training step of ResNet-50 (batch 16) and ResNet-20 (batch 128) by kind of operation.
 
@@ -67,9 +56,10 @@ def profiled_training(net: str, batch_size: int, side: int, classes: int, policy
     """Returns the profile of the fastest of a net's training steps on random images: see `by_kind`."""
     dataset = noise(batch_size, side, classes)
     _, state, step = loop_step(net, batch_size, dataset, precision=policy)
+    step()
     graph = step.func.get_concrete_function(*step.args).graph
     # Other processes disturb the fastest one least.
-    fastest = min(([*executed(step)] for _ in range(steps)), key=lambda operations: sum(one.ms for one in operations))
+    fastest = min((traced(step).operations for _ in range(steps)), key=lambda found: sum(one.ms for one in found))
     kinds = functools.partial(kind, layers={layer.name: layer for layer in state.model.layers})
     return by_kind(fastest, kinds, output_bytes(graph))
 
@@ -113,23 +103,6 @@ def kind(operation: Operation, layers: dict[str, keras.Layer]) -> str:
     if scopes[0] in OPTIMIZERS:
         return "optimizer"
     return next((name for name, pattern in OF_TYPES.items() if re.match(pattern, operation.type)), REST)
-
-
-def executed(step: Callable[[], Any]) -> Iterator[Operation]:
-    """Makes a step, which must have been traced, and yields the operations that TensorFlow's executors ran."""
-    with tempfile.TemporaryDirectory() as folder:
-        with tf.profiler.experimental.Profile(folder):
-            step()
-        (path,) = pathlib.Path(folder).rglob("*.xplane.pb")
-        planes = XSpace.FromString(path.read_bytes()).planes
-    for plane in planes:
-        for line in plane.lines:
-            for event in line.events:
-                name, _, type = plane.event_metadata[event.metadata_id].name.rpartition(":")
-                if (
-                    name and not name.endswith(":") and type.isidentifier()
-                ):  # Others are of the runtime, such as "A::B".
-                    yield Operation(name, type, event.duration_ps / 1e9)
 
 
 def output_bytes(graph: tf.Graph) -> dict[str, int]:
