@@ -14,6 +14,7 @@ BENCHMARKS = {
     "protocols": "classification",
     "training": "training",
     "training_cifar": "training",
+    "training_detection": "training_detection",
     "input_pipeline": "input_pipeline",
     "step_profile": "step_profile",
     "depth": "depth",

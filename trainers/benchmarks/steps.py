@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from trainers.data.classification_dataset import ImageDataset, grayscale_dataset
 from trainers.engine.state import State
+from trainers.engine.task import Task
 from trainers.engine.training_step import training_step
 from trainers.tasks.classification import Classification, configure
 from trainers.tasks.configuration import Choices
@@ -39,20 +40,28 @@ def loop_step(
     Args:
         model: a name of the registry.
         batch_size: images of a step.
-        dataset: where the batch is from; it is drawn once.
-        remat: whether the backward pass computes activations again.
-        jit_compile: whether XLA compiles the step.
+        dataset: where the batch is from.
+        remat, jit_compile: see `step_of`.
         precision: a dtype policy.
         image_size: side of the net's input in pixels; None for the data set's.
     """
     changes = {"steps": 100, "batch_size": batch_size}
     choices = Choices("noise", dataset, "cifar", changes, precision=precision)
-    config = configure(choices, model, image_size=image_size)
-    task = Classification(config, dataset)
-    state = State(task, task.recipe, config["steps"], config["precision"])
+    task = Classification(configure(choices, model, image_size=image_size), dataset)
+    return task, *step_of(task, remat, jit_compile)
+
+
+def step_of(task: Task, remat: bool = False, jit_compile: bool = False) -> tuple[State, Callable[[], Any]]:
+    """Returns the state of a task, and the training loop's step on a batch, which is drawn once.
+
+    Args:
+        task: the task.
+        remat: whether the backward pass computes activations again.
+        jit_compile: whether XLA compiles the step.
+    """
+    state = State(task, task.recipe, task.config["steps"], task.config["precision"])
     step = tf.function(training_step(task, state, task.recipe, remat=remat), jit_compile=jit_compile)
-    batch = next(iter(task.training_batches(0, tf.distribute.InputContext())))
-    return task, state, functools.partial(step, batch)
+    return state, functools.partial(step, next(iter(task.training_batches(0, tf.distribute.InputContext()))))
 
 
 def plain_step(model: keras.Model, weight_decay: float | None = None) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
