@@ -5,11 +5,12 @@ import time
 
 import numpy as np
 
+from trainers.benchmarks.peers.step_server import peak_gib
 from trainers.benchmarks.settings import Settings
 from trainers.benchmarks.steps import loop_step, noise
 from trainers.benchmarks.trace import traced
 from trainers.plots.figures import log_log
-from trainers.runtime.measuring import in_new_process, peak_gib
+from trainers.runtime.measuring import in_new_process
 
 DEPTHS = (20, 56, 110, 302, 602, 1202)
 BATCH_SIZE, SIDE, CLASSES = 16, 32, 10

@@ -17,8 +17,9 @@ import tensorflow as tf
 from keras_resnets import FasterRCNN
 from keras_resnets.dtype_policies import dtype_policy_scope
 from keras_resnets.layers import RoIAlign, RoIPooling
+from trainers.benchmarks.peers.step_server import peak_gib
 from trainers.benchmarks.settings import Settings
-from trainers.runtime.measuring import by_computation, in_new_process, in_turns, parameters, peak_gib
+from trainers.runtime.measuring import by_computation, in_new_process, in_turns, parameters
 
 ROI_STRIDE = 16  # px
 ROI_THREADS = 2

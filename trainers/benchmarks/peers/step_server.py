@@ -4,7 +4,7 @@ It writes a line of JSON when it is ready, one after each step, and one when the
 """
 
 import json
-import resource
+import pathlib
 import sys
 import time
 from collections.abc import Callable
@@ -29,7 +29,16 @@ def serve(step: Callable[[], Any], **facts: float) -> None:
     _answer(**facts, first_step_seconds=first_step_seconds)
     for _ in sys.stdin:
         _answer(seconds=_seconds(step))
-    _answer(peak_gib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
+    _answer(peak_gib=peak_gib())
+
+
+def peak_gib() -> float:
+    """Returns the peak memory of this process, in GiB.
+
+    `getrusage` counts the memory of the process that started this one as well.
+    """
+    lines = pathlib.Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 2**20
 
 
 def _seconds(step):
