@@ -129,14 +129,27 @@ def resized_window(images: tf.Tensor, shape: Any, offset: Any, size: Any) -> tf.
         (B, h, w, 3) float32. Images that have this shape already keep their values.
     """
     images = tf.cast(images, tf.float32)
-    return tf.raw_ops.ScaleAndTranslate(
-        images=images,
-        size=size,
-        scale=tf.cast(shape, tf.float32) / tf.cast(tf.shape(images)[1:3], tf.float32),
-        translation=-tf.cast(offset, tf.float32),
+    scale = tf.cast(shape, tf.float32) / tf.cast(tf.shape(images)[1:3], tf.float32)
+    translation = -tf.cast(offset, tf.float32)
+    # The kernel is several times as fast for rows as for columns, and this gives the same bits.
+    resized = _resized_rows(images, size[0], scale[0], translation[0])
+    resized = _resized_rows(tf.transpose(resized, [0, 2, 1, 3]), size[1], scale[1], translation[1])
+    return tf.transpose(resized, [0, 2, 1, 3])
+
+
+def _resized_rows(images, size, scale, translation):
+    """Returns `size` rows of images whose height is multiplied by `scale`, then moved down by `translation` pixels."""
+    shape = tf.shape(images)
+    resized = tf.raw_ops.ScaleAndTranslate(
+        images=tf.reshape(images, [shape[0], shape[1], 1, shape[2] * shape[3]]),  # A row is a single pixel.
+        size=[size, 1],
+        scale=[scale, 1.0],
+        translation=[translation, 0.0],
         kernel_type="triangle",
         antialias=True,
     )
+    resized = tf.reshape(resized, [shape[0], size, shape[2], shape[3]])
+    return tf.ensure_shape(resized, [images.shape[0], tf.get_static_value(size), *images.shape[2:]])
 
 
 def preprocess_input(images: Any, net: str, weights: str | os.PathLike[str] = "imagenet") -> Any:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from keras_resnets.preprocessing import Preprocessing
+from keras_resnets.preprocessing import Preprocessing, resized_window
 from trainers.data.image_source import ImageSource
 from trainers.data.proportions import PAPERS_SHORT_SIDE, PAPERS_SIZE
 
@@ -179,8 +179,7 @@ def _shift(source, preprocessing, seed, padding):
 
 
 def _resize(image, size):
-    resized = tf.image.resize(tf.cast(image, tf.float32), [size, size], antialias=True)
-    return tf.ensure_shape(resized, [size, size, 3])
+    return resized_window(image[tf.newaxis], [size, size], [0, 0], [size, size])[0]
 
 
 AUGMENTATIONS: dict[str, Augmentation] = {
