@@ -128,13 +128,15 @@ def resized_window(images: tf.Tensor, shape: Any, offset: Any, size: Any) -> tf.
     Returns:
         (B, h, w, 3) float32. Images that have this shape already keep their values.
     """
-    images = tf.cast(images, tf.float32)
-    scale = tf.cast(shape, tf.float32) / tf.cast(tf.shape(images)[1:3], tf.float32)
-    translation = -tf.cast(offset, tf.float32)
-    # The kernel is several times as fast for rows as for columns, and this gives the same bits.
-    resized = _resized_rows(images, size[0], scale[0], translation[0])
-    resized = _resized_rows(tf.transpose(resized, [0, 2, 1, 3]), size[1], scale[1], translation[1])
-    return tf.transpose(resized, [0, 2, 1, 3])
+    # The kernel has no version for GPUs: what lies between its two calls stays where it runs.
+    with tf.device("CPU:0"):
+        images = tf.cast(images, tf.float32)
+        scale = tf.cast(shape, tf.float32) / tf.cast(tf.shape(images)[1:3], tf.float32)
+        translation = -tf.cast(offset, tf.float32)
+        # One call for both directions gives the same bits, but takes twice as long: it is slow for columns.
+        rows = _resized_rows(images, size[0], scale[0], translation[0])
+        columns = _resized_rows(tf.transpose(rows, [0, 2, 1, 3]), size[1], scale[1], translation[1])
+        return tf.transpose(columns, [0, 2, 1, 3])
 
 
 def _resized_rows(images, size, scale, translation):

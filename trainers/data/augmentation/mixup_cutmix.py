@@ -34,7 +34,12 @@ def mix(batch: dict[str, tf.Tensor], seed: tf.Tensor, mixup_alpha: float, cutmix
 
     mixed, share = tf.cond(tf.random.stateless_uniform([], choice_seed) < 0.5, mixup, cutmix)
     shares = tf.fill(tf.shape(batch["label"]), share)
-    return {**batch, "image": tf.ensure_shape(mixed, images.shape), "other_label": batch["label"][::-1], "share": shares}
+    return {
+        **batch,
+        "image": tf.ensure_shape(mixed, images.shape),
+        "other_label": batch["label"][::-1],
+        "share": shares,
+    }
 
 
 def _blend(images, others, share):
