@@ -1,11 +1,11 @@
 """RandAugment (Cubuk et al., arXiv 1909.13719): two random changes of an image, which depend on its seed only.
 
 The changes are those of keras-cv's RandAugment: the paper's rotation, posterization and sharpness are left out,
-brightness is shifted instead of scaled, and color is only removed. keras-cv's layers draw from a generator with a state,
-and take three times as long as what is written here; the tests compare the results.
+brightness is shifted instead of scaled, and color is only removed. They are not made by keras-cv's layers, which draw
+from a generator with a state and take three times as long. The tests compare the results with theirs.
 
-An operation is a function of an image, (H, W, 3) float32, 0..255, of static shape; a magnitude in 0..1; and a sign, -1 or
-1. It returns an image of the same shape, type and range.
+An operation is a function of an image, (H, W, 3) float32, 0..255, of static shape; a magnitude in 0..1; and a sign, -1
+or 1. It returns an image of the same shape, type and range.
 """
 
 import functools
@@ -123,7 +123,7 @@ def _of_channels(reduce, image):
 
 
 def _row(values, image):
-    """Repeats (3,) to a row, (W, 3). TensorFlow computes much faster with a row of the image than with three numbers."""
+    """Repeats (3,) to a row of the image, (W, 3). TensorFlow computes much faster with it than with three numbers."""
     return tf.broadcast_to(values, image.shape[1:])
 
 
