@@ -10,6 +10,8 @@ import weakref
 
 import tensorflow as tf
 
+from keras_resnets.layers.batch_normalization import bias_of_variance
+
 _graphs = weakref.WeakKeyDictionary()  # graph -> `_Maps`
 
 
@@ -82,13 +84,12 @@ def _normalized(operation):
     """Returns the output of a batch normalization with the statistics that it has computed."""
     inputs, scale, offset, *_ = operation.inputs
     _, mean, variance, *_ = operation.outputs
-    pixels = tf.cast(tf.size(inputs, tf.int64) // inputs.shape[-1], tf.float32)
     return tf.raw_ops.FusedBatchNormV3(
         x=inputs,
         scale=scale,
         offset=offset,
         mean=mean,
-        variance=variance * ((pixels - 1) / pixels),  # The operation returns the unbiased variance.
+        variance=variance * bias_of_variance(inputs),
         epsilon=operation.get_attr("epsilon"),
         data_format=operation.get_attr("data_format"),
         is_training=False,
