@@ -14,6 +14,7 @@ import tensorflow as tf
 from keras_resnets.surgery.graph import batch_normalizations
 from trainers.engine.gradients import value_and_gradients
 from trainers.engine.rematerialization import rematerialized
+from trainers.engine.repetition import repeated
 from trainers.engine.state import State
 from trainers.engine.task import Task
 from trainers.recipes.recipe import Recipe
@@ -36,7 +37,7 @@ def training_step(
         figures, and with `skip_nonfinite` `skipped` (0 or 1): float32 scalars, the means over all replicas.
     """
     model, optimizer = state.model, state.optimizer
-    forward = rematerialized(model) if remat else model
+    forward = rematerialized(model) if remat else repeated(model)
     trained = [variable.value for variable in model.trainable_variables]
     is_decayed = [recipe.decay == "all" or v.path.endswith("/kernel") for v in model.trainable_variables]
 
