@@ -4,7 +4,7 @@ import math
 
 import tensorflow as tf
 
-from trainers.engine.repetition import call_parts, parts_of
+from trainers.engine.repetition import parts_of
 
 
 def rematerialized(model):
@@ -23,7 +23,27 @@ def rematerialized(model):
 
     def forward(images, training):
         for segment in segments:
-            images = call_parts(segment, images, training, tf.recompute_grad)
+            images = _call_again_for_gradients(segment, images, training)
         return images
 
     return forward
+
+
+def _call_again_for_gradients(parts, inputs, training):
+    """Calls parts as a pure function of their variables: the second call, for gradients, updates none of them."""
+
+    @tf.recompute_grad
+    def pure(inputs, trained, states):
+        new_states = []
+        for part, weights, state in zip(parts, trained, states):
+            inputs, state = part.function(inputs, weights, state, training)
+            new_states.append(state)
+        return inputs, new_states
+
+    trained = [[tf.convert_to_tensor(variable) for variable in part.trained] for part in parts]
+    states = [[tf.convert_to_tensor(variable) for variable in part.state] for part in parts]
+    outputs, states = pure(inputs, trained, states)
+    for part, values in zip(parts, states):
+        for variable, value in zip(part.state, values):
+            variable.assign(value)
+    return outputs

@@ -25,16 +25,15 @@ class Part:
     """A part of a net.
 
     Attributes:
-        trained: the weights that are trained.
-        state: the other variables: moving statistics, random generators and frozen weights.
-        function: the part as a pure function of its inputs, the values of `trained` and `state`, and `training`. It
-            returns the outputs, and the new values of `state`.
+        trained: the `tf.Variable`s that are trained.
+        state: the others: moving statistics, random generators and frozen weights.
+        function: a function of inputs, `trained`, `state` and `training`: see `parts_of`.
         repeats: whether `function` is shared with other parts.
     """
 
-    trained: list[keras.Variable]
-    state: list[keras.Variable]
-    function: Callable[..., tuple[tf.Tensor, list[tf.Tensor]]]
+    trained: list[tf.Variable]
+    state: list[tf.Variable]
+    function: Callable
     repeats: bool
 
 
@@ -48,20 +47,28 @@ def repeated(model: keras.Model) -> Callable[..., tf.Tensor]:
     """
     if len(model.inputs) > 1 or len(model.outputs) > 1 or not unit_outputs(model):
         return model
-    parts = parts_of(model)
+    parts = parts_of(model, _updating)
     if not any(part.repeats for part in parts):
         return model
 
     def forward(images, training):
+        if not _one_replica():
+            return model(images, training=training)
         for part in parts:
-            images = call_parts([part], images, training)
+            images = part.function(images, part.trained, part.state, training)
         return images
 
     return forward
 
 
-def parts_of(model: keras.Model) -> list[Part]:
-    """Returns the parts of a net of this package with one input and one output."""
+def parts_of(model: keras.Model, transform: Callable[[Callable], Callable] = lambda pure: pure) -> list[Part]:
+    """Returns the parts of a net.
+
+    Args:
+        model: a net of this package, with one input and one output.
+        transform: makes a part's `function` from a pure function of the inputs, the values of `trained` and `state`,
+            and `training`, which returns the outputs, and the new values of `state`.
+    """
     units = [*unit_outputs(model).values()]
     ends = [*units[UNITS - 1 : -1 : UNITS], model.output]
     segments = [keras.Model(start, end) for start, end in zip([model.input, *ends], ends)]
@@ -70,61 +77,50 @@ def parts_of(model: keras.Model) -> list[Part]:
     for segment, structure in zip(segments, structures):
         repeats = counts[structure] >= REPEATS
         if not repeats or structure not in functions:
-            functions[structure] = _shared(_pure(segment)) if repeats else _pure(segment)
-        parts.append(
-            Part(segment.trainable_variables, segment.non_trainable_variables, functions[structure], repeats)
+            function = transform(_pure(segment))
+            functions[structure] = _shared(function) if repeats else function
+        trained, state = (
+            [variable.value for variable in variables]
+            for variables in (segment.trainable_variables, segment.non_trainable_variables)
         )
+        parts.append(Part(trained, state, functions[structure], repeats))
     return parts
 
 
-def call_parts(parts: list[Part], inputs: tf.Tensor, training: bool, wrapper: Callable = lambda pure: pure):
-    """Calls parts one after the other, and updates their state once.
-
-    Args:
-        parts: the parts.
-        inputs: of the first part.
-        training: whether to train, as in Keras.
-        wrapper: what is done with the pure function of all parts, such as `tf.recompute_grad`.
-
-    Returns:
-        The outputs of the last part.
-    """
-
-    def pure(inputs, trained, states):
-        new_states = []
-        for part, weights, state in zip(parts, trained, states):
-            inputs, state = part.function(inputs, weights, state, training)
-            new_states.append(state)
-        return inputs, new_states
-
-    trained = [[tf.convert_to_tensor(variable.value) for variable in part.trained] for part in parts]
-    states = [[tf.convert_to_tensor(variable.value) for variable in part.state] for part in parts]
-    outputs, states = wrapper(pure)(inputs, trained, states)
-    for part, values in zip(parts, states):
-        for variable, value in zip(part.state, values):
-            variable.assign(value)
-    return outputs
-
-
 def _pure(segment):
-    def function(inputs, trained, state, training):
+    def pure(inputs, trained, state, training):
         with own_gradients():
-            outputs, state = segment.stateless_call(trained, state, inputs, training=training)
-        return outputs, [tf.stop_gradient(value) for value in state]
+            return segment.stateless_call(trained, state, inputs, training=training)
 
-    return function
+    return pure
+
+
+def _updating(pure):
+    """Returns the function of inputs and variables that updates the state, and returns the outputs."""
+
+    def update(inputs, trained, state, training):
+        outputs, values = pure(inputs, *([tf.convert_to_tensor(v) for v in vs] for vs in (trained, state)), training)
+        for variable, value in zip(state, values):
+            variable.assign(value)
+        return outputs
+
+    return update
 
 
 def _shared(function):
-    """Returns the function of a graph, which is traced once."""
+    """Returns a function that is traced once."""
     # Inlined, each call would be optimized again.
     traced = tf.function(function, autograph=False, experimental_attributes={"_noinline": True})
 
     def call(*args):
         # Layers may reduce over replicas, which is not possible within a function of one replica.
-        return (traced if tf.distribute.get_replica_context().num_replicas_in_sync == 1 else function)(*args)
+        return (traced if _one_replica() else function)(*args)
 
     return call
+
+
+def _one_replica():
+    return tf.distribute.get_replica_context().num_replicas_in_sync == 1
 
 
 def _structure(segment):
