@@ -128,15 +128,30 @@ def resized_window(images: tf.Tensor, shape: Any, offset: Any, size: Any) -> tf.
     Returns:
         (B, h, w, 3) float32. Images that have this shape already keep their values.
     """
-    images = tf.cast(images, tf.float32)
-    return tf.raw_ops.ScaleAndTranslate(
-        images=images,
-        size=size,
-        scale=tf.cast(shape, tf.float32) / tf.cast(tf.shape(images)[1:3], tf.float32),
-        translation=-tf.cast(offset, tf.float32),
+    # The kernel has no version for GPUs: what lies between its two calls stays where it runs.
+    with tf.device("CPU:0"):
+        images = tf.cast(images, tf.float32)
+        scale = tf.cast(shape, tf.float32) / tf.cast(tf.shape(images)[1:3], tf.float32)
+        translation = -tf.cast(offset, tf.float32)
+        # One call for both directions gives the same bits, but takes twice as long: it is slow for columns.
+        rows = _resized_rows(images, size[0], scale[0], translation[0])
+        columns = _resized_rows(tf.transpose(rows, [0, 2, 1, 3]), size[1], scale[1], translation[1])
+        return tf.transpose(columns, [0, 2, 1, 3])
+
+
+def _resized_rows(images, size, scale, translation):
+    """Returns `size` rows of images whose height is multiplied by `scale`, then moved down by `translation` pixels."""
+    shape = tf.shape(images)
+    resized = tf.raw_ops.ScaleAndTranslate(
+        images=tf.reshape(images, [shape[0], shape[1], 1, shape[2] * shape[3]]),  # A row is a single pixel.
+        size=[size, 1],
+        scale=[scale, 1.0],
+        translation=[translation, 0.0],
         kernel_type="triangle",
         antialias=True,
     )
+    resized = tf.reshape(resized, [shape[0], size, shape[2], shape[3]])
+    return tf.ensure_shape(resized, [images.shape[0], tf.get_static_value(size), *images.shape[2:]])
 
 
 def preprocess_input(images: Any, net: str, weights: str | os.PathLike[str] = "imagenet") -> Any:

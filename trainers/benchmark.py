@@ -6,42 +6,41 @@ The figures name the machine's processor.
 """
 
 import pathlib
+import sys
 
 from absl import flags
 
-from trainers.benchmarks.registry import BENCHMARKS, find
+from trainers.benchmarks.registry import BENCHMARKS, OLD_NAMES, find
 from trainers.flags import command
 
 
 def _define_flags():
-    flags.DEFINE_multi_enum("what", list(BENCHMARKS), list(BENCHMARKS), "What to measure; may be repeated.")
+    names = [*BENCHMARKS, *OLD_NAMES]
+    flags.DEFINE_multi_enum("what", list(BENCHMARKS), names, "What to measure; may be repeated.")
     flags.DEFINE_integer("repeats", 5, "Measurements of each, whose median counts.", lower_bound=1)
-    flags.DEFINE_string("output", None, "JSON file for the figures; they are printed in any case.")
+    flags.DEFINE_list("only", [], "Nets, augmentations or depths to measure, of those of a benchmark; all by default.")
+    flags.DEFINE_string("peer_python", sys.executable, "Python that has PyTorch and torchvision.")
+    flags.DEFINE_string("output", None, "JSON file for the figures, with pictures beside it; figures are also printed.")
 
 
 def _main():
+    from trainers.benchmarks import table
+    from trainers.benchmarks.settings import Settings
     from trainers.runtime.atomic_files import write_json
     from trainers.runtime.measuring import processor
 
+    values = flags.FLAGS
+    output = values.output and pathlib.Path(values.output)
+    settings = Settings(values.repeats, values.peer_python, tuple(values.only), output and output.parent)
     results = {}
-    for name in flags.FLAGS.what:
-        results[name] = {"processor": processor(), **find(name)(flags.FLAGS.repeats)}
-        _show(name, results[name])
-    if flags.FLAGS.output:
-        write_json(pathlib.Path(flags.FLAGS.output), results)
-
-
-def _show(name, figures):
-    """Prints figures in a line, and each group of figures among them in a line of its own."""
-    groups = {key: value for key, value in figures.items() if isinstance(value, dict)}
-    shown = (
-        f"{key} {value:.3g}" if isinstance(value, float) else f"{key} {value}"
-        for key, value in figures.items()
-        if key not in groups
-    )
-    print(f"{name}: {', '.join(shown)}", flush=True)
-    for key, group in groups.items():
-        _show(f"{name} {key}", group)
+    for old in OLD_NAMES.keys() & set(values.what):
+        print(f"warning: --what={old} is now --what={OLD_NAMES[old]}; the next release has no {old}", file=sys.stderr)
+    for name in dict.fromkeys(OLD_NAMES.get(name, name) for name in values.what):
+        results[name] = {"processor": processor(), **find(name)(settings)}
+        for form in (table.lines, table.json_lines, table.rows):
+            print(*form(name, results[name]), sep="\n", flush=True)
+    if output:
+        write_json(output, results)
 
 
 def run():

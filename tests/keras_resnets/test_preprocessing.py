@@ -8,7 +8,7 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_resnets import ArgumentError
-from keras_resnets.preprocessing import Preprocessing, decode
+from keras_resnets.preprocessing import Preprocessing, decode, resized_window
 
 PLAIN = {"mean": (0, 0, 0), "std": (1, 1, 1)}
 
@@ -48,6 +48,16 @@ def test_short_side_then_centre(height, width):
     resized = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR), "float32")
     top, left = (resized.shape[0] - 56) // 2, (resized.shape[1] - 56) // 2
     np.testing.assert_allclose(result, resized[top : top + 56, left : left + 56], atol=1.5)
+
+
+@pytest.mark.parametrize("height, width", [(50, 90), (13, 31), (1, 7), (300, 2)])
+def test_resizing_is_that_of_tensorflow_bit_for_bit(height, width):
+    """A run that is resumed sees the same images, whatever way of computing them is the fastest."""
+    images = np.random.default_rng(0).integers(0, 256, (2, height, width, 3), "uint8")
+    expected = tf.image.resize(images, (40, 30), antialias=True).numpy()
+    np.testing.assert_array_equal(resized_window(images, [40, 30], [0, 0], [40, 30]), expected)
+    window = tf.function(resized_window)(images, [40, 30], [5, 7], tf.constant([20, 11]))
+    np.testing.assert_allclose(window, expected[:, 5:25, 7:18], atol=1e-3)
 
 
 def test_a_batch_is_its_images():

@@ -17,15 +17,17 @@ import tensorflow as tf
 from keras_resnets import FasterRCNN
 from keras_resnets.dtype_policies import dtype_policy_scope
 from keras_resnets.layers import RoIAlign, RoIPooling
-from trainers.runtime.measuring import by_computation, in_new_process, in_turns, parameters, peak_gib
+from trainers.benchmarks.peers.step_server import peak_gib
+from trainers.benchmarks.settings import Settings
+from trainers.runtime.measuring import by_computation, in_new_process, in_turns, parameters
 
 ROI_STRIDE = 16  # px
 ROI_THREADS = 2
 
 
-def faster_rcnn_resnet101(repeats: int) -> dict:
+def faster_rcnn_resnet101(settings: Settings) -> dict:
     """Seconds and peak GiB of Faster R-CNN with ResNet-101 on an image of 600x1000, and its parameters."""
-    return {what: in_new_process(_faster_rcnn, what, repeats) for what in ("inference", "training")}
+    return {what: in_new_process(_faster_rcnn, what, settings.repeats) for what in ("inference", "training")}
 
 
 def _faster_rcnn(what, repeats):
@@ -63,9 +65,9 @@ def _image():
     return {"images": tf.random.uniform((1, 600, 1000, 3), 0, 255), "image_shapes": tf.constant([[600, 1000]])}
 
 
-def roi(repeats: int) -> dict:
+def roi(settings: Settings) -> dict:
     """Seconds of RoIPooling and RoIAlign here and in torchvision, on two threads, with and without the gradient."""
-    return in_new_process(_roi, repeats)
+    return in_new_process(_roi, settings.repeats)
 
 
 def _roi(repeats):

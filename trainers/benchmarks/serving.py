@@ -18,6 +18,7 @@ import keras_resnets
 from keras_resnets.dtype_policies import dtype_policy_scope
 from keras_resnets.preprocessing import Preprocessing
 from keras_resnets.serving import GrpcClient, SavedModelSession, ServerError, export_classifier
+from trainers.benchmarks.settings import Settings
 from trainers.runtime.measuring import in_new_process, in_turns, processor
 from trainers.serving.conformance import randomize
 from trainers.serving.model_server import model_server
@@ -37,7 +38,7 @@ torch.onnx.export(torchvision.models.resnet50().eval(), torch.zeros(1, 3, size, 
 """
 
 
-def serving(repeats: int) -> dict:
+def serving(settings: Settings) -> dict:
     """Images/s of ResNet-50 on two threads: exports of this package, keras.applications, ONNX Runtime and OpenVINO.
 
     Peers that are not installed are left out. The last two run torchvision's ResNet-50, which is version 1.5 (6 % more
@@ -45,7 +46,7 @@ def serving(repeats: int) -> dict:
     rate of operations divided by that of a matrix product.
     """
     # On processors without AVX512-VNNI, TensorFlow uses oneDNN, whose convolutions are faster, only on request.
-    return in_new_process(_serving, repeats, TF_ENABLE_ONEDNN_OPTS="1")
+    return in_new_process(_serving, settings.repeats, TF_ENABLE_ONEDNN_OPTS="1")
 
 
 def _serving(repeats):
@@ -133,13 +134,13 @@ def _matrix_product_gflops():
     return 2 * MATRIX**3 / min(seconds) / 1e9
 
 
-def serving_latency(repeats: int) -> dict:
+def serving_latency(settings: Settings) -> dict:
     """Milliseconds of a request of one JPEG to a server of ResNet-50, for 1, 2, 4 and 8 clients; memory of the server.
 
     Each client sends one request after the other; `failed` counts errors. The memory is measured after these requests
     and after 2,000 more. The number of repetitions has no effect.
     """
-    del repeats
+    del settings
     random = np.random.default_rng(0)
     photo = tf.image.resize(random.integers(0, 256, (30, 40, 3)), (480, 640), method="bicubic")
     encoded = tf.io.encode_jpeg(tf.cast(tf.clip_by_value(photo, 0, 255), tf.uint8)).numpy()

@@ -104,6 +104,28 @@ def by_depth(
     _save(figure, path)
 
 
+def log_log(
+    panels: Mapping[str, Mapping[str, Mapping[float, float]]], xlabel: str, title: str, path: pathlib.Path
+) -> None:
+    """Draws curves on logarithmic axes, in panels side by side.
+
+    Args:
+        panels: values, all positive, by the panel's heading, the curve's name and the position.
+        xlabel: of the positions.
+        title: heading.
+        path: of the PNG file.
+    """
+    figure = _figure(5 * len(panels), 4.5)
+    for axes, (heading, curves) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items()):
+        for name, values in curves.items():
+            axes.loglog([*values], [*values.values()], marker=".", label=name)
+        axes.set(title=heading, xlabel=xlabel)
+        axes.grid(alpha=0.3, which="both")
+        axes.legend()
+    figure.suptitle(title)
+    _save(figure, path)
+
+
 def confusion_matrix(counts: np.ndarray, labels: Sequence[str], title: str, path: pathlib.Path) -> None:
     """Draws a confusion matrix.
 

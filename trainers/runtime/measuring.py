@@ -5,7 +5,6 @@ import math
 import os
 import pathlib
 import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -75,11 +74,6 @@ def by_computation(make: Callable[[str, bool], Callable[[], Any]], images: int, 
         function()  # traced and compiled before the measurement
     rates = {name: images / seconds for name, seconds in in_turns(functions, repeats).items()}
     return rates | {f"{name}_ratio": rate / rates["float32"] for name, rate in rates.items() if name != "float32"}
-
-
-def peak_gib() -> float:
-    """Returns the peak memory of this process, in GiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def folder_bytes(path: str | os.PathLike) -> int:

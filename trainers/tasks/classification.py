@@ -126,19 +126,14 @@ class Classification(Task):
         recipe, augment = self.recipe, AUGMENTATIONS[self.recipe.augmentation]
 
         def transform(example, seed):
-            return {
-                "image": augment(example["image"], self.preprocessing, seed),
-                "label": example["label"],
-                "seed": seed,
-            }
+            image = augment(example["image"], self.preprocessing, seed)
+            # A quarter of the bytes of float32 to batch, and to copy to the device.
+            return {"image": tf.cast(tf.round(image), tf.uint8), "label": example["label"], "seed": seed}
 
         def finish(batch):
             # Not the first image's seed, which its augmentation has used.
             seed = tf.random.fold_in(batch.pop("seed")[0], 1)
-            if recipe.mixup_alpha is not None:
-                batch = mix(batch, seed, recipe.mixup_alpha, recipe.cutmix_alpha)
-            # A quarter of the bytes of float32 to copy to the device.
-            return {**batch, "image": tf.cast(tf.round(batch["image"]), tf.uint8)}
+            return batch if recipe.mixup_alpha is None else mix(batch, seed, recipe.mixup_alpha, recipe.cutmix_alpha)
 
         batches = training_batches(
             self.dataset.train,

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainers.engine.optimizers import make_optimizer
+from trainers.engine.optimizers import learning_rate_schedule, make_optimizer
 from trainers.recipes.classification import RECIPES
 from trainers.recipes.recipe import Recipe
 
@@ -39,3 +39,16 @@ def test_learning_rates_by_stage_hold_for_every_optimizer(optimizer):
     for _ in range(3):
         scaled.apply([tf.constant([0.3, -0.2])] * 2, variables)
     np.testing.assert_allclose((variables[1] - [1.0, 2.0]) / (variables[0] - [1.0, 2.0]), 0.25, rtol=1e-4)
+
+
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_sgd_of_one_operation_is_that_of_keras(nesterov):
+    recipe = Recipe(1, None, 3, 0.1, "steps", drops=(0.5,), optimizer="nesterov" if nesterov else "sgd", momentum=0.9)
+    ours = make_optimizer(recipe, 3)
+    keras_own = keras.optimizers.SGD(learning_rate_schedule(recipe, 3), momentum=0.9, nesterov=nesterov)
+    weights, gradients = [keras.Variable([1.0, -2.0]) for _ in range(2)], [[0.5, 3.0], [-1.0, 0.1], [2.0, 2.0]]
+    for gradient in gradients:
+        for optimizer, weight in zip((ours, keras_own), weights):
+            optimizer.apply([tf.constant(gradient)], [weight])
+        np.testing.assert_allclose(weights[0], weights[1], rtol=1e-6)
+        np.testing.assert_allclose(ours.momentums[0], keras_own.momentums[0], rtol=1e-6)

@@ -9,7 +9,7 @@ def mix(batch: dict[str, tf.Tensor], seed: tf.Tensor, mixup_alpha: float, cutmix
     The share is the same for the whole batch of a replica, as in the papers' code.
 
     Args:
-        batch: of one replica, with `image` (B, H, W, 3) float32 and `label` (B,) int32.
+        batch: of one replica, with `image` (B, H, W, 3) uint8 and `label` (B,) int32.
         seed: (2,) integers.
         mixup_alpha: both parameters of the Beta distribution of MixUp's share.
         cutmix_alpha: both parameters of the Beta distribution of CutMix's share.
@@ -19,20 +19,43 @@ def mix(batch: dict[str, tf.Tensor], seed: tf.Tensor, mixup_alpha: float, cutmix
         the weight of `label`. That of `other_label` is the rest.
     """
     choice_seed, share_seed, place_seed = tf.unstack(tf.random.split(seed, 3))
-    images, others = batch["image"], batch["image"][::-1]
+    images = batch["image"]
+    # Not images[::-1], which copies number by number.
+    others = tf.gather(images, tf.range(tf.shape(images)[0])[::-1])
 
     def mixup():
         share = _beta(mixup_alpha, share_seed)
-        return share * images + (1 - share) * others, share
+        return _blend(images, others, share), share
 
     def cutmix():
         _, height, width, _ = images.shape
-        mask = _window(_beta(cutmix_alpha, share_seed), height, width, place_seed)
-        return tf.where(mask[..., tf.newaxis], others, images), 1 - tf.reduce_mean(tf.cast(mask, tf.float32))
+        window = _window(_beta(cutmix_alpha, share_seed), height, width, place_seed)
+        return _paste(images, others, *window), 1 - _area(*window) / (height * width)
 
     mixed, share = tf.cond(tf.random.stateless_uniform([], choice_seed) < 0.5, mixup, cutmix)
     shares = tf.fill(tf.shape(batch["label"]), share)
-    return {**batch, "image": mixed, "other_label": batch["label"][::-1], "share": shares}
+    return {
+        **batch,
+        "image": tf.ensure_shape(mixed, images.shape),
+        "other_label": batch["label"][::-1],
+        "share": shares,
+    }
+
+
+def _blend(images, others, share):
+    """Returns share * images + (1 - share) * others, rounded; of one pair at a time, which stays in the cache."""
+
+    def blended(pair):
+        image, other = (tf.cast(image, tf.float32) for image in pair)
+        return tf.cast(tf.round(share * image + (1 - share) * other), tf.uint8)
+
+    return tf.map_fn(blended, (images, others), fn_output_signature=tf.uint8)
+
+
+def _paste(images, others, top, bottom, left, right):
+    """Returns the images with the window of the others."""
+    rows = [images[:, top:bottom, :left], others[:, top:bottom, left:right], images[:, top:bottom, right:]]
+    return tf.concat([images[:, :top], tf.concat(rows, axis=2), images[:, bottom:]], axis=1)
 
 
 def _beta(alpha, seed):
@@ -41,11 +64,14 @@ def _beta(alpha, seed):
 
 
 def _window(share, height, width, seed):
-    """Returns (H, W) bool, true in a rectangle of 1 - share of the area, clipped to the image."""
-    sides = tf.sqrt(1 - share) * [height, width]
-    center = tf.random.stateless_uniform([2], seed) * [height, width]
-    low, high = tf.round(center - sides / 2), tf.round(center + sides / 2)
-    rows, columns = tf.range(height, dtype=tf.float32), tf.range(width, dtype=tf.float32)
-    in_rows = (rows >= low[0]) & (rows < high[0])
-    in_columns = (columns >= low[1]) & (columns < high[1])
-    return in_rows[:, tf.newaxis] & in_columns[tf.newaxis]
+    """Returns top, bottom, left and right, int32, of a rectangle of 1 - share of the area, clipped to the image."""
+    shape = tf.constant([height, width], tf.float32)
+    sides = tf.sqrt(1 - share) * shape
+    center = tf.random.stateless_uniform([2], seed) * shape
+    edges = tf.stack([tf.round(center - sides / 2), tf.round(center + sides / 2)], axis=1)
+    clipped = tf.clip_by_value(edges, 0, shape[:, tf.newaxis])
+    return tf.unstack(tf.cast(tf.reshape(clipped, [4]), tf.int32))
+
+
+def _area(top, bottom, left, right):
+    return tf.cast((bottom - top) * (right - left), tf.float32)

@@ -1,10 +1,11 @@
-"""RandAugment (Cubuk et al., arXiv 1909.13719) with the operations of keras-cv. The only module that imports keras-cv.
+"""RandAugment (Cubuk et al., arXiv 1909.13719): two random changes of an image, which depend on its seed only.
 
-keras-cv's own RandAugment draws from a generator with a state: the changes of an image depend on all images before it.
-Here they depend on the image's seed only: the choices are made here, and keras-cv applies them.
+The changes are those of keras-cv's RandAugment: the paper's rotation, posterization and sharpness are left out,
+brightness is shifted instead of scaled, and color is only removed. They are not made by keras-cv's layers, which draw
+from a generator with a state and take three times as long. The tests compare the results with theirs.
 
-As in keras-cv's RandAugment, the paper's rotation, posterization and sharpness are left out, brightness is shifted
-instead of scaled, and color is only removed.
+An operation is a function of an image, (H, W, 3) float32, 0..255, of static shape; a magnitude in 0..1; and a sign, -1
+or 1. It returns an image of the same shape, type and range.
 """
 
 import functools
@@ -18,7 +19,8 @@ MAX_SHIFT = 0.45  # of the image's side
 MAX_SHEAR = 0.3  # pixels per row or column
 MAX_CHANGE = 0.9  # of brightness, contrast and color
 MAX_ADDITION = 110  # before solarization, in 0..255
-UNUSED_SEED = 1  # of layers that are given their random numbers
+LEVELS = 256  # of a channel
+GRAY = (0.2989, 0.5870, 0.1140)  # weights of red, green and blue, as in `tf.image.rgb_to_grayscale`
 
 Operation = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
 
@@ -27,112 +29,148 @@ def rand_augment(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """Applies two random operations in turn.
 
     Args:
-        image: (H, W, 3) float32, 0..255.
+        image: (H, W, 3) float32, 0..255, of static shape.
         seed: (2,) integers.
 
     Returns:
         (H, W, 3) float32, 0..255.
     """
-    choices = list(operations().values())
+    choices = list(OPERATIONS.values())
     for operation_seed in tf.unstack(tf.random.split(seed, OPERATIONS_PER_IMAGE)):
         choice_seed, magnitude_seed, sign_seed = tf.unstack(tf.random.split(operation_seed, 3))
         choice = tf.random.stateless_uniform([], choice_seed, 0, len(choices), tf.int32)
         magnitude = tf.random.stateless_normal([], magnitude_seed, MAGNITUDE, MAGNITUDE_STDDEV)
         magnitude = tf.clip_by_value(magnitude, 0.0, 1.0)
         sign = tf.where(tf.random.stateless_uniform([], sign_seed) < 0.5, -1.0, 1.0)
-        branches = [functools.partial(operation, image[tf.newaxis], magnitude, sign) for operation in choices]
-        changed = tf.switch_case(choice, branches)
-        image = tf.ensure_shape(tf.clip_by_value(changed[0], 0.0, 255.0), image.shape)
+        branches = [functools.partial(operation, image, magnitude, sign) for operation in choices]
+        image = tf.switch_case(choice, branches)
     return image
 
 
-@functools.cache
-def operations() -> dict[str, Operation]:
-    """Returns the operations that `rand_augment` chooses from, by their names.
+def identity(image, magnitude, sign):
+    return image
 
-    An operation is a function of images (1, H, W, 3) float32, 0..255, a magnitude in 0..1 and a sign, -1 or 1. It
-    returns images of the same shape and type, maybe beyond 0..255.
+
+def stretch_contrast(image, magnitude, sign):
+    """Maps the lowest and the highest value of each channel to 0 and 255. A constant channel stays."""
+    low, high = _of_channels(tf.reduce_min, image), _of_channels(tf.reduce_max, image)
+    constant = low == high
+    scale = tf.where(constant, 1.0, 255 / (high - low))
+    return _linear(image, scale, tf.where(constant, 0.0, -low * scale))
+
+
+def equalize(image, magnitude, sign):
+    """Makes each channel's histogram even. Values are rounded down."""
+    height, width, channels = image.shape
+    numbers = tf.cast(image, tf.int32) + _row(LEVELS * tf.range(channels), image)  # Each channel has levels of its own.
+    histogram = tf.histogram_fixed_width(numbers, [0, LEVELS * channels], LEVELS * channels)
+    histogram = tf.reshape(histogram, [channels, LEVELS])
+    rarest = tf.reduce_min(tf.where(histogram == 0, height * width, histogram), axis=1, keepdims=True)
+    step = (height * width - rarest) // (LEVELS - 1)  # pixels for each level
+    levels = (tf.cumsum(histogram, axis=1, exclusive=True) + step // 2) // tf.maximum(step, 1)
+    levels = tf.where(step == 0, tf.range(LEVELS), tf.minimum(levels, LEVELS - 1))
+    # Not tf.gather, which takes twice as long for single numbers.
+    return tf.gather_nd(tf.cast(tf.reshape(levels, [-1]), tf.float32), numbers[..., tf.newaxis])
+
+
+def solarize(image, magnitude, sign):
+    """Brightens, and inverts what is bright then."""
+    brighter = tf.minimum(image + MAX_ADDITION * magnitude, 255.0)
+    inverted = tf.cast(brighter >= 255 * (1 - magnitude), tf.float32)
+    return tf.abs(255 * inverted - brighter)  # Not tf.where, which takes several times as long.
+
+
+def remove_color(image, magnitude, sign):
+    """Mixes each pixel with its gray."""
+    amount = MAX_CHANGE * magnitude
+    matrix = (1 - amount) * tf.eye(3) + amount * tf.constant(GRAY)[:, tf.newaxis]
+    return tf.reshape(tf.reshape(image, [-1, 3]) @ matrix, image.shape)
+
+
+def change_contrast(image, magnitude, sign):
+    """Scales the difference from each channel's mean."""
+    scale = 1 + sign * MAX_CHANGE * magnitude
+    return _linear(image, tf.fill([3], scale), _of_channels(tf.reduce_mean, image) * (1 - scale))
+
+
+def change_brightness(image, magnitude, sign):
+    return tf.clip_by_value(image + 255 * sign * MAX_CHANGE * magnitude, 0.0, 255.0)
+
+
+def shear_horizontally(image, magnitude, sign):
+    return _slide(image, sign * MAX_SHEAR * magnitude * tf.range(image.shape[0], dtype=tf.float32))
+
+
+def shear_vertically(image, magnitude, sign):
+    transposed = tf.transpose(image, [1, 0, 2])
+    return tf.transpose(shear_horizontally(transposed, magnitude, sign), [1, 0, 2])
+
+
+def shift_vertically(image, magnitude, sign):
+    height, width, channels = image.shape
+    column = tf.reshape(image, [1, height, width * channels])  # of rows, which are moved as a whole
+    return tf.reshape(_slide(column, [-sign * MAX_SHIFT * magnitude * height]), image.shape)
+
+
+def shift_horizontally(image, magnitude, sign):
+    height, width, _ = image.shape
+    return _slide(image, tf.fill([height], -sign * MAX_SHIFT * magnitude * width))
+
+
+def _of_channels(reduce, image):
+    """Reduces (H, W, 3) to (3,), in two steps: TensorFlow needs four times as long for both at once."""
+    return reduce(reduce(image, axis=0), axis=0)
+
+
+def _row(values, image):
+    """Repeats (3,) to a row of the image, (W, 3). TensorFlow computes much faster with it than with three numbers."""
+    return tf.broadcast_to(values, image.shape[1:])
+
+
+def _linear(image, scale, offset):
+    """Returns scale * image + offset, clipped; scale and offset are (3,)."""
+    return tf.clip_by_value(image * _row(scale, image) + _row(offset, image), 0.0, 255.0)
+
+
+def _slide(lines, starts):
+    """Reads each line from its start on: between two elements linearly, and zeros beyond the ends.
+
+    Args:
+        lines: (N, L, C) float32.
+        starts: (N,) float32, in elements of a line.
+
+    Returns:
+        (N, L, C) float32.
     """
-    found = _Operations()
-    # In this order: a seed chooses by number.
-    chosen_from = (
-        found.identity,
-        found.stretch_contrast,
-        found.equalize,
-        found.solarize,
-        found.remove_color,
-        found.change_contrast,
-        found.change_brightness,
-        found.shear_horizontally,
-        found.shear_vertically,
-        found.shift_vertically,
-        found.shift_horizontally,
+    count, length, _ = lines.shape
+    whole = tf.floor(starts)
+    read = tf.raw_ops.ExtractGlimpseV2(
+        input=lines[:, tf.newaxis],
+        size=[1, length + 1],
+        offsets=tf.stack([tf.zeros([count]), whole], axis=1),
+        centered=False,
+        normalized=False,
+        uniform_noise=False,
+        noise="zero",
     )
-    return {operation.__name__: operation for operation in chosen_from}
+    first, second = read[:, 0, :-1], read[:, 0, 1:]
+    return first + (starts - whole)[:, tf.newaxis, tf.newaxis] * (second - first)
 
 
-class _Operations:
-    """The operations, and keras-cv's layers that apply them.
-
-    They are methods, not lambdas: AutoGraph, which keras-cv needs, takes one lambda for another.
-    """
-
-    def __init__(self):
-        from keras_cv import layers
-
-        # With a seed, a layer makes a generator of its own, which nothing draws from. Without one, it would make
-        # TensorFlow's global generator, which --deterministic does not allow.
-        with tf.init_scope():
-            values = {"value_range": (0, 255), "seed": UNUSED_SEED}
-            self._stretching = layers.AutoContrast(**values)
-            self._equalization = layers.Equalization(**values)
-            self._solarization = layers.Solarization(**values)
-            self._contrast = layers.RandomContrast(factor=0.5, **values)
-            self._brightness = layers.RandomBrightness(factor=0.5, **values)
-            filled = {"fill_mode": "constant", "seed": UNUSED_SEED}
-            self._shear_x = layers.RandomShear(x_factor=0.5, **filled)
-            self._shear_y = layers.RandomShear(y_factor=0.5, **filled)
-            self._translation = layers.RandomTranslation(height_factor=0.5, width_factor=0.5, **filled)
-
-    def identity(self, images, magnitude, sign):
-        return images
-
-    def stretch_contrast(self, images, magnitude, sign):
-        return self._stretching.augment_images(images)
-
-    def equalize(self, images, magnitude, sign):
-        return self._equalization.augment_images(images)
-
-    def solarize(self, images, magnitude, sign):
-        change = {"thresholds": 255 * (1 - magnitude), "additions": MAX_ADDITION * magnitude}
-        return self._solarization.augment_images(images, change)
-
-    def remove_color(self, images, magnitude, sign):
-        # Not RandomColorDegeneration, which drops its seed and would make the global generator.
-        gray = tf.image.grayscale_to_rgb(tf.image.rgb_to_grayscale(images))
-        return tf.clip_by_value(images + MAX_CHANGE * magnitude * (gray - images), 0.0, 255.0)
-
-    def change_contrast(self, images, magnitude, sign):
-        return self._contrast.augment_images(images, 1 + sign * MAX_CHANGE * magnitude)
-
-    def change_brightness(self, images, magnitude, sign):
-        return self._brightness.augment_images(images, 255 * sign * MAX_CHANGE * magnitude)
-
-    def shear_horizontally(self, images, magnitude, sign):
-        change = {"shear_x": tf.reshape(sign * MAX_SHEAR * magnitude, [1, 1]), "shear_y": None}
-        return self._shear_x.augment_images(images, change)
-
-    def shear_vertically(self, images, magnitude, sign):
-        change = {"shear_x": None, "shear_y": tf.reshape(sign * MAX_SHEAR * magnitude, [1, 1])}
-        return self._shear_y.augment_images(images, change)
-
-    def shift_vertically(self, images, magnitude, sign):
-        return self._shift(images, sign * magnitude, 0.0)
-
-    def shift_horizontally(self, images, magnitude, sign):
-        return self._shift(images, 0.0, sign * magnitude)
-
-    def _shift(self, images, vertical, horizontal):
-        change = {"height_translations": vertical, "width_translations": horizontal}
-        change = {name: tf.reshape(MAX_SHIFT * value, [1, 1]) for name, value in change.items()}
-        return self._translation.augment_images(images, change)
+OPERATIONS: dict[str, Operation] = {
+    operation.__name__: operation
+    # In this order: a seed chooses by number.
+    for operation in (
+        identity,
+        stretch_contrast,
+        equalize,
+        solarize,
+        remove_color,
+        change_contrast,
+        change_brightness,
+        shear_horizontally,
+        shear_vertically,
+        shift_vertically,
+        shift_horizontally,
+    )
+}

@@ -1,0 +1,1 @@
+"""Processes of peers, which the benchmarks measure in turns with this package."""
