@@ -30,20 +30,20 @@ def rematerialized(model):
 
 
 def _call_again_for_gradients(parts, inputs, training):
-    """Calls parts as a pure function of their variables: the second call, for gradients, updates none of them."""
+    """Calls parts as a pure function of their weights: the second call, for gradients, updates no state."""
+    states = [[tf.convert_to_tensor(variable) for variable in part.state] for part in parts]
+    first_updates = []
 
     @tf.recompute_grad
-    def pure(inputs, trained, states):
-        new_states = []
+    def pure(inputs, trained):
+        updates = []
         for part, weights, state in zip(parts, trained, states):
-            inputs, state = part.function(inputs, weights, state, training)
-            new_states.append(state)
-        return inputs, new_states
+            inputs, values = part.function(inputs, weights, state, training)
+            updates += zip(part.state, values)
+        first_updates.extend([] if first_updates else updates)
+        return inputs
 
-    trained = [[tf.convert_to_tensor(variable) for variable in part.trained] for part in parts]
-    states = [[tf.convert_to_tensor(variable) for variable in part.state] for part in parts]
-    outputs, states = pure(inputs, trained, states)
-    for part, values in zip(parts, states):
-        for variable, value in zip(part.state, values):
-            variable.assign(value)
+    outputs = pure(inputs, [[tf.convert_to_tensor(variable) for variable in part.trained] for part in parts])
+    for variable, value in first_updates:
+        variable.assign(value)
     return outputs

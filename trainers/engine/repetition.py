@@ -45,7 +45,7 @@ def repeated(model: keras.Model) -> Callable[..., tf.Tensor]:
     Args:
         model: a net.
     """
-    if len(model.inputs) > 1 or len(model.outputs) > 1 or not unit_outputs(model):
+    if not isinstance(model, keras.Function) or len(model.inputs) > 1 or len(model.outputs) > 1:
         return model
     parts = parts_of(model, _updating)
     if not any(part.repeats for part in parts):
