@@ -44,7 +44,7 @@ class RoIAlign(RoILayer):
         rows = tf.cast(self._weights(rois[..., 1], rois[..., 3], height), features.dtype)
         columns = tf.cast(self._weights(rois[..., 0], rois[..., 2], width), features.dtype)
         by_row = tf.einsum("brph,bhwc->brpwc", rows, features)
-        return tf.einsum("brqw,brpwc->brpqc", columns, by_row)
+        return tf.matmul(columns[:, :, tf.newaxis], by_row)
 
     def _weights(self, low, high, size):
         """Returns (B, R, P, size), the weight of each cell in each bin along one side."""
