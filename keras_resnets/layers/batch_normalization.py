@@ -36,10 +36,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
             variance=tf.zeros([0]),
             epsilon=self.epsilon,
         )
-        # The kernel returns the unbiased variance: its sum of squares is divided by n - 1, Keras's by n.
-        pixels = tf.cast(tf.size(inputs, tf.int64) // channels, tf.float32)
         self._move(self.moving_mean, mean)
-        self._move(self.moving_variance, variance * ((pixels - 1) / pixels))
+        self._move(self.moving_variance, variance * bias_of_variance(inputs))
         return keras.ops.cast(outputs, self.compute_dtype)
 
     def _is_fused(self, inputs):
@@ -53,3 +51,15 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     def _move(self, average, value):
         average.assign(average * self.momentum + value * (1 - self.momentum))
+
+
+def bias_of_variance(inputs: tf.Tensor) -> float | tf.Tensor:
+    """Returns (n - 1) / n, the biased variance over the unbiased one, which the fused kernel returns.
+
+    Args:
+        inputs: map (B, H, W, C); n is B * H * W. If the map has a static shape, n costs no operations.
+    """
+    pixels = inputs.shape[:-1].num_elements()
+    if pixels is None:
+        pixels = tf.cast(tf.size(inputs, tf.int64) // inputs.shape[-1], tf.float32)
+    return (pixels - 1) / pixels

@@ -4,6 +4,7 @@ Maps that are cheap to compute again are not kept for the backward pass: see `tr
 gradient of a 1x1 kernel is a matrix product: oneDNN's convolution takes up to 1.7 times as long.
 """
 
+import contextlib
 from collections.abc import Callable, Sequence
 
 import tensorflow as tf
@@ -25,7 +26,7 @@ def value_and_gradients(
     Returns:
         The function's results, and the gradients, tensors of the variables' shapes and types.
     """
-    with tf.compat.v1.get_default_graph().gradient_override_map(OVERRIDES):
+    with own_gradients():
         results = function()
     handles = [tf.convert_to_tensor(variable.handle) for variable in variables]  # as this graph knows them
     gradients = tf.gradients(results[0], handles)
@@ -33,6 +34,11 @@ def value_and_gradients(
         tf.zeros_like(variable) if gradient is None else tf.convert_to_tensor(gradient)
         for variable, gradient in zip(variables, gradients)
     ]
+
+
+def own_gradients() -> contextlib.AbstractContextManager:
+    """Returns a context in which a graph's operations get the gradients of this module."""
+    return tf.compat.v1.get_default_graph().gradient_override_map(OVERRIDES)
 
 
 def _overrides(operation_type):

@@ -10,7 +10,9 @@ import weakref
 
 import tensorflow as tf
 
-_graphs = weakref.WeakKeyDictionary()  # graph -> `_Maps`
+from keras_resnets.layers.batch_normalization import bias_of_variance
+
+_graphs = weakref.WeakKeyDictionary()  # graph of a backward pass -> `_Maps`
 
 
 def computed_again(tensor: tf.Tensor, gradient: tf.Tensor) -> tf.Tensor:
@@ -23,7 +25,7 @@ def computed_again(tensor: tf.Tensor, gradient: tf.Tensor) -> tf.Tensor:
     Returns:
         The map, computed again as soon as the gradient is there if that is cheap, or else `tensor` itself.
     """
-    maps = _graphs.setdefault(tensor.graph, _Maps())
+    maps = _graphs.setdefault(gradient.graph, _Maps())
     if not maps.is_cheap(tensor):
         return tensor
     with tf.control_dependencies([gradient]):
@@ -31,7 +33,7 @@ def computed_again(tensor: tf.Tensor, gradient: tf.Tensor) -> tf.Tensor:
 
 
 class _Maps:
-    """What is known of a graph's maps, by the names of tensors."""
+    """What is known of maps of the forward pass, by the names of tensors."""
 
     def __init__(self):
         self._cheap, self._computed = {}, {}
@@ -74,21 +76,23 @@ class _Maps:
         return operation.type == "Pad" and (self.is_cheap(operation.inputs[0]) or self._is_kept(operation.inputs[0]))
 
     def _is_kept(self, tensor):
-        """Whether the backward pass finds a map in memory in any case: the gradient of an activation needs it."""
-        return tensor.op.type == "Relu" and not self.is_cheap(tensor)
+        """Whether the backward pass finds a map in memory in any case.
+
+        The gradient of an activation needs its output. A placeholder is the input of a function.
+        """
+        return tensor.op.type == "Placeholder" or (tensor.op.type == "Relu" and not self.is_cheap(tensor))
 
 
 def _normalized(operation):
     """Returns the output of a batch normalization with the statistics that it has computed."""
     inputs, scale, offset, *_ = operation.inputs
     _, mean, variance, *_ = operation.outputs
-    pixels = tf.cast(tf.size(inputs, tf.int64) // inputs.shape[-1], tf.float32)
     return tf.raw_ops.FusedBatchNormV3(
         x=inputs,
         scale=scale,
         offset=offset,
         mean=mean,
-        variance=variance * ((pixels - 1) / pixels),  # The operation returns the unbiased variance.
+        variance=variance * bias_of_variance(inputs),
         epsilon=operation.get_attr("epsilon"),
         data_format=operation.get_attr("data_format"),
         is_training=False,

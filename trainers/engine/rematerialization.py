@@ -2,22 +2,24 @@
 
 import math
 
-import keras
 import tensorflow as tf
 
-from keras_resnets.surgery.graph import unit_outputs
+from trainers.engine.repetition import parts_of
 
 
 def rematerialized(model):
     """Returns a function that computes `model(images, training=...)` and its gradients in less memory.
 
-    The net is cut after residual units into about sqrt(units) segments. Memory holds the inputs of all segments and the
-    activations of one. Gradients are the same. Moving statistics and random generators are updated once.
+    The net is cut after residual units into segments, about as many as a segment has parts. Memory holds the inputs of
+    all segments and the activations of one. Gradients are the same. Moving statistics and random generators are updated
+    once.
 
     Args:
         model: a net of this package.
     """
-    segments = _segments(model)
+    parts = parts_of(model)
+    length = math.isqrt(len(parts)) or 1
+    segments = [parts[start : start + length] for start in range(0, len(parts), length)]
 
     def forward(images, training):
         for segment in segments:
@@ -27,25 +29,21 @@ def rematerialized(model):
     return forward
 
 
-def _segments(model):
-    units = [*unit_outputs(model).values()]
-    length = math.isqrt(len(units)) or 1
-    ends = [*units[length - 1 : -1 : length], model.output]
-    return [keras.Model(start, end) for start, end in zip([model.input, *ends], ends)]
-
-
-def _call_again_for_gradients(segment, inputs, training):
-    """Calls a segment as a pure function of its variables: the second call, for gradients, updates none of them."""
-    variables = segment.trainable_variables
-    state = segment.non_trainable_variables
+def _call_again_for_gradients(parts, inputs, training):
+    """Calls parts as a pure function of their weights: the second call, for gradients, updates no state."""
+    states = [[tf.convert_to_tensor(variable) for variable in part.state] for part in parts]
+    first_updates = []
 
     @tf.recompute_grad
-    def pure(inputs, values, state_values):
-        return segment.stateless_call(values, state_values, inputs, training=training)
+    def pure(inputs, trained):
+        updates = []
+        for part, weights, state in zip(parts, trained, states):
+            inputs, values = part.function(inputs, weights, state, training)
+            updates += zip(part.state, values)
+        first_updates.extend([] if first_updates else updates)
+        return inputs
 
-    outputs, new_state = pure(
-        inputs, [tf.convert_to_tensor(v.value) for v in variables], [tf.convert_to_tensor(v.value) for v in state]
-    )
-    for variable, value in zip(state, new_state):
+    outputs = pure(inputs, [[tf.convert_to_tensor(variable) for variable in part.trained] for part in parts])
+    for variable, value in first_updates:
         variable.assign(value)
     return outputs

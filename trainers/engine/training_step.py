@@ -14,6 +14,7 @@ import tensorflow as tf
 from keras_resnets.surgery.graph import batch_normalizations
 from trainers.engine.gradients import value_and_gradients
 from trainers.engine.rematerialization import rematerialized
+from trainers.engine.repetition import repeated
 from trainers.engine.state import State
 from trainers.engine.task import Task
 from trainers.recipes.recipe import Recipe
@@ -36,7 +37,7 @@ def training_step(
         figures, and with `skip_nonfinite` `skipped` (0 or 1): float32 scalars, the means over all replicas.
     """
     model, optimizer = state.model, state.optimizer
-    forward = rematerialized(model) if remat else model
+    forward = rematerialized(model) if remat else repeated(model)
     trained = [variable.value for variable in model.trainable_variables]
     is_decayed = [recipe.decay == "all" or v.path.endswith("/kernel") for v in model.trainable_variables]
 
@@ -63,8 +64,9 @@ def training_step(
         if recipe.clip_norm is not None:
             gradients, _ = tf.clip_by_global_norm(gradients, recipe.clip_norm)
         figures["learning_rate"] = tf.cast(optimizer.learning_rate, tf.float32)
-        # The optimizer sums over the replicas, which all have the same gradients.
-        optimizer.apply([gradient / replicas.num_replicas_in_sync for gradient in gradients], model.trainable_variables)
+        if replicas.num_replicas_in_sync > 1:  # The optimizer sums over the replicas: all have the same gradients.
+            gradients = [gradient / replicas.num_replicas_in_sync for gradient in gradients]
+        optimizer.apply(gradients, model.trainable_variables)
         _move_statistics_together(model, replicas)
         if state.average is not None:
             _move_average(state, recipe.ema_decay)
@@ -82,16 +84,19 @@ def training_step(
 
 def _with_decay(gradients, variables, is_decayed, weight_decay):
     """Returns gradients of the loss with its L2 term, and the term: w / 2 * sum(weight ** 2) of the decayed weights."""
-    decaying, l2 = [], 0.0
+    if not (weight_decay and any(is_decayed)):
+        return gradients, 0.0
+    factor = tf.cast(weight_decay, gradients[0].dtype)
+    decaying, halved_squares = [], []
     for gradient, variable, decays in zip(gradients, variables, is_decayed):
-        if decays and weight_decay:
+        if decays:
             # Not earlier: the products of all weights would be in memory during the backward pass.
             with tf.control_dependencies([gradient]):
-                weights = tf.identity(variable)
-                l2 += weight_decay * tf.nn.l2_loss(weights)
-                gradient += weight_decay * weights
+                weights = tf.convert_to_tensor(variable)
+            halved_squares.append(tf.nn.l2_loss(weights))
+            gradient += factor * weights
         decaying.append(gradient)
-    return decaying, l2
+    return decaying, factor * tf.add_n(halved_squares)
 
 
 def _mean_over_parts(gradients_of, batch, parts):
