@@ -1,4 +1,4 @@
-"""Training with images of two sizes, one epoch after the other (SPPnet, arXiv 1406.4729, section 2.3)."""
+"""Training with images of two sizes: in turns (SPPnet, arXiv 1406.4729, section 2.3), or the smaller one first."""
 
 import dataclasses
 
@@ -60,6 +60,17 @@ def test_odd_epochs_have_the_second_resolution():
         [number] * 4 for number in (0, 0, 1, 1, 1, 1)
     ]
     assert "resolution" not in batches(make_task(second_side=0), 0, 1)[0]
+
+
+def test_progressive_trainings_begin_with_the_second_resolution():
+    task = make_task(side_schedule="progressive")
+    assert [batch["resolution"].numpy()[0] for batch in batches(task, 0, 9)] == [1, 1, 1, 1, 0, 0, 0, 0, 0]
+    assert [batch["resolution"].numpy()[0] for batch in batches(task, 3, 2)] == [1, 0]
+    # Both replicas of a machine have the step's.
+    context = tf.distribute.InputContext(num_replicas_in_sync=2)
+    assert [batch["resolution"].numpy()[0] for batch in batches(task, 3, 4, context)] == [1, 1, 0, 0]
+    with pytest.raises(ArgumentError, match="side_schedule='rising' is unknown: use 'alternating' or 'progressive'."):
+        make_task(side_schedule="rising")
 
 
 @pytest.mark.parametrize(
