@@ -114,16 +114,16 @@ def test_shapes_are_static_in_both_resolutions():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("killed", [3, 5])
-def test_a_resumed_run_equals_an_uninterrupted_one(killed, tmp_path):
+@pytest.mark.parametrize("side_schedule, killed", [("alternating", 3), ("alternating", 5), ("progressive", 3)])
+def test_a_resumed_run_equals_an_uninterrupted_one(side_schedule, killed, tmp_path):
     class Killed(Dropout):
         def training_batches(self, first_step, context):
             return super().training_batches(first_step, context).take(max(0, killed - first_step))
 
-    whole = train(make_task(Dropout), tmp_path / "whole")
+    whole = train(make_task(Dropout, side_schedule=side_schedule), tmp_path / "whole")
     with pytest.raises(ArgumentError, match="the data cannot be read .*End of sequence"):
-        train(make_task(Killed), tmp_path / "parts")
-    resumed = train(make_task(Dropout), tmp_path / "parts")
+        train(make_task(Killed, side_schedule=side_schedule), tmp_path / "parts")
+    resumed = train(make_task(Dropout, side_schedule=side_schedule), tmp_path / "parts")
     expected, got = saved_variables(whole.path), saved_variables(resumed.path)
     assert expected.keys() == got.keys() and any("generators" in name for name in expected)
     assert all(np.array_equal(expected[name], got[name]) for name in expected)
