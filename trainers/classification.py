@@ -41,7 +41,8 @@ def _define_flags():
     flags.DEFINE_integer(
         "second_side",
         None,
-        "Side of the images in every second epoch, in pixels, 0 for none; default: the recipe's.",
+        "Another side of the images, in every second epoch or as the recipe says, in pixels; 0 for none. Default: the "
+        "recipe's.",
         lower_bound=0,
     )
     flags.DEFINE_integer(

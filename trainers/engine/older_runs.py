@@ -7,7 +7,7 @@ from trainers.recipes.recipe import Recipe
 
 # Values of settings that are newer than some runs, by their place in the configuration.
 NEWER_SETTINGS = {
-    **{f"recipe.{field}": getattr(Recipe, field) for field in ("decay", "bias_learning_rate")},
+    **{f"recipe.{field}": getattr(Recipe, field) for field in ("decay", "bias_learning_rate", "side_schedule")},
     "training.sync_batch_norm": True,
     "training.on_nan": "stop",
 }

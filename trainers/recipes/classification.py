@@ -71,6 +71,18 @@ RECIPES = {
         batch_norm_momentum=0.9997,
         augmentation="random_resized_crop_and_color",
     ),
+    "cifar_short": Recipe(
+        batch_size=512,
+        epochs=24,
+        steps=None,
+        learning_rate=0.4,
+        schedule="cosine",
+        warmup_steps=490,
+        optimizer="nesterov",
+        weight_decay=5e-4,
+        label_smoothing=0.1,
+        augmentation="pad_crop_and_flip",
+    ),
     # Fashion-MNIST within an hour on two cores: without AVX-512 and with --jit_compile, 32 images a step were quicker
     # than 64.
     "fashion": Recipe(
@@ -84,6 +96,20 @@ RECIPES = {
         weight_decay=5e-4,
         augmentation="shift_and_flip",
     ),
+    "fashion_short": Recipe(
+        batch_size=128,
+        epochs=14,
+        steps=None,
+        learning_rate=0.2,
+        schedule="cosine",
+        warmup_steps=1_000,
+        optimizer="nesterov",
+        weight_decay=5e-4,
+        label_smoothing=0.1,
+        augmentation="shift_and_flip",
+        second_side=20,
+        side_schedule="progressive",
+    ),
     # Small data sets of digits, which must not be mirrored: a couple of minutes on two cores.
     "digits": Recipe(
         batch_size=32,
@@ -93,6 +119,18 @@ RECIPES = {
         schedule="cosine",
         warmup_steps=50,
         weight_decay=5e-4,
+        augmentation="pad_and_crop",
+    ),
+    "digits_short": Recipe(
+        batch_size=64,
+        epochs=8,
+        steps=None,
+        learning_rate=0.2,
+        schedule="cosine",
+        warmup_steps=40,
+        optimizer="nesterov",
+        weight_decay=5e-4,
+        label_smoothing=0.1,
         augmentation="pad_and_crop",
     ),
 }

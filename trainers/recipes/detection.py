@@ -32,6 +32,38 @@ _FASTER_RCNN_COCO = dataclasses.replace(_FASTER_RCNN, batch_size=8, steps=320_00
 _FROZEN = {"vgg16": ("conv1", "conv2"), "vgg19": ("conv1", "conv2")}
 _COCO_ANCHORS = {"anchor_sizes": (64, 128, 256, 512)}
 
+_DIGIT_SCENES = BoxRecipe(
+    Recipe(
+        batch_size=4,
+        epochs=12,
+        steps=None,
+        learning_rate=1e-3,
+        schedule="cosine",
+        warmup_steps=200,
+        optimizer="adam",
+        weight_decay=1e-4,
+        augmentation="none",
+    ),
+    {
+        "anchor_sizes": (24, 40, 64, 96),
+        "anchor_ratios": (1, 1.6, 2.4),
+        "rpn_filters": 128,
+        "head_units": 256,
+        "canonical_size": 64.0,
+        "warp_size": 64,
+        "warp_context": 5,  # as large a part as 16 of 227
+        "roi_batch_size": 32,
+        "roi_positive_fraction": 0.5,
+        "pool_size": 7,
+        "train_pre_nms_topk": 1_000,
+        "train_post_nms_topk": 200,
+        "test_pre_nms_topk": 1_000,
+        "test_post_nms_topk": 100,
+    },
+    # Trained from scratch, Fast R-CNN has to learn what is no object at all.
+    options_of={FastRCNNOptions: {"roi_background_iou": (0.0, 0.5)}},
+)
+
 RECIPES = {
     # R-CNN (arXiv 1311.2524, section 2.3, and the authors' code): a tenth of the learning rate every 20,000 steps. Its
     # 128 regions were drawn from all images; here they are 64 from each of two. (In the code, the learning rate of the
@@ -61,36 +93,10 @@ RECIPES = {
         _FASTER_RCNN_COCO, {"roi_batch_size": 64, **_COCO_ANCHORS}, frozen=_FROZEN, region_steps=(1, 2)
     ),
     # Small scenes, from scratch, on two cores within half an hour. Digits must not be mirrored.
-    "digit_scenes": BoxRecipe(
-        Recipe(
-            batch_size=4,
-            epochs=12,
-            steps=None,
-            learning_rate=1e-3,
-            schedule="cosine",
-            warmup_steps=200,
-            optimizer="adam",
-            weight_decay=1e-4,
-            augmentation="none",
-        ),
-        {
-            "anchor_sizes": (24, 40, 64, 96),
-            "anchor_ratios": (1, 1.6, 2.4),
-            "rpn_filters": 128,
-            "head_units": 256,
-            "canonical_size": 64.0,
-            "warp_size": 64,
-            "warp_context": 5,  # as large a part as 16 of 227
-            "roi_batch_size": 32,
-            "roi_positive_fraction": 0.5,
-            "pool_size": 7,
-            "train_pre_nms_topk": 1_000,
-            "train_post_nms_topk": 200,
-            "test_pre_nms_topk": 1_000,
-            "test_post_nms_topk": 100,
-        },
-        # Trained from scratch, Fast R-CNN has to learn what is no object at all.
-        options_of={FastRCNNOptions: {"roi_background_iou": (0.0, 0.5)}},
+    "digit_scenes": _DIGIT_SCENES,
+    "digit_scenes_short": dataclasses.replace(
+        _DIGIT_SCENES,
+        recipe=dataclasses.replace(_DIGIT_SCENES.recipe, epochs=3, learning_rate=1.5e-3, warmup_steps=100),
     ),
 }
 

@@ -8,6 +8,7 @@ from typing import Any
 from keras_resnets.errors import ArgumentError
 
 DECAYED = ("all", "kernels")
+SIDE_SCHEDULES = ("alternating", "progressive")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,8 +43,10 @@ class Recipe:
             `trainers.data.augmentation.detection.AUGMENTATIONS`.
         mixup_alpha: see `trainers.data.augmentation.mixup_cutmix`; None for no mixing.
         cutmix_alpha: likewise; None if and only if `mixup_alpha` is.
-        second_side: side of the images in every second epoch, from the second one on, in pixels (SPPnet, arXiv
-            1406.4729, section 2.3: 180 instead of 224); None for images of one size. Not for detectors.
+        second_side: another side of the images, in pixels; None for images of one size. Not for detectors.
+        side_schedule: when the images have `second_side`: "alternating" in every second epoch, from the second one on
+            (SPPnet, arXiv 1406.4729, section 2.3: 180 instead of 224), "progressive" in the first half of the training
+            (arXiv 2104.00298, section 4: a smaller side first).
 
     Raises:
         ArgumentError: for a value that cannot work.
@@ -72,14 +75,16 @@ class Recipe:
     mixup_alpha: float | None = None
     cutmix_alpha: float | None = None
     second_side: int | None = None
+    side_schedule: str = "alternating"
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if isinstance(value, float) and not math.isfinite(value):
                 raise ArgumentError(f"--{field.name}={value} must be a number.")
-        if self.decay not in DECAYED:
-            raise ArgumentError(f"decay={self.decay!r} is unknown: use {' or '.join(map(repr, DECAYED))}.")
+        for name, known in (("decay", DECAYED), ("side_schedule", SIDE_SCHEDULES)):
+            if getattr(self, name) not in known:
+                raise ArgumentError(f"{name}={getattr(self, name)!r} is unknown: use {' or '.join(map(repr, known))}.")
         if self.ema_decay is not None and self.ema_decay >= 1:
             raise ArgumentError(f"--ema_decay={self.ema_decay} must be less than 1, which would average nothing.")
 

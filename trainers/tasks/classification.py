@@ -149,10 +149,14 @@ class Classification(Task):
         return batches.prefetch(AHEAD)
 
     def _with_resolution(self, first_step, context, i, batch):
-        """Returns the i-th batch of a machine with its `resolution`, which alternates from epoch to epoch."""
+        """Returns the i-th batch of a machine with its `resolution`, by the recipe's `side_schedule`."""
         replicas_here = context.num_replicas_in_sync // context.num_input_pipelines
-        epoch = (first_step + i // replicas_here) * self.recipe.batch_size // self.dataset.train.size
-        return {**batch, "resolution": tf.fill([batch["label"].shape[0]], tf.cast(epoch % 2, tf.int32))}
+        step = first_step + i // replicas_here
+        if self.recipe.side_schedule == "progressive":
+            has_second_side = step < self.config["steps"] // 2
+        else:
+            has_second_side = step * self.recipe.batch_size // self.dataset.train.size % 2 == 1
+        return {**batch, "resolution": tf.fill([batch["label"].shape[0]], tf.cast(has_second_side, tf.int32))}
 
     def resolutions(self):
         """Returns the batch as it is and, with a second side, the batch with images of that side."""

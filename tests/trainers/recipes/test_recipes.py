@@ -98,8 +98,27 @@ def test_each_detection_systems_schedule(name, steps, batch_size, drops, rate, d
     np.testing.assert_allclose(learning_rates(recipe, steps, around), expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize(
+    "recipe, examples",
+    [
+        (RECIPES["cifar_short"], 50_000),
+        (RECIPES["fashion_short"], 60_000),
+        (RECIPES["digits_short"], 1_437),
+        (detection.RECIPES["digit_scenes_short"].recipe, 1_000),
+    ],
+)
+def test_short_recipes_have_one_cycle_of_the_learning_rate(recipe, examples):
+    total = recipe.total_steps(examples)
+    rates = np.array(learning_rates(recipe, total, range(total)))
+    assert rates[0] == 0 and rates[-1] < 1e-3 * recipe.learning_rate
+    assert rates.max() == pytest.approx(recipe.learning_rate)
+    assert 0.05 * total < rates.argmax() < 0.25 * total
+    assert np.all(np.diff(rates[: rates.argmax()]) > 0) and np.all(np.diff(rates[rates.argmax() :]) < 0)
+
+
 def test_digits_are_not_mirrored():
-    assert RECIPES["digits"].augmentation == "pad_and_crop"
+    assert RECIPES["digits"].augmentation == RECIPES["digits_short"].augmentation == "pad_and_crop"
+    assert detection.RECIPES["digit_scenes_short"].recipe.augmentation == "none"
     assert all(recipe.augmentation in AUGMENTATIONS for recipe in RECIPES.values())
     assert all((recipe.mixup_alpha is None) == (recipe.cutmix_alpha is None) for recipe in RECIPES.values())
 

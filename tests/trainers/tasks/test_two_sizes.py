@@ -1,4 +1,4 @@
-"""Training with images of two sizes, one epoch after the other (SPPnet, arXiv 1406.4729, section 2.3)."""
+"""Training with images of two sizes: in turns (SPPnet, arXiv 1406.4729, section 2.3), or the smaller one first."""
 
 import dataclasses
 
@@ -62,6 +62,17 @@ def test_odd_epochs_have_the_second_resolution():
     assert "resolution" not in batches(make_task(second_side=0), 0, 1)[0]
 
 
+def test_progressive_trainings_begin_with_the_second_resolution():
+    task = make_task(side_schedule="progressive")
+    assert [batch["resolution"].numpy()[0] for batch in batches(task, 0, 9)] == [1, 1, 1, 1, 0, 0, 0, 0, 0]
+    assert [batch["resolution"].numpy()[0] for batch in batches(task, 3, 2)] == [1, 0]
+    # Both replicas of a machine have the step's.
+    context = tf.distribute.InputContext(num_replicas_in_sync=2)
+    assert [batch["resolution"].numpy()[0] for batch in batches(task, 3, 4, context)] == [1, 1, 0, 0]
+    with pytest.raises(ArgumentError, match="side_schedule='rising' is unknown: use 'alternating' or 'progressive'."):
+        make_task(side_schedule="rising")
+
+
 @pytest.mark.parametrize(
     "jit_compile, accumulation",
     [(False, 1), *(pytest.param(*values, marks=pytest.mark.slow) for values in ((True, 1), (False, 2)))],
@@ -103,16 +114,16 @@ def test_shapes_are_static_in_both_resolutions():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("killed", [3, 5])
-def test_a_resumed_run_equals_an_uninterrupted_one(killed, tmp_path):
+@pytest.mark.parametrize("side_schedule, killed", [("alternating", 3), ("alternating", 5), ("progressive", 3)])
+def test_a_resumed_run_equals_an_uninterrupted_one(side_schedule, killed, tmp_path):
     class Killed(Dropout):
         def training_batches(self, first_step, context):
             return super().training_batches(first_step, context).take(max(0, killed - first_step))
 
-    whole = train(make_task(Dropout), tmp_path / "whole")
+    whole = train(make_task(Dropout, side_schedule=side_schedule), tmp_path / "whole")
     with pytest.raises(ArgumentError, match="the data cannot be read .*End of sequence"):
-        train(make_task(Killed), tmp_path / "parts")
-    resumed = train(make_task(Dropout), tmp_path / "parts")
+        train(make_task(Killed, side_schedule=side_schedule), tmp_path / "parts")
+    resumed = train(make_task(Dropout, side_schedule=side_schedule), tmp_path / "parts")
     expected, got = saved_variables(whole.path), saved_variables(resumed.path)
     assert expected.keys() == got.keys() and any("generators" in name for name in expected)
     assert all(np.array_equal(expected[name], got[name]) for name in expected)
