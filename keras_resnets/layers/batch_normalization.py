@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+# Types of maps that the fused kernel takes.
 FUSED_DTYPES = ("float32", "bfloat16", "float16")
 
 
@@ -12,13 +13,15 @@ FUSED_DTYPES = ("float32", "bfloat16", "float16")
 class BatchNormalization(keras.layers.BatchNormalization):
     """`keras.layers.BatchNormalization`, which trains with one kernel of TensorFlow instead of ten operations.
 
-    The function is the same. The kernel reads and writes maps in 16 bits, where Keras makes copies of them in 32, and
-    computes means and variances in 32 bits.
+    The function is the same. Maps of 16 bits stay in 16 bits, while Keras copies them to float32. Statistics are
+    float32.
 
     The kernel takes maps (B, H, W, C) of float32, bfloat16 or float16 whose last axis is normalized. For other inputs,
     for synchronized replicas, and with moving statistics (in inference, and if `trainable` is False), the layer
-    computes as Keras's does. For arguments, see there. The layer has the name of Keras's layer, since files of weights
-    name layers by their class.
+    computes as Keras's does.
+
+    The layer has the name of Keras's layer, since files of weights name layers by their class. Its arguments are those
+    of `keras.layers.BatchNormalization`.
     """
 
     def call(self, inputs: tf.Tensor, training: bool | None = None, mask: Any = None) -> tf.Tensor:
@@ -37,7 +40,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
             epsilon=self.epsilon,
         )
         self._move(self.moving_mean, mean)
-        self._move(self.moving_variance, variance * bias_of_variance(inputs))
+        self._move(self.moving_variance, variance * biased_over_unbiased_variance(inputs))
         return keras.ops.cast(outputs, self.compute_dtype)
 
     def _is_fused(self, inputs):
@@ -50,16 +53,17 @@ class BatchNormalization(keras.layers.BatchNormalization):
         )
 
     def _move(self, average, value):
+        value = keras.ops.cast(value, average.dtype)
         average.assign(average * self.momentum + value * (1 - self.momentum))
 
 
-def bias_of_variance(inputs: tf.Tensor) -> float | tf.Tensor:
-    """Returns (n - 1) / n, the biased variance over the unbiased one, which the fused kernel returns.
+def biased_over_unbiased_variance(inputs: tf.Tensor) -> float | tf.Tensor:
+    """Returns (n - 1) / n. The fused kernel returns the unbiased variance, whose sum of squares is divided by n - 1.
 
     Args:
-        inputs: map (B, H, W, C); n is B * H * W. If the map has a static shape, n costs no operations.
+        inputs: map (B, H, W, C); n is B * H * W, with a static shape a Python number.
     """
     pixels = inputs.shape[:-1].num_elements()
-    if pixels is None:
+    if not pixels:
         pixels = tf.cast(tf.size(inputs, tf.int64) // inputs.shape[-1], tf.float32)
     return (pixels - 1) / pixels

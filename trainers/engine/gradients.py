@@ -1,6 +1,6 @@
 """Gradients of a training step: those of `tf.GradientTape`, in less memory and time.
 
-Maps that are cheap to compute again are not kept for the backward pass: see `trainers.engine.recomputation`. The
+Maps that are cheap to recompute are not saved for the backward pass: see `trainers.engine.recomputation`. The
 gradient of a 1x1 kernel is a matrix product: oneDNN's convolution takes up to 1.7 times as long.
 """
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
-from trainers.engine.recomputation import computed_again
+from trainers.engine.recomputation import recomputed
 
 OVERRIDES = {}  # type of an operation -> the name of its gradient's function in this module
 
@@ -21,10 +21,14 @@ def value_and_gradients(
 
     Args:
         function: of no arguments; it returns a loss, a scalar tensor, and anything else.
-        variables: the gradients are by these.
+        variables: the gradients are with respect to these.
 
     Returns:
-        The function's results, and the gradients, tensors of the variables' shapes and types.
+        The function's results, and the gradients, tensors of the variables' shapes and types; zeros where the loss does
+        not depend on a variable.
+
+    Raises:
+        RuntimeError: outside of a graph.
     """
     with own_gradients():
         results = function()
@@ -37,7 +41,11 @@ def value_and_gradients(
 
 
 def own_gradients() -> contextlib.AbstractContextManager:
-    """Returns a context in which a graph's operations get the gradients of this module."""
+    """Returns a context in which a graph's operations get the gradients of this module.
+
+    Replicas share a graph, and may leave their contexts in another order than they entered them: then some operations
+    have TensorFlow's own gradients, which are the same.
+    """
     return tf.compat.v1.get_default_graph().gradient_override_map(OVERRIDES)
 
 
@@ -49,35 +57,36 @@ def _overrides(operation_type):
 
 @_overrides("Relu")
 def _relu_gradient(operation, gradient):
-    return tf.raw_ops.ReluGrad(gradients=gradient, features=computed_again(operation.outputs[0], gradient))
+    return tf.raw_ops.ReluGrad(gradients=gradient, features=recomputed(operation.outputs[0], gradient))
 
 
 @_overrides("MaxPool")
 def _max_pooling_gradient(operation, gradient):
-    return tf.raw_ops.MaxPoolGrad(
-        orig_input=computed_again(operation.inputs[0], gradient),
-        orig_output=operation.outputs[0],
-        grad=gradient,
-        **_attributes(operation, "ksize", "strides", "padding", "explicit_paddings", "data_format"),
-    )
+    attributes = _attributes(operation, "ksize", "strides", "padding", "explicit_paddings", "data_format")
+    (inputs,), (outputs,) = operation.inputs, operation.outputs
+    again = recomputed(inputs, gradient)
+    if again is not inputs:
+        # Kernels look for the outputs among the inputs: a map that differs by rounding would have none of them.
+        outputs = tf.raw_ops.MaxPool(input=again, **attributes)
+    return tf.raw_ops.MaxPoolGrad(orig_input=again, orig_output=outputs, grad=gradient, **attributes)
 
 
 @_overrides("AvgPool")
 def _average_pooling_gradient(operation, gradient):
     inputs, attributes = operation.inputs[0], _attributes(operation, "ksize", "strides", "padding", "data_format")
     _, height, width, channels = inputs.shape
-    _, rows, columns, _ = gradient.shape
-    if set(attributes["ksize"]) != {1} or (height, width) != (2 * rows, 2 * columns):
+    takes_pixels = attributes["ksize"] == [1, 1, 1, 1] and attributes["strides"] == [1, 2, 2, 1]
+    if not takes_pixels or attributes["data_format"] != b"NHWC" or None in (height, width) or height % 2 or width % 2:
         return tf.raw_ops.AvgPoolGrad(orig_input_shape=tf.shape(inputs), grad=gradient, **attributes)
     # Every second pixel: zeros between them come quicker as a second half of the channels, and of the rows.
-    pixels = tf.reshape(gradient, [-1, 1, columns, channels])
+    pixels = tf.reshape(gradient, [-1, 1, width // 2, channels])
     return tf.reshape(tf.pad(pixels, [[0, 0], [0, 1], [0, 0], [0, channels]]), tf.shape(inputs))
 
 
 @_overrides("Conv2D")
 def _convolution_gradients(operation, gradient):
     inputs, kernel = operation.inputs
-    again = computed_again(inputs, gradient)
+    again = recomputed(inputs, gradient)
     attributes = _attributes(operation, "strides", "padding", "explicit_paddings", "data_format", "dilations")
     by_inputs = tf.raw_ops.Conv2DBackpropInput(
         input_sizes=tf.shape(inputs), filter=kernel, out_backprop=gradient, **attributes
@@ -95,11 +104,12 @@ def _attributes(operation, *names):
 
 
 def _is_matrix_product(convolution):
-    """Whether a convolution has a 1x1 kernel, no strides and no groups."""
+    """Whether a convolution has a 1x1 kernel, no strides, no padding and no groups."""
     inputs, kernel = convolution.inputs
     return (
         kernel.shape[:2] == [1, 1]
         and kernel.shape[2] == inputs.shape[-1]
         and set(convolution.get_attr("strides")) == {1}
+        and convolution.get_attr("padding") != b"EXPLICIT"
         and convolution.get_attr("data_format") == b"NHWC"
     )

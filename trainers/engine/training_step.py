@@ -55,8 +55,7 @@ def training_step(
         replicas = tf.distribute.get_replica_context()
         before = [tf.identity(variable) for variable in state.changed_by_a_step()] if skip_nonfinite else []
         gradients, figures = _mean_over_parts(gradients_of, batch, recipe.accumulation)
-        if replicas.num_replicas_in_sync > 1:  # A reduction of one replica would wait for all gradients.
-            gradients, figures = replicas.all_reduce(tf.distribute.ReduceOp.MEAN, (gradients, figures))
+        gradients, figures = _mean_over_replicas(replicas, gradients, figures)
         if state.loss_scale is not None:
             gradients = [gradient / tf.cast(state.loss_scale, gradient.dtype) for gradient in gradients]
         gradients, l2 = _with_decay(gradients, trained, is_decayed, recipe.weight_decay)
@@ -71,15 +70,26 @@ def training_step(
         if state.average is not None:
             _move_average(state, recipe.ema_decay)
         if skip_nonfinite:
-            finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(gradient)) for gradient in gradients])
-            for variable, value in zip(state.changed_by_a_step(), before):
-                variable.assign(tf.where(finite, variable, value))
-            figures["skipped"] = 1 - tf.cast(finite, tf.float32)
-            if state.loss_scale is not None:
-                state.update_loss_scale(finite)
+            figures["skipped"] = _restored_unless_finite(state, gradients, before)
         return {name: tf.cast(value, tf.float32) for name, value in figures.items()}
 
     return step
+
+
+def _mean_over_replicas(replicas, gradients, figures):
+    if replicas.num_replicas_in_sync == 1:
+        return gradients, figures  # The reduction would wait for all gradients, which would be in memory together.
+    return replicas.all_reduce(tf.distribute.ReduceOp.MEAN, (gradients, figures))
+
+
+def _restored_unless_finite(state, gradients, before):
+    """Restores the values before the step if a gradient is not finite; returns 1 if so, or 0, a float32 scalar."""
+    finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(gradient)) for gradient in gradients])
+    for variable, value in zip(state.changed_by_a_step(), before):
+        variable.assign(tf.where(finite, variable, value))
+    if state.loss_scale is not None:
+        state.update_loss_scale(finite)
+    return 1 - tf.cast(finite, tf.float32)
 
 
 def _with_decay(gradients, variables, is_decayed, weight_decay):

@@ -11,8 +11,14 @@ from keras_resnets.layers import BatchNormalization
 pytestmark = pytest.mark.numerics
 
 # Of the results, in units of the largest value: rounding to 24, 8 and 11 bits.
-TOLERANCES = {"float32": 1e-5, "mixed_bfloat16": 2**-7, "mixed_float16": 2**-10, "float64": 1e-12}
-NET = {"scale": False, "center": False}
+TOLERANCES = {
+    "float32": 1e-5,
+    "mixed_bfloat16": 2**-7,
+    "mixed_float16": 2**-10,
+    "bfloat16": 2**-6,
+    "float16": 2**-9,
+    "float64": 1e-12,
+}
 
 
 def results_of(layer, images, training, jit_compile=False):

@@ -1,5 +1,8 @@
 """Gradients in less memory, beside those of `tf.GradientTape`."""
 
+import gc
+import weakref
+
 import keras
 import numpy as np
 import pytest
@@ -64,8 +67,10 @@ def assert_same_gradients(net, images, tolerance, jit_compile=False):
         gradients_of(net, images, by_tape, jit_compile) for by_tape in (True, False)
     )
     np.testing.assert_allclose(loss, expected_loss, rtol=tolerance)
-    scale = max(np.abs(gradient).max() for gradient in expected)
+    largest = max(np.abs(gradient).max() for gradient in expected)
     for gradient, other in zip(gradients, expected, strict=True):
+        # The gradient of a bias before batch normalization is 0 but for rounding.
+        scale = max(np.abs(other).max(), 1e-3 * largest)
         np.testing.assert_allclose(gradient, other, rtol=0, atol=tolerance * scale)
 
 
@@ -77,10 +82,34 @@ def images_for(net, dtype="float32"):
 def test_gradients_are_those_of_the_tape(name):
     keras.utils.set_random_seed(0)
     net = NETS[name]()
-    assert_same_gradients(net, images_for(net), 1e-4)
+    assert_same_gradients(net, images_for(net), 1e-3)
 
 
-@pytest.mark.parametrize("name", NETS)
+def test_gradients_of_16_bits_are_those_of_the_tape():
+    keras.utils.set_random_seed(0)
+    with dtype_policy_scope("mixed_bfloat16"):
+        net = NETS["concatenation"]()
+    assert_same_gradients(net, images_for(net), 2**-5)
+
+
+def test_frozen_layers_and_images_of_any_size():
+    keras.utils.set_random_seed(0)
+    net = keras_resnets.CifarResNet(8, input_shape=(None, None, 3))
+    for layer in net.layers[:8]:
+        layer.trainable = False
+    assert_same_gradients(net, tf.random.stateless_uniform((2, 33, 30, 3), (1, 2)), 1e-3)
+
+
+def test_convolutions_and_poolings_of_every_kind():
+    image = keras.Input((9, 9, 4))
+    x = keras.layers.Conv2D(6, 1, padding="same", groups=2)(image)
+    x = keras.layers.Conv2D(6, 3, dilation_rate=2, activation="relu")(x)
+    x = keras.layers.AveragePooling2D(1, 3)(keras.layers.AveragePooling2D(2, 1)(x))
+    x = keras.layers.Conv2D(3, 1, data_format="channels_last")(x)
+    assert_same_gradients(keras.Model(image, keras.layers.Flatten()(x)), images_for(keras.Model(image, x)), 1e-5)
+
+
+@pytest.mark.parametrize("name", ["projections", "concatenation"])
 def test_gradients_are_exact_in_float64(name):
     keras.utils.set_random_seed(0)
     with dtype_policy_scope("float64"):
@@ -88,10 +117,25 @@ def test_gradients_are_exact_in_float64(name):
     assert_same_gradients(net, images_for(net, "float64"), 1e-12)
 
 
+@pytest.mark.slow
 def test_xla_computes_the_same():
     keras.utils.set_random_seed(0)
     net = keras_resnets.ResNet([2], [4], bottleneck=True, classes=3, input_shape=(32, 32, 3))
-    assert_same_gradients(net, images_for(net), 1e-4, jit_compile=True)
+    assert_same_gradients(net, images_for(net), 1e-3, jit_compile=True)
+
+
+def test_a_graph_is_freed():
+    net = NETS["plain"]()
+    weights, images = [weight.value for weight in net.trainable_weights], images_for(net)
+
+    @tf.function
+    def run():
+        return value_and_gradients(lambda: (loss_of(net, images),), weights)
+
+    graph = weakref.ref(run.get_concrete_function().graph)
+    del run
+    gc.collect()
+    assert graph() is None
 
 
 def test_a_weight_that_the_loss_does_not_depend_on_has_a_gradient_of_zeros():
