@@ -94,9 +94,12 @@ RECIPES = {
     ),
     # Small scenes, from scratch, on two cores within half an hour. Digits must not be mirrored.
     "digit_scenes": _DIGIT_SCENES,
+    # A fifth of its epochs, for a mAP@.5 of 0.95: steps of half as many images with four times the learning rate, and
+    # twice as many regions of an image, which cost little beside the trunk.
     "digit_scenes_short": dataclasses.replace(
         _DIGIT_SCENES,
-        recipe=dataclasses.replace(_DIGIT_SCENES.recipe, epochs=3, learning_rate=1.5e-3, warmup_steps=100),
+        recipe=dataclasses.replace(_DIGIT_SCENES.recipe, batch_size=2, epochs=2.5, learning_rate=4e-3, warmup_steps=100),
+        options={**_DIGIT_SCENES.options, "roi_batch_size": 64},
     ),
 }
 
