@@ -102,7 +102,7 @@ RECIPES = {
     # batch size, and half as many pixels in the first half of the training.
     "fashion_short": Recipe(
         batch_size=128,
-        epochs=14,
+        epochs=15,
         steps=None,
         learning_rate=0.2,
         schedule="cosine",
