@@ -10,7 +10,7 @@ import sys
 
 from absl import flags
 
-from trainers.benchmarks.registry import BENCHMARKS, OLD_NAMES, find
+from trainers.benchmarks.registry import BENCHMARKS, OLD_NAMES, chosen_rows, find
 from trainers.flags import command
 
 
@@ -18,9 +18,13 @@ def _define_flags():
     names = [*BENCHMARKS, *OLD_NAMES]
     flags.DEFINE_multi_enum("what", list(BENCHMARKS), names, "What to measure; may be repeated.")
     flags.DEFINE_integer("repeats", 5, "Measurements of each, whose median counts.", lower_bound=1)
-    flags.DEFINE_list("only", [], "Nets, augmentations or depths to measure, of those of a benchmark; all by default.")
+    flags.DEFINE_list("only", [], "Rows to measure (nets, augmentations or depths); all by default.")
     flags.DEFINE_string("peer_python", sys.executable, "Python that has PyTorch and torchvision.")
     flags.DEFINE_string("output", None, "JSON file for the figures, with pictures beside it; figures are also printed.")
+
+
+def _check():
+    chosen_rows(flags.FLAGS.what, flags.FLAGS.only)
 
 
 def _main():
@@ -31,11 +35,11 @@ def _main():
 
     values = flags.FLAGS
     output = values.output and pathlib.Path(values.output)
-    settings = Settings(values.repeats, values.peer_python, tuple(values.only), output and output.parent)
     results = {}
     for old in OLD_NAMES.keys() & set(values.what):
         print(f"warning: --what={old} is now --what={OLD_NAMES[old]}; the next release has no {old}", file=sys.stderr)
-    for name in dict.fromkeys(OLD_NAMES.get(name, name) for name in values.what):
+    for name, rows in chosen_rows(values.what, values.only).items():
+        settings = Settings(rows, values.repeats, values.peer_python, output and output.parent)
         results[name] = {"processor": processor(), **find(name)(settings)}
         for form in (table.lines, table.json_lines, table.rows):
             print(*form(name, results[name]), sep="\n", flush=True)
@@ -45,7 +49,7 @@ def _main():
 
 def run():
     """Entry point of the command."""
-    command.run(_main, _define_flags)
+    command.run(_main, _define_flags, _check)
 
 
 if __name__ == "__main__":

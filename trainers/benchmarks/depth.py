@@ -12,7 +12,6 @@ from trainers.benchmarks.trace import traced
 from trainers.plots.figures import log_log
 from trainers.runtime.measuring import in_new_process
 
-DEPTHS = (20, 56, 110, 302, 602, 1202)
 BATCH_SIZE, SIDE, CLASSES = 16, 32, 10
 WAYS = {"plain": False, "remat": True}
 PANELS = {"seconds_per_image": "seconds an image", "bytes_per_image": "bytes an image"}
@@ -25,7 +24,7 @@ def depth(settings: Settings) -> dict:
     of twice the depth takes twice as much. `per_layer` is the time a layer takes as a multiple of the median over the
     depths.
     """
-    depths = [int(name) for name in settings.chosen(map(str, DEPTHS))]
+    depths = [int(row) for row in settings.rows]
     rows = {way: {layers: _cost(layers, remat, settings.repeats) for layers in depths} for way, remat in WAYS.items()}
     figures = {}
     for way, of_depth in rows.items():

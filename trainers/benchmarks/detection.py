@@ -19,7 +19,7 @@ from keras_resnets.dtype_policies import dtype_policy_scope
 from keras_resnets.layers import RoIAlign, RoIPooling
 from trainers.benchmarks.peers.step_server import peak_gib
 from trainers.benchmarks.settings import Settings
-from trainers.runtime.measuring import by_computation, in_new_process, in_turns, parameters
+from trainers.runtime.measuring import by_computation, ended, in_new_process, in_turns, parameters
 
 ROI_STRIDE = 16  # px
 ROI_THREADS = 2
@@ -138,11 +138,14 @@ def _torchvision(features, rois):
         # modules of the same name.
         script = pathlib.Path(__file__).with_name("torchvision_roi.py")
         command = [sys.executable, "-P", script, file.name, str(ROI_THREADS)]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        with subprocess.Popen(command, **pipes, text=True) as process:
 
             def ask(**request):
-                print(json.dumps(request), file=process.stdin, flush=True)
+                with contextlib.suppress(BrokenPipeError):  # It has ended.
+                    print(json.dumps(request), file=process.stdin, flush=True)
                 if process.stdout.readline() != "done\n":
-                    raise RuntimeError(f"{script} failed: its error is above.")
+                    _, errors = process.communicate()
+                    raise ended("torchvision", process.returncode, errors)
 
             yield ask

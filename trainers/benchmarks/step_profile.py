@@ -45,7 +45,7 @@ def step_profile(settings: Settings) -> dict:
     their outputs, as far as these have a place in the step's own graph.
     """
     figures = {}
-    for net in settings.chosen(NETS):
+    for net in settings.rows:
         for precision, policy in PRECISIONS.items():
             profile = in_new_process(profiled_training, net, *NETS[net], policy, settings.repeats)
             figures |= {f"{net} {precision} {kind}": row for kind, row in profile.items()}

@@ -20,7 +20,6 @@ from trainers.runtime.choices import EXPORT_PRECISIONS as PRECISIONS
 PYTORCH, APPLICATIONS = "PyTorch", "keras.applications"
 # torchvision's ResNet-50 is version 1.5, that of keras.applications version 1.
 NETS = {"resnet50_v1_5": PYTORCH, "resnet50": APPLICATIONS}
-CIFAR_NETS = ("cifar_resnet20", "cifar_resnet110", "cifar_resnet_v2_164")
 # For each convolution: its output, the gradient of its input and that of its kernel. The first one's input has none,
 # which is 1 % in ResNet-50 and less than 1 % in CIFAR nets.
 PASSES = 3
@@ -29,7 +28,7 @@ PASSES = 3
 def training(settings: Settings) -> dict:
     """Images/s of training ResNet-50 at batch 16: version 1.5 beside PyTorch, version 1 beside keras.applications."""
     figures = {}
-    for net in settings.chosen(NETS):
+    for net in settings.rows:
         figures |= _compared(net, 16, 224, 1000, NETS[net], settings, settings.repeats)
     return figures
 
@@ -37,7 +36,7 @@ def training(settings: Settings) -> dict:
 def training_cifar(settings: Settings) -> dict:
     """Images/s of training CIFAR nets with 20, 110 and 164 layers at batch 128, beside PyTorch."""
     figures = {}
-    for net in settings.chosen(CIFAR_NETS):
+    for net in settings.rows:
         figures |= _compared(net, 128, 32, 10, PYTORCH, settings, 4 * settings.repeats)
     return figures
 

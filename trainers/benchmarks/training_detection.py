@@ -26,7 +26,6 @@ BOXES, OBJECTS = [[100, 100, 400, 300], [500, 50, 780, 550]], [3, 14]
 # all, so that it has as many regions as here, where missing ones are computed as well.
 BACKBONE, OPTIONS = "resnet50_v1_5", {"rpn_filters": 1024}
 REGIONS = {"inference": 300, "training": 128}
-ROWS = [f"{what}_{pooling}" for what in REGIONS for pooling in ("align", "max")]
 
 
 def training_detection(settings: Settings) -> dict:
@@ -37,7 +36,7 @@ def training_detection(settings: Settings) -> dict:
     """
     missing = lacks(settings.peer_python, "torch", "torchvision")
     figures = {} if missing is None else {PYTORCH: missing}
-    for row in settings.chosen(ROWS):
+    for row in settings.rows:
         what, pooling = row.split("_")
         contenders = [
             tensorflow(row, precision, OURS, detection_contender, what, pooling, precision) for precision in PRECISIONS
@@ -54,7 +53,10 @@ def detection_contender(what: str, pooling: str, precision: str) -> tuple[Callab
     if what == "training":
         state, step = step_of(_task(pooling, PRECISIONS[precision]))
         model, passes = state.model, PASSES
-        run = lambda: step()["loss"].numpy()  # noqa: E731
+
+        def run():
+            return step()["loss"].numpy()
+
     else:
         with dtype_policy_scope(PRECISIONS[precision]):
             model = keras_resnets.FasterRCNN(CLASSES, BACKBONE, roi_pooling=pooling, **OPTIONS)
@@ -63,7 +65,10 @@ def detection_contender(what: str, pooling: str, precision: str) -> tuple[Callab
             "image_shapes": tf.constant([[HEIGHT, WIDTH]]),
         }
         detect, passes = tf.function(model), 1
-        run = lambda: detect(inputs)["scores"].numpy()  # noqa: E731
+
+        def run():
+            return detect(inputs)["scores"].numpy()
+
     parameters = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
     return run, {"units": 1, "parameters": parameters, "multiply_adds": passes * _multiply_adds(model, REGIONS[what])}
 

@@ -25,6 +25,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_resnets.errors import ArgumentError
+from trainers.runtime.measuring import ended
 
 OURS, CEILING = "keras_resnets", "matrix product"
 MATRIX = 4096  # rows and columns
@@ -128,7 +129,8 @@ def compare(contenders: Sequence[Contender], repeats: int, unit: str = "images")
         and the seconds of the first step, which traces and compiles.
 
     Raises:
-        RuntimeError: if a process fails, or if the nets of a group differ in their number of parameters.
+        ChildProcessError: if a process fails, with the last line of its standard error.
+        ArgumentError: if the nets of a group differ in their number of parameters.
     """
     precisions = dict.fromkeys(contender.precision for contender in contenders if contender.precision is not None)
     products = [tensorflow(CEILING, precision, "", matrix_product, precision) for precision in precisions]
@@ -141,9 +143,9 @@ def compare(contenders: Sequence[Contender], repeats: int, unit: str = "images")
         found = measured[contender]
         (own,) = (measured[one] for one in contenders if one.group == contender.group and one.name == OURS)
         if own.get("parameters") != found.get("parameters"):
-            raise RuntimeError(
-                f"{contender.name} does not do the same work: {contender.group} has {found['parameters']} parameters "
-                f"there, and {own['parameters']} here."
+            raise ArgumentError(
+                f"{contender.name} does not do the same work: {contender.group} has {found.get('parameters')} "
+                f"parameters there, and {own.get('parameters')} here."
             )
         row = _rates(found["units"], unit, found)
         row["ours_times_as_fast"] = _median_seconds(found) / _median_seconds(own) * own["units"] / found["units"]
@@ -184,7 +186,7 @@ def _in_turns(contenders, repeats):
     with contextlib.ExitStack() as stack:
         processes = {}
         for contender in contenders:
-            processes[contender] = stack.enter_context(_Process(contender.command))
+            processes[contender] = stack.enter_context(_Process(contender))
         for _ in range(repeats):
             for process in processes.values():
                 process.step()
@@ -194,11 +196,11 @@ def _in_turns(contenders, repeats):
 class _Process:
     """A process of `step_server`, which is ready, and is ended with its children at the end of a `with` statement."""
 
-    def __init__(self, command):
-        self._command, self._steps = command, []
+    def __init__(self, contender):
+        self._label, self._steps = f"{contender.group} {contender.name}".strip(), []
         self._errors = tempfile.TemporaryFile("w+")
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self._errors}
-        self._process = subprocess.Popen(command, **pipes, text=True, process_group=0)
+        self._process = subprocess.Popen(contender.command, **pipes, text=True, process_group=0)
 
     def __enter__(self):
         try:
@@ -209,12 +211,15 @@ class _Process:
         return self
 
     def __exit__(self, *error):
-        with self._process, self._errors, contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        # Popen closes the pipe to a process that may have ended.
+        with contextlib.suppress(BrokenPipeError), self._process, self._errors:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
 
     def step(self):
         before = self._ticks_of_others()
-        print(file=self._process.stdin, flush=True)
+        with contextlib.suppress(BrokenPipeError):  # It has ended: `_answer` says why.
+            print(file=self._process.stdin, flush=True)
         seconds = self._answer()["seconds"]
         others = (self._ticks_of_others() - before) / os.sysconf("SC_CLK_TCK")
         self._steps.append((seconds, max(0.0, others / seconds / os.cpu_count())))
@@ -229,7 +234,7 @@ class _Process:
         line = self._process.stdout.readline()
         if not line:
             self._errors.seek(0)
-            raise RuntimeError(f"{' '.join(self._command)} failed:\n{self._errors.read()}")
+            raise ended(self._label, self._process.wait(), self._errors.read())
         return json.loads(line)
 
     def _ticks_of_others(self):

@@ -103,13 +103,25 @@ def python(program: str, **environment: str) -> str:
         **environment: environment variables, in addition to those of this process.
 
     Raises:
-        RuntimeError: if the program fails, with its standard error.
+        ChildProcessError: if the program fails, with the last line of its standard error.
     """
     command = [sys.executable, "-c", program]
     process = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment})
     if process.returncode:
-        raise RuntimeError(f"a measurement failed:\n{process.stderr}")
+        raise ended("a measurement", process.returncode, process.stderr)
     return process.stdout
+
+
+def ended(what: str, status: int, errors: str) -> ChildProcessError:
+    """Returns the error of a process that has failed, an OSError, which commands print as one line.
+
+    Args:
+        what: the process, for the message.
+        status: its exit status; -N if signal N ended it.
+        errors: what it wrote to standard error. Its last line is shown: of a traceback, the exception.
+    """
+    lines = errors.strip().splitlines() or ["it wrote no error"]
+    return ChildProcessError(f"{what} failed with status {status}: {lines[-1]}")
 
 
 def parameters(model: keras.Model) -> int:

@@ -79,7 +79,10 @@ def cifar_resnet(depth):
 
 def cifar_resnet_v2(depth):
     """Returns the net of 9n+2 layers."""
-    top = lambda width: (nn.BatchNorm2d(width), nn.ReLU(inplace=True))  # noqa: E731
+
+    def top(width):
+        return nn.BatchNorm2d(width), nn.ReLU(inplace=True)
+
     return cifar_net(PreActivationBottleneck, (depth - 2) // 9, EXPANSION, (), top)
 
 

@@ -1,4 +1,4 @@
-"""Batches of augmented images from torchvision's data loader, in a process of `step_server`.
+"""Batches of augmented images, uint8, from torchvision's data loader, in a process of `step_server`.
 
 python pytorch_input_pipeline.py FOLDER ROW DECODER SIDE BATCH_SIZE BATCHES
 """
@@ -13,11 +13,15 @@ from torch.utils.data import DataLoader, RandomSampler, default_collate
 from torchvision.transforms import v2
 
 WORKERS = 2
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SHORT_SIDES = 256 / 224, 480 / 224  # in sides of the crop
 COLOR_STDDEV = 0.1
 EIGENVALUES = torch.tensor([0.2175, 0.0188, 0.0045])
 EIGENVECTORS = torch.tensor([[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]])
+
+
+def to_uint8(image):
+    """Returns the nearest integers of values in 0..255, which may be overwritten."""
+    return image.round_().to(torch.uint8)
 
 
 class ScaleJitter:
@@ -38,10 +42,10 @@ class Colors:
 
     def __call__(self, image):
         shift = EIGENVECTORS @ (torch.randn(3) * COLOR_STDDEV * EIGENVALUES)
-        return (image + shift[:, None, None]).clamp(0, 1)
+        return to_uint8((image + 255 * shift[:, None, None]).clamp_(0, 255))
 
 
-# What is done to an image before and after it becomes a float32 tensor.
+# What is done to an image before and after it becomes a tensor, if it is none.
 ROWS = {
     "imagenet": lambda side: ([ScaleJitter(side), v2.RandomHorizontalFlip()], [Colors()]),
     "random_resized_crop": lambda side: ([v2.RandomResizedCrop(side, antialias=True), v2.RandomHorizontalFlip()], []),
@@ -50,6 +54,17 @@ ROWS = {
         [],
     ),
 }
+
+
+class MixUp:
+    """MixUp of a batch of uint8, which torchvision's does not take."""
+
+    def __init__(self):
+        self.mix = v2.MixUp(alpha=0.2, num_classes=2)
+
+    def __call__(self, images, labels):
+        mixed, labels = self.mix(images.float(), labels)
+        return to_uint8(mixed), labels
 
 
 def read(path):
@@ -61,11 +76,10 @@ def main(folder, row, decoder, side, batch_size, batches):
     """Draws batches in each step. Between steps, the workers wait."""
     batch_size, batches = int(batch_size), int(batches)
     before, after = ROWS[row](int(side))
-    to_float = [v2.ToImage(), v2.ToDtype(torch.float32, scale=True)]
-    transform = v2.Compose([*before, *to_float, *after, v2.Normalize(MEAN, STD)])
+    transform = v2.Compose([*before, v2.PILToTensor(), *after])
     arguments = {"loader": read} if decoder == "tensors" else {}
     dataset = torchvision.datasets.ImageFolder(f"{folder}/train", transform, **arguments)
-    mix = v2.RandomChoice([v2.MixUp(alpha=0.2, num_classes=2), v2.CutMix(alpha=1.0, num_classes=2)])
+    mix = v2.RandomChoice([MixUp(), v2.CutMix(alpha=1.0, num_classes=2)])
     loader = DataLoader(
         dataset,
         batch_size,
