@@ -57,7 +57,7 @@ def test_results_gradients_and_state_are_those_of_the_model(forward, activation_
     (plain, plain_gradients), (again, gradients) = results
     # XLA fuses other operations of a part than of a net; a part's sums of gradients are in another order.
     assert_equal(again, plain, tolerance=1e-4 if jit_compile else 0)
-    assert_equal(gradients, plain_gradients, tolerance=1e-4 if jit_compile else 3e-6)
+    assert_equal(gradients, plain_gradients, tolerance=1e-4 if jit_compile else 1e-5)
 
 
 def test_repeated_parts_are_traced_once():
