@@ -4,7 +4,8 @@ import math
 
 import tensorflow as tf
 
-from trainers.engine.repetition import parts_of
+from keras_resnets.errors import ArgumentError
+from trainers.engine.repetition import is_chain, parts_of
 
 
 def rematerialized(model):
@@ -15,8 +16,13 @@ def rematerialized(model):
     once.
 
     Args:
-        model: a net of this package.
+        model: a net.
+
+    Raises:
+        ArgumentError: the net is not functional, or has several inputs or outputs.
     """
+    if not is_chain(model):
+        raise ArgumentError("--remat takes functional nets with one input and one output: leave it out for this net.")
     parts = parts_of(model)
     length = math.isqrt(len(parts)) or 1
     segments = [parts[start : start + length] for start in range(0, len(parts), length)]
@@ -39,8 +45,9 @@ def _call_again_for_gradients(parts, inputs, training):
         updates = []
         for part, weights, state in zip(parts, trained, states):
             inputs, values = part.function(inputs, weights, state, training)
-            updates += zip(part.state, values)
-        first_updates.extend([] if first_updates else updates)
+            updates += [(variable, value) for variable, value in zip(part.state, values) if value is not None]
+        if not first_updates:  # The second call, of the backward pass, computes the same values in another graph.
+            first_updates.extend(updates)
         return inputs
 
     outputs = pure(inputs, [[tf.convert_to_tensor(variable) for variable in part.trained] for part in parts])

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
-from keras_resnets.surgery.graph import unit_outputs
+from keras_resnets.surgery.graph import calls
 from trainers.engine.gradients import own_gradients
 
 UNITS = 2  # residual units of a part
@@ -45,15 +45,13 @@ def repeated(model: keras.Model) -> Callable[..., tf.Tensor]:
     Args:
         model: a net.
     """
-    if not isinstance(model, keras.Function) or len(model.inputs) > 1 or len(model.outputs) > 1:
+    if not is_chain(model):
         return model
     parts = parts_of(model, _updating)
     if not any(part.repeats for part in parts):
         return model
 
     def forward(images, training):
-        if not _one_replica():
-            return model(images, training=training)
         for part in parts:
             images = part.function(images, part.trained, part.state, training)
         return images
@@ -61,36 +59,64 @@ def repeated(model: keras.Model) -> Callable[..., tf.Tensor]:
     return forward
 
 
+def is_chain(model: keras.Model) -> bool:
+    """Returns whether `parts_of` takes a net: a functional one with one input and one output."""
+    return isinstance(model, keras.Function) and len(model.inputs) == len(model.outputs) == 1
+
+
 def parts_of(model: keras.Model, transform: Callable[[Callable], Callable] = lambda pure: pure) -> list[Part]:
-    """Returns the parts of a net.
+    """Returns the parts of a net, which is one part if it cannot be cut.
 
     Args:
-        model: a net of this package, with one input and one output.
+        model: a functional net with one input and one output.
         transform: makes a part's `function` from a pure function of the inputs, the values of `trained` and `state`,
-            and `training`, which returns the outputs, and the new values of `state`.
+            and `training`, which returns the outputs, and the new values of `state`, None for those that stay.
     """
-    units = [*unit_outputs(model).values()]
-    ends = [*units[UNITS - 1 : -1 : UNITS], model.output]
-    segments = [keras.Model(start, end) for start, end in zip([model.input, *ends], ends)]
-    structures = [_structure(segment) for segment in segments]
+    found, _ = calls(model)
+    ends = _ends_of_units(found)[UNITS - 1 :: UNITS]
+    if ends[-1:] != [len(found)]:
+        ends.append(len(found))
+    bounds = list(zip([0, *ends], ends))
+    tensors = [model.input, *(found[end - 1].layer.output for end in ends[:-1]), model.output]
+    try:
+        segments = [keras.Model(start, end) for start, end in zip(tensors, tensors[1:])]
+    except ValueError:  # `layer.output` is of the first call of a layer, which another net may have made.
+        segments, bounds = [model], [(0, len(found))]
+    structures = [_structure(found[start:end]) for start, end in bounds]
     counts, functions, parts = collections.Counter(structures), {}, []
     for segment, structure in zip(segments, structures):
         repeats = counts[structure] >= REPEATS
-        if not repeats or structure not in functions:
+        if not repeats:
             function = transform(_pure(segment))
-            functions[structure] = _shared(function) if repeats else function
+        elif structure in functions:
+            function = functions[structure]
+        else:
+            function = functions[structure] = _shared(transform(_pure(segment)))
         trained, state = (
             [variable.value for variable in variables]
             for variables in (segment.trainable_variables, segment.non_trainable_variables)
         )
-        parts.append(Part(trained, state, functions[structure], repeats))
+        parts.append(Part(trained, state, function, repeats))
     return parts
+
+
+def _ends_of_units(found):
+    """Returns how many calls there are up to the end of each unit, where every path from input to output passes."""
+    last_uses = {id(used): i for i, call in enumerate(found) for used in (call.layer, *call.inputs)}
+    ends, reach = [], last_uses[id(found[0].inputs[0])]  # the last call that uses what is there before this one
+    for i, call in enumerate(found):
+        reach = max(reach, last_uses[id(call.layer)])  # All calls of a layer are in one part.
+        if reach <= i and call.layer.name.endswith("_out"):
+            ends.append(i + 1)
+        reach = max([reach, *(last_uses.get(id(output), i) for output in keras.tree.flatten(call.outputs))])
+    return ends
 
 
 def _pure(segment):
     def pure(inputs, trained, state, training):
         with own_gradients():
-            return segment.stateless_call(trained, state, inputs, training=training)
+            outputs, values = segment.stateless_call(trained, state, inputs, training=training)
+        return outputs, [None if value is before else value for before, value in zip(state, values)]
 
     return pure
 
@@ -101,7 +127,8 @@ def _updating(pure):
     def update(inputs, trained, state, training):
         outputs, values = pure(inputs, *([tf.convert_to_tensor(v) for v in vs] for vs in (trained, state)), training)
         for variable, value in zip(state, values):
-            variable.assign(value)
+            if value is not None:
+                variable.assign(value)
         return outputs
 
     return update
@@ -114,18 +141,41 @@ def _shared(function):
 
     def call(*args):
         # Layers may reduce over replicas, which is not possible within a function of one replica.
-        return (traced if _one_replica() else function)(*args)
+        return (traced if tf.distribute.get_replica_context().num_replicas_in_sync == 1 else function)(*args)
 
     return call
 
 
-def _one_replica():
-    return tf.distribute.get_replica_context().num_replicas_in_sync == 1
+def _structure(part):
+    """Returns what calls compute: a string, or an object that equals no other where a string could not tell it."""
+    first = part[0].inputs[0]
+    positions = {id(first): (-1, 0)}
+    for i, call in enumerate(part):
+        positions |= {id(output): (i, j) for j, output in enumerate(keras.tree.flatten(call.outputs))}
+
+    def described(argument):
+        return {"tensor": positions[id(argument)]} if isinstance(argument, keras.KerasTensor) else argument
+
+    structure = [list(first.shape), first.dtype]
+    for call in part:
+        if not _is_told_by_its_configuration(call.layer):
+            return object()
+        config = {key: value for key, value in call.layer.get_config().items() if key != "name"}
+        trained = {id(variable) for variable in getattr(call.layer, "trainable_variables", ())}
+        variables = [(list(v.shape), v.dtype, id(v) in trained) for v in getattr(call.layer, "variables", ())]
+        arguments = keras.tree.map_structure(described, (call.args, call.kwargs))
+        structure.append((f"{type(call.layer).__module__}.{type(call.layer).__name__}", config, variables, arguments))
+    try:
+        return json.dumps(structure, sort_keys=True)
+    except TypeError:  # such as an array among the arguments
+        return object()
 
 
-def _structure(segment):
-    """Returns what a segment computes as a string: its configuration, with numbers in place of names."""
-    structure = json.dumps(segment.get_config())
-    for number, operation in enumerate([segment, *segment.operations]):
-        structure = structure.replace(f'"{operation.name}"', f'"{number}"')
-    return structure
+def _is_told_by_its_configuration(layer):
+    """Whether a layer, and the functions and layers that it holds, are of Keras or of this package.
+
+    The configuration of another one need not tell what it computes. That of a net has names of layers.
+    """
+    held = [type(layer), *(value for value in vars(layer).values() if callable(value))]
+    packages = {value.__module__.partition(".")[0] for value in held}
+    return packages <= {"keras", "keras_resnets"} and not isinstance(layer, (keras.layers.Lambda, keras.Model))
