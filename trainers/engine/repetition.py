@@ -52,6 +52,8 @@ def repeated(model: keras.Model) -> Callable[..., tf.Tensor]:
         return model
 
     def forward(images, training):
+        if not _on_one_replica():
+            return model(images, training=training)
         for part in parts:
             images = part.function(images, part.trained, part.state, training)
         return images
@@ -140,10 +142,14 @@ def _shared(function):
     traced = tf.function(function, autograph=False, experimental_attributes={"_noinline": True})
 
     def call(*args):
-        # Layers may reduce over replicas, which is not possible within a function of one replica.
-        return (traced if tf.distribute.get_replica_context().num_replicas_in_sync == 1 else function)(*args)
+        return (traced if _on_one_replica() else function)(*args)
 
     return call
+
+
+def _on_one_replica():
+    """Whether functions can be shared: layers may reduce over replicas, which a function of one replica cannot."""
+    return tf.distribute.get_replica_context().num_replicas_in_sync == 1
 
 
 def _structure(part):
