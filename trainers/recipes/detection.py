@@ -98,7 +98,9 @@ RECIPES = {
     # twice as many regions of an image, which cost little beside the trunk.
     "digit_scenes_short": dataclasses.replace(
         _DIGIT_SCENES,
-        recipe=dataclasses.replace(_DIGIT_SCENES.recipe, batch_size=2, epochs=2.5, learning_rate=4e-3, warmup_steps=100),
+        recipe=dataclasses.replace(
+            _DIGIT_SCENES.recipe, batch_size=2, epochs=2.5, learning_rate=4e-3, warmup_steps=100
+        ),
         options={**_DIGIT_SCENES.options, "roi_batch_size": 64},
     ),
 }
