@@ -35,6 +35,8 @@ def _main():
 
     values = flags.FLAGS
     output = values.output and pathlib.Path(values.output)
+    if output:
+        output.parent.mkdir(parents=True, exist_ok=True)  # Not after minutes of measuring.
     results = {}
     for old in OLD_NAMES.keys() & set(values.what):
         print(f"warning: --what={old} is now --what={OLD_NAMES[old]}; the next release has no {old}", file=sys.stderr)
