@@ -119,7 +119,10 @@ def log_log(
     for axes, (heading, curves) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items()):
         for name, values in curves.items():
             axes.loglog([*values], [*values.values()], marker=".", label=name)
+        positions = sorted({position for values in curves.values() for position in values})
         axes.set(title=heading, xlabel=xlabel)
+        axes.set_xticks(positions, map(str, positions))
+        axes.set_xticks([], minor=True)
         axes.grid(alpha=0.3, which="both")
         axes.legend()
     figure.suptitle(title)
