@@ -98,7 +98,7 @@ RECIPES = {
         weight_decay=5e-4,
         augmentation="shift_and_flip",
     ),
-    # In four tenths of that time with --precision=mixed_bfloat16: 128 images a step, the same ratio of learning rate and
+    # In four tenths of the time with --precision=mixed_bfloat16: 128 images a step, the same ratio of learning rate and
     # batch size, and half as many pixels in the first half of the training.
     "fashion_short": Recipe(
         batch_size=128,
