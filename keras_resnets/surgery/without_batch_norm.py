@@ -21,7 +21,9 @@ def without_batch_normalization(model: keras.Model) -> keras.Model:
 
     def replace(layer):
         if isinstance(layer, keras.layers.BatchNormalization):
-            return keras.layers.Identity(dtype=layer.dtype_policy, name=layer.name)
+            return keras.layers.Identity(
+                dtype=layer.dtype_policy.name, name=layer.name
+            )  # A policy has no configuration.
         return clone(layer)
 
     def call(layer, *args, **kwargs):

@@ -163,17 +163,18 @@ def _structure(part):
         return {"tensor": positions[id(argument)]} if isinstance(argument, keras.KerasTensor) else argument
 
     structure = [list(first.shape), first.dtype]
-    for call in part:
-        if not _is_told_by_its_configuration(call.layer):
-            return object()
-        config = {key: value for key, value in call.layer.get_config().items() if key != "name"}
-        trained = {id(variable) for variable in getattr(call.layer, "trainable_variables", ())}
-        variables = [(list(v.shape), v.dtype, id(v) in trained) for v in getattr(call.layer, "variables", ())]
-        arguments = keras.tree.map_structure(described, (call.args, call.kwargs))
-        structure.append((f"{type(call.layer).__module__}.{type(call.layer).__name__}", config, variables, arguments))
     try:
+        for call in part:
+            if not _is_told_by_its_configuration(call.layer):
+                return object()
+            config = {key: value for key, value in call.layer.get_config().items() if key != "name"}
+            trained = {id(variable) for variable in getattr(call.layer, "trainable_variables", ())}
+            variables = [(list(v.shape), v.dtype, id(v) in trained) for v in getattr(call.layer, "variables", ())]
+            arguments = keras.tree.map_structure(described, (call.args, call.kwargs))
+            name = f"{type(call.layer).__module__}.{type(call.layer).__name__}"
+            structure.append((name, config, variables, arguments))
         return json.dumps(structure, sort_keys=True)
-    except TypeError:  # such as an array among the arguments
+    except (NotImplementedError, TypeError):  # a layer without a configuration, or an array among the arguments
         return object()
 
 

@@ -7,6 +7,7 @@ import tensorflow as tf
 from tasks import with_dropout
 
 import keras_resnets
+from keras_resnets.surgery import without_batch_normalization
 from trainers.engine import repetition
 from trainers.engine.rematerialization import rematerialized
 from trainers.engine.repetition import repeated
@@ -171,6 +172,19 @@ def test_a_net_that_cannot_be_cut_is_trained_as_one_part(build, forward):
         results.append([outputs, *(variable.value for variable in model.variables)])
     for plain, again in zip(*results, strict=True):
         np.testing.assert_array_equal(again, plain)
+
+
+def test_layers_of_keras_that_keep_no_configuration_are_trained():
+    image = x = keras.Input((3,))
+    for i in range(6):
+        x = keras.layers.Identity(dtype=keras.DTypePolicy("float32"), name=f"unit{i}_out")(x)
+    assert number_of_repeats(keras.Model(image, x)) == 0
+
+
+def test_nets_without_batch_normalization_share_functions(without_weights):
+    net = without_batch_normalization(keras_resnets.CifarResNet(38, filters=(4, 4, 4)))
+    assert number_of_repeats(net) > 2
+    net.to_json()  # as a `.keras` file has it
 
 
 def test_rematerialization_takes_nets_with_one_output():
