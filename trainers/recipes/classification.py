@@ -19,6 +19,18 @@ _CIFAR = Recipe(
     augmentation="pad_crop_and_flip",
 )
 
+# What the short trainings of small nets share: one cycle of the learning rate. Each row has a length of its own.
+_SHORT = Recipe(
+    batch_size=128,
+    epochs=15,
+    steps=None,
+    learning_rate=0.2,
+    schedule="cosine",
+    optimizer="nesterov",
+    weight_decay=5e-4,
+    label_smoothing=0.1,
+)
+
 
 RECIPES = {
     "cifar": _CIFAR,
@@ -73,16 +85,12 @@ RECIPES = {
     ),
     # CIFAR-10 in a seventh of the paper's epochs: batches, one cycle, learning rate and weight decay are those of short
     # trainings of ResNet-9 (DAWNBench). Less smoothing, since a ResNet-20 overfits less. It has not been run.
-    "cifar_short": Recipe(
+    "cifar_short": dataclasses.replace(
+        _SHORT,
         batch_size=512,
         epochs=24,
-        steps=None,
         learning_rate=0.4,
-        schedule="cosine",
         warmup_steps=490,
-        optimizer="nesterov",
-        weight_decay=5e-4,
-        label_smoothing=0.1,
         augmentation="pad_crop_and_flip",
     ),
     # Fashion-MNIST within an hour on two cores: without AVX-512 and with --jit_compile, 32 images a step were quicker
@@ -100,16 +108,11 @@ RECIPES = {
     ),
     # In four tenths of the time with --precision=mixed_bfloat16: 128 images a step, the same ratio of learning rate and
     # batch size, and half as many pixels in the first half of the training.
-    "fashion_short": Recipe(
+    "fashion_short": dataclasses.replace(
+        _SHORT,
         batch_size=128,
         epochs=15,
-        steps=None,
-        learning_rate=0.2,
-        schedule="cosine",
         warmup_steps=1_000,
-        optimizer="nesterov",
-        weight_decay=5e-4,
-        label_smoothing=0.1,
         augmentation="shift_and_flip",
         second_side=20,
         side_schedule="progressive",
@@ -126,16 +129,11 @@ RECIPES = {
         augmentation="pad_and_crop",
     ),
     # Two thirds of the epochs, in steps of twice as many images.
-    "digits_short": Recipe(
+    "digits_short": dataclasses.replace(
+        _SHORT,
         batch_size=64,
         epochs=8,
-        steps=None,
-        learning_rate=0.2,
-        schedule="cosine",
         warmup_steps=40,
-        optimizer="nesterov",
-        weight_decay=5e-4,
-        label_smoothing=0.1,
         augmentation="pad_and_crop",
     ),
 }

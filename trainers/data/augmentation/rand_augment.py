@@ -48,6 +48,7 @@ def rand_augment(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 
 
 def identity(image, magnitude, sign):
+    """Leaves the image as it is."""
     return image
 
 
@@ -94,25 +95,30 @@ def change_contrast(image, magnitude, sign):
 
 
 def change_brightness(image, magnitude, sign):
+    """Adds to all values, or subtracts from them."""
     return tf.clip_by_value(image + 255 * sign * MAX_CHANGE * magnitude, 0.0, 255.0)
 
 
 def shear_horizontally(image, magnitude, sign):
+    """Moves each row to the side, the more the lower it is. Zeros fill what is left."""
     return _slide(image, sign * MAX_SHEAR * magnitude * tf.range(image.shape[0], dtype=tf.float32))
 
 
 def shear_vertically(image, magnitude, sign):
+    """Moves each column up or down, the more the further right it is. Zeros fill what is left."""
     transposed = tf.transpose(image, [1, 0, 2])
     return tf.transpose(shear_horizontally(transposed, magnitude, sign), [1, 0, 2])
 
 
 def shift_vertically(image, magnitude, sign):
+    """Moves the image up or down. Zeros fill what is left."""
     height, width, channels = image.shape
     column = tf.reshape(image, [1, height, width * channels])  # of rows, which are moved as a whole
     return tf.reshape(_slide(column, [-sign * MAX_SHIFT * magnitude * height]), image.shape)
 
 
 def shift_horizontally(image, magnitude, sign):
+    """Moves the image to the side. Zeros fill what is left."""
     height, width, _ = image.shape
     return _slide(image, tf.fill([height], -sign * MAX_SHIFT * magnitude * width))
 
