@@ -1,7 +1,6 @@
-"""Benchmarks of building, training and evaluating classification nets."""
+"""Benchmarks of building, compiling and evaluating classification nets."""
 
 import dataclasses
-import functools
 import statistics
 
 import keras
@@ -10,7 +9,7 @@ import tensorflow as tf
 import keras_resnets
 from trainers.benchmarks.detection import inference_rates
 from trainers.benchmarks.settings import Settings
-from trainers.benchmarks.steps import loop_step, plain_step
+from trainers.benchmarks.steps import loop_step
 from trainers.data.registry import open_dataset
 from trainers.data.split import sample
 from trainers.runtime.measuring import by_computation, in_new_process, in_turns, python
@@ -41,17 +40,6 @@ def build_resnet101(settings: Settings) -> dict:
         settings.repeats,
     )
     return {**seconds, "ratio": seconds["keras_resnets"] / seconds["keras.applications"], "target": "ratio at most 1"}
-
-
-def train_cifar_resnet20(settings: Settings) -> dict:
-    """Images/s of the loop's training step at batch 128, and of a plain Keras step without L2 and figures."""
-    task, _, step = loop_step("cifar_resnet20", 128, open_dataset("digits"))
-    plain = plain_step(task.build_model())
-    images, labels = tf.random.normal((128, 32, 32, 3)), tf.zeros((128,), tf.int32)
-    steps = {"loop": step, "plain Keras": functools.partial(plain, images, labels)}
-    in_turns(steps, 1)  # traces the steps
-    rates = {name: 128 / seconds for name, seconds in in_turns(steps, 5 * settings.repeats).items()}
-    return {**rates, "ratio": rates["loop"] / rates["plain Keras"], "unit": "images/s"}
 
 
 def jit_compile(settings: Settings) -> dict:

@@ -25,7 +25,6 @@ class Benchmark:
 BENCHMARKS = {
     "import_time": Benchmark("classification"),
     "build_resnet101": Benchmark("classification"),
-    "train_cifar_resnet20": Benchmark("classification"),
     "jit_compile": Benchmark("classification"),
     "protocols": Benchmark("classification"),
     "training": Benchmark("training", ("resnet50_v1_5", "resnet50")),
@@ -36,12 +35,13 @@ BENCHMARKS = {
     "input_pipeline": Benchmark("input_pipeline", ("imagenet", "random_resized_crop", "imagenet_modern")),
     "step_profile": Benchmark("step_profile", ("resnet50", "cifar_resnet20")),
     "depth": Benchmark("depth", ("20", "56", "110", "302", "602", "1202")),
-    "roi": Benchmark("detection"),
+    "roi": Benchmark("roi", ("max_14", "max_7", "align_14", "align_7")),
     "faster_rcnn_resnet101": Benchmark("detection"),
     "serving": Benchmark("serving"),
     "serving_latency": Benchmark("serving"),
 }
-OLD_NAMES = {"rematerialization": "depth", "cifar_resnet1202": "depth"}  # which the next release does not have
+# Which the next release does not have.
+OLD_NAMES = {"rematerialization": "depth", "cifar_resnet1202": "depth", "train_cifar_resnet20": "training_cifar"}
 
 
 def find(name: str) -> Callable[[Settings], dict]:

@@ -1,4 +1,4 @@
-"""Benchmarks of training classification nets, beside PyTorch and keras.applications.
+"""Benchmarks of training classification nets, beside PyTorch, keras.applications and a plain Keras step.
 
 All make the same step: forward pass, mean cross entropy, gradients, and SGD with momentum 0.9 and a weight decay of
 1e-4 of all weights, on one batch that stays the same. No input pipeline runs.
@@ -16,10 +16,11 @@ from trainers.benchmarks.settings import Settings
 from trainers.benchmarks.steps import WEIGHT_DECAY, loop_step, noise, plain_step
 from trainers.benchmarks.turns import OURS, compare, lacks, pytorch, tensorflow
 from trainers.runtime.choices import EXPORT_PRECISIONS as PRECISIONS
+from trainers.runtime.measuring import parameters
 
-PYTORCH, APPLICATIONS = "PyTorch", "keras.applications"
+PYTORCH, APPLICATIONS, PLAIN = "PyTorch", "keras.applications", "plain Keras step"
 # torchvision's ResNet-50 is version 1.5, that of keras.applications version 1.
-NETS = {"resnet50_v1_5": PYTORCH, "resnet50": APPLICATIONS}
+NETS = {"resnet50_v1_5": (PYTORCH,), "resnet50": (APPLICATIONS,)}
 # For each convolution: its output, the gradient of its input and that of its kernel. The first one's input has none,
 # which is 1 % in ResNet-50 and less than 1 % in CIFAR nets.
 PASSES = 3
@@ -29,29 +30,33 @@ def training(settings: Settings) -> dict:
     """Images/s of training ResNet-50 at batch 16: version 1.5 beside PyTorch, version 1 beside keras.applications."""
     figures = {}
     for net in settings.rows:
-        figures |= _compared(net, 16, 224, 1000, NETS[net], settings, settings.repeats)
+        figures |= _compared(net, (16, 224, 1000), NETS[net], settings.peer_python, settings.repeats)
     return figures
 
 
 def training_cifar(settings: Settings) -> dict:
-    """Images/s of training CIFAR nets with 20, 110 and 164 layers at batch 128, beside PyTorch."""
+    """Images/s of training CIFAR nets with 20, 110 and 164 layers at batch 128, beside PyTorch.
+
+    "plain Keras step" trains the same net as Keras's examples do.
+    """
     figures = {}
     for net in settings.rows:
-        figures |= _compared(net, 128, 32, 10, PYTORCH, settings, 4 * settings.repeats)
+        figures |= _compared(net, (128, 32, 10), (PYTORCH, PLAIN), settings.peer_python, 4 * settings.repeats)
     return figures
 
 
-def _compared(net, batch_size, side, classes, peer, settings, repeats):
-    size = (batch_size, side, classes)
-    missing = lacks(settings.peer_python, "torch", "torchvision") if peer == PYTORCH else None
+def _compared(net, size, peers, peer_python, repeats):
+    missing = lacks(peer_python, "torch", "torchvision") if PYTORCH in peers else None
     contenders = []
     for precision in PRECISIONS:
         contenders.append(tensorflow(net, precision, OURS, loop_contender, net, *size, precision))
-        if peer == APPLICATIONS:
-            contenders.append(tensorflow(net, precision, APPLICATIONS, applications_contender, *size, precision))
-        elif missing is None:
-            script = "pytorch_classification", net, *size, precision
-            contenders.append(pytorch(net, precision, PYTORCH, settings.peer_python, *script))
+        for peer in peers:
+            if peer != PYTORCH:
+                model = None if peer == APPLICATIONS else net
+                contenders.append(tensorflow(net, precision, peer, keras_contender, model, *size, precision))
+            elif missing is None:
+                script = "pytorch_classification", net, *size, precision
+                contenders.append(pytorch(net, precision, peer, peer_python, *script))
     left_out = {} if missing is None else {f"{net} {PYTORCH}": missing}
     return {**left_out, **compare(contenders, repeats)}
 
@@ -64,28 +69,34 @@ def loop_contender(
     _, state, step = loop_step(net, batch_size, dataset, precision=PRECISIONS[precision])
     return lambda: step()["loss"].numpy(), {
         "units": batch_size,
-        "parameters": state.model.count_params() - _moving(state.model),
+        "parameters": parameters(state.model),
         "multiply_adds": PASSES * batch_size * keras_resnets.multiply_adds(state.model),
     }
 
 
-def applications_contender(
-    batch_size: int, side: int, classes: int, precision: str
+def keras_contender(
+    net: str | None, batch_size: int, side: int, classes: int, precision: str
 ) -> tuple[Callable[[], Any], dict[str, float]]:
-    """Returns the step of keras.applications' ResNet-50, and its facts: see `trainers.benchmarks.turns`."""
+    """Returns Keras's step of a net, and its facts: see `trainers.benchmarks.turns`.
+
+    Args:
+        net: a name of the registry; None for keras.applications' ResNet-50.
+        batch_size, side, classes: of the images, in pixels, and of their labels.
+        precision: "float32" or "bfloat16".
+    """
     with dtype_policy_scope(PRECISIONS[precision]):
-        model = keras.applications.ResNet50(
-            weights=None, input_shape=(side, side, 3), classes=classes, classifier_activation=None
-        )
+        if net is None:
+            model = keras.applications.ResNet50(
+                weights=None, input_shape=(side, side, 3), classes=classes, classifier_activation=None
+            )
+        else:
+            model = keras_resnets.create_model(
+                net, input_shape=(side, side, 3), classes=classes, classifier_activation=None
+            )
     step = plain_step(model, WEIGHT_DECAY)
     images = tf.random.normal((batch_size, side, side, 3))
     labels = tf.random.uniform((batch_size,), 0, classes, tf.int32)
-    # Its convolutions have biases, which batch normalization makes redundant.
-    biases = sum(layer.bias.shape[0] for layer in model.layers if isinstance(layer, keras.layers.Conv2D))
-    parameters = model.count_params() - _moving(model) - biases
-    return lambda: step(images, labels).numpy(), {"units": batch_size, "parameters": parameters}
-
-
-def _moving(model):
-    """Returns the number of moving statistics."""
-    return sum(weight.shape[0] for weight in model.non_trainable_weights)
+    # Convolutions of keras.applications have biases, which batch normalization makes redundant.
+    biases = [layer.bias for layer in model.layers if isinstance(layer, keras.layers.Conv2D) and layer.use_bias]
+    own = parameters(model) - sum(bias.shape[0] for bias in biases)
+    return lambda: step(images, labels).numpy(), {"units": batch_size, "parameters": own}

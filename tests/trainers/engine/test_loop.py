@@ -3,8 +3,11 @@
 import dataclasses
 import functools
 import json
+import os
 import pathlib
 import shutil
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -27,6 +30,7 @@ from trainers.runtime.failures import explained
 from trainers.tasks.classification import Classification
 
 pytestmark = pytest.mark.numerics
+ROOT = pathlib.Path(__file__).parents[3]
 SAVED = pathlib.Path(__file__).parent / "saved"
 
 
@@ -95,6 +99,24 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path):
     before = resumed.metrics()
     train(killed_at(0), tmp_path / "parts", steps=8, checkpoint_every=3, log_every=4)
     assert resumed.metrics() == before
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="a process cannot choose its cores here")
+def test_on_one_core_the_step_is_not_counted_as_a_wait_for_data(tmp_path):
+    program = (
+        "import os, sys; os.sched_setaffinity(0, [min(os.sched_getaffinity(0))]); "
+        "from trainers import classification; classification.run()"
+    )
+    flags = [
+        f"--model_dir={tmp_path}/run",
+        "--model=cifar_resnet20",
+        "--dataset=digits",
+        "--steps=20",
+        "--log_every=10",
+    ]
+    subprocess.run([sys.executable, "-c", program, *flags], check=True, capture_output=True, cwd=ROOT)
+    waits = [line["input_wait"] for line in RunFolder(tmp_path / "run").metrics() if "input_wait" in line]
+    assert waits[-1] < 0.5
 
 
 def test_what_a_run_logs(tmp_path):
