@@ -43,7 +43,7 @@ def _main():
     for name, rows in chosen_rows(values.what, values.only).items():
         settings = Settings(rows, values.repeats, values.peer_python, output and output.parent)
         results[name] = {"processor": processor(), **find(name)(settings)}
-        for form in (table.lines, table.json_lines, table.rows):
+        for form in (table.json_lines, table.rows):
             print(*form(name, results[name]), sep="\n", flush=True)
     if output:
         write_json(output, results)

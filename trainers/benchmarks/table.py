@@ -1,4 +1,4 @@
-"""Figures in print: as lines of text, as lines of JSON, and as rows of Markdown tables."""
+"""Figures in print: as lines of JSON, and as rows of Markdown tables."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -15,12 +15,6 @@ def groups(name: str, figures: Figures) -> Iterator[tuple[str, dict]]:
     for key, value in figures.items():
         if isinstance(value, dict):
             yield from groups(f"{name} {key}", value)
-
-
-def lines(name: str, figures: Figures) -> Iterator[str]:
-    """Yields a line of text for each group of figures."""
-    for group, values in groups(name, figures):
-        yield f"{group}: {', '.join(f'{key} {_text(value)}' for key, value in values.items())}"
 
 
 def json_lines(name: str, figures: Figures) -> Iterator[str]:

@@ -1,19 +1,10 @@
-"""Figures are printed as text, JSON and Markdown."""
+"""Figures are printed as JSON and Markdown."""
 
 import json
 
 from trainers.benchmarks import table
 
 FIGURES = {"processor": "P", "a": {"rate": 1234.5, "steps": 3}, "b": {"rate": 0.5, "steps": 2}, "c": {"ms": 1.0}}
-
-
-def test_each_group_is_a_line():
-    assert list(table.lines("training", FIGURES)) == [
-        "training: processor P",
-        "training a: rate 1.23e+03, steps 3",
-        "training b: rate 0.5, steps 2",
-        "training c: ms 1",
-    ]
 
 
 def test_each_group_is_a_line_of_json_with_all_digits():
