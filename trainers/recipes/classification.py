@@ -106,15 +106,15 @@ RECIPES = {
         weight_decay=5e-4,
         augmentation="shift_and_flip",
     ),
-    # In four tenths of the time with --precision=mixed_bfloat16: 128 images a step, the same ratio of learning rate and
-    # batch size, and half as many pixels in the first half of the training.
+    # In a third of the time with --precision=mixed_bfloat16: 256 images a step, the same ratio of learning rate and
+    # batch size, and a third of the pixels in the first half of the training.
     "fashion_short": dataclasses.replace(
         _SHORT,
-        batch_size=128,
-        epochs=15,
-        warmup_steps=1_000,
+        batch_size=256,
+        learning_rate=0.4,
+        warmup_steps=500,
         augmentation="shift_and_flip",
-        second_side=20,
+        second_side=16,
         side_schedule="progressive",
     ),
     # Small data sets of digits, which must not be mirrored: a couple of minutes on two cores.
