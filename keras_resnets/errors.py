@@ -1,5 +1,8 @@
 """The error that every check of this project raises, and what several checks share."""
 
+import os
+import pathlib
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +20,14 @@ def check_choice(argument: str, value: Any, choices: Sequence[Any]) -> None:
         raise ArgumentError(f"{argument}={value!r} is unknown: use one of {', '.join(map(repr, choices))}.")
 
 
-def first_line(error: BaseException) -> str:
+def check_folder(argument: str, path: str | os.PathLike[str]) -> None:
+    """Raises ArgumentError if a path cannot become a folder, since it or a part of it is a file."""
+    existing = next((one for one in (pathlib.Path(path), *pathlib.Path(path).parents) if one.exists()), None)
+    if existing is not None and not existing.is_dir():
+        raise ArgumentError(f"{argument}={path}: {existing} is a file: choose another folder.")
+
+
+def first_line(error: BaseException | str) -> str:
     """Returns the first line of another library's message, or the error's class if there is no message."""
-    return (str(error).strip("'\" \n") or type(error).__name__).split("\n")[0]
+    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))  # colors of a terminal
+    return (text.strip("'\" \n") or type(error).__name__).split("\n")[0]

@@ -5,14 +5,20 @@ Shapes: B batch, H and W height and width in pixels. Images are RGB, 0..255, cha
 
 import dataclasses
 import os
-from typing import Any
+from typing import Any, Literal
 
+import keras
+import numpy as np
 import tensorflow as tf
 
-from keras_resnets.errors import ArgumentError
+from keras_resnets.errors import ArgumentError, check_choice
+from keras_resnets.images.decoding import decode as decode
 from keras_resnets.models.registry import find
 from keras_resnets.normalization import Normalization
-from keras_resnets.weights.published import normalization_of, published
+from keras_resnets.weights.imagenet_names import imagenet_names
+from keras_resnets.weights.published import CLASSES, filter_of, normalization_of, published
+
+KERNELS = {"bilinear": "triangle", "bicubic": "keyscubic"}  # TensorFlow's names of Pillow's filters
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,6 +31,9 @@ class Preprocessing:
         mean: mean of each channel (red, green, blue), in 0..255; it is subtracted.
         std: standard deviation of each channel, in 0..255; images are divided by it.
         bgr: whether the net takes the channels in the order blue, green, red.
+        pillow_filter: "bilinear" or "bicubic", to resize and crop as torchvision and timm do, with this filter of
+            Pillow: equal to them but for rounding, with the images of `decode(..., exact=True)`. None for the papers'
+            way: the long side and the place of the crop are rounded otherwise, and pixels are not rounded.
     """
 
     size: int
@@ -32,12 +41,19 @@ class Preprocessing:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     bgr: bool = False
+    pillow_filter: Literal["bilinear", "bicubic"] | None = None
 
     def __post_init__(self):
+        check_choice("pillow_filter", self.pillow_filter, [None, *KERNELS])
         object.__setattr__(self, "mean", self.normalization.mean)
         object.__setattr__(self, "std", self.normalization.std)
         if not 0 < self.size <= self.short_side:
             raise ArgumentError(f"short_side={self.short_side} must be at least size={self.size}, which is positive.")
+
+    @property
+    def exact(self) -> bool:
+        """Whether images must be decoded exactly: see `decode`."""
+        return self.pillow_filter is not None
 
     @property
     def normalization(self) -> Normalization:
@@ -58,7 +74,9 @@ class Preprocessing:
         crop = published(net).crop if weights == "imagenet" else None
         if crop is not None and self.short_side > self.size:
             short_side = int(self.size / crop)  # rounded down, as in timm and torchvision
-        return dataclasses.replace(self, short_side=short_side, **dataclasses.asdict(normalization))
+        pillow_filter = filter_of(net, normalization)
+        changes = {"short_side": short_side, "pillow_filter": pillow_filter, **dataclasses.asdict(normalization)}
+        return dataclasses.replace(self, **changes)
 
     def crop(self, images: Any) -> tf.Tensor:
         """Resizes images and crops their center.
@@ -74,7 +92,10 @@ class Preprocessing:
         if images.shape[-3:-1] == (self.size, self.size) and self.short_side == self.size:
             return tf.cast(images, tf.float32)
         batch = images if images.shape.rank == 4 else images[tf.newaxis]
-        cropped = resize_and_crop(batch, self.size, self.short_side)
+        if self.pillow_filter is None:
+            cropped = resize_and_crop(batch, self.size, self.short_side)
+        else:
+            cropped = _resize_and_crop_as_pillow(batch, self.size, self.short_side, KERNELS[self.pillow_filter])
         return cropped if images.shape.rank == 4 else cropped[0]
 
     def normalize(self, images: Any) -> Any:
@@ -100,6 +121,23 @@ def resize_and_crop(images: tf.Tensor, size: int, short_side: int | tf.Tensor) -
     shape = resized_shape(tf.shape(images)[1:3], short_side)
     cropped = resized_window(images, shape, tf.floor((shape - size) / 2), [size, size])
     return tf.ensure_shape(cropped, [images.shape[0], size, size, 3])
+
+
+def _resize_and_crop_as_pillow(images, size, short_side, kernel):
+    """Returns what torchvision's `Resize(short_side)` and `CenterCrop(size)` make of Pillow images, as float32."""
+    with tf.device("CPU:0"):  # see `resized_window`
+        before = tf.cast(tf.shape(images)[1:3], tf.int64)
+        shape = short_side * before // tf.reduce_min(before)  # The long side is rounded down.
+        offset = tf.round(tf.cast(shape - size, tf.float32) / 2)
+        scale = tf.cast(shape, tf.float32) / tf.cast(before, tf.float32)
+
+        def resized(images, axis):
+            rows = _resized_rows(images, size, scale[axis], -offset[axis], kernel)
+            return tf.clip_by_value(tf.floor(rows + 0.5), 0, 255)  # Pillow keeps whole numbers.
+
+        columns = resized(tf.transpose(images, [0, 2, 1, 3]), 1)
+        cropped = resized(tf.transpose(columns, [0, 2, 1, 3]), 0)
+        return tf.ensure_shape(cropped, [images.shape[0], size, size, 3])
 
 
 def resized_shape(shape: Any, short_side: int | tf.Tensor) -> tf.Tensor:
@@ -130,7 +168,6 @@ def resized_window(images: tf.Tensor, shape: Any, offset: Any, size: Any) -> tf.
     """
     # The kernel has no version for GPUs: what lies between its two calls stays where it runs.
     with tf.device("CPU:0"):
-        images = tf.cast(images, tf.float32)
         scale = tf.cast(shape, tf.float32) / tf.cast(tf.shape(images)[1:3], tf.float32)
         translation = -tf.cast(offset, tf.float32)
         # One call for both directions gives the same bits, but takes twice as long: it is slow for columns.
@@ -139,7 +176,7 @@ def resized_window(images: tf.Tensor, shape: Any, offset: Any, size: Any) -> tf.
         return tf.transpose(columns, [0, 2, 1, 3])
 
 
-def _resized_rows(images, size, scale, translation):
+def _resized_rows(images, size, scale, translation, kernel="triangle"):
     """Returns `size` rows of images whose height is multiplied by `scale`, then moved down by `translation` pixels."""
     shape = tf.shape(images)
     resized = tf.raw_ops.ScaleAndTranslate(
@@ -147,7 +184,7 @@ def _resized_rows(images, size, scale, translation):
         size=[size, 1],
         scale=[scale, 1.0],
         translation=[translation, 0.0],
-        kernel_type="triangle",
+        kernel_type=kernel,
         antialias=True,
     )
     resized = tf.reshape(resized, [shape[0], size, shape[2], shape[3]])
@@ -166,9 +203,11 @@ def preprocess_input(images: Any, net: str, weights: str | os.PathLike[str] = "i
         (..., 3) float32.
 
     Raises:
-        ArgumentError: (a ValueError) if there are no such weights, or they do not tell what they expect.
+        ArgumentError: (a ValueError) for images of other than three channels, if there are no such weights, or if they
+            do not tell what they expect.
     """
     find(net)  # An unknown name is an error, also together with a path.
+    _check_channels(images)
     normalization = normalization_of(net, weights)
     if normalization is None:
         raise ArgumentError(
@@ -177,14 +216,40 @@ def preprocess_input(images: Any, net: str, weights: str | os.PathLike[str] = "i
     return normalization.normalize(images)
 
 
-def decode(encoded: tf.Tensor) -> tf.Tensor:
-    """Decodes one JPEG, PNG, BMP or GIF image (its first frame).
+def _check_channels(images):
+    shape = tuple(images.shape) if hasattr(images, "shape") else np.shape(images)
+    if shape[-1:] == (3,):
+        return
+    remedy = {
+        4: "leave out the transparency of RGBA: images[..., :3]",
+        1: "repeat the channel of grayscale: np.repeat(images, 3, axis=-1)",
+    }.get(shape[-1] if len(shape) > 2 else None, "pass (..., H, W, 3) RGB")
+    raise ArgumentError(f"images={shape} must have three channels, the last: {remedy}.")
+
+
+def decode_predictions(predictions: Any, top: int = 5) -> list[list[tuple[str, str, float]]]:
+    """Returns the likeliest classes of ImageNet, as `keras.applications` does.
+
+    The names are those that timm has, if it is installed, or else those of Keras's file, which is downloaded once.
 
     Args:
-        encoded: scalar string tensor, the file's bytes.
+        predictions: (B, 1000) probabilities, or logits, of a net with ImageNet's classes.
+        top: number of classes.
 
     Returns:
-        (H, W, 3) uint8. Grayscale is repeated, transparency is dropped, CMYK is converted.
+        For each image, tuples (WordNet's number, name, probability), the likeliest first: ("n01440764", "tench", 0.9).
+
+    Raises:
+        ArgumentError: (a ValueError) for predictions of other classes, or if there are no names.
     """
-    image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
-    return tf.ensure_shape(image, [None, None, 3])
+    predictions = keras.ops.convert_to_numpy(predictions)
+    if predictions.ndim != 2 or predictions.shape[1] != CLASSES:
+        raise ArgumentError(
+            f"predictions={predictions.shape} must be (B, {CLASSES}), of ImageNet: a net of other "
+            "classes has the order of its own labels."
+        )
+    if not isinstance(top, int) or not 0 < top <= CLASSES:
+        raise ArgumentError(f"top={top!r} must be an integer from 1 to {CLASSES}.")
+    names = imagenet_names()
+    best = np.argsort(-predictions, axis=1, kind="stable")[:, :top]
+    return [[(*names[i], float(row[i])) for i in indices] for row, indices in zip(predictions, best)]

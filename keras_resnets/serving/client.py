@@ -5,7 +5,9 @@ A client is called like a `SavedModelSession`:
 """
 
 import base64
+import json
 import time
+import urllib.parse
 from typing import Any
 
 import numpy as np
@@ -14,8 +16,16 @@ from keras_resnets.errors import ArgumentError
 
 FIRST_PAUSE = 0.2  # seconds before the first retry; each further one doubles it
 UNAVAILABLE = "UNAVAILABLE"
-# TensorFlow Serving's errors (google.rpc.Code) by their HTTP status over REST.
-HTTP_CODES = {400: "INVALID_ARGUMENT", 404: "NOT_FOUND", 412: "FAILED_PRECONDITION", 503: UNAVAILABLE}
+# TensorFlow Serving's errors (google.rpc.Code) by their HTTP status over REST; 400 is also FAILED_PRECONDITION.
+HTTP_CODES = {
+    400: "INVALID_ARGUMENT",
+    404: "NOT_FOUND",
+    429: "RESOURCE_EXHAUSTED",
+    500: "INTERNAL",
+    501: "UNIMPLEMENTED",
+    503: UNAVAILABLE,
+    504: "DEADLINE_EXCEEDED",
+}
 
 
 class ServerError(OSError):
@@ -43,10 +53,12 @@ class _Client:
             starts. Other errors are not retried.
 
     Raises:
-        ArgumentError: (a ValueError) if a package is missing.
+        ArgumentError: (a ValueError) if the server is not written so, or a package is missing.
     """
 
     def __init__(self, server: str, model: str, version: int | None = None, *, timeout: float = 60.0, retries: int = 3):
+        if server.startswith(("http://", "https://")):
+            raise ArgumentError(_wrong_address(server))
         self.server, self.model, self.version = server, model, version
         self.timeout, self.retries = timeout, retries
 
@@ -110,13 +122,18 @@ class RestClient(_Client):
             raise ArgumentError("a REST client needs httpx: pip install 'keras_resnets[serving]'.") from error
         self._timed_out, self._failure = httpx.TimeoutException, httpx.TransportError
         part = "" if version is None else f"/versions/{version}"
-        self._address = f"http://{server}/v1/models/{model}{part}:predict"
+        self._address = f"http://{server}/v1/models/{urllib.parse.quote(model, safe='')}{part}:predict"
+        try:
+            httpx.URL(self._address)
+        except httpx.InvalidURL as error:
+            raise ArgumentError(_wrong_address(server)) from error
         self._http = httpx.Client(timeout=self.timeout)
 
     def _ask(self, signature, inputs):
         values = {name: _json_values(value) for name, value in inputs.items()}
+        body = json.dumps({"signature_name": signature, "inputs": values})
         try:
-            response = self._http.post(self._address, json={"signature_name": signature, "inputs": values})
+            response = self._http.post(self._address, content=body, headers={"Content-Type": "application/json"})
         except self._timed_out as error:
             raise ServerError(self.server, "DEADLINE_EXCEEDED", f"no answer in {self.timeout:g} s") from error
         except self._failure as error:
@@ -130,6 +147,10 @@ class RestClient(_Client):
         return {name: _array(value) for name, value in outputs.items()}
 
 
+def _wrong_address(server):
+    return f"server={server!r} must be HOST:PORT, such as localhost:8500 for gRPC or localhost:8501 for REST."
+
+
 CLIENTS = {"grpc": GrpcClient, "rest": RestClient}
 
 
@@ -137,6 +158,7 @@ def _json_values(value):
     """Returns an array as nested lists, with bytes in REST's encoding."""
     if isinstance(value, bytes):
         return {"b64": base64.b64encode(value).decode()}
+    value = value.tolist() if isinstance(value, np.ndarray | np.generic) and value.dtype == object else value
     return [_json_values(entry) for entry in value] if isinstance(value, list | tuple) else np.asarray(value).tolist()
 
 

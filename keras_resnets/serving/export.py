@@ -17,6 +17,7 @@ from keras_resnets.detection.resizing import Resizing, from_original, to_origina
 from keras_resnets.errors import ArgumentError
 from keras_resnets.layers.detections import PADDING
 from keras_resnets.preprocessing import Preprocessing
+from keras_resnets.serving.description import write_description
 from keras_resnets.serving.formats import MAX_PIXELS
 from keras_resnets.serving.image_bytes import OK, decode_batch
 from keras_resnets.serving.predict_requests import warmup_requests, write_warmup
@@ -27,6 +28,7 @@ from keras_resnets.surgery.truncated_svd import truncated_svd
 from keras_resnets.weights.family import CLASSIFIER
 
 TOP = 5  # classes that a classifier returns
+DESCRIBED = ("max_detections", "score_threshold", "nms_threshold")  # options of a detector
 DETECTOR_PARTS = ("trunk", "rpn", "region_network", "head", "linear")
 Path = str | os.PathLike
 
@@ -48,7 +50,8 @@ def export_classifier(
     Batch normalization is folded into the convolutions, and weights are constants. The SavedModel has three signatures:
 
     - `serving_default` takes `images`, (B, H, W, 3) uint8 RGB, images of the same size, which may be any;
-    - `image_bytes` takes `image_bytes`, (B,) strings: JPEG, PNG, BMP or GIF files, of different sizes;
+    - `image_bytes` takes `image_bytes`, (B,) strings: JPEG, PNG, BMP, GIF or WebP files, of different sizes, which
+      are turned upright as EXIF says;
     - `features` takes the `images` of `serving_default`.
 
     The first two return `probabilities` (B, classes) float32, and the five most likely classes, best first, as
@@ -92,7 +95,9 @@ def export_classifier(
 
     def serve_bytes(image_bytes):
         spec = tf.TensorSpec((preprocessing.size, preprocessing.size, 3), tf.float32)
-        (images,), status = decode_batch(image_bytes, lambda image: (preprocessing(image),), [spec], max_pixels)
+        (images,), status = decode_batch(
+            image_bytes, lambda image: (preprocessing(image),), [spec], max_pixels, preprocessing.exact
+        )
         return {**answer(net(images, training=False), status), "status": status}
 
     def serve_features(images):
@@ -147,6 +152,9 @@ def export_detector(
     in pixels of the given image, `scores` (B, D) float32, `classes` (B, D) int32, -1 for padding, `labels` (B, D)
     strings, empty for padding, and `num_detections` (B,) int32. A file that is no image has no detections.
 
+    D, the score threshold and the IoU threshold of non-maximum suppression are those of the model's options.
+    `SavedModelSession.description` has them.
+
     The signatures of a detector without a region proposal network also take `proposals` (B, R, 4) float32, boxes in
     pixels of the given image, padded with zeros.
 
@@ -182,7 +190,9 @@ def export_detector(
 
     given = () if finds_regions else (tf.TensorSpec((batch_size, num_proposals, 4), tf.float32, "proposals"),)
     signatures = _resizing_signatures(answer, given, resizing, batch_size, max_pixels)
-    return _write(signatures, parts, base, version, resizing.canvas if warmup else None)
+    options = (model.classifiers[0] if isinstance(model, Ensemble) else model).options
+    facts = {name: getattr(options, name) for name in DESCRIBED}
+    return _write(signatures, parts, base, version, resizing.canvas if warmup else None, facts)
 
 
 def export_localizer(
@@ -200,10 +210,11 @@ def export_localizer(
     """Exports a localizer for TensorFlow Serving, alone or with its second stage, as `export_classifier` does.
 
     There is no signature `features`. The other two also take `classes` (B, C) int32, the classes of the objects to find
-    in each image; C may be any, and values that are no class, such as -1, are padding. (A server computes only those
-    requests together that have the same C, and the same image size in `serving_default`.) They return `boxes` (B, C, 4)
-    float32, [x1, y1, x2, y2] in pixels of the given image, `scores` (B, C) float32, the `classes` (B, C) int32, and
-    `labels` (B, C) strings. Padding, and files that are no image, have boxes and scores 0, classes -1 and empty labels.
+    in each image; C may be any, and values that are no class, such as -1, are padding. (A server with batching refuses
+    requests that it joins if they differ in C, or in the image size of `serving_default`.) They return `boxes`
+    (B, C, 4) float32, [x1, y1, x2, y2] in pixels of the given image, `scores` (B, C) float32, the `classes` (B, C)
+    int32, and `labels` (B, C) strings. Padding, and files that are no image, have boxes and scores 0, classes -1 and
+    empty labels.
 
     Args:
         model: the localizer.
@@ -323,8 +334,8 @@ def _resizing_signatures(
     return _signatures(serve_images, serve_bytes, batch_size, given)
 
 
-def _write(signatures, models, base, version, warmup_size):
-    """Writes a version; with a warmup size (height, width), also warmup requests of that image size."""
+def _write(signatures, models, base, version, warmup_size, facts=None):
+    """Writes a version; with a warmup size (height, width), also warmup requests of that image size, and with facts."""
     base = pathlib.Path(base)
     if warmup_size is not None:
         requests = warmup_requests(base.name, signatures, warmup_size)
@@ -333,5 +344,7 @@ def _write(signatures, models, base, version, warmup_size):
         write_saved_model(path, signatures, models)
         if warmup_size is not None:
             write_warmup(path, requests)
+        if facts is not None:
+            write_description(path, facts)
 
     return publish(base, version, write)

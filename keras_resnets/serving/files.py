@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_resnets.errors import ArgumentError
 from keras_resnets.serving.image_bytes import INVALID, OK
 
 BATCH = 8
@@ -29,7 +30,13 @@ def predict_files(
         files: paths of encoded images.
         batch_size: number of images in one request.
         classes: for a localizer, the classes of the objects to find in each image.
+
+    Raises:
+        ArgumentError: (a ValueError) with the first prediction, if a file does not exist.
     """
+    for file in files:
+        if not os.path.isfile(file):
+            raise ArgumentError(f"files has {str(file)!r}, which is not an existing file: pass paths of image files.")
     given = {} if classes is None else {"classes": np.array([classes], np.int32)}
     for start in range(0, len(files), batch_size):
         batch = [pathlib.Path(file) for file in files[start : start + batch_size]]

@@ -7,13 +7,19 @@ import pathlib
 from keras_resnets.serving.versions import versions
 
 BATCHING = """\
-# For tensorflow_model_server --enable_batching --batching_parameters_file: simultaneous requests are computed
-# together. Requests of serving_default are only joined if their images have the same size; image_bytes takes any sizes.
-# More threads than cores do not help.
+# For tensorflow_model_server --enable_batching --batching_parameters_file=..., which computes simultaneous requests of
+# a signature together. It does so for all signatures, and where joined requests differ in shape, all of them fail:
+# "Tensors with name ... from different tasks have different shapes and padding is turned off".
+# - image_bytes: can be batched, whatever the sizes of the images. For a localizer, all requests need as many classes.
+# - serving_default and features: only if all images of all clients have one size.
+# So enable batching only where every client keeps to this. Do not set pad_variable_length_inputs: it makes images
+# larger by repeating their first value, which changes the answers.
+# A request of more images than a batch is split. More threads than cores do not help.
 max_batch_size { value: 8 }
 batch_timeout_micros { value: 2000 }
 max_enqueued_batches { value: 100 }
 num_batch_threads { value: 2 }
+enable_large_batch_splitting { value: true }
 allowed_batch_sizes: 1
 allowed_batch_sizes: 2
 allowed_batch_sizes: 4
@@ -30,6 +36,8 @@ MODEL = """\
 
 def write_server_config(folder: str | os.PathLike, server_path: str = "/models") -> list[pathlib.Path]:
     """Writes `models.config` and `batching.config` for all exports in a folder.
+
+    A server needs only the first. `batching.config` begins with what it is for, and when it does harm.
 
     Args:
         folder: a folder that contains, for each export, the folder of its versions.

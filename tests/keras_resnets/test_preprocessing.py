@@ -1,15 +1,18 @@
 """The evaluation transform."""
 
-import io
+import pathlib
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from cropped_photos import differences_of_crops
 from PIL import Image
 
+import keras_resnets
 from keras_resnets import ArgumentError
-from keras_resnets.preprocessing import Preprocessing, decode, resized_window
+from keras_resnets.preprocessing import Preprocessing, resized_window
 
+REFERENCES = pathlib.Path(__file__).with_name("references")
 PLAIN = {"mean": (0, 0, 0), "std": (1, 1, 1)}
 
 
@@ -80,6 +83,7 @@ def test_normalisation():
         ((0, 32, (0, 0, 0), (1, 1, 1)), "size=0"),
         ((32, 32, (0, 0), (1, 1, 1)), "must have three values"),
         ((32, 32, (0, 0, 0), (1, 0, 1)), "std's positive"),
+        ((32, 32, (0, 0, 0), (1, 1, 1), False, "nearest"), "pillow_filter='nearest' is unknown"),
         ((32, 32, 0, 1), "mean=0 and std=1 must have three values"),
     ],
 )
@@ -88,20 +92,71 @@ def test_arguments_that_cannot_work(arguments, message):
         Preprocessing(*arguments)
 
 
-@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK", "RGBA", "P", "I;16", "GIF", "BMP"])
-def test_decode_makes_three_channels(mode):
-    image = smooth_image(20, 30)
-    picture = Image.fromarray(image)
-    if mode == "I;16":
-        picture = Image.fromarray(image[..., 0].astype("uint16") * 257)
-    elif mode not in ("GIF", "BMP"):
-        picture = picture.convert(mode)
-    file = io.BytesIO()
-    picture.save(file, {"CMYK": "JPEG", "GIF": "GIF", "BMP": "BMP"}.get(mode, "PNG"))
-    pixels = decode(tf.constant(file.getvalue())).numpy()
-    expected = np.asarray(Image.open(file).convert("RGB"), int)
-    if mode == "I;16":
-        expected = np.repeat(image[..., :1].astype(int), 3, axis=-1)
-    assert pixels.shape == (20, 30, 3) and pixels.dtype == np.uint8
-    # Decoders of JPEG may round differently.
-    assert np.abs(pixels - expected).max() <= (2 if mode == "CMYK" else 0)
+@pytest.mark.parametrize(
+    "shape, remedy",
+    [
+        ((2, 8, 8, 4), "leave out the transparency of RGBA: images"),
+        ((8, 8, 1), "repeat the channel of grayscale"),
+        ((8, 8), "pass .*RGB"),
+        ((1, 3, 8, 8), "pass .*RGB"),
+    ],
+)
+def test_images_of_other_than_three_channels_are_refused(shape, remedy):
+    with pytest.raises(ArgumentError, match=f"must have three channels, the last: {remedy}"):
+        keras_resnets.preprocess_input(np.zeros(shape), "resnet50")
+
+
+def test_the_likeliest_classes_of_imagenet_have_names(tmp_path, monkeypatch):
+    info = tmp_path / "timm" / "data" / "_info"  # as in the package, which is not imported
+    info.mkdir(parents=True)
+    (tmp_path / "timm" / "__init__.py").write_text("raise ImportError('PyTorch is loaded')")
+    numbers = [f"n{i:08}" for i in range(1000)]
+    (info / "imagenet_synsets.txt").write_text("\n".join(numbers))
+    lemmas = [f"{number}\tgreat shark {number[-3:]}, other name\n" for number in reversed(numbers)]
+    (info / "imagenet_synset_to_lemma.txt").write_text("".join(lemmas))
+    monkeypatch.syspath_prepend(tmp_path)
+    predictions = np.zeros((2, 1000), "float32")
+    predictions[0, [3, 999]] = 0.75, 0.25
+    predictions[1, 7] = 1
+    best = keras_resnets.decode_predictions(predictions, top=2)
+    assert best[0] == [("n00000003", "great_shark_003", 0.75), ("n00000999", "great_shark_999", 0.25)]
+    assert best[1][0] == ("n00000007", "great_shark_007", 1) and len(best[1]) == 2
+    assert len(keras_resnets.decode_predictions(tf.constant(predictions))[0]) == 5
+    with pytest.raises(ArgumentError, match="predictions=.2, 10. must be .B, 1000., of ImageNet"):
+        keras_resnets.decode_predictions(predictions[:, :10])
+    with pytest.raises(ArgumentError, match="top=0 must be an integer from 1 to 1000"):
+        keras_resnets.decode_predictions(predictions, top=0)
+
+
+def test_torchvision_and_timm_crop_the_same():
+    """In the file are crops by torchvision 0.29 and Pillow 13."""
+    differences = [*differences_of_crops(REFERENCES / "torchvision_crops.npz")]
+    assert len(differences) == 12
+    assert max(difference.max() for difference in differences) <= 1
+    assert max(difference.mean() for difference in differences) < 0.05
+
+
+@pytest.mark.slow
+def test_a_large_photograph_takes_little_more_memory_than_its_pixels(in_new_process, tmp_path):
+    process = in_new_process(
+        "import resource, sys, tensorflow as tf\n"
+        "from keras_resnets.preprocessing import Preprocessing\n"
+        "from keras_resnets.detection.resizing import Resizing\n"
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024\n"
+        "crop = Preprocessing(224, 256, (0, 0, 0), (1, 1, 1), pillow_filter=sys.argv[1] or None).crop\n"
+        "for function in (crop, Resizing(600, 1000, (1000, 1000)).resize):\n"
+        "    function(tf.zeros([600, 800, 3], tf.uint8))\n"
+        "    photograph, before = tf.zeros([6144, 8192, 3], tf.uint8), peak()\n"
+        "    function(photograph)\n"
+        "    assert peak() - before < 100, peak() - before\n",
+        arguments=[""],
+    )
+    assert process.returncode == 0, process.stderr
+
+
+def test_weights_are_measured_as_their_publishers_did():
+    ours = Preprocessing(224, 256, (120, 120, 120), (60, 60, 60))
+    measured = {net: ours.for_weights(net, "imagenet") for net in ("resnet18", "resnet50_v2", "googlenet", "resnet50")}
+    filters = {net: preprocessing.pillow_filter for net, preprocessing in measured.items()}
+    assert filters == {"resnet18": "bilinear", "resnet50_v2": "bicubic", "googlenet": "bilinear", "resnet50": None}
+    assert ours.pillow_filter is None and measured["resnet50_v2"].short_side == 235

@@ -112,6 +112,19 @@ def test_features_are_those_of_keras(tmp_path, randomize):
         export_classifier(model, PREPROCESSING, LABELS, tmp_path, stages=["conv9_out"])
 
 
+def test_numbers_that_an_input_cannot_hold_are_refused(tmp_path):
+    session = SavedModelSession(export_classifier(net(), PREPROCESSING, LABELS, tmp_path))
+    pixels = np.full((1, 40, 40, 3), 44)
+    expected = session("serving_default", images=pixels.astype("uint8"))["probabilities"]
+    np.testing.assert_array_equal(session("serving_default", images=pixels.tolist())["probabilities"], expected)
+    with pytest.raises(ArgumentError, match="images has type float64: it takes uint8, 0 to 255"):
+        session("serving_default", images=pixels / 255)
+    for value in (300, -1):
+        pixels[0, 5, 7, 1] = value
+        with pytest.raises(ArgumentError, match=f"images has the value {value}: it takes uint8, 0 to 255"):
+            session("serving_default", images=pixels)
+
+
 def test_a_batch_size_can_be_fixed(tmp_path):
     session = SavedModelSession(export_classifier(net(), PREPROCESSING, LABELS, tmp_path, batch_size=2))
     images = np.zeros((3, 40, 40, 3), "uint8")
@@ -137,6 +150,16 @@ def test_a_damaged_export_is_named(tmp_path):
     file = path / "saved_model.pb"
     file.write_bytes(file.read_bytes()[:1000])
     with pytest.raises(ArgumentError, match=f"{path} is not a complete SavedModel .*: export it again"):
+        SavedModelSession(path)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1, 2]", "null", '"\\xff"', "[" * 100_000], ids=len)
+def test_a_damaged_description_is_named(text, tmp_path):
+    path = export_classifier(net(), PREPROCESSING, LABELS, tmp_path)
+    description = path / "assets.extra" / "description.json"
+    description.parent.mkdir(exist_ok=True)
+    description.write_text(text)
+    with pytest.raises(ArgumentError, match="description.json is damaged .*: export again, or remove it"):
         SavedModelSession(path)
 
 
