@@ -49,5 +49,6 @@ from keras_resnets.models.vgg import VGG16 as VGG16
 from keras_resnets.models.vgg import VGG19 as VGG19
 from keras_resnets.models.zfnet import ZFNet as ZFNet
 from keras_resnets.multiply_adds import multiply_adds as multiply_adds
+from keras_resnets.preprocessing import decode_predictions as decode_predictions
 from keras_resnets.preprocessing import preprocess_input as preprocess_input
 from keras_resnets.surgery.graph import stage_outputs as stage_outputs

@@ -6,24 +6,62 @@ Shapes: see `keras_resnets.detection.region_detector`.
 import copy
 import dataclasses
 import inspect
-import numbers
 from collections.abc import Mapping
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_resnets.detection.backbones import classification_net, load_backbone
+from keras_resnets.detection.checks import assertions_as_errors, check_arguments, check_inputs, checked_targets
 from keras_resnets.detection.options import describe, make_options, with_new_option_names
 from keras_resnets.dtype_policies import dtype_policy_scope
 from keras_resnets.errors import ArgumentError
+from keras_resnets.layers.detections import PADDING
 from keras_resnets.layers.image_normalization import ImageNormalization
 from keras_resnets.normalization import TORCH
 from keras_resnets.surgery.graph import batch_normalizations
 from keras_resnets.weights.published import normalization_of, resolve
 
+OWN = ("loss", "loss_weights", "metrics", "weighted_metrics")  # arguments of `compile` that a detector has itself
 
-class BoxModel(keras.Model):
+
+class DetectionModel(keras.Model):
+    """A model whose input is a dict of `images`, `image_shapes` and maybe more, and whose parts make its weights."""
+
+    _input_signature: list[dict[str, keras.InputSpec]] | None = None
+
+    def __call__(self, inputs, *args, **kwargs):
+        check_inputs(inputs)
+        outputs = super().__call__(inputs, *args, **kwargs)
+        specs = {name: _spec(value) for name, value in inputs.items()}
+        # Keras and TensorFlow would make it a part of the model's state.
+        object.__setattr__(self, "_input_signature", [specs])
+        return outputs
+
+    def export(self, filepath, format="tf_saved_model", verbose=None, input_signature=None, **kwargs):
+        """Writes the model as `keras.Model.export` does, for inputs of the shapes and dtypes of the last call.
+
+        `keras_resnets.serving.export_detector` writes models that take images of any size, and resize them.
+
+        Args:
+            filepath, format, verbose, **kwargs: see `keras.Model.export`.
+            input_signature: of the model's input; None for that of the last call.
+
+        Raises:
+            ArgumentError: (a ValueError) without a signature, if the model has not been called.
+        """
+        signature = input_signature or self._input_signature
+        if signature is None:
+            raise ArgumentError(
+                "input_signature=None is that of the last call, and the model has not been called: call it, or its "
+                "predict, with images of the size to export it for."
+            )
+        return super().export(filepath, format, verbose, signature, **kwargs)
+
+
+class BoxModel(DetectionModel):
     """A model on the trunk of a classification net.
 
     A subclass defines `loss_names`, the terms of its loss, and `OPTIONS`, the class of its options. Its constructor
@@ -52,7 +90,7 @@ class BoxModel(keras.Model):
     ):
         super().__init__(autocast=False, name=name)
         self.num_classes, self.options = num_classes, make_options(options, self.OPTIONS)
-        _check(num_classes, backbone, weights, normalization)
+        check_arguments(num_classes, backbone, weights, normalization)
         self._config = {
             "num_classes": num_classes,
             "normalization": normalization or backbone_normalization(backbone, weights),
@@ -67,6 +105,9 @@ class BoxModel(keras.Model):
         if not self.options.train_batch_norm:
             freeze_batch_normalization(self)
         self._means = {name: keras.metrics.Mean(name) for name in ("loss", *self.loss_names)}
+        # Keras takes layers without weights for unbuilt until they are called, and then refuses to quantize the model.
+        for layer in self.layers:
+            layer.built = layer.built or not layer.weights
         self.built = True
 
     @property
@@ -100,28 +141,84 @@ class BoxModel(keras.Model):
         """
         raise NotImplementedError
 
+    def compile(self, *args, **kwargs):
+        """Configures `fit`: see `keras.Model.compile`.
+
+        Raises:
+            ArgumentError: (a ValueError) for losses or metrics, as the model has its own.
+        """
+        given = dict(zip(("optimizer", *OWN), args)) | kwargs
+        for name in OWN:
+            if given.get(name) is not None:
+                raise ArgumentError(
+                    f"{name}={given[name]!r} cannot be used: a detector has its own losses and metrics "
+                    f"({', '.join(self.loss_names)}). Leave it out."
+                )
+        super().compile(*args, **kwargs)
+
+    def compile_from_config(self, config):
+        """Compiles a loaded model. What an older version's file says of losses and metrics never had an effect."""
+        config = keras.saving.deserialize_keras_object(config)
+        self.compile(**{name: value for name, value in config.items() if name not in OWN})
+        self.optimizer.build(self.trainable_variables)
+
+    def fit(self, *args, **kwargs):
+        """Trains the model: see `keras.Model.fit`.
+
+        Raises:
+            ArgumentError: (a ValueError) for inputs or targets that cannot work.
+        """
+        with assertions_as_errors():
+            return super().fit(*args, **kwargs)
+
+    def evaluate(self, *args, **kwargs):
+        """Returns the losses: see `keras.Model.evaluate`, and `fit` for errors."""
+        with assertions_as_errors():
+            return super().evaluate(*args, **kwargs)
+
     def train_step(self, data):
         """Runs a training step of `fit`."""
-        inputs, targets = _inputs_and_targets(data)
+        inputs, targets, count = self._batch(data)
         with tf.GradientTape() as tape:
             losses = self.training_losses(inputs, targets, self._seeds(inputs, self.optimizer.iterations))
+            losses = _of_images(count, losses)
             loss = sum(losses.values()) + sum(self.losses)
             # The optimizer sums gradients over replicas.
             scaled = self.optimizer.scale_loss(loss / tf.distribute.get_strategy().num_replicas_in_sync)
         self.optimizer.apply(
             tape.gradient(scaled, [v.value for v in self.trainable_variables]), self.trainable_variables
         )
-        return self._updated_means({"loss": loss, **losses}, inputs)
+        return self._updated_means({"loss": loss, **losses}, count)
 
     def test_step(self, data):
         """Runs a step of `evaluate`, or of validation in `fit`: the same losses, with the same samples every time."""
-        inputs, targets = _inputs_and_targets(data)
+        inputs, targets, count = self._batch(data)
         losses = self.training_losses(inputs, targets, self._seeds(inputs, 0), training=False)
-        return self._updated_means({"loss": sum(losses.values()) + sum(self.losses), **losses}, inputs)
+        losses = _of_images(count, losses)
+        return self._updated_means({"loss": sum(losses.values()) + sum(self.losses), **losses}, count)
 
-    def _updated_means(self, losses, inputs):
+    def _batch(self, data):
+        """Returns the inputs and targets that `fit` was given, and the number of images in them.
+
+        A replica may have no image of the last batch. Then there is one of padding: in TensorFlow 2.21 with oneDNN, a
+        convolution gives an empty batch the wrong shape.
+
+        Raises:
+            ArgumentError: for sample weights, or missing inputs. Classes outside of 0 .. K - 1 fail in the graph.
+        """
+        inputs, targets, weights = keras.utils.unpack_x_y_sample_weight(data)
+        if weights is not None:
+            raise ArgumentError("sample_weight cannot be used for a detector: leave it out.")
+        check_inputs(inputs)
+        count = tf.shape(inputs["images"])[0]
+        targets = checked_targets(targets, self.num_classes)
+        inputs = {name: _never_empty(value, 1) for name, value in inputs.items()}
+        targets = {name: _never_empty(value, PADDING) for name, value in targets.items()}
+        return inputs, targets, count
+
+    def _updated_means(self, losses, count):
         for name, loss in losses.items():
-            self._means[name].update_state(loss, sample_weight=tf.shape(inputs["images"])[0])
+            self._means[name].update_state(loss, sample_weight=count)
         return {name: mean.result() for name, mean in self._means.items()}
 
     def _seeds(self, inputs, step):
@@ -153,21 +250,26 @@ def _serialized(value):
     return value if isinstance(value, str) else keras.saving.serialize_keras_object(value)
 
 
-def _inputs_and_targets(data):
-    """Returns the inputs and targets that `fit` was given; raises ArgumentError for sample weights."""
-    inputs, targets, weights = keras.utils.unpack_x_y_sample_weight(data)
-    if weights is not None:
-        raise ArgumentError("sample_weight cannot be used for a detector: leave it out.")
-    return inputs, targets
+def _spec(value):
+    value = value if hasattr(value, "dtype") else np.asarray(value)
+    return keras.InputSpec(shape=(None, *value.shape[1:]), dtype=keras.backend.standardize_dtype(value.dtype))
 
 
-def _check(num_classes, backbone, weights, normalization):
-    if normalization is not None and not {"mean", "std"} <= set(normalization) <= {"mean", "std", "bgr"}:
-        raise ArgumentError(f"normalization={normalization!r} must be a dict of mean and std, and optionally bgr.")
-    if not isinstance(num_classes, numbers.Integral) or num_classes is True or num_classes < 1:
-        raise ArgumentError(f"num_classes={num_classes!r} must be a positive integer (without the background).")
-    if weights is not None and not isinstance(backbone, str):
-        raise ArgumentError(f"weights={weights!r} are for a backbone given by its name: load them into the net.")
+def _never_empty(tensor, padding):
+    """Returns a tensor (B, ...), or one row of padding if B is 0."""
+    tensor = tf.convert_to_tensor(tensor)
+    if tensor.shape[0] is not None:
+        return tensor
+    shape = tf.concat([[1], tf.shape(tensor)[1:]], axis=0)
+    filled = tf.cond(
+        tf.equal(tf.shape(tensor)[0], 0), lambda: tf.fill(shape, tf.cast(padding, tensor.dtype)), lambda: tensor
+    )
+    return tf.ensure_shape(filled, tensor.shape)
+
+
+def _of_images(count, losses):
+    """Returns the terms of a loss, or zeros where there are no images but padding."""
+    return {name: tf.cast(count > 0, loss.dtype) * loss for name, loss in losses.items()}
 
 
 def backbone_normalization(backbone: str | keras.Model, weights: str | None) -> dict[str, Any]:

@@ -8,13 +8,14 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
+from keras_resnets.detection.base import DetectionModel
 from keras_resnets.detection.faster_rcnn import FasterRCNN
 from keras_resnets.detection.region_detector import RegionDetector
 from keras_resnets.errors import ArgumentError
 
 
 @keras.saving.register_keras_serializable(package="keras_resnets")
-class Ensemble(keras.Model):
+class Ensemble(DetectionModel):
     """Trained detectors that find regions together and classify them together.
 
     The regions are the union of all proposers' proposals. Each classifier scores each region. The means of their scores

@@ -53,7 +53,8 @@ class Resizing:
             ]
         )
         target = tf.clip_by_value(tf.cast(tf.round(precise * scale), tf.int32), 1, self.canvas)
-        resized = tf.image.resize(tf.cast(image, tf.float32), target, antialias=True)
+        # Large photographs are not cast before: as float32 they would need four times the memory.
+        resized = tf.cast(tf.image.resize(image, target, antialias=True), tf.float32)
         return resized, tf.cast(target, tf.float32) / precise
 
     def pad(self, image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

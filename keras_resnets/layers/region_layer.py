@@ -30,6 +30,7 @@ class RegionLayer(keras.layers.Layer):
         check_size(features_shape)
 
     def call(self, features, rois):
+        check_size(features.shape)  # A detector takes the layer for built.
         # Proposals carry no gradient.
         return self.pool(features, tf.stop_gradient(tf.cast(rois, tf.float32)))
 

@@ -1,6 +1,7 @@
 """Families of published files: how their names are translated, which nets they hold, and how images are normalized."""
 
 import dataclasses
+import sys
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -35,3 +36,12 @@ class Family:
     def builder(self, kernels: int) -> str | None:
         """Returns our builder for files with this number of kernels, with or without the classifier's, or None."""
         return self.nets.get(kernels) or self.nets.get(kernels + 1)
+
+
+def say(message: str) -> None:
+    """Says on stderr how a file was understood, where that could have been meant otherwise."""
+    print(message, file=sys.stderr)
+
+
+def say_nothing(message: str) -> None:
+    """Leaves out what `say` would say: the file is read again to be loaded."""

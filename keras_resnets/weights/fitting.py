@@ -74,14 +74,14 @@ def _check(model, layers, arrays, weights):
     shapes = [f"{name} is {_shapes(arrays[name])}, not {_shapes(layers[name].weights)}" for name in misshapen]
     problems = [
         f"{title}: {', '.join(rows[:SHOWN])}{f' and {len(rows) - SHOWN} more' if len(rows) > SHOWN else ''}"
-        for title, rows in [("missing", missing), ("left over", unexpected), ("wrong shape", shapes)]
+        for title, rows in [("missing", missing), ("left over", unexpected), ("of another shape", shapes)]
         if rows
     ]
     if missing or unexpected:
         remedy = _remedy_of_names(model, missing, unexpected, arrays, layers, weights)
     else:
         remedy = _remedy_of_shapes(misshapen, arrays, layers)
-    raise ArgumentError(f"{weights.source} does not fit {model.name}: {'; '.join(problems)}. {remedy}")
+    raise ArgumentError(f"{weights.source} does not fit {model.name}. {remedy} Layers {'; '.join(problems)}.")
 
 
 def _shapes(values):

@@ -38,7 +38,19 @@ def _resnet(arrays, _):
             _, *bias = arrays.get(f"{name.removesuffix('bn')}conv", [None])
             values = [gamma, beta, mean - sum(bias), variance + np.float32(EPSILON - OUR_EPSILON)]
         folded[name] = values
-    return our_classifier(folded)
+    return our_classifier(folded if _names_structure(arrays) else folded | _structure(arrays))
+
+
+def _names_structure(arrays):
+    return any(re.fullmatch(STRUCTURE, name) for name in arrays)
+
+
+def _structure(arrays):
+    """Returns the layers without weights of keras.applications' ResNets, which all have the same in a block."""
+    blocks = {name.removesuffix("_1_conv") for name in arrays if name.endswith("_1_conv")}
+    names = ["conv1_pad", "pool1_pad"]
+    names += [f"{block}_{layer}" for block in blocks for layer in ("1_relu", "2_relu", "add")]
+    return {name: [] for name in names}
 
 
 def _vgg(arrays, _):

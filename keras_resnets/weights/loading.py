@@ -3,7 +3,7 @@
 import dataclasses
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -11,11 +11,12 @@ import numpy as np
 
 from keras_resnets.errors import ArgumentError
 from keras_resnets.weights import keras_names, torch_names
-from keras_resnets.weights.family import Arrays, Family
+from keras_resnets.weights.family import Arrays, Family, say
 from keras_resnets.weights.fitting import SHOWN, fit
 from keras_resnets.weights.hdf5 import is_hdf5, read_hdf5
 from keras_resnets.weights.keras_names import our_classifier
-from keras_resnets.weights.torch_files import is_pickle, is_safetensors, read_pth, read_safetensors
+from keras_resnets.weights.torch_checkpoints import find_state_dict, part_of_a_family, without_shared_prefix
+from keras_resnets.weights.torch_files import as_array, is_pickle, is_safetensors, read_pth, read_safetensors
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,8 +57,9 @@ def load_weights(model: keras.Model, path: str | os.PathLike[str], new_classifie
 
     - HDF5: keras.applications' ResNet50/101/152 (for `ResNet50`, `ResNet101`, `ResNet152`), VGG16, VGG19, InceptionV3
       and InceptionResNetV2 (for `layout="slim"`), as weights or as a whole model; or the .weights.h5 file that
-      `model.save_weights` wrote for the same net. See `load_keras_applications`.
-    - .safetensors, or .pth where torch is installed: torchvision's or timm's. See `load_torch`.
+      `model.save_weights` wrote for the same net. Also a model of these two kinds that holds such a net as a layer, of
+      which the layers around the net are left out. See `load_keras_applications`.
+    - .safetensors, or .pth where torch is installed: torchvision's, timm's or Hugging Face's. See `load_torch`.
 
     A file with a classifier or an auxiliary head also serves a model without one. Nothing in a file is executed. Parts
     without weights cannot be compared, such as the scales of residuals, or the pooling of a variant of timm.
@@ -83,11 +85,15 @@ def load_torch(model: keras.Model, state_dict: Mapping[str, Any], new_classifier
 
     These nets are known: torchvision's ResNets (version 1.5: `ResNet18`, `ResNet34`, `ResNet50V1_5`, ...), VGGs and
     GoogLeNet; timm's ResNets, ResNetV2s (`ResNet50V2`, ...), VGGs, Inception-v4 and Inception-ResNet-v2
-    (`layout="slim"`). Auxiliary heads and counters of batches are left out.
+    (`layout="slim"`); Hugging Face's ResNets (version 1.5). Auxiliary heads and counters of batches are left out.
+
+    A prefix that all names share, as of `torch.compile` and `DataParallel`, is taken off. Of a checkpoint that holds
+    more than the net, its entry "state_dict", "model" or the like is read; averaged weights ("model_ema") come first.
+    Both are said on stderr.
 
     Args:
         model: a model of this package.
-        state_dict: NumPy arrays, or anything that `numpy.asarray` takes, by tensor name.
+        state_dict: arrays or PyTorch tensors by name, or a checkpoint with such an entry.
         new_classifier: as in `load_weights`.
 
     Returns, Raises:
@@ -97,8 +103,7 @@ def load_torch(model: keras.Model, state_dict: Mapping[str, Any], new_classifier
         raise ArgumentError(
             f"state_dict is a {type(state_dict).__name__}: pass a dict of arrays, or a file to load_weights."
         )
-    content = {name: np.asarray(value) for name, value in state_dict.items()}
-    return fit(model, _of_torch("state_dict", content), new_classifier)
+    return fit(model, _of_torch("state_dict", state_dict, say), new_classifier)
 
 
 def load_keras_applications(
@@ -132,8 +137,12 @@ def check_file(path: str | os.PathLike[str]) -> None:
         )
 
 
-def read_weights(path: str | os.PathLike[str]) -> Weights:
+def read_weights(path: str | os.PathLike[str], say: Callable[[str], None] = say) -> Weights:
     """Reads a file as `Weights`; its content tells its kind.
+
+    Args:
+        path: the file.
+        say: function that is called with each message about how the file was understood; the default prints to stderr.
 
     Raises:
         ArgumentError: if there is no such file, or it is damaged or of no known kind.
@@ -143,27 +152,37 @@ def read_weights(path: str | os.PathLike[str]) -> Weights:
         start = file.read(16)
     source = f"weights={str(path)!r}"
     if is_hdf5(start):
-        content = read_hdf5(path)
+        content = read_hdf5(source, path, say)
         return Weights(source, content, _family(keras_names.FAMILIES, content))
     if is_safetensors(start):
-        return _of_torch(source, read_safetensors(path))
+        return _of_torch(source, read_safetensors(path), say)
     if is_pickle(start):
-        return _of_torch(source, read_pth(path))
+        return _of_torch(source, read_pth(path), say)
     raise ArgumentError(
         f"{source} is not a file of weights: give an .h5, .safetensors or .pth file; download or save it again if it "
         "should be one."
     )
 
 
-def _of_torch(source, content):
-    family = _family(torch_names.FAMILIES, content)
+def _of_torch(source, content, say):
+    tensors = find_state_dict(source, content, say)
+    renamed, family = without_shared_prefix(source, tensors, torch_names.FAMILIES, say)
     if family is None:
-        shown = f"unknown tensor names: {', '.join(list(content)[:SHOWN])}" if content else "no tensors"
-        raise ArgumentError(
-            f"{source} has {shown}; give weights of torchvision's ResNet, VGG or GoogLeNet, or of timm's ResNet, "
-            "ResNetV2, VGG, Inception-v4 or Inception-ResNet-v2, and leave out a prefix like module."
-        )
-    return Weights(source, content, family)
+        raise ArgumentError(f"{source} {_unknown(tensors)}")
+    return Weights(source, {name: as_array(value) for name, value in renamed.items()}, family)
+
+
+def _unknown(tensors):
+    """Returns why tensors are no known net's, and what to do."""
+    if not tensors:
+        return "has no tensors: save model.state_dict() of the PyTorch model."
+    part = part_of_a_family(tensors, torch_names.FAMILIES)
+    if part is not None:
+        return f"holds a known net under the names {part}*, among others: save its tensors alone."
+    return (
+        f"has unknown tensor names: {', '.join(list(tensors)[:SHOWN])}; give weights of torchvision's ResNet, VGG or "
+        "GoogLeNet, of timm's ResNet, ResNetV2, VGG, Inception-v4 or Inception-ResNet-v2, or of Hugging Face's ResNet."
+    )
 
 
 def _family(families: Sequence[Family], content: Mapping) -> Family | None:

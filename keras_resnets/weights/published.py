@@ -2,7 +2,7 @@
 
 Sources, checksums, crops and accuracies are those of keras.applications (Keras 3.15), torchvision 0.29 and timm 1.0;
 keras.applications states no crop and no accuracy. Weights of timm come from its repositories on the Hugging Face Hub.
-Some of them were trained with bicubic resizing; this package's resizing is always bilinear.
+Accuracies were measured on images that Pillow decoded and resized.
 """
 
 import dataclasses
@@ -18,6 +18,7 @@ import keras
 
 from keras_resnets.errors import ArgumentError, first_line
 from keras_resnets.normalization import CAFFE, INCEPTION, TORCH, Normalization
+from keras_resnets.weights.family import say_nothing
 from keras_resnets.weights.loading import check_file, read_weights
 
 KERAS = "https://storage.googleapis.com/tensorflow/keras-applications"
@@ -40,6 +41,7 @@ class Published:
         checksum: MD5, or the first digits of SHA-256, or None for the Hub, which checks its files.
         notop, notop_checksum: the same for the net without its classifier, if that is another file.
         arguments: the builder's arguments for which the file is, besides the classes.
+        pillow_filter: the filter of Pillow with which images are resized, "bilinear" or "bicubic", or None if unknown.
     """
 
     source: str
@@ -51,6 +53,7 @@ class Published:
     notop: str | None = None
     notop_checksum: str | None = None
     arguments: Mapping[str, Any] = dataclasses.field(default_factory=lambda: {"width": 1})
+    pillow_filter: str | None = None
 
 
 def _keras(name, checksum, notop_checksum, normalization=CAFFE, folder=None):
@@ -65,17 +68,19 @@ def _keras(name, checksum, notop_checksum, normalization=CAFFE, folder=None):
     )
 
 
-def _timm(repository, crop, top1=None, normalization=TORCH, **arguments):
-    return Published("timm", f"timm/{repository}", normalization, crop, top1, arguments={"width": 1, **arguments})
+def _timm(repository, crop, top1=None, normalization=TORCH, pillow_filter="bicubic", **arguments):
+    arguments = {"width": 1, **arguments}
+    row = Published("timm", f"timm/{repository}", normalization, crop, top1, arguments=arguments)
+    return dataclasses.replace(row, pillow_filter=pillow_filter)
 
 
 PUBLISHED = {
     # timm's copies of torchvision's first weights, which need no PyTorch to be read.
-    "resnet18": _timm("resnet18.tv_in1k", 0.875, 69.758),
-    "resnet34": _timm("resnet34.tv_in1k", 0.875, 73.314),
-    "resnet50_v1_5": _timm("resnet50.tv_in1k", 0.875, 76.130),
-    "resnet101_v1_5": _timm("resnet101.tv_in1k", 0.875, 77.374),
-    "resnet152_v1_5": _timm("resnet152.tv_in1k", 0.875, 78.312),
+    "resnet18": _timm("resnet18.tv_in1k", 0.875, 69.758, pillow_filter="bilinear"),
+    "resnet34": _timm("resnet34.tv_in1k", 0.875, 73.314, pillow_filter="bilinear"),
+    "resnet50_v1_5": _timm("resnet50.tv_in1k", 0.875, 76.130, pillow_filter="bilinear"),
+    "resnet101_v1_5": _timm("resnet101.tv_in1k", 0.875, 77.374, pillow_filter="bilinear"),
+    "resnet152_v1_5": _timm("resnet152.tv_in1k", 0.875, 78.312, pillow_filter="bilinear"),
     "resnet50": _keras(
         "resnet50", "2cb95161c43110f7111970584f804107", "4d473c1dd8becc155b73f8504c6f6626", folder="resnet"
     ),
@@ -96,6 +101,7 @@ PUBLISHED = {
         crop=0.875,
         top1=69.778,
         checksum="1378be20",
+        pillow_filter="bilinear",
     ),
     "inception_v3": _keras(
         "inception_v3",
@@ -178,10 +184,24 @@ def normalization_of(net: str, weights: str | os.PathLike[str]) -> Normalization
     return _normalization_of_file(os.fspath(weights), status.st_mtime_ns, status.st_size)
 
 
+def filter_of(net: str, normalization: Normalization) -> str | None:
+    """Returns the filter of Pillow with which images are resized for a net's weights, or None if unknown.
+
+    Args:
+        net: the net's name in the registry.
+        normalization: of the weights: that of torchvision's first nets means the bilinear filter, unless the published
+            weights of this net, with the same normalization, have another one.
+    """
+    row = PUBLISHED.get(net)
+    if row is not None and row.normalization == normalization:
+        return row.pillow_filter
+    return "bilinear" if normalization == TORCH else None
+
+
 @functools.lru_cache
 def _normalization_of_file(path, *_):
     """Reads a file once, as long as it does not change, since `preprocess_input` may be called for every batch."""
-    family = read_weights(path).family
+    family = read_weights(path, say_nothing).family
     return family and family.normalization
 
 

@@ -1,4 +1,4 @@
-"""Translating the files of torchvision and timm: their names and layouts of tensors.
+"""Translating the files of torchvision, timm and Hugging Face: their names and layouts of tensors.
 
 A family translates a module's name ("layer1.0.conv2") to that of our layer ("conv2_block1_2_conv"). Kernels are
 (output, input, height, width) in PyTorch and (height, width, input, output) here. The order of a layer's tensors here
@@ -11,10 +11,11 @@ from typing import Any
 
 from keras_resnets.normalization import INCEPTION, TORCH
 from keras_resnets.weights.family import CLASSIFIER, NOTHING, Family
+from keras_resnets.weights.torch_checkpoints import COUNTERS
 
 PARTS = ("weight", "bias", "running_mean", "running_var")
-# Counters of batches, and heads for training only.
-IGNORED = re.compile(r".*\.num_batches_tracked|(aux1|aux2|AuxLogits)\..*")
+# Counters, and heads for training only.
+IGNORED = re.compile(rf"{COUNTERS.pattern}|(aux1|aux2|AuxLogits)\..*")
 DENSE = ("fc6", "fc7", CLASSIFIER)
 FC6_MAP = 7  # side of the map that VGG's first dense layer sees
 # The padding before a 3x3 convolution tells which convolution of a bottleneck has the stride.
@@ -40,6 +41,23 @@ def _resnet(module):
         return f"{unit}_{downsample[rest]}"
     kind, index = _parse(r"(conv|bn)(\d)", rest)
     return f"{unit}_{index}_{kind}"
+
+
+def _hugging_face_resnet(module):
+    """Hugging Face's ResNet, version 1.5; the names of a net with a classifier begin with "resnet."."""
+    module = module.removeprefix("resnet.")
+    kinds = {"convolution": "conv", "normalization": "bn"}
+    if module == "classifier.1":
+        return CLASSIFIER
+    owner, _, kind = module.rpartition(".")
+    if owner == "embedder.embedder":
+        return f"conv1_{kinds[kind]}"
+    stage, block, rest = _parse(r"encoder\.stages\.(\d)\.layers\.(\d+)\.(.+)", owner)
+    unit = f"conv{int(stage) + 2}_block{int(block) + 1}"
+    if rest == "shortcut":
+        return f"{unit}_0_{kinds[kind]}"
+    (index,) = _parse(r"layer\.(\d)", rest)
+    return f"{unit}_{int(index) + 1}_{kinds[kind]}"
 
 
 def _resnet_v2(module):
@@ -182,6 +200,7 @@ def _family(title, matches, names_of, normalization, nets, structure=NOTHING):
     return Family(title, matches, functools.partial(_translate, names_of=names_of), normalization, nets, structure)
 
 
+RESNETS = {21: "ResNet18", 37: "ResNet34", 54: "ResNet50V1_5", 105: "ResNet101V1_5", 156: "ResNet152V1_5"}
 FAMILIES = [
     # timm's files have the same names; a few of them expect another mean and standard deviation than torchvision's.
     _family(
@@ -189,7 +208,17 @@ FAMILIES = [
         _has("layer1.0.conv1.weight"),
         _one_by_one(_resnet),
         TORCH,
-        {21: "ResNet18", 37: "ResNet34", 54: "ResNet50V1_5", 105: "ResNet101V1_5", 156: "ResNet152V1_5"},
+        RESNETS,
+        STRIDE_IN_3X3,
+    ),
+    _family(
+        "Hugging Face's ResNet",
+        lambda names: bool(
+            {"resnet.embedder.embedder.convolution.weight", "embedder.embedder.convolution.weight"} & names.keys()
+        ),
+        _one_by_one(_hugging_face_resnet),
+        TORCH,
+        RESNETS,
         STRIDE_IN_3X3,
     ),
     _family(

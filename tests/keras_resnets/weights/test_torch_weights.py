@@ -3,6 +3,7 @@
 import inspect
 import json
 import pickle
+import zipfile
 
 import keras
 import ml_dtypes  # noqa: F401, gives NumPy bfloat16
@@ -15,6 +16,7 @@ import keras_resnets
 from keras_resnets import ArgumentError
 from keras_resnets.weights import load_torch, load_weights
 from keras_resnets.weights.published import PUBLISHED
+from keras_resnets.weights.torch_files import refusal
 
 SMALL = {"input_shape": (64, 64, 3)}
 
@@ -52,8 +54,8 @@ def test_a_net_without_classifier_or_with_another_one(resnet18_file):
         (
             "torchvision_resnet50",
             keras_resnets.ResNet50,
-            "state_dict does not fit resnet50: left over: conv3_block1_2_pad, conv4_block1_2_pad, conv5_block1_2_pad. "
-            "The file holds weights of torchvision's ResNet: use ResNet50V1_5",
+            "state_dict does not fit resnet50. The file holds weights of torchvision's ResNet: use ResNet50V1_5. "
+            "Layers left over: conv3_block1_2_pad, conv4_block1_2_pad, conv5_block1_2_pad.$",
         ),
         pytest.param(
             "torchvision_resnet50",
@@ -61,11 +63,11 @@ def test_a_net_without_classifier_or_with_another_one(resnet18_file):
             "torchvision's ResNet: use ResNet50V1_5",
             marks=pytest.mark.slow,
         ),
-        ("torchvision_resnet18", keras_resnets.PlainNet18, "left over: conv3_block1_0_bn, .*: use ResNet18"),
+        ("torchvision_resnet18", keras_resnets.PlainNet18, ": use ResNet18. Layers left over: conv3_block1_0_bn, "),
         pytest.param(
             "torchvision_resnet18",
             keras_resnets.ResNet18V2,
-            "missing: .*torchvision's ResNet: use ResNet18",
+            "torchvision's ResNet: use ResNet18. Layers missing: ",
             marks=pytest.mark.slow,
         ),
         ("timm_resnetv2_50", keras_resnets.ResNet101V2, "timm's ResNetV2: use ResNet50V2"),
@@ -94,7 +96,7 @@ def test_missing_left_over_and_misshapen_tensors_are_named():
         load_torch(keras_resnets.ResNet18(**SMALL), tensors)
     assert "missing: conv5_block1_1_conv" in str(error.value)
     assert "left over: conv6_block1_1_conv" in str(error.value)
-    assert "wrong shape: conv1_conv is 7x7x1x64, not 7x7x3x64" in str(error.value)
+    assert "of another shape: conv1_conv is 7x7x1x64, not 7x7x3x64" in str(error.value)
     with pytest.raises(ArgumentError, match="state_dict has unknown tensor names: encoder.weight"):
         load_torch(keras_resnets.ResNet18(**SMALL), {"encoder.weight": np.zeros((3, 3))})
 
@@ -102,7 +104,9 @@ def test_missing_left_over_and_misshapen_tensors_are_named():
 @pytest.mark.parametrize("name", ["conv1.weight_g", "layer1.0.se_gain.alpha", "epoch", "layer2.0.aa.filt"])
 def test_tensors_that_no_layer_takes_are_named(name):
     tensors = {**state_dict("torchvision_resnet18"), name: np.zeros(3, "float32")}
-    with pytest.raises(ArgumentError, match=f"left over: {name}. The file holds .* or its net is not in this package"):
+    with pytest.raises(
+        ArgumentError, match=f"The file holds .* or its net is not in this package. Layers left over: {name}.$"
+    ):
         load_torch(keras_resnets.ResNet18(**SMALL), tensors)
 
 
@@ -114,7 +118,7 @@ def test_no_tensor_of_a_layer_may_be_missing(name):
     tensors = state_dict("torchvision_resnet18")
     del tensors[name]
     with pytest.raises(
-        ArgumentError, match="(wrong shape|missing): .* Either the builder's arguments are not the file's"
+        ArgumentError, match="Either the builder's arguments are not the file's.* Layers (of another shape|missing): "
     ):
         load_torch(keras_resnets.ResNet18(**SMALL), tensors)
 
@@ -175,6 +179,107 @@ def test_vgg_without_its_dense_layers(tmp_path):
     np.testing.assert_array_equal(trunk.get_layer("conv5_3_conv").kernel, small.get_layer("conv5_3_conv").kernel)
 
 
+def renamed(names, tensors):
+    """Returns tensors with the names that `names` makes of theirs."""
+    return {names(name): value for name, value in tensors.items()}
+
+
+@pytest.mark.parametrize("prefix", ["_orig_mod.", "module.", "model.", "_orig_mod.module.", "module.encoder_q."])
+def test_a_prefix_of_all_names_is_taken_off_and_said(prefix, capsys):
+    tensors = renamed(lambda name: prefix + name, state_dict("torchvision_resnet18", classes=7))
+    model = keras_resnets.ResNet18(classes=7, **SMALL)
+    assert load_torch(model, {**tensors, "n_averaged": np.array(3)}) == []
+    assert np.array_equal(model.get_layer("predictions").bias, tensors[f"{prefix}fc.bias"])
+    assert f"state_dict: the prefix '{prefix}' of all names is taken off" in capsys.readouterr().err
+
+
+def test_a_net_among_other_tensors_is_named():
+    tensors = renamed(lambda name: f"encoder_q.{name}", state_dict("torchvision_resnet18"))
+    with pytest.raises(ArgumentError, match="holds a known net under the names encoder_q.., among others: save its"):
+        load_torch(keras_resnets.ResNet18(**SMALL), {**tensors, "queue": np.zeros((2, 2))})
+
+
+def test_checkpoints_hold_the_net_in_an_entry(capsys):
+    tensors = state_dict("torchvision_resnet18", classes=7)
+    averaged = {**tensors, "fc.bias": tensors["fc.bias"] + 1}
+    optimizer = {"state": {0: {"exp_avg": np.zeros(3)}}, "param_groups": [{"lr": 0.1}]}
+    model = keras_resnets.ResNet18(classes=7, **SMALL)
+    for content, expected in (
+        ({**tensors, "epoch": 3, "arch": "resnet18"}, tensors),
+        ({"state_dict": tensors, "best": np.array(0.7)}, tensors),
+        ({"model": tensors, "optimizer": optimizer, "epoch": 3}, tensors),
+        ({"net": tensors, "optimizer": optimizer}, tensors),
+        ({"model": {"state_dict": tensors}}, tensors),
+        ({"model": tensors, "model_ema": averaged}, averaged),
+        ({**tensors, "model_ema": averaged}, averaged),
+        ({"student": averaged, "teacher": tensors}, averaged),
+        ({"nets": {"student": averaged, "teacher": tensors}}, averaged),
+    ):
+        assert load_torch(model, content) == []
+        assert np.array_equal(model.get_layer("predictions").bias, expected["fc.bias"])
+    said = [line.removeprefix("state_dict: the tensors of ") for line in capsys.readouterr().err.splitlines()]
+    assert said == [
+        "'model' are read, not those of 'optimizer'",
+        "'net' are read, not those of 'optimizer'",
+        "'model_ema' are read, not those of 'model'",
+        "'model_ema' are read, not those of the file itself",
+        "'student' are read, not those of 'teacher'",
+        "'nets.student' are read, not those of 'nets.teacher'",
+    ]
+    with pytest.raises(ArgumentError, match="state_dict has no tensors: save model.state_dict"):
+        load_torch(model, {"epoch": 3})
+
+
+def test_hugging_faces_names():
+    def theirs(name):  # transformers 5.24: ResNetForImageClassification of `layer_type="basic"`
+        module, _, part = name.rpartition(".")
+        if module == "fc":
+            return f"classifier.1.{part}"
+        unit, _, last = module.rpartition(".")
+        kind = "normalization" if last.startswith("bn") or module.endswith("downsample.1") else "convolution"
+        if not unit:
+            return f"resnet.embedder.embedder.{kind}.{part}"
+        stage, block = (int(number) for number in unit.removeprefix("layer").split(".")[:2])
+        layer = "shortcut" if "downsample" in unit else f"layer.{int(last[-1]) - 1}"
+        return f"resnet.encoder.stages.{stage - 1}.layers.{block}.{layer}.{kind}.{part}"
+
+    tensors = state_dict("torchvision_resnet18", classes=7)
+    model, expected = (keras_resnets.ResNet18(classes=7, **SMALL) for _ in range(2))
+    load_torch(expected, tensors)
+    assert load_torch(model, renamed(theirs, tensors)) == []
+    assert all(np.array_equal(a, b) for a, b in zip(model.get_weights(), expected.get_weights(), strict=True))
+    trunk = {
+        name.removeprefix("resnet."): value
+        for name, value in renamed(theirs, tensors).items()
+        if "classifier" not in name
+    }
+    assert load_torch(keras_resnets.ResNet18(include_top=False), trunk) == []
+    with pytest.raises(ArgumentError, match="weights of Hugging Face's ResNet: use ResNet18"):
+        load_torch(keras_resnets.ResNet34(classes=7, **SMALL), renamed(theirs, tensors))
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        (
+            "Weights only load failed. You have two options, \x1b[1mdo those\x1b[0m. \n\tWeightsUnpickler error: "
+            "Unsupported global: GLOBAL models.Net was not an allowed global by default. Please use ...",
+            "holds a models.Net, which PyTorch's safe loader refuses; nothing in the file was executed",
+        ),
+        (
+            "Weights only load failed. \nPlease file: WeightsUnpickler error: \n\nUnsupported operand 149\n\nCheck",
+            "cannot be read by PyTorch (Unsupported operand 149): download or save it again",
+        ),
+        (
+            "\x1b[31mfailed finding central directory\x1b[0m",
+            "cannot be read by PyTorch (failed finding central directory)",
+        ),
+    ],
+)
+def test_a_refusal_of_pytorchs_safe_loader_begins_with_its_cause(text, message):
+    assert refusal(pickle.UnpicklingError(text)).startswith(message)
+
+
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_half_precision_files(dtype, tmp_path):
     tensors = state_dict("torchvision_resnet18", classes=7)
@@ -217,6 +322,9 @@ def test_damaged_files_and_pickles_leave_the_model_and_the_disk_alone(tmp_path, 
         "text.h5": b"not HDF5",
         "empty.safetensors": b"",
     }
+    with zipfile.ZipFile(tmp_path / "names", "w") as archive:
+        archive.writestr("é/data.pkl", b"")
+    contents["names.pth"] = (tmp_path / "names").read_bytes().replace("é".encode(), b"\xff\xff")
     model = keras_resnets.ResNet18(classes=7, **SMALL)
     before = model.get_weights()
     for name, content in contents.items():

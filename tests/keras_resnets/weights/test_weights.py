@@ -7,6 +7,7 @@ import pytest
 
 import keras_resnets
 from keras_resnets import ArgumentError
+from keras_resnets.weights.published import normalization_of
 
 CLASSES = 7
 
@@ -139,7 +140,7 @@ def test_weights_with_and_without_a_classifier(tmp_path, randomize):
     assert_same_outputs(keras_resnets.ResNet50(False, path, input_shape=(64, 64, 3)), trunk)
     path = keras3_weights(without_top, tmp_path / "no_top")
     assert_same_outputs(keras_resnets.ResNet50(False, path, input_shape=(64, 64, 3)), without_top)
-    with pytest.raises(ArgumentError, match="missing: predictions. The file has no classifier: pass include_top=False"):
+    with pytest.raises(ArgumentError, match="The file has no classifier: pass include_top=False. Layers missing: pred"):
         keras_resnets.ResNet50(weights=path)
 
 
@@ -153,13 +154,16 @@ def test_our_own_weights(tmp_path, randomize):
 @pytest.mark.parametrize(
     "build, message",
     [
-        (lambda path: keras_resnets.ResNet101(weights=path), "missing: conv4_block10_1_bn, .*: use ResNet50"),
+        (lambda path: keras_resnets.ResNet101(weights=path), ": use ResNet50. Layers missing: conv4_block10_1_bn, "),
         (
             lambda path: keras_resnets.ResNet50V1_5(weights=path, classes=7),
-            "missing: conv3_block1_2_pad, .* weights of keras.applications' ResNet: use ResNet50",
+            "weights of keras.applications' ResNet: use ResNet50. Layers missing: conv3_block1_2_pad, ",
         ),
         (lambda path: keras_resnets.ResNet50(weights=path), "The file has 7 classes: pass classes=7, or include_top"),
-        (lambda path: keras_resnets.CifarResNet(20, weights=path), "does not fit cifar_resnet20: .* wrong shape"),
+        (
+            lambda path: keras_resnets.CifarResNet(20, weights=path),
+            "does not fit cifar_resnet20. .* of another shape: ",
+        ),
         (
             lambda path: keras_resnets.ResNet50(weights=path, classes=7, input_shape=(64, 64, 1)),
             "conv1_conv is 7x7x3x64, not 7x7x1x64",
@@ -172,6 +176,34 @@ def test_weights_of_another_net(build, message, tmp_path_factory, randomize):
         theirs("ResNet50", randomize).save_weights(path)
     with pytest.raises(ArgumentError, match=message):
         build(path)
+
+
+def transfer_learning(trunk, size):
+    """A model as transfer learning makes it: augmentation, a trunk as one layer, and a new classifier."""
+    augmentation = keras.Sequential([keras.layers.RandomFlip("horizontal")], name="augmentation")
+    layers = [augmentation, trunk, keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(3)]
+    return keras.Sequential([keras.Input((size, size, 3)), *layers])
+
+
+@pytest.mark.parametrize("form, name", [(whole_legacy_model, "cifar_resnet8"), (keras3_weights, "functional")])
+def test_a_net_in_a_model_is_found_and_named(form, name, tmp_path, randomize, capsys):
+    trunk = randomize(keras_resnets.CifarResNet(8, include_top=False))
+    path = form(transfer_learning(trunk, 32), tmp_path / "weights.h5")
+    ours = keras_resnets.CifarResNet(8, include_top=False, weights=path)
+    assert all(np.array_equal(a, b) for a, b in zip(ours.get_weights(), trunk.get_weights(), strict=True))
+    assert f"weights.h5': the weights of the net '{name}' in the model are read" in capsys.readouterr().err
+    normalization_of("cifar_resnet8", path)  # Training reads the file for this, too, and says it once.
+    assert capsys.readouterr().err == ""
+    with pytest.raises(ArgumentError, match="The file has no classifier: pass include_top=False"):
+        keras_resnets.CifarResNet(8, weights=path)
+
+
+def test_a_net_of_keras_applications_in_legacy_weights(tmp_path, randomize):
+    trunk = theirs("ResNet50", randomize, include_top=False)
+    path = legacy_weights(transfer_learning(trunk, 64), tmp_path / "weights.h5")
+    assert_same_outputs(keras_resnets.ResNet50(include_top=False, input_shape=(64, 64, 3), weights=path), trunk)
+    with pytest.raises(ArgumentError, match="use ResNet50"):
+        keras_resnets.ResNet50V1_5(include_top=False, input_shape=(64, 64, 3), weights=path)
 
 
 def test_a_file_that_does_not_fit_leaves_the_model_unchanged(tmp_path):
@@ -194,6 +226,57 @@ def test_damaged_files(tmp_path, randomize):
         file["data"] = np.zeros(3)
     with pytest.raises(ArgumentError, match="other.h5' is not a readable HDF5 file of Keras weights"):
         keras_resnets.CifarResNet(8, weights=tmp_path / "other.h5")
+
+
+def test_files_that_refer_to_other_files_or_state_huge_shapes(tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_bytes(bytes(40))
+
+    def external_link(layer):
+        layer["vars"]["0"] = h5py.ExternalLink(str(secret), "/data")
+
+    def external_values(layer):
+        layer["vars"].create_dataset("0", (10,), "float32", external=[(str(secret), 0, 40)])
+
+    def virtual_values(layer):
+        layout = h5py.VirtualLayout((10,), "float32")
+        layout[:] = h5py.VirtualSource(str(secret), "data", (10,))
+        layer["vars"].create_virtual_dataset("0", layout)
+
+    def huge_shape(layer):
+        layer["vars"].create_dataset("0", (10**6, 10**6), "float32", chunks=(1, 100))[0, :100] = 1
+
+    def huge_shape_of_packed_values(layer):
+        layer["vars"].create_dataset("0", (10**6, 10**6), "float32", chunks=(1, 100), compression="gzip")[0, :100] = 1
+
+    for damage, message in (
+        (external_link, f"layers/conv/vars/0 is in another file, {secret}"),
+        (external_values, "the values of layers/conv/vars/0 are in other files"),
+        (virtual_values, "the values of layers/conv/vars/0 are in other files"),
+        (huge_shape, r"layers/conv/vars/0 has the shape \(1000000, 1000000\), but not as many values"),
+        (huge_shape_of_packed_values, "layers/conv/vars/0 has the shape"),
+    ):
+        path = tmp_path / f"{damage.__name__}.weights.h5"
+        with h5py.File(path, "w") as file:
+            file.create_group("layers/conv/vars")
+            damage(file["layers/conv"])
+        with pytest.raises(ArgumentError, match=f"is not a readable HDF5 file of Keras weights .{message}"):
+            keras_resnets.CifarResNet(8, weights=path)
+
+
+def test_packed_values_are_read(tmp_path, randomize):
+    model = randomize(keras_resnets.CifarResNet(8))
+    path = keras3_weights(model, tmp_path / "model")
+
+    def pack(name, item):
+        if isinstance(item, h5py.Dataset):
+            packed.create_dataset(name, data=item[()] * 0, compression="gzip" if item.shape else None)
+        for key, value in item.attrs.items():
+            packed.require_group(name).attrs[key] = value
+
+    with h5py.File(path) as file, h5py.File(tmp_path / "packed.h5", "w") as packed:
+        file.visititems(pack)
+    assert not any(map(np.any, keras_resnets.CifarResNet(8, weights=tmp_path / "packed.h5").get_weights()))
 
 
 @pytest.mark.parametrize("form", [keras3_weights, *(pytest.param(form, marks=pytest.mark.slow) for form in FORMS[:2])])
