@@ -25,7 +25,8 @@ class ImageDataset:
         mean: of each channel over the training images, in 0..255.
         std: standard deviation of each channel over the training images, in 0..255.
         train: the training split.
-        test: the split whose error is reported.
+        test: the split whose error is reported; None where it is still to be held out of `train`.
+        measured: name of the split that `test` is, where names in the files tell; else None.
     """
 
     labels: tuple[str, ...]
@@ -33,7 +34,8 @@ class ImageDataset:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     train: Split
-    test: Split
+    test: Split | None
+    measured: str | None = None
 
 
 def grayscale_dataset(

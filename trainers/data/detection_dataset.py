@@ -6,14 +6,13 @@ Boxes are [x1, y1, x2, y2] in pixels of the image; the width is x2 - x1 (no "+1"
 from __future__ import annotations
 
 import dataclasses
-import pathlib
 from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike
 
-from trainers.data.image_source import Encoded, ImageSource
+from trainers.data.image_source import ImageSource, InspectedFile, encoded_files
 from trainers.data.split import Split, shuffled_indices
 
 
@@ -63,6 +62,8 @@ class DetectionDataset:
         max_boxes: the largest number of objects in an image of either split; None if unknown.
         train: the training split.
         test: the split whose average precision is reported.
+        measured: name of the split that `test` is, where names in the files tell; else None.
+        voc_first_pixel: from what the coordinates of `voc:` count, "0" or "1"; None for other data.
     """
 
     labels: tuple[str, ...]
@@ -70,6 +71,8 @@ class DetectionDataset:
     max_boxes: int | None
     train: Split
     test: Split
+    measured: str | None = None
+    voc_first_pixel: str | None = None
 
 
 def annotated_split(annotations: Sequence[Annotation], image: Callable[[tf.Tensor], ImageSource]) -> Split:
@@ -98,10 +101,9 @@ def annotated_split(annotations: Sequence[Annotation], image: Callable[[tf.Tenso
     return Split(len(annotations), keys, load)
 
 
-def file_split(files: Sequence[str | pathlib.Path], annotations: Sequence[Annotation]) -> Split:
-    """Returns a split of image files, with their annotations in memory."""
-    paths = tf.constant([str(file) for file in files])
-    return annotated_split(annotations, lambda index: Encoded(tf.io.read_file(tf.gather(paths, index))))
+def file_split(files: Sequence[InspectedFile], annotations: Sequence[Annotation]) -> Split:
+    """Returns a split of image files that can be used, with their annotations in memory."""
+    return annotated_split(annotations, encoded_files(files))
 
 
 def max_boxes(*splits: Sequence[Annotation]) -> int:

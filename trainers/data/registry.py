@@ -11,6 +11,7 @@ import difflib
 import importlib
 import os
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from keras_resnets.errors import ArgumentError
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from trainers.data.detection_dataset import DetectionDataset
 
 Target = Literal["classification", "detection"]
+# What a data set is for: to be trained on and measured with; the same, but measured with images that
+# are held out; or to be measured with alone.
+Purpose = Literal["training", "holdout", "evaluation"]
 NAME = "NAME"  # an argument that is no path
 
 
@@ -34,7 +38,8 @@ class Source:
         classification: "module.function" below `trainers.data.sources`, which returns an `ImageDataset`; None for a
             source without one label per image.
         detection: likewise, of a `DetectionDataset`; None for a source without boxes.
-        options: keyword arguments of these functions, which also take the argument.
+        options: keyword arguments of these functions, which also take the argument; each of them takes those of its
+            target.
     """
 
     kind: str
@@ -58,7 +63,8 @@ class Source:
         """Imports the source, and opens the data set; of `options`, the source gets those that it takes."""
         module, function = getattr(self, target).split(".")
         opener = getattr(importlib.import_module(f"trainers.data.sources.{module}"), function)
-        return opener(*[argument] if self.argument else [], **{option: options[option] for option in self.options})
+        taken = {option: value for option, value in options.items() if option in self.options}
+        return opener(*[argument] if self.argument else [], **taken)
 
 
 SOURCES = (
@@ -70,9 +76,24 @@ SOURCES = (
         detection="digit_scenes.open_one_digit_scenes",
     ),
     Source("idx", "PATH", classification="idx.open_idx"),
-    Source("folder", "PATH", classification="folder.open_folder"),
-    Source("voc", "PATH", detection="voc.open_voc", options=("strict",)),
-    Source("coco", "IMAGES,TRAIN.json,IMAGES,TEST.json", detection="coco.open_coco", options=("strict",)),
+    Source("folder", "PATH", classification="folder.open_folder", options=("purpose", "measured")),
+    Source(
+        "voc", "PATH", detection="voc.open_voc", options=("strict", "voc_first_pixel", "labels", "measured", "purpose")
+    ),
+    Source(
+        "coco",
+        "FOLDER[,TRAIN.json,FOLDER,TEST.json]",
+        detection="coco.open_coco",
+        options=("strict", "labels", "purpose"),
+    ),
+    Source("yolo", "PATH", detection="yolo.open_yolo", options=("strict", "purpose")),
+    Source(
+        "csv",
+        "PATH",
+        classification="labelled_csv.open_csv",
+        detection="box_csv.open_csv",
+        options=("strict", "labels", "purpose", "measured"),
+    ),
     Source(
         "tfds",
         NAME,
@@ -89,36 +110,62 @@ def usage(target: Target | None) -> str:
     return f"{', '.join(others)} or {last}"
 
 
-def check_name(target: Target | None, name: str, strict: bool = False) -> None:
+def check_name(target: Target | None, name: str, strict: bool = False, voc_first_pixel: str = "auto") -> None:
     """Checks a value of --dataset. Its paths may still be wrong: the data set is not opened.
 
     Args:
         target: what the data set is for; None for any.
         name: the value.
-        strict: see `open_detection_dataset`.
+        strict, voc_first_pixel: see `open_detection_dataset`.
 
     Raises:
-        ArgumentError: if no source has such names, or `strict` is for other sources only.
+        ArgumentError: if no source has such names, or an option is for other sources only.
     """
-    _find(target, name, strict)
+    _find(target, name, strict=strict, voc_first_pixel=voc_first_pixel != "auto")
 
 
-def open_dataset(name: str, data_dir: str | None = None, download: bool = False) -> ImageDataset:
+def open_dataset(
+    name: str,
+    data_dir: str | None = None,
+    download: bool = False,
+    holdout: float | None = None,
+    evaluation: bool = False,
+    measured: str | None = None,
+) -> ImageDataset:
     """Opens a data set for classification.
 
     Args:
         name: value of --dataset: see `usage`, and the modules of `trainers.data.sources`.
         data_dir: folder of TensorFlow Datasets; None for its default.
         download: whether TensorFlow Datasets may download and prepare a missing data set.
+        holdout: how many training images to hold out as the test split: see `trainers.data.split.hold_out`. None for
+            the data set's own test split.
+        evaluation: whether nothing is trained: then all images of a data set without splits are its test split. Images
+            of a training split never are.
+        measured: the split that the run was measured with that the data are for: see
+            `trainers.data.split_names.choose_splits`. None for no run.
 
     Raises:
-        ArgumentError: if there is no such data set, or it is damaged.
+        ArgumentError: if there is no such data set, it is damaged, or it has no test split and there is no other.
     """
-    return _open("classification", name, data_dir=data_dir, download=download)
+    purpose = "holdout" if holdout is not None else "evaluation" if evaluation else "training"
+    dataset = _open("classification", name, data_dir=data_dir, download=download, purpose=purpose, measured=measured)
+    if holdout is not None:
+        from trainers.data.split import hold_out  # needs TensorFlow
+
+        return hold_out(dataset, holdout)
+    return dataset if dataset.test is not None else dataclasses.replace(dataset, test=dataset.train)
 
 
 def open_detection_dataset(
-    name: str, data_dir: str | None = None, download: bool = False, strict: bool = False
+    name: str,
+    data_dir: str | None = None,
+    download: bool = False,
+    strict: bool = False,
+    voc_first_pixel: str = "auto",
+    labels: Sequence[str] | None = None,
+    measured: str | None = None,
+    evaluation: bool = False,
 ) -> DetectionDataset:
     """Opens a data set for detection.
 
@@ -127,11 +174,25 @@ def open_detection_dataset(
         data_dir: folder of TensorFlow Datasets; None for its default.
         download: whether TensorFlow Datasets may download and prepare a missing data set.
         strict: whether a damaged file or object is an error; if not, it is reported on stderr and skipped.
+        voc_first_pixel: from what the coordinates of `voc:` count, "0" or "1", or "auto" to find out.
+        labels: of the run that the data are for, where the files do not list the classes; None for no run.
+        measured: the split that this run was measured with: see `trainers.data.split_names.choose_splits`.
+        evaluation: whether nothing is trained: then no training image needs an object.
 
     Raises:
         ArgumentError: if there is no such data set, or it is damaged, or `strict` is for other sources only.
     """
-    return _open("detection", name, data_dir=data_dir, download=download, strict=strict)
+    return _open(
+        "detection",
+        name,
+        data_dir=data_dir,
+        download=download,
+        strict=strict,
+        voc_first_pixel=voc_first_pixel,
+        labels=labels,
+        measured=measured,
+        purpose="evaluation" if evaluation else "training",
+    )
 
 
 def absolute(name: str) -> str:
@@ -154,17 +215,18 @@ def _sources(target: Target | None) -> list[Source]:
 
 
 def _open(target: Target, name: str, **options: Any) -> Any:
-    source, argument = _find(target, name, options.get("strict", False))
+    source, argument = _find(target, name, strict=options.get("strict", False))
     return source.open(target, argument, **options)
 
 
-def _find(target: Target | None, name: str, strict: bool) -> tuple[Source, str]:
-    """Returns the source of a data set, and its argument in the name."""
+def _find(target: Target | None, name: str, **asked: bool) -> tuple[Source, str]:
+    """Returns the source of a data set, and its argument in the name; `asked` says which options it has to take."""
     sources = _sources(target)
     for source in sources:
         argument = source.argument_of(name)
         if argument is not None:
-            _check_strict(source, sources, name, strict)
+            for option in (option for option, is_asked in asked.items() if is_asked):
+                _check_takes(option, source, sources, name)
             return source, argument
     kind = name.partition(":")[0]
     close = difflib.get_close_matches(kind, [source.kind for source in sources], n=1)
@@ -173,7 +235,7 @@ def _find(target: Target | None, name: str, strict: bool) -> tuple[Source, str]:
     raise ArgumentError(f"--dataset={name} {problem}{hint}: use {usage(target)}.")
 
 
-def _check_strict(source: Source, sources: list[Source], name: str, strict: bool) -> None:
-    if strict and "strict" not in source.options:
-        checked = " and ".join(f"{source.kind}:" for source in sources if "strict" in source.options)
-        raise ArgumentError(f"--strict is for {checked}, whose files are checked, not for --dataset={name}.")
+def _check_takes(option: str, source: Source, sources: list[Source], name: str) -> None:
+    if option not in source.options:
+        takers = ", ".join(f"{source.kind}:" for source in sources if option in source.options)
+        raise ArgumentError(f"--{option} is for {takers}, not for --dataset={name}.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -31,6 +32,7 @@ class Split:
             None where any machine can read any example by its index.
         first: function from a number to a `Split` of that many examples, the first ones. Only for examples that are
             read from the beginning on, and stored in a random order; None for others.
+        is_stream: whether the examples can be read from the beginning on only; their keys then hold the images.
     """
 
     size: int
@@ -38,22 +40,51 @@ class Split:
     load: Callable[[dict[str, tf.Tensor]], Example]
     part: Callable[[tf.distribute.InputContext], Split] | None = None
     first: Callable[[int], Split] | None = None
+    is_stream: bool = False
 
 
-def hold_out(dataset: Dataset, count: int) -> Dataset:
-    """Returns a data set with `count` of the training images as its test split, and the others as its training split.
+def hold_out(dataset: Dataset, amount: float) -> Dataset:
+    """Returns a data set with some of the training images as its test split, and the others as its training split.
 
-    The images are chosen at random, always the same. The papers chose their schedules in this way, on 5,000 of
-    CIFAR-10's images.
+    The images are chosen at random, always the same: a share of each class, or a number of all images. The papers chose
+    their schedules in this way, on 5,000 of CIFAR-10's images. What is measured with, and what is not used, is said on
+    stderr.
+
+    Args:
+        dataset: the data set; for a share, an `ImageDataset`.
+        amount: the share, less than 1, or the number of images. Of a class of two images or more, a share is one image
+            at least, and not all images. A class of one image is trained on.
 
     Raises:
-        ArgumentError: if `count` is not between 0 and the number of training images.
+        ArgumentError: if `amount` is not between 0 and the number of training images, or no class has two images.
     """
     size = dataset.train.size
-    if not 0 < count < size:
-        raise ArgumentError(f"--holdout={count} must be positive and less than the {size} training images.")
-    held_out, others = np.split(np.random.default_rng(0).permutation(size), [count])
+    if not 0 < amount < size:
+        raise ArgumentError(
+            f"--holdout={amount} must be positive and less than the {size} training images, or a share like 0.2."
+        )
+    order = np.random.default_rng(0).permutation(size)
+    held_out, others = _shares(dataset.train, order, amount) if amount < 1 else np.split(order, [int(amount)])
+    drawn = ", drawn by class," if amount < 1 else ""
+    instead = f", instead of the {dataset.test.size} test images, which are not used" if dataset.test else ""
+    print(
+        f"--holdout={amount}: {len(held_out)} of the {size} training images{drawn} are measured with, and not trained "
+        f"on{instead}",
+        file=sys.stderr,
+    )
     return dataclasses.replace(dataset, train=_subset(dataset.train, others), test=_subset(dataset.train, held_out))
+
+
+def _shares(split, order, share):
+    """Divides indices in two: a share of each class, and the rest."""
+    labels = labels_of(split)[order]
+    chosen = np.zeros(len(order), bool)
+    for label in np.unique(labels):
+        places = np.flatnonzero(labels == label)
+        chosen[places[: min(max(round(share * len(places)), 1), len(places) - 1)]] = True
+    if not chosen.any():
+        raise ArgumentError(f"--holdout={share} needs a class of two training images or more.")
+    return order[chosen], order[~chosen]
 
 
 def sample(split: Split, count: int) -> Split:
@@ -82,4 +113,14 @@ def _subset(split: Split, indices: np.ndarray) -> Split:
         return (key["index"] <= last) & tf.gather(chosen, tf.minimum(key["index"], last))
 
     # Without `part`: the indices within a part of the files are not those of `indices`.
-    return Split(len(indices), lambda seed: split.keys(seed).filter(is_chosen), split.load)
+    return Split(len(indices), lambda seed: split.keys(seed).filter(is_chosen), split.load, is_stream=split.is_stream)
+
+
+def labels_of(split: Split) -> np.ndarray:
+    """Returns the labels of a split's examples in their order, (size,) int32. No image is decoded.
+
+    Args:
+        split: of an `ImageDataset`.
+    """
+    labels = split.keys(None).map(lambda key: split.load(key)["label"]).batch(split.size)
+    return next(iter(labels)).numpy()

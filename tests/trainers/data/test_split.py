@@ -10,8 +10,10 @@ from trainers.data.registry import open_dataset
 from trainers.data.split import hold_out, sample
 
 
-def test_held_out_examples_are_measured_and_never_trained_on():
+def test_held_out_examples_are_measured_and_never_trained_on(capsys):
     dataset = hold_out(open_dataset("digits"), 100)
+    said = "--holdout=100: 100 of the 1437 training images are measured with, and not trained on, "
+    assert said + "instead of the 360 test images, which are not used\n" in capsys.readouterr().err
     assert (dataset.train.size, dataset.test.size) == (1337, 100)
     indices = [{int(key["index"]) for key in split.keys(None)} for split in (dataset.train, dataset.test)]
     assert [len(one) for one in indices] == [1337, 100] and indices[0] | indices[1] == set(range(1437))
@@ -22,6 +24,18 @@ def test_held_out_examples_are_measured_and_never_trained_on():
     assert min(indices[1]) < 200
     with pytest.raises(ArgumentError, match="--holdout=1437 must be positive and less than the 1437"):
         hold_out(open_dataset("digits"), 1437)
+
+
+def test_a_share_is_held_out_of_each_class():
+    digits = open_dataset("digits")
+    dataset = open_dataset("digits", holdout=0.1)
+    of_digits, held_out = (
+        np.bincount([int(example["label"]) for example in examples(split)]) for split in (digits.train, dataset.test)
+    )
+    assert held_out.tolist() == [round(count / 10) for count in of_digits]
+    assert dataset.train.size + dataset.test.size == digits.train.size
+    with pytest.raises(ArgumentError, match="--holdout=-0.1 must be positive"):
+        hold_out(digits, -0.1)
 
 
 def test_a_sample_is_chosen_at_random_and_in_order():

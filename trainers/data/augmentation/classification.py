@@ -43,7 +43,7 @@ Augmentation = Callable[[ImageSource, Preprocessing, tf.Tensor], tf.Tensor]
 
 def central_crop(source: ImageSource, preprocessing: Preprocessing, seed: tf.Tensor) -> tf.Tensor:
     """The central crop of an evaluation, unchanged."""
-    return preprocessing.crop(source.pixels())
+    return preprocessing.crop(source.pixels(preprocessing.exact))
 
 
 def pad_and_crop(source: ImageSource, preprocessing: Preprocessing, seed: tf.Tensor) -> tf.Tensor:
@@ -173,7 +173,7 @@ def random_resized_crop_and_rand_augment(
 
 def _shift(source, preprocessing, seed, padding):
     # The papers subtract the mean, and then pad with zeros.
-    image = preprocessing.crop(source.pixels()) - preprocessing.mean
+    image = preprocessing.crop(source.pixels(preprocessing.exact)) - preprocessing.mean
     padded = tf.pad(image, [[padding, padding], [padding, padding], [0, 0]]) + preprocessing.mean
     return tf.image.stateless_random_crop(padded, image.shape, seed)
 

@@ -1,50 +1,87 @@
-"""Sizes of image files. Each file is decoded once, as a damaged one would end a training."""
+"""Sizes of image files, and why some cannot be used. Each file is decoded once: a damaged one would end a training."""
 
+import os
 import pathlib
 from collections.abc import Sequence
 
-import numpy as np
 import tensorflow as tf
 
-from keras_resnets.preprocessing import decode
+from keras_resnets.images import jpeg
+from keras_resnets.images.formats import FORMATS
+from keras_resnets.images.inspection import DAMAGED, inspect
+from keras_resnets.images.orientation import SIDEWAYS
+from trainers.data.image_source import InspectedFile
 from trainers.data.tf_data_options import CORES, untuned
 from trainers.runtime.progress import Progress
 
+INSPECTED = 32  # files at once
+JPEG, BMP = ([*FORMATS].index(name) for name in ("JPEG", "BMP"))
+MISSING = "it does not exist"
 
-def image_sizes(files: Sequence[str | pathlib.Path], title: str) -> np.ndarray:
-    """Decodes all files.
+
+def image_sizes(files: Sequence[str | pathlib.Path], title: str) -> list[InspectedFile]:
+    """Decodes all files, and returns an `InspectedFile` for each.
 
     Args:
         files: paths.
         title: of the progress on stderr.
-
-    Returns:
-        (len(files), 2) int32, height and width in pixels; zeros for a file that is missing or cannot be decoded.
     """
-    sizes = np.zeros((len(files), 2), np.int32)
-    if not files:
-        return sizes
-    paths = untuned(tf.data.Dataset.from_tensor_slices([str(file) for file in files]))
-    decodable = paths.enumerate().map(_size, num_parallel_calls=CORES).ignore_errors()
+    found = {}
+    paths = untuned(tf.data.Dataset.from_tensor_slices(tf.constant([_encoded(file) for file in files], tf.string)))
+    contents = paths.enumerate().map(lambda index, path: (index, tf.io.read_file(path)), CORES).ignore_errors()
+    decoded = contents.batch(INSPECTED).map(_inspected).unbatch().map(_decoded, CORES).ignore_errors()
     with Progress(len(files), title, unit="images") as progress:
-        for index, size, _ in decodable:
-            sizes[int(index)] = size
+        for index, reason, (height, width), format_, orientation, _ in decoded.as_numpy_iterator():
+            if orientation >= SIDEWAYS:
+                height, width = width, height
+            file = InspectedFile(files[index], int(height), int(width), int(format_), int(orientation))
+            found[index] = file if not reason else InspectedFile(files[index], reason=reason.decode())
             progress.update(1)
-    return sizes
+    return [found.get(index) or _unreadable(file) for index, file in enumerate(files)]
 
 
-def _size(index, path):
-    content = tf.io.read_file(path)
-    size, decoded = tf.cond(tf.io.is_jpeg(content), lambda: _jpeg_size(content), lambda: _other_size(content))
-    return index, size, decoded  # `decoded` is unused, but without it tf.data would skip the decoding.
+def _encoded(file):
+    """Returns a path as the file system has it, b"" for one that it cannot have: a file of JSON may state it."""
+    try:
+        return os.fsencode(file)
+    except UnicodeEncodeError:
+        return b""
 
 
-def _jpeg_size(content):
-    # At an eighth of the size, the whole file is still read, and three times faster.
-    pixels = tf.io.decode_jpeg(content, channels=3, ratio=8)
-    return tf.io.extract_jpeg_shape(content)[:2], tf.shape(pixels)
+def _unreadable(file):
+    """Returns what is said of a file that the data set of `image_sizes` leaves out."""
+    return InspectedFile(file, reason=DAMAGED if pathlib.Path(file).is_file() else MISSING)
 
 
-def _other_size(content):
-    shape = tf.shape(decode(content))
-    return shape[:2], shape
+def _inspected(indices, contents):
+    """Returns what files are, of a batch; in Python, since a graph of all formats would take seconds to build."""
+    types = [tf.string, tf.int64, tf.int32, tf.int32]
+    reasons, sizes, formats, orientations = tf.py_function(_reasons_and_sizes, [contents], types)
+    for values in (reasons, formats, orientations):
+        values.set_shape([None])
+    sizes.set_shape([None, 2])
+    return indices, contents, reasons, sizes, formats, orientations
+
+
+def _reasons_and_sizes(contents):
+    inspected = inspect(contents)
+    return inspected.why_not, inspected.size, inspected.format, inspected.orientation
+
+
+def _decoded(index, content, reason, size, format_, orientation):
+    """Returns what is known of a file, and decodes it: a damaged one is an error."""
+    size = tf.cast(size[::-1], tf.int32)
+
+    def of_jpeg():
+        # At an eighth of the size, the whole file is still read, and three times faster.
+        return jpeg.shape(content), tf.shape(tf.io.decode_jpeg(content, channels=3, ratio=8))
+
+    def of_other():
+        return size, tf.shape(tf.io.decode_image(content, expand_animations=False))
+
+    # Of bitmaps, TensorFlow decodes only some; the inspection has compared their length with their size.
+    is_decoded = tf.equal(reason, "") & tf.not_equal(format_, BMP)
+    cases = [(is_decoded & tf.equal(format_, JPEG), of_jpeg), (is_decoded, of_other)]
+    shape, decoded = tf.case(cases, default=lambda: (size, tf.zeros([3], tf.int32)))
+    # `decoded` is unused, but without it tf.data would skip the decoding.
+    return index, reason, shape, format_, orientation, decoded

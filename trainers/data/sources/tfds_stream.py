@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import tensorflow as tf
 
 from keras_resnets.errors import ArgumentError
+from keras_resnets.images.formats import FORMATS
 from trainers.data.image_source import Encoded, ImageSource
 from trainers.data.split import Split
 from trainers.data.tf_data_options import untuned
@@ -16,6 +17,7 @@ from trainers.data.tf_data_options import untuned
 if TYPE_CHECKING:
     import tensorflow_datasets as tfds
 
+ENCODINGS = [[*FORMATS].index(name) for name in ("JPEG", "PNG")]  # of TensorFlow Datasets' images
 SHUFFLED_PIXELS = 10_000 * 224 * 224  # of a shuffled block: 10,000 examples of ImageNet, or all of CIFAR
 # Machines read files of their own if the smallest of their shares has this many examples, relative to the largest.
 EQUAL_SHARE = 0.99
@@ -93,7 +95,8 @@ def stream_split(
         ) from error
     stream = _Stream(builder, split, image, target, load_target, size, files)
     in_random_order = not builder.info.disable_shuffling and "+" not in split  # Joined splits follow each other.
-    return Split(size, stream.keys, stream.load, stream.part, stream.first if in_random_order else None)
+    first = stream.first if in_random_order else None
+    return Split(size, stream.keys, stream.load, stream.part, first, is_stream=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,7 +126,9 @@ class _Stream:
     def load(self, key):
         """Returns the example of a key."""
         height, width, _ = self._shape()
-        source = Encoded(key["encoded"], height, width)
+        # TensorFlow Datasets does not turn images, and its boxes are those of the images as stored.
+        format_ = tf.where(tf.io.is_jpeg(key["encoded"]), *ENCODINGS)
+        source = Encoded(key["encoded"], format_, ENCODINGS, height=height, width=width)
         return {"image": source, **self.load_target(source, key["target"])}
 
     def part(self, context):

@@ -1,22 +1,30 @@
 """`voc:PATH`: PASCAL VOC (doi 10.1007/s11263-009-0275-4), or other data in its format.
 
 PATH is a folder with VOC2007, VOC2012, ... (VOCdevkit), or one of these folders. In each of them,
-`ImageSets/Main/SPLIT.txt` lists the images `JPEGImages/ID.jpg`, and `Annotations/ID.xml` has their objects. The labels
-are VOC's, or the lines of `PATH/labels.txt`.
+`ImageSets/Main/SPLIT.txt` lists the images of `JPEGImages`, and `Annotations/ID.xml` has their objects. An image is
+`ID.jpg`, the file that its annotation names, or `ID` with another ending.
 
 The training split is `trainval` (or `train`) of all years. The test split is `test` of the years whose test images are
-annotated. Without such a year, the splits are `train` and `val`.
+annotated. Without such a year, or where there are `train` and `val` but no `trainval`, the splits are `train` and
+`val`. Of a single list, e.g. CVAT's `default.txt`, a tenth is held out.
+
+Without lists, all XML files in PATH are read. Folders named `train` and `valid` (or `val`, `test`) are the splits;
+without them, a tenth is held out. An image lies beside its XML file, or is found by its name.
+
+The labels are the lines of `PATH/labels.txt`, or those of CVAT's `PATH/labelmap.txt`. Without these files they are
+VOC's where there are lists and all objects have VOC's names, and else the names of the objects.
 """
 
-import collections
+import dataclasses
 import pathlib
-import sys
 import xml.etree.ElementTree
 
 from keras_resnets.errors import ArgumentError
 from trainers.data.detection_dataset import DetectionDataset
-from trainers.data.sources.annotated_files import IMAGE_LEFT_OUT, AnnotatedImage, AnnotatedObject, file_dataset, number
+from trainers.data.registry import Purpose
+from trainers.data.sources.annotated_files import AnnotatedImage, AnnotatedObject, file_dataset, number, twice
 from trainers.data.sources.problems import Damage, Problems
+from trainers.data.sources.voc_folders import LABEL_MAP, LAYOUT, lines_of, listed_splits, years_of
 
 LABELS = (
     "aeroplane",
@@ -40,113 +48,106 @@ LABELS = (
     "train",
     "tvmonitor",
 )
-LAYOUT = (
-    "expected are PATH/VOC2007/ (or other years; or PATH is such a folder) with JPEGImages/ID.jpg, Annotations/ID.xml, "
-    "ImageSets/Main/trainval.txt and test.txt (or train.txt and val.txt)"
-)
-# A year is annotated if at least this share of its test images have a file. In 2012, 47 % have one, but only for the
-# persons of the action and layout challenges.
-ANNOTATED_SHARE = 0.5
 
 
-def open_voc(path: str, strict: bool) -> DetectionDataset:
+@dataclasses.dataclass(frozen=True)
+class _Object:
+    """An object as it is written: the box is xmin, ymin, xmax and ymax."""
+
+    name: str
+    label: str
+    box: list[float]
+    difficult: bool
+
+
+def open_voc(
+    path: str,
+    strict: bool,
+    voc_first_pixel: str = "auto",
+    labels: tuple[str, ...] | None = None,
+    measured: str | None = None,
+    purpose: Purpose = "training",
+) -> DetectionDataset:
     """Opens PASCAL VOC; difficult objects are ignored ones.
 
     Args:
         path: see above.
         strict: whether a damaged file or object is an error; if not, it is reported on stderr and skipped.
+        voc_first_pixel: "1" where coordinates count from 1 and the last pixel is part of a box, as VOC's; "0" where
+            they count from 0 and xmax - xmin is the width, as several tools write; "auto" for "0" where an xmin or
+            ymin is 0, and else "1".
+        labels: of the run that the data are for, in place of what `labels.txt` does not say; None for no run.
+        measured: the split that this run was measured with, or `OLDER_RUNS`.
+        purpose: what the data set is for; of one to be measured with alone, no training image needs an object.
 
     Raises:
         ArgumentError: if files are missing, no image or object can be used, or, if strict, one is damaged.
     """
     root = pathlib.Path(path)
-    labels = _labels(root)
-    classes = {label: index for index, label in enumerate(labels)}
     with Problems(f"voc:{path}", strict) as problems:
-        train, test = (
-            [image for year, file in lists for image in _images(year, file, classes, problems)]
-            for lists in _splits(root)
-        )
-        return file_dataset(labels, train, test, LAYOUT, problems)
+        *listed, measured = listed_splits(root, measured, problems)
+        splits = [split and _parsed(split, problems) for split in listed]
+        images = [image for split in splits for image in split or ()]
+        labels = _labels(root, labels, images, problems)
+        first = _first_pixel(images, labels, problems) if voc_first_pixel == "auto" else int(voc_first_pixel)
+        classes = {label: index for index, label in enumerate(labels)}
+        train, test = (split and [_counted(image, classes, first, problems) for image in split] for split in splits)
+        dataset = file_dataset(labels, train, test, LAYOUT, problems, purpose=purpose)
+        return dataclasses.replace(dataset, measured=measured, voc_first_pixel=str(first))
 
 
-def _labels(root):
-    file = root / "labels.txt"
-    if not file.is_file():
+def _labels(root, of_run, images, problems):
+    found = sorted({item.label for image in images for item in image.objects})
+    if (root / "labels.txt").is_file():
+        return _unique(root / "labels.txt", [line.strip() for line in lines_of(root / "labels.txt")])
+    if of_run is not None:
+        return of_run
+    if (root / LABEL_MAP).is_file():
+        lines = [line for line in lines_of(root / LABEL_MAP) if not line.startswith("#")]
+        labels = [line.split(":")[0].strip() for line in lines]  # of "label:color_rgb:parts:actions"
+        return _unique(root / LABEL_MAP, [name for name in labels if name != "background" or name in found])
+    if years_of(root) and set(found) <= set(LABELS):
         return LABELS
-    labels = [line.strip() for line in _lines(file)]
-    if not labels or len(set(labels)) < len(labels):
+    problems.say(f"its classes are the names of its objects: {', '.join(found)} (labels.txt may list them)")
+    return found
+
+
+def _unique(file, labels):
+    if not labels or twice(labels):
         raise ArgumentError(f"{file} must have a class on each line, and none twice.")
     return labels
 
 
-def _lines(file):
-    return [line for line in file.read_text("utf-8-sig", errors="replace").splitlines() if line.strip()]
+def _first_pixel(images, labels, problems):
+    for image in images:
+        for item in image.objects:
+            if min(map(abs, item.box[:2])) < 0.5:
+                problems.say(
+                    f"coordinates count from 0, as {item.name} shows ({_stated(item.box)}): nothing is subtracted"
+                )
+                return 0
+    if tuple(labels) != LABELS:
+        problems.say("coordinates count from 1, as VOC's do; if they count from 0, train with --voc_first_pixel=0")
+    return 1
 
 
-def _splits(root):
-    """Returns the training and the test images: lists of (folder of a year, file that lists images)."""
-    years = _years(root)
-    annotated = [year for year in years if _is_annotated(year)]
-    if annotated:
-        train, test = _lists(years, "trainval", "train"), _lists(annotated, "test")
-    else:
-        train, test = _lists(years, "train"), _lists(years, "val")
-    if not train or not test:
-        missing = "images to train on" if not train else "annotated test images"
-        raise ArgumentError(f"--dataset=voc:{root} lists no {missing} in ImageSets/Main; {LAYOUT}.")
-    return train, test
-
-
-def _years(root):
-    folders = [root, *sorted(root.iterdir())] if root.is_dir() else []
-    years = [folder for folder in folders if (folder / "ImageSets" / "Main").is_dir()]
-    if not years:
-        raise ArgumentError(f"--dataset=voc:{root}: there is no ImageSets/Main in it or its folders; {LAYOUT}.")
-    return years[:1] if years[0] == root else years
-
-
-def _lists(years, *splits):
-    """Returns (year, file of its first split among `splits`) for the years that have one."""
-    lists = []
-    for year in years:
-        files = [year / "ImageSets" / "Main" / f"{split}.txt" for split in splits]
-        lists += [(year, file) for file in files if file.is_file()][:1]
-    return lists
-
-
-def _is_annotated(year):
-    ids = [image_id for _, file in _lists([year], "test") for image_id in _image_ids(file)]
-    found = sum(_annotation_file(year, image_id).is_file() for image_id in ids)
-    annotated = bool(ids) and found >= ANNOTATED_SHARE * len(ids)
-    if ids and not annotated:
-        print(f"{year}: only {found} of {len(ids)} test images are annotated: not used", file=sys.stderr)
-    return annotated
-
-
-def _image_ids(file):
-    return [line.split()[0] for line in _lines(file)]
-
-
-def _annotation_file(year, image_id):
-    return year / "Annotations" / f"{image_id}.xml"
-
-
-def _images(year, file, classes, problems):
+def _parsed(listed, problems):
+    """Returns `AnnotatedImage`s whose objects are `_Object`s."""
     images = []
-    for image_id, times in collections.Counter(_image_ids(file)).items():
-        if times > 1:
-            problems.report(f"{file}: {image_id} is listed {times} times", "taken once")
-        annotation = _annotation_file(year, image_id)
-        with problems.leave_out(annotation, IMAGE_LEFT_OUT):
-            root = _parse(annotation)
+    for image in listed:
+        with problems.leave_out("image", image.annotation):
+            if image.may_be_empty and not image.annotation.is_file():
+                problems.note("image", image.annotation, "no annotation file", "", "read without objects")
+                images.append(AnnotatedImage(str(image.annotation), image.find(), []))
+                continue
+            root = _parse(image.annotation)
             images.append(
                 AnnotatedImage(
-                    name=str(annotation),
-                    file=year / "JPEGImages" / f"{image_id}.jpg",
+                    name=str(image.annotation),
+                    file=image.find(root.findtext("filename", "").strip()),
                     width=number(root.findtext("size/width")),
                     height=number(root.findtext("size/height")),
-                    objects=_objects(annotation, root, classes, problems),
+                    objects=_objects(image.annotation, root, problems),
                 )
             )
     return images
@@ -156,23 +157,21 @@ def _parse(file):
     try:
         return xml.etree.ElementTree.parse(file).getroot()
     except OSError as error:
-        raise Damage(f"it cannot be read ({error.strerror})") from error
+        raise Damage("cannot be read", error.strerror) from error
     except (xml.etree.ElementTree.ParseError, ValueError, LookupError) as error:  # the last two: a wrong encoding
-        raise Damage(f"it is not XML ({error})") from error
+        raise Damage("not XML", str(error)) from error
 
 
-def _objects(file, root, classes, problems):
+def _objects(file, root, problems):
     objects = []
     for position, element in enumerate(root.findall("object"), 1):
         label = element.findtext("name", "").strip()
         name = f"{file}: object {position} ({label})"
-        with problems.leave_out(name):
-            if label not in classes:
-                raise Damage("there is no such class (PATH/labels.txt may list others than VOC's)")
-            x1, y1, x2, y2 = box = _box(element)
-            stated = f"xmin={x1:g} ymin={y1:g} xmax={x2:g} ymax={y2:g}"
+        with problems.leave_out("object", name):
+            if not label:
+                raise Damage("no name")
             difficult = element.findtext("difficult", "").strip() == "1"
-            objects.append(AnnotatedObject(name, stated, _from_zero(box), classes[label], difficult))
+            objects.append(_Object(name, label, _box(element), difficult))
     return objects
 
 
@@ -180,18 +179,34 @@ def _box(element):
     """Returns xmin, ymin, xmax and ymax of an object, not of its parts."""
     box = element.find("bndbox")
     if box is None:
-        raise Damage("it has no bndbox")
+        raise Damage("no bndbox")
     values = {name: number(box.findtext(name)) for name in ("xmin", "ymin", "xmax", "ymax")}
     for name, value in values.items():
         if value is None:
-            raise Damage(f"{name}={box.findtext(name)} is not a number")
-    for low, high in (("xmin", "xmax"), ("ymin", "ymax")):
-        if values[high] <= values[low]:
-            raise Damage(f"{high}={values[high]:g} is not larger than {low}={values[low]:g}")
+            raise Damage(f"{name} is not a number", f"{name}={box.findtext(name)}")
     return list(values.values())
 
 
-def _from_zero(box):
-    """Returns [x1, y1, x2, y2]: VOC counts pixels from 1, and the last one is part of the box."""
+def _counted(image, classes, first_pixel, problems):
+    """Returns an image with `AnnotatedObject`s, whose boxes count from 0."""
+    objects = []
+    for item in image.objects:
+        with problems.leave_out("object", item.name):
+            if item.label not in classes:
+                raise Damage("no such class in the data set", "PATH/labels.txt may list others")
+            box = _from_zero(item.box, first_pixel)
+            objects.append(AnnotatedObject(item.name, _stated(item.box), box, classes[item.label], item.difficult))
+    return dataclasses.replace(image, objects=objects)
+
+
+def _from_zero(box, first_pixel):
+    """Returns [x1, y1, x2, y2]. Where pixels count from 1, the last one is part of the box."""
     x1, y1, x2, y2 = box
-    return [x1 - 1, y1 - 1, x2, y2]
+    for low, high, names in ((x1, x2, ("xmin", "xmax")), (y1, y2, ("ymin", "ymax"))):
+        if high < low or (high == low and not first_pixel):
+            raise Damage(f"{names[1]} is not larger than {names[0]}", f"{names[0]}={low:g} {names[1]}={high:g}")
+    return [x1 - first_pixel, y1 - first_pixel, x2, y2]
+
+
+def _stated(box):
+    return " ".join(f"{name}={value:g}" for name, value in zip(("xmin", "ymin", "xmax", "ymax"), box))

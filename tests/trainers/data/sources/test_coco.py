@@ -33,6 +33,7 @@ class Files:
     def __init__(self, root):
         self.root, self.folder = root, root / "images"
         self.train, self.test = root / "train.json", root / "test.json"
+        self.name = f"coco:{self.folder},{self.train},{self.folder},{self.test}"
         self.images = write_images(self.folder, [60, 61, 62])
         self.annotations = [DOG]
         self.write()
@@ -42,7 +43,7 @@ class Files:
         write_json(self.test, self.images[2:3], [{**DOG, "image_id": 3}])
 
     def open(self, strict=False):
-        return open_coco(f"{self.folder},{self.train},{self.folder},{self.test}", strict)
+        return open_coco(self.name.removeprefix("coco:"), strict)
 
 
 @pytest.fixture
@@ -79,19 +80,19 @@ def test_a_tenth_of_one_file_is_the_test_split(tmp_path):
 
 
 BAD_ANNOTATIONS = [
-    ({"category_id": 2}, "(None): there is no category with its category_id=2"),
-    ({"category_id": [1]}, "(None): there is no category with its category_id=[1]"),
-    ({"image_id": 99}, "(dog): there is no image with its image_id=99"),
-    ({"bbox": None}, "(dog): bbox=None is not four numbers"),
-    ({"bbox": [1, 2, 3]}, "(dog): bbox=[1, 2, 3] is not four numbers"),
-    ({"bbox": [1, "two", 3, 4]}, "(dog): bbox=[1, 'two', 3, 4] is not four numbers"),
-    ({"bbox": [1, 2, float("nan"), 4]}, "(dog): bbox=[1, 2, nan, 4] is not four numbers"),
-    ({"bbox": [1, 2, 0, 4]}, "(dog): bbox=[1, 2, 0, 4]: its width is not positive"),
-    ({"bbox": [1, 2, 3, -4]}, "(dog): bbox=[1, 2, 3, -4]: its height is not positive"),
-    (
-        {"bbox": [1, 50, 3, 4]},
-        "(dog): bbox=[1, 50, 3, 4] is outside of the image, which has width=60 height=50",
-    ),
+    ({"category_id": 2}, "(None): category_id=2: no category with the category_id"),
+    ({"category_id": [1]}, "(None): category_id=[1]: no category with the category_id"),
+    ({"image_id": 99}, "(dog): image_id=99: no image with the image_id"),
+    ({"bbox": None}, "(dog): bbox=None: bbox is not four numbers"),
+    ({"bbox": [1, 2, 3]}, "(dog): bbox=[1, 2, 3]: bbox is not four numbers"),
+    ({"bbox": [1, "two", 3, 4]}, "(dog): bbox=[1, 'two', 3, 4]: bbox is not four numbers"),
+    ({"bbox": [1, 2, float("nan"), 4]}, "(dog): bbox=[1, 2, nan, 4]: bbox is not four numbers"),
+    ({"bbox": [1, 2, 0, 4]}, "(dog): bbox=[1, 2, 0, 4]: the width of bbox is not positive"),
+    ({"bbox": [1, 2, 3, -4]}, "(dog): bbox=[1, 2, 3, -4]: the height of bbox is not positive"),
+    ({"bbox": [1, 50, 3, 4]}, "(dog): bbox=[1, 50, 3, 4]; width=60 height=50: outside of the image"),
+    ({"bbox": [], "segmentation": [[1, 2, 3]]}, "(dog): mask with fewer than three points, or half a point"),
+    ({"bbox": [], "segmentation": {"counts": [5], "size": [0, 0]}}, "(dog): mask whose run lengths cannot be read"),
+    ({"bbox": [], "segmentation": {"counts": 5}}, "(dog): mask whose run lengths cannot be read"),
 ]
 
 
@@ -100,11 +101,16 @@ def test_damaged_annotations_alone_are_left_out(files, capsys):
     files.annotations = [DOG, *bad, {**DOG, "bbox": [1, 2, 3, 4]}, "no annotation"]
     files.write()
     assert boxes(files.open().train) == [[[10, 20, 40.5, 28], [1, 2, 4, 6]], []]
-    lines = capsys.readouterr().err.splitlines()
-    for position, (_, message) in enumerate(BAD_ANNOTATIONS):
-        assert f"{files.train}: annotation {100 + position} {message}: left out" in lines
-    assert f"{files.train}: annotation 13 (None): there is no image with its image_id=None: left out" in lines
-    assert len(lines) == 12 and lines[-1].endswith(": 11 problems (left out: 11)")
+    lines = [line.removeprefix(f"{files.name}: ") for line in capsys.readouterr().err.splitlines()]
+    name = f"{files.train}: annotation"
+    example = f"(e.g. {name} 100 (None): category_id=2)"
+    assert f"2 objects: no category with the category_id {example}; left out" in lines
+    example = f"(e.g. {name} 102 (dog): image_id=99)"
+    assert f"2 objects: no image with the image_id {example}; left out" in lines
+    assert f"4 objects: bbox is not four numbers (e.g. {name} 103 (dog): bbox=None); left out" in lines
+    example = f"({name} 109 (dog): bbox=[1, 50, 3, 4]; width=60 height=50)"
+    assert f"1 object: outside of the image {example}; left out" in lines
+    assert sum(line.endswith("left out") for line in lines) == 8  # a line for each cause
 
 
 @pytest.mark.parametrize("change, message", BAD_ANNOTATIONS)
@@ -120,9 +126,9 @@ def test_a_box_partly_outside_is_clipped(files, capsys):
     files.annotations = [{**DOG, "bbox": [-1, 40, 30, 11]}, {**DOG, "bbox": [50, 0, 10.001, 50]}]
     files.write()
     assert boxes(files.open().train) == [[[0, 40, 29, 50], [50, 0, 60, 50]], []]
-    line, _ = capsys.readouterr().err.splitlines()  # Rounding errors, as of the second, are not reported.
-    outside = "bbox=[-1, 40, 30, 11] is partly outside of the image, which has width=60 height=50"
-    assert line == f"{files.train}: annotation 7 (dog): {outside}: clipped"
+    # Rounding errors, as of the second, are not reported.
+    example = f"{files.train}: annotation 7 (dog): bbox=[-1, 40, 30, 11]; width=60 height=50"
+    assert f"1 object: partly outside of the image ({example}); clipped" in capsys.readouterr().err
 
 
 def test_damaged_images_are_left_out(files, capsys):
@@ -140,13 +146,13 @@ def test_damaged_images_are_left_out(files, capsys):
     write_json(files.train, [image for image in files.images if image != files.images[2]], files.annotations)
     assert sizes(files.open().train) == [(60, 50), (61, 50), (90, 50)]
     message, train, folder = capsys.readouterr().err, files.train, files.folder
-    assert f"{train}: image 3 (wide.jpg): another image has its id=1, too: image left out" in message
-    assert f"{train}: image id=4: width=50, but {folder}/wide.jpg has width=90 height=50: the size of the" in message
-    assert f"{train}: image id=5: {folder}/text.jpg cannot be decoded: image left out" in message
-    assert f"{train}: image id=6: {folder}/none.jpg does not exist: image left out" in message
-    assert f"{train}: image 7 (wide.jpg): it has no id or no file_name: image left out" in message
-    assert f"{train}: image 8 (None): it has no id or no file_name: image left out" in message
-    assert "6 problems (image left out: 5, the size of the image is used: 1)" in message
+    assert f"1 image: the id of another image ({train}: image 3 (wide.jpg): id=1); left out" in message
+    wrong = f"{train}: image id=4: width=50, but {folder}/wide.jpg has width=90 height=50"
+    assert f"1 image: the stated size is not that of the file ({wrong}); the size of the file is used" in message
+    text = f"{train}: image id=5: {folder}/text.jpg"
+    assert f"1 image: it cannot be decoded as JPEG, PNG, BMP, GIF or WebP ({text}); left out" in message
+    assert f"1 image: it does not exist ({train}: image id=6: {folder}/none.jpg); left out" in message
+    assert f"2 images: no id or no file_name (e.g. {train}: image 7 (wide.jpg)); left out" in message
 
 
 @pytest.mark.parametrize(
@@ -156,7 +162,7 @@ def test_damaged_images_are_left_out(files, capsys):
         ("[]", r"train\.json has no list of images; expected is"),
         ('{"images": [], "annotations": 5}', r"train\.json has no list of annotations; expected is"),
         ('{"images": [], "annotations": [], "categories": []}', "must have categories, and no two with the same id"),
-        ('{"images": [], "annotations": [], "categories": [{"id": "1", "name": "a"}]}', "a whole number as its id"),
+        ('{"images": [], "annotations": [], "categories": [{"id": [1], "name": "a"}]}', "a number or a text as its id"),
         ('{"images": [], "annotations": [], "categories": [{"id": 1, "name": "a"}]}', "the same categories: only one"),
     ],
 )
@@ -167,8 +173,8 @@ def test_files_that_are_not_cocos(content, message, files):
 
 
 def test_paths_that_are_no_data_sets(files):
-    for spec in ("a", "a,b,c", "a,"):
-        with pytest.raises(ArgumentError, match=f"--dataset=coco:{spec} is not two or four paths; expected is coco:"):
+    for spec in ("a,b,c", "a,"):
+        with pytest.raises(ArgumentError, match=f"coco:{spec} is not one, two or four paths; expected is"):
             open_coco(spec, strict=False)
     with pytest.raises(ArgumentError, match="there is no folder nowhere; expected is"):
         open_coco(f"nowhere,{files.train}", strict=False)
@@ -178,3 +184,195 @@ def test_paths_that_are_no_data_sets(files):
     files.folder.mkdir()
     with pytest.raises(ArgumentError, match="has no training image that can be used; expected is"):
         files.open()
+
+
+def test_ids_as_texts_and_filename(files):
+    images = [{"id": str(image["id"]), "filename": image["file_name"]} for image in files.images]
+    annotations = [{**DOG, "image_id": "1", "category_id": "18", "iscrowd": "0", "bbox": ["10", "20", "30.5", "8"]}]
+    categories = [{"id": str(entry["id"]), "name": entry["name"]} for entry in CATEGORIES]
+    write_json(files.train, images[:2], annotations, categories)
+    write_json(files.test, images[2:], [{**DOG, "image_id": 3}])
+    dataset = files.open(strict=True)
+    first = load(dataset.train)[0]
+    assert first["boxes"].tolist() == [[10, 20, 40.5, 28]] and not first["ignored"][0]
+    assert dataset.labels == ("person", "dog", "toothbrush") and first["classes"].tolist() == [1]
+
+
+def mask_of(box, compressed):
+    """Returns a run-length encoding of a box of an image with 60 x 50 pixels."""
+    from pycocotools import mask
+
+    x1, y1, x2, y2 = box
+    pixels = np.zeros((50, 60), np.uint8, order="F")
+    pixels[y1:y2, x1:x2] = 1
+    if compressed:
+        encoded = mask.encode(pixels)
+        return {**encoded, "counts": encoded["counts"].decode()}
+    column = pixels.T.reshape(-1)
+    ends = np.flatnonzero(np.diff(column)) + 1
+    return {"size": [50, 60], "counts": np.diff([0, *ends, len(column)]).tolist()}
+
+
+@pytest.mark.parametrize(
+    "segmentation",
+    [
+        [[10, 20, 40.5, 20, 40.5, 28, 10, 28]],
+        [[10, 20, 15, 20, 15, 28], [30, 21, 40.5, 21, 40.5, 22]],
+        mask_of([10, 20, 40, 28], compressed=False),
+        mask_of([10, 20, 40, 28], compressed=True),
+    ],
+    ids=["a polygon", "two polygons", "runs", "compressed runs"],
+)
+@pytest.mark.parametrize("bbox", [None, [], [0, 0, 0, 0]])
+def test_masks_without_boxes(segmentation, bbox, files, capsys):
+    files.annotations = [{**DOG, "bbox": bbox, "segmentation": segmentation}]
+    files.write()
+    x2 = 40 if isinstance(segmentation, dict) else 40.5
+    assert boxes(files.open(strict=True).train)[0] == [[10, 20, x2, 28]]
+    example = f"{files.train}: annotation 7 (dog)"
+    assert f"1 object: a mask and no box ({example}); the box around the mask is used" in capsys.readouterr().err
+
+
+def test_crowds_where_all_objects_are_crowds(files, capsys):
+    """CVAT marks each mask so."""
+    files.annotations = [{**DOG, "iscrowd": 1}]
+    files.write()
+    write_json(files.test, files.images[2:], [{**DOG, "image_id": 3, "iscrowd": 1}])
+    assert load(files.open(strict=True).train)[0]["ignored"].tolist() == [False]
+    assert "all 2 objects are marked as crowd or difficult: they are read as ordinary" in capsys.readouterr().err
+
+
+def test_normalized_boxes(files, capsys):
+    files.annotations = [{**DOG, "bbox": [0.5, 0.2, 0.5, 0.6], "area": 0.3}]
+    files.write()
+    write_json(files.test, files.images[2:], [{**DOG, "image_id": 3, "bbox": [0, 0, 0.5, 1]}])
+    dataset = files.open(strict=True)
+    assert boxes(dataset.train)[0] == [[30, 10, 60, 40]] and boxes(dataset.test) == [[[0, 0, 31, 50]]]
+    assert load(dataset.train)[0]["areas"].tolist() == [900]
+    assert "all boxes lie within 0..1: they are read as shares of the images' sides" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("group", ["animals", "dog"])
+def test_a_category_that_only_groups_is_no_class(group, files, capsys):
+    """Roboflow's first category, which may be called like one of the others."""
+    categories = [
+        {"id": 0, "name": group, "supercategory": "none"},
+        {"id": 18, "name": "dog", "supercategory": group},
+        {"id": 19, "name": "cat", "supercategory": group},
+    ]
+    write_json(files.train, files.images[:2], [DOG], categories)
+    write_json(files.test, files.images[2:], [{**DOG, "image_id": 3, "category_id": 19}], categories)
+    dataset = files.open(strict=True)
+    assert dataset.labels == ("dog", "cat") and load(dataset.train)[0]["classes"].tolist() == [0]
+    message = f"{files.name}: category 0 ({group}) groups others, and no object has it: it is no class"
+    assert message in capsys.readouterr().err
+    begun = open_coco(files.name.removeprefix("coco:"), strict=True, labels=(group, "dog", "cat"))
+    assert begun.labels == (group, "dog", "cat")  # of a run that was begun when it was one
+
+
+def test_two_categories_of_one_name_are_one_class(files, capsys):
+    categories = [{"id": 1, "name": "dog"}, {"id": 18, "name": "dog"}, {"id": 19, "name": "cat"}]
+    write_json(files.train, files.images[:2], [DOG, {**DOG, "category_id": 1}], categories)
+    write_json(files.test, files.images[2:], [], categories)
+    dataset = files.open(strict=True)
+    assert dataset.labels == ("dog", "cat") and load(dataset.train)[0]["classes"].tolist() == [0, 0]
+    assert f"{files.name}: several categories are called dog: they are one class" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    ["images\\", "..\\..\\media\\upload\\4\\", "/data/local-files/?d=images/", "https://host/x%20y/", "s3://bucket/"],
+)
+def test_paths_of_other_machines(prefix, files, capsys):
+    images = [{**image, "file_name": prefix + image["file_name"]} for image in files.images]
+    write_json(files.train, images[:2], [DOG])
+    write_json(files.test, images[2:], [{**DOG, "image_id": 3}])
+    dataset = files.open(strict=True)
+    assert sizes(dataset.train) == [(60, 50), (61, 50)] and sizes(dataset.test) == [(62, 50)]
+    example = f"(e.g. {files.train}: image id=1: {prefix}001.jpg)"
+    assert f"3 images: no such path {example}; the only file of the same name is used" in capsys.readouterr().err
+
+
+def test_a_name_that_two_files_have(files, capsys):
+    write_image(files.folder / "more" / "a.jpg", 70, 50)
+    write_image(files.folder / "other" / "a.jpg", 71, 50)
+    files.images[:2] = [{"id": 1, "file_name": "C:\\a.jpg"}, {"id": 2, "file_name": "C:\\more\\a.jpg"}]
+    files.annotations = [{**DOG, "image_id": 2}]
+    files.write()
+    assert sizes(files.open().train) == [(70, 50)]
+    found = f"C:\\a.jpg may be {files.folder}/more/a.jpg or {files.folder}/other/a.jpg"
+    example = f"{files.train}: image 1 (C:\\a.jpg): {found}"
+    assert f"1 image: several files of this name ({example}); left out" in capsys.readouterr().err
+
+
+def roboflow(root):
+    return [(root / split, root / split / "_annotations.coco.json") for split in ("train", "valid", "test")]
+
+
+def cocos_own(root):
+    names = ("train2017", "val2017", "test2017")
+    return [(root / name, root / "annotations" / f"instances_{name}.json") for name in names]
+
+
+def datumaro(root):
+    names = ("train", "val", "test")
+    return [(root / "images" / name, root / "annotations" / f"instances_{name}.json") for name in names]
+
+
+def own(root):
+    return [(root / "images", root / f"{name}.json") for name in ("Train", "Validation", "Test")]
+
+
+@pytest.mark.parametrize("layout", [roboflow, cocos_own, datumaro, own])
+def test_a_folder_with_its_splits(layout, tmp_path, capsys):
+    for position, (folder, file) in enumerate(layout(tmp_path)):
+        write_image(folder / f"{position}.jpg", 60 + position, 50)
+        file.parent.mkdir(exist_ok=True)
+        write_json(file, [{"id": 1, "file_name": f"{position}.jpg"}], [DOG])
+    (tmp_path / "annotations").mkdir(exist_ok=True)
+    (tmp_path / "annotations" / "captions_train2017.json").write_text("{")
+    if layout in (roboflow, own):
+        (tmp_path / "annotations" / "captions_train2017.json").unlink()
+    dataset = open_coco(str(tmp_path), strict=True)
+    assert sizes(dataset.train) == [(60, 50)] and sizes(dataset.test) == [(61, 50)]
+    assert f"coco:{tmp_path}: measured with val" in capsys.readouterr().err
+
+
+def test_a_folder_with_one_file(tmp_path):
+    images = write_images(tmp_path / "images", range(50, 70))
+    (tmp_path / "annotations").mkdir()
+    write_json(tmp_path / "annotations" / "instances_default.json", images, [DOG])
+    dataset = open_coco(str(tmp_path), strict=True)
+    assert (dataset.train.size, dataset.test.size) == (18, 2)
+    write_json(tmp_path / "annotations" / "instances_other.json", images, [DOG])
+    with pytest.raises(ArgumentError, match="do not tell which one to train on .found: .*default.json, .*other.json.;"):
+        open_coco(str(tmp_path), strict=True)
+
+
+def test_a_name_that_no_file_can_have(files):
+    files.images[0]["file_name"] = "\ud800.jpg"
+    files.write()
+    with pytest.raises(ArgumentError, match="image id=1: .*: it does not exist: mend it"):
+        files.open(strict=True)
+
+
+def test_the_folder_of_images_elsewhere_is_proposed(files):
+    for image in files.images:
+        image["file_name"] = str(files.folder / image["file_name"])
+    files.write()
+    (files.root / "export").mkdir()
+    with pytest.raises(ArgumentError, match=f"not in .*export: pass --dataset=coco:{files.folder},{files.train}"):
+        open_coco(f"{files.root / 'export'},{files.train}", strict=False)
+    with pytest.raises(ArgumentError, match=f"train.json is a file, .*: pass --dataset=coco:IMAGES,{files.train}"):
+        open_coco(str(files.train), strict=False)
+
+
+def test_objects_of_images_that_are_left_out_are_not_counted_again(files, capsys):
+    write_images(files.root / "elsewhere", [60])
+    files.images[0]["file_name"] = str(files.root / "elsewhere" / "001.jpg")
+    files.annotations.append({**DOG, "id": 8, "image_id": 2})
+    files.write()
+    (files.folder / "001.jpg").unlink()
+    assert files.open().train.size == 1
+    message = capsys.readouterr().err
+    assert "1 image: outside of" in message and "no image with the image_id" not in message

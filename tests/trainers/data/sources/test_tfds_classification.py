@@ -8,9 +8,10 @@ import tensorflow_datasets as tfds
 from labelled_images import as_is, context, examples, labels_and_seeds
 
 from keras_resnets.errors import ArgumentError
+from trainers.data.class_balance import balanced, class_weights
 from trainers.data.pipeline import training_batches
 from trainers.data.registry import open_dataset
-from trainers.data.split import sample
+from trainers.data.split import hold_out, sample
 
 
 class NumberedImages(tfds.testing.DummyDataset):
@@ -56,6 +57,10 @@ def test_training_on_tensorflow_datasets_with_any_seed(tmp_path):
         assert sorted(stream[:10]) == sorted(stream[10:]) == sorted(in_order)
         assert stream[:10] != stream[10:] and labels(0) != labels(1)
         assert labels(0, first_step=3) == labels(0)[3:]
+        with pytest.raises(ArgumentError, match="--sampling=balanced needs images that can be read in any order"):
+            balanced(hold_out(dataset, 2))
+        weights = [*class_weights("balanced", dataset).values()]
+        assert np.mean([weights[label] for label in in_order]) == pytest.approx(1)
 
 
 def test_tensorflow_datasets_without_a_test_split(tmp_path):

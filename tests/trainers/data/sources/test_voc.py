@@ -5,8 +5,8 @@ import pytest
 from annotated_images import load, sizes, write_image
 
 from keras_resnets import ArgumentError
-from trainers.data.sources.problems import NAMED
 from trainers.data.sources.voc import LABELS, open_voc
+from trainers.data.split_names import OLDER_RUNS
 
 CHAIR = ("chair", 11, 21, 30, 40)
 
@@ -104,54 +104,65 @@ def test_labels_of_ones_own(year):
         open_voc(year.parent, strict=False)
 
 
-BAD_OBJECTS = {
-    "(unicorn): there is no such class (PATH/labels.txt may list others than VOC's)": object_xml("unicorn", 1, 1, 9, 9),
-    "(cow): it has no bndbox": object_xml("cow"),
-    "(cow): xmax=10 is not larger than xmin=12": object_xml("cow", 12, 1, 10, 9),
-    "(cow): ymax=4 is not larger than ymin=4": object_xml("cow", 1, 4, 9, 4),
-    "(cow): ymin=high is not a number": object_xml("cow", 1, "high", 9, 9),
-    "(cow): xmin=nan is not a number": object_xml("cow", "nan", 1, 9, 9),
-    "(cow): ymax=None is not a number": object_xml("cow", 1, 1, 9),
-    "(cow): xmin=61 ymin=1 xmax=90 ymax=9 is outside of the image, which has width=60 height=50": object_xml(
-        "cow", 61, 1, 90, 9
+BAD_OBJECTS = [
+    (object_xml("unicorn", 1, 1, 9, 9), "no such class in the data set", "PATH/labels.txt may list others"),
+    (object_xml("cow"), "no bndbox", ""),
+    (object_xml("", 1, 1, 9, 9), "no name", ""),
+    (object_xml("cow", 12, 1, 10, 9), "xmax is not larger than xmin", "xmin=12 xmax=10"),
+    (object_xml("cow", 1, 6, 9, 4), "ymax is not larger than ymin", "ymin=6 ymax=4"),
+    (object_xml("cow", 1, "high", 9, 9), "ymin is not a number", "ymin=high"),
+    (object_xml("cow", "nan", 1, 9, 9), "xmin is not a number", "xmin=nan"),
+    (object_xml("cow", 1, 1, 9), "ymax is not a number", "ymax=None"),
+    (
+        object_xml("cow", 61, 1, 90, 9),
+        "outside of the image",
+        "xmin=61 ymin=1 xmax=90 ymax=9; width=60 height=50",
     ),
-}
+]
+
+
+def name_of(path, element, position):
+    return f"{path}: object {position} ({element.split('</name>')[0].split('>')[-1]})"
 
 
 def test_damaged_objects_alone_are_left_out(year, capsys):
+    (year.parent / "labels.txt").write_text("\n".join(LABELS))
     good = [object_xml(label, 2, 2, 9, 9) for label in ("cat", "dog")]
-    path = annotate(year, "1", good[0], *BAD_OBJECTS.values(), good[1])
+    path = annotate(year, "1", good[0], *[element for element, *_ in BAD_OBJECTS], good[1])
     dataset = open_voc(year.parent, strict=False)
     assert [labels_of(example) for example in load(dataset.train)] == [["cat", "dog"], ["chair"]]
-    *lines, count = capsys.readouterr().err.splitlines()
-    expected = enumerate(BAD_OBJECTS, 2)
-    assert lines == [f"{path}: object {position} {message}: left out" for position, message in expected]
-    assert count == f"voc:{year.parent}: 8 problems (left out: 8)"
+    lines = capsys.readouterr().err.splitlines()
+    for position, (element, cause, detail) in enumerate(BAD_OBJECTS, 2):
+        example = name_of(path, element, position) + (detail and f": {detail}")
+        assert f"voc:{year.parent}: 1 object: {cause} ({example}); left out" in lines
 
 
-@pytest.mark.parametrize("message", BAD_OBJECTS)
-def test_a_damaged_object_is_an_error_where_that_is_asked_for(message, year):
-    path = annotate(year, "1", BAD_OBJECTS[message])
+@pytest.mark.parametrize("element, cause, detail", BAD_OBJECTS)
+def test_a_damaged_object_is_an_error_where_that_is_asked_for(element, cause, detail, year):
+    (year.parent / "labels.txt").write_text("\n".join(LABELS))
+    path = annotate(year, "1", element)
     with pytest.raises(ArgumentError) as error:
         open_voc(year.parent, strict=True)
-    assert str(error.value) == f"{path}: object 1 {message}: mend it, or go on without --strict (left out)."
+    problem = f"{name_of(path, element, 1)}{detail and f': {detail}'}: {cause}"
+    assert str(error.value) == f"{problem}: mend it, or go on without --strict (left out)."
 
 
 def test_a_box_partly_outside_is_clipped(year, capsys):
-    path = annotate(year, "1", object_xml("cow", 0, 11, 70.5, 60))
+    path = annotate(year, "1", object_xml("cow", 1, 11, 70.5, 60))
     dataset = open_voc(year.parent, strict=False)
     example = load(dataset.train)[0]
     assert example["boxes"].tolist() == [[0, 10, 60, 50]] and example["areas"].tolist() == [2400]
-    message = "xmin=0 ymin=11 xmax=70.5 ymax=60 is partly outside of the image, which has width=60 height=50: clipped"
-    assert f"{path}: object 1 (cow): {message}" in capsys.readouterr().err
+    example = f"{path}: object 1 (cow): xmin=1 ymin=11 xmax=70.5 ymax=60; width=60 height=50"
+    assert f"1 object: partly outside of the image ({example}); clipped" in capsys.readouterr().err
 
 
 def test_boxes_are_checked_against_the_image_not_its_stated_size(year, capsys):
     path = annotate(year, "1", object_xml("cow", 1, 1, 60, 50), width=30, height=25)
     dataset = open_voc(year.parent, strict=False)
     assert load(dataset.train)[0]["boxes"].tolist() == [[0, 0, 60, 50]]
-    message = f"width=30 height=25, but {year / 'JPEGImages' / '1.jpg'} has width=60 height=50"
-    assert f"{path}: {message}: the size of the image is used" in capsys.readouterr().err
+    example = f"{path}: width=30 height=25, but {year / 'JPEGImages' / '1.jpg'} has width=60 height=50"
+    message = f"the stated size is not that of the file ({example}); the size of the file is used"
+    assert message in capsys.readouterr().err
 
 
 def test_damaged_files_leave_out_their_image(tmp_path, capsys):
@@ -167,35 +178,36 @@ def test_damaged_files_leave_out_their_image(tmp_path, capsys):
     assert widths(dataset.train) == [65] and widths(dataset.test) == [69]
     message = capsys.readouterr().err
     xml, jpeg = year / "Annotations", year / "JPEGImages"
-    assert f"{xml}/1.xml: it is not XML (no element found: line 1, column 20): image left out" in message
-    assert f"{xml}/2.xml: it cannot be read (No such file or directory): image left out" in message
-    assert f"{xml}/3.xml: {jpeg}/3.jpg does not exist: image left out" in message
-    assert f"{xml}/4.xml: {jpeg}/4.jpg cannot be decoded: image left out" in message
-    assert f"{year}/ImageSets/Main/trainval.txt: 5 is listed 2 times: taken once" in message
-    assert f"voc:{tmp_path}: 5 problems (image left out: 4, taken once: 1)" in message
-    with pytest.raises(ArgumentError, match=r"1\.xml: it is not XML .*: mend it, or go on without --strict"):
+    assert f"1 image: not XML ({xml}/1.xml: no element found: line 1, column 20); left out" in message
+    assert f"1 image: cannot be read ({xml}/2.xml: No such file or directory); left out" in message
+    assert f"1 image: it does not exist ({xml}/3.xml: {jpeg}/3.jpg); left out" in message
+    assert f"1 image: it cannot be decoded: it is damaged ({xml}/4.xml: {jpeg}/4.jpg); left out" in message
+    listed = f"{year}/ImageSets/Main/trainval.txt: 5, 2 times"
+    assert f"1 image: listed more than once ({listed}); taken once" in message
+    with pytest.raises(ArgumentError, match=r"1\.xml: no element .*: not XML: mend it, or go on"):
         open_voc(tmp_path, strict=True)
 
 
-def test_many_problems_are_counted(year, capsys):
-    annotate(year, "1", *[object_xml("unicorn", 1, 1, 5, 5)] * 25, object_xml("cow", 1, 1, 99, 9))
+def test_a_cause_is_one_line_with_its_number_and_an_example(year, capsys):
+    (year.parent / "labels.txt").write_text("\n".join(LABELS))
+    annotate(year, "1", *[object_xml("unicorn", 1, 1, 5, 5)] * 25, *[object_xml("cow", 1, 1, 99, 9)] * 2)
     open_voc(year.parent, strict=False)
-    lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == NAMED + 1
-    assert lines[-1] == f"voc:{year.parent}: 26 problems, {NAMED} of them named above (left out: 25, clipped: 1)"
+    *_, unknown, clipped = capsys.readouterr().err.splitlines()
+    assert unknown.startswith(f"voc:{year.parent}: 25 objects: no such class in the data set (e.g. {year}")
+    assert unknown.endswith("1.xml: object 1 (unicorn): PATH/labels.txt may list others); left out")
+    assert clipped.startswith(f"voc:{year.parent}: 2 objects: partly outside of the image (e.g. {year}")
 
 
 def test_folders_that_are_no_data_sets(tmp_path):
-    with pytest.raises(ArgumentError, match="nowhere: there is no ImageSets/Main in it or its folders; expected are"):
+    with pytest.raises(ArgumentError, match="nowhere: there is no ImageSets/Main in it .* no XML file; expected are"):
         open_voc(tmp_path / "nowhere", strict=False)
     year = write_year(tmp_path / "VOC2007", val={"1": 60})
-    with pytest.raises(ArgumentError, match="lists no images to train on in ImageSets/Main; expected are"):
+    message = r"lists no images to train on in ImageSets/Main \(found: val.txt\); expected are"
+    (year / "ImageSets" / "Main" / "cow_val.txt").write_text("1 -1\n")
+    with pytest.raises(ArgumentError, match=message.replace("val.txt", "cow_val.txt, val.txt")):
         open_voc(tmp_path, strict=False)
     (year / "ImageSets" / "Main" / "train.txt").write_text("2\n")
     with pytest.raises(ArgumentError, match="has no training image that can be used; expected are"):
-        open_voc(tmp_path, strict=False)
-    (year / "ImageSets" / "Main" / "val.txt").rename(year / "ImageSets" / "Main" / "trainval.txt")
-    with pytest.raises(ArgumentError, match="lists no annotated test images in ImageSets/Main; expected are"):
         open_voc(tmp_path, strict=False)
 
 
@@ -204,3 +216,155 @@ def test_training_images_without_any_object(year):
     annotate(year, "2", width=61)
     with pytest.raises(ArgumentError, match="has no object in its training images; expected are"):
         open_voc(year.parent, strict=False)
+
+
+def first_box(split):
+    return load(split)[0]["boxes"].tolist()[0]
+
+
+def test_an_xmin_of_0_anywhere_shows_that_coordinates_count_from_0(year, capsys):
+    """As those of datumaro, CVAT, Label Studio and pascal-voc-writer."""
+    path = annotate(year, "2", object_xml("cow", 0, 12, 10, 20), width=61)
+    dataset = open_voc(year.parent, strict=True)
+    assert first_box(dataset.train) == [11, 21, 30, 40] and first_box(dataset.test) == [11, 21, 30, 40]
+    assert load(dataset.train)[1]["boxes"].tolist() == [[0, 12, 10, 20]]
+    shown = f"{path}: object 1 (cow) shows (xmin=0 ymin=12 xmax=10 ymax=20)"
+    assert f"coordinates count from 0, as {shown}: nothing is subtracted" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("first, box", [("0", [11, 21, 30, 40]), ("1", [10, 20, 30, 40]), ("auto", [10, 20, 30, 40])])
+def test_a_flag_where_that_cannot_be_shown(first, box, year):
+    dataset = open_voc(year.parent, strict=True, voc_first_pixel=first)
+    assert first_box(dataset.train) == box and dataset.voc_first_pixel == str(11 - box[0])
+
+
+def test_a_box_of_one_pixel(year):
+    annotate(year, "1", object_xml("cow", 7, 9, 7, 9))
+    assert first_box(open_voc(year.parent, strict=True).train) == [6, 8, 7, 9]
+    with pytest.raises(ArgumentError, match="xmin=7 xmax=7: xmax is not larger than xmin"):
+        open_voc(year.parent, strict=True, voc_first_pixel="0")
+
+
+@pytest.mark.parametrize("ending", [".png", ".JPG", ".jpeg"])
+def test_images_with_other_endings(ending, year):
+    for file in sorted((year / "JPEGImages").iterdir()):
+        file.rename(file.with_suffix(ending))
+    dataset = open_voc(year.parent, strict=True)
+    assert widths(dataset.train) == [60, 61] and widths(dataset.test) == [62]
+
+
+def test_an_image_by_the_name_in_its_annotation(year):
+    (year / "JPEGImages" / "1.jpg").rename(year / "JPEGImages" / "photo.jpg")
+    path = annotate(year, "1", "<filename>photo.jpg</filename>", object_xml(*CHAIR))
+    assert widths(open_voc(year.parent, strict=True).train) == [60, 61]
+    path.write_text(path.read_text().replace("photo.jpg", "C:\\photos\\photo.jpg"))
+    assert widths(open_voc(year.parent, strict=True).train) == [60, 61]
+
+
+def test_an_archive_of_cvat(tmp_path, capsys):
+    """Its only list is default.txt, and an image without objects has no annotation file."""
+    names = {f"frame {i:02}": 60 + i for i in range(20)}
+    root = write_year(tmp_path, default=names)
+    (root / "labelmap.txt").write_text("# label:color_rgb:parts:actions\nbackground:::\nvest:1,1,1::\nchair:::\n")
+    (root / "Annotations" / "frame 03.xml").unlink()
+    dataset = open_voc(root, strict=True)
+    assert dataset.labels == ("vest", "chair") and (dataset.train.size, dataset.test.size) == (18, 2)
+    boxes = {tuple(e["size"]): len(e["boxes"]) for split in (dataset.train, dataset.test) for e in load(split)}
+    assert boxes.pop((63, 50)) == 0 and set(boxes.values()) == {1} and len(boxes) == 19
+    message = capsys.readouterr().err
+    assert f"voc:{root}: has no validation images: measured with 2 of its 20 images, always the same" in message
+    assert f"voc:{root}: 1 of 2 classes have no object in the training images: vest" in message
+    assert f"1 image: no annotation file ({root}/Annotations/frame 03.xml); read without objects" in message
+
+
+def write_beside(folder, width, label, *box):
+    """Writes an image and its XML file beside each other."""
+    write_image(folder / f"{width}.jpg", width, 50)
+    text = f"<annotation><filename>{width}.jpg</filename>{object_xml(label, *box)}</annotation>"
+    (folder / f"{width}.xml").write_text(text)
+
+
+def test_roboflows_folders(tmp_path, capsys):
+    for split, width in (("train", 60), ("train", 61), ("valid", 62), ("test", 63), (".", 64)):
+        write_beside(tmp_path / split, width, "dog" if width == 61 else "helmet", 1, 2, 30, 40)
+    dataset = open_voc(tmp_path, strict=True)
+    assert dataset.labels == ("dog", "helmet")
+    assert widths(dataset.train) == [60, 61] and widths(dataset.test) == [62]
+    message = capsys.readouterr().err
+    assert "its classes are the names of its objects: dog, helmet" in message
+    assert f"voc:{tmp_path}: measured with valid; not used: test" in message
+    assert "1 XML file outside of the folders of splits: not used" in message
+
+
+def test_labelimgs_folder(tmp_path, capsys):
+    for width in range(60, 80):
+        write_beside(tmp_path, width, "dog", 1, 2, 30, 40)
+    write_image(tmp_path / "unlabelled.jpg", 90, 50)
+    write_beside(tmp_path / ".ipynb_checkpoints", 91, "cat", 1, 2, 3, 4)
+    dataset = open_voc(tmp_path, strict=True)
+    assert dataset.labels == ("dog",) and (dataset.train.size, dataset.test.size) == (18, 2)
+    message = f"1 image without an XML file left out (e.g. {tmp_path}/unlabelled.jpg)"
+    assert message in capsys.readouterr().err
+
+
+def test_images_and_annotations_in_folders_beside_each_other(tmp_path):
+    for width in (60, 61):
+        write_beside(tmp_path / "annotations", width, "dog", 1, 2, 30, 40)
+        (tmp_path / "images").mkdir(exist_ok=True)
+        (tmp_path / "annotations" / f"{width}.jpg").rename(tmp_path / "images" / f"{width}.jpg")
+    dataset = open_voc(tmp_path, strict=True)
+    assert sorted(widths(dataset.train) + widths(dataset.test)) == [60, 61]
+
+
+def test_val_is_measured_with_and_test_stays_untouched(tmp_path, capsys):
+    write_year(tmp_path, train={"1": 61}, val={"2": 62}, test={"3": 63})
+    assert widths(open_voc(tmp_path, strict=True).test) == [62]
+    assert f"voc:{tmp_path}: measured with val; not used: test" in capsys.readouterr().err
+
+
+def test_names_that_differ_by_their_case_are_said(year, capsys):
+    annotate(year, "1", object_xml("Helmet", 1, 2, 3, 4), object_xml("helmet", 5, 6, 9, 9))
+    assert open_voc(year.parent, strict=True).labels == ("Helmet", "chair", "helmet")
+    assert "classes whose names differ by case only: Helmet, helmet" in capsys.readouterr().err
+
+
+def test_objects_that_are_all_difficult_are_trained_on(year, capsys):
+    for image_id in ("1", "2", "3"):
+        annotate(year, image_id, object_xml("cow", 1, 1, 9, 9, difficult=1), width=59 + int(image_id))
+    assert not np.any(load(open_voc(year.parent, strict=True).train)[0]["ignored"])
+    assert "all 3 objects are marked as crowd or difficult: they are read as ordinary" in capsys.readouterr().err
+    annotate(year, "3", object_xml("cow", 1, 1, 9, 9), width=62)
+    with pytest.raises(ArgumentError, match="every object of its training images is marked as crowd or difficult"):
+        open_voc(year.parent, strict=True)
+
+
+def test_a_run_keeps_its_classes(year):
+    annotate(year, "1", object_xml("helmet", 1, 2, 3, 4), object_xml("cow", 5, 6, 9, 9))
+    assert open_voc(year.parent, strict=False).labels == ("chair", "cow", "helmet")
+    dataset = open_voc(year.parent, strict=False, labels=LABELS)
+    assert dataset.labels == LABELS and labels_of(load(dataset.train)[0]) == ["cow"]
+
+
+def test_a_mask_is_not_the_image_of_its_name(year, capsys):
+    (year / "JPEGImages" / "1.jpg").unlink()
+    write_image(year / "SegmentationClass" / "1.png", 60, 50)
+    assert widths(open_voc(year.parent, strict=False).train) == [61]
+    assert f"1 image: it does not exist ({year}/Annotations/1.xml: {year}/JPEGImages/1.jpg)" in capsys.readouterr().err
+
+
+def test_links_to_folders_are_followed(tmp_path, capsys):
+    for width in (60, 61):
+        write_beside(tmp_path / "photos" / "day", width, "dog", 1, 2, 30, 40)
+    (tmp_path / "photos" / "day" / "scan.tif").write_bytes(b"")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "day").symlink_to(tmp_path / "photos" / "day")
+    dataset = open_voc(tmp_path / "data", strict=True)
+    assert (dataset.train.size, dataset.test.size) == (1, 1)
+    assert f"voc:{tmp_path}/data: passed over: 1 .tif\n" in capsys.readouterr().err
+
+
+def test_a_run_is_measured_with_the_split_of_its_training(tmp_path):
+    write_year(tmp_path, train={"1": 61}, val={"2": 62}, test={"3": 63})
+    for measured, width in ((None, 62), ("val", 62), ("test", 63), (OLDER_RUNS, 63)):
+        dataset = open_voc(tmp_path, strict=True, measured=measured)
+        assert widths(dataset.test) == [width] and dataset.measured == ("val" if width == 62 else "test")

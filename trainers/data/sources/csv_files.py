@@ -1,0 +1,177 @@
+"""CSV files with a row for each object or image: the common part of `csv:` for detection and for classification."""
+
+import csv
+import io
+import pathlib
+from collections.abc import Mapping, Sequence
+
+from keras_resnets.errors import ArgumentError
+from trainers.data.sources.problems import Problems
+from trainers.data.sources.split_words import split_word
+from trainers.data.split_names import MEASURED, OLDER_RUNS, TRAINING, SplitNames, choose_splits
+
+DELIMITERS = ",;\t"
+# Names of columns, in lower case, for those that readers call "file", "class" and "split", best first.
+FILE = ("file", "filename", "file_name", "filepath", "path", "image", "image_path", "image_name", "image_id", "imageid")
+CLASS = ("class", "label", "class_name", "classname", "label_name", "labelname", "category", "target")
+SPLIT = ("split", "subset", "set", "partition", "data set")
+SIDES = {
+    "x1": ("x1", "xmin", "x_min", "left"),
+    "y1": ("y1", "ymin", "y_min", "top"),
+    "x2": ("x2", "xmax", "x_max", "right"),
+    "y2": ("y2", "ymax", "y_max", "bottom"),
+}
+Row = tuple[str, dict[str, str]]  # its name for messages, and {column: text}
+
+
+def split_files(path: pathlib.Path, layout: str, problems: Problems) -> list[pathlib.Path]:
+    """Returns the CSV files of the training split and, if there is one, of the split to measure with.
+
+    Args:
+        path: a CSV file of both splits or of one; or a folder with one CSV file, or one for each split.
+        layout: the expected files, for messages.
+        problems: where the splits that are not used are said.
+
+    Raises:
+        ArgumentError: if a folder has several files, but none of training images, or two for one split.
+    """
+    if not path.is_dir():
+        return [path]
+    files = sorted(path.glob("*.csv"))
+    by_split = {}
+    for file in files:
+        by_split.setdefault(split_word(file.stem), []).append(file)
+    chosen = choose_splits(by_split)
+    if chosen.train is not None:
+        used = [by_split[split] for split in (chosen.train, chosen.test) if split is not None]
+        for several in (files for files in used if len(files) > 1):
+            raise ArgumentError(
+                f"--dataset={problems.dataset} has {several[0].name} and {several[1].name} for one split: move one of "
+                f"them away; {layout}."
+            )
+        chosen.say(problems.dataset)
+        return [files[0] for files in used]
+    if len(files) != 1:
+        found = ", ".join(file.name for file in files) or "no CSV file"
+        raise ArgumentError(f"--dataset={problems.dataset} has no train.csv (found: {found}); {layout}.")
+    return files
+
+
+def read_lines(file: pathlib.Path, layout: str, problems: Problems) -> list[list[str]]:
+    """Returns the cells of each line; commas, semicolons or tabs are between them, whichever the first line has most.
+
+    Raises:
+        ArgumentError: if the file cannot be read, is empty, or is not UTF-8.
+    """
+    try:
+        content = file.read_bytes()
+        text = content.decode("utf-8-sig")
+        first, _, _ = text.partition("\n")
+        lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=max(DELIMITERS, key=first.count)))
+    except UnicodeDecodeError as error:
+        raise _not_utf8(file, content.count(b"\n", 0, error.start) + 1, problems) from error
+    except (OSError, csv.Error) as error:
+        raise ArgumentError(f"--dataset={problems.dataset}: {file} cannot be read ({error}); {layout}.") from error
+    if "\0" in text:  # UTF-16 without a byte order mark
+        raise _not_utf8(file, 1, problems)
+    if not text.strip():
+        raise ArgumentError(f"--dataset={problems.dataset}: {file} is empty; {layout}.")
+    return lines
+
+
+def _not_utf8(file, line, problems):
+    return ArgumentError(
+        f"--dataset={problems.dataset}: {file} is not UTF-8 (line {line}), but maybe Latin-1 or UTF-16: save it as "
+        "UTF-8, which Excel calls 'CSV UTF-8'."
+    )
+
+
+def named_rows(
+    file: pathlib.Path, lines: Sequence[list[str]], start: int, problems: Problems
+) -> list[tuple[str, list[str]]]:
+    """Returns the rows of a table: (name for messages, cells). Empty lines are none.
+
+    Args:
+        file: for messages.
+        lines: of the file.
+        start: the number of lines before the first row.
+        problems: for messages.
+
+    Raises:
+        ArgumentError: if there is no row.
+    """
+    rows = [(f"{file}: line {position}", line) for position, line in enumerate(lines[start:], start + 1) if line]
+    if not rows:
+        raise ArgumentError(f"--dataset={problems.dataset}: {file} has the names of the columns, but no row.")
+    return rows
+
+
+def named_columns(
+    file: pathlib.Path, cells: Sequence[str], columns: Mapping[str, Sequence[str]], problems: Problems
+) -> dict[str, int]:
+    """Returns {column: its position} for the columns that the first line names.
+
+    Args:
+        file: for messages.
+        cells: of the first line.
+        columns: the names of each column, in lower case, best first.
+        problems: where a choice between two names is said.
+
+    Raises:
+        ArgumentError: if a name is there twice.
+    """
+    cells, found = [cell.strip().lower() for cell in cells], {}
+    for column, names in columns.items():
+        there = [name for name in names if name in cells]
+        for name in there[:1]:
+            if cells.count(name) > 1:
+                raise ArgumentError(f"--dataset={problems.dataset}: {file} has two columns {name!r}: rename one.")
+            found[column] = cells.index(name)
+        if len(there) > 1:
+            problems.say(
+                f"{file}: its column {there[0]!r} is read as the {column}, not {' or '.join(map(repr, there[1:]))}"
+            )
+    return found
+
+
+def splits_of(rows: Sequence[Row], measured: str | None, problems: Problems) -> SplitNames:
+    """Finds the splits in the column "split" of rows. Says so if the column has values, but none that is known.
+
+    Args:
+        rows: of a file.
+        measured: the split that the run was measured with that the data are for. `OLDER_RUNS` means no choice of its
+            own: those of tables took the first split of `MEASURED`.
+        problems: where splits are said that are not known.
+
+    Raises:
+        ArgumentError: if there is a split to measure with, but none to train on.
+    """
+    stated = sorted({row.get("split", "") for _, row in rows} - {""})
+    splits = choose_splits(stated, None if measured == OLDER_RUNS else measured)
+    if splits.train is None and splits.test is not None:
+        raise ArgumentError(f"--dataset={problems.dataset} has the split {splits.test!r}, but no 'train'.")
+    if stated and splits.train is None:
+        problems.say(
+            f"its splits are not known ({', '.join(map(repr, stated[:5]))}), and all rows are read as of one split; "
+            f"known are {', '.join(TRAINING + MEASURED)}"
+        )
+    return splits
+
+
+def rows_by_split(rows: Sequence[Row], splits: SplitNames, problems: Problems) -> tuple[list[Row], list[Row] | None]:
+    """Returns the rows of the training split and of the one to measure with, None if there is none; counts the others.
+
+    Args:
+        rows: of a file.
+        splits: of the rows, see `splits_of`; where there are none, all rows are of the training split.
+        problems: where rows that are left out are counted.
+    """
+    if splits.train is None:
+        return list(rows), None
+    splits.say(problems.dataset)
+    known = (splits.train, splits.test, *splits.untouched)
+    for name, row in rows:
+        if row["split"] not in known:
+            problems.report("row", name, f"the split {row['split']!r}, which is not known")
+    train, test = ([one for one in rows if one[1]["split"] == split] for split in (splits.train, splits.test))
+    return train, test or None

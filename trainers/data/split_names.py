@@ -1,0 +1,53 @@
+"""The names under which people and tools keep the splits of a data set, as folders or in a column."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Iterable
+
+TRAINING = ("train", "training")
+MEASURED = ("val", "valid", "validation", "test", "testing")  # The first one that there is is measured with.
+# In place of the name of a split: what runs that recorded none were measured with.
+OLDER_RUNS = "as in older runs"
+OLDER_MEASURED = ("val", "test")
+
+
+@dataclasses.dataclass(frozen=True)
+class SplitNames:
+    """Names of splits, as they are written in a data set.
+
+    Attributes:
+        train: of the training split; None if there is none.
+        test: of the split to measure with, which is the validation split where there is one; None if there is none.
+        untouched: of the others, e.g. a test split beside a validation split.
+    """
+
+    train: str | None
+    test: str | None
+    untouched: tuple[str, ...]
+
+    def say(self, dataset: str) -> None:
+        """Says on stderr which split is measured with, and which ones stay untouched, if there are any."""
+        if self.untouched:
+            print(f"{dataset}: measured with {self.test}; not used: {', '.join(self.untouched)}", file=sys.stderr)
+
+
+def choose_splits(names: Iterable[str], measured: str | None = None) -> SplitNames:
+    """Finds the splits among names, in any case; names that are no splits' are left out.
+
+    Args:
+        names: the names.
+        measured: the split that a run was measured with, or `OLDER_RUNS`; it is taken if it is among the names.
+    """
+    preferred = OLDER_MEASURED if measured == OLDER_RUNS else (measured,)
+    known = sorted((name for name in names if name.lower() in TRAINING + MEASURED), key=_rank)
+    train = [name for name in known if name.lower() in TRAINING]
+    test = [name for name in known if name.lower() in MEASURED]
+    test = [*(name for name in preferred if name in test), *(name for name in test if name not in preferred)]
+    return SplitNames(next(iter(train), None), next(iter(test), None), (*train[1:], *test[1:]))
+
+
+def _rank(name):
+    """Orders names: the first of a table first, and of two with one meaning the one in lower case."""
+    return (TRAINING + MEASURED).index(name.lower()), name != name.lower(), name
