@@ -2,8 +2,9 @@
 
 python -m trainers.prediction_service --export=saved_models/cifar_resnet20_digits
 
-It has the protocols gRPC and REST, and answers in a TensorFlow session, one version of one export, without batching. In
-production, run TensorFlow Serving.
+It has the protocols gRPC and REST, with that server's forms of requests and its errors. It answers in a TensorFlow
+session, one version of one export, without batching, and needs keras_resnets[serving]. In production, run TensorFlow
+Serving.
 """
 
 from absl import flags
@@ -24,7 +25,8 @@ def _check():
 
 
 def _main():
-    from trainers.serving.service import Service, serve
+    from trainers.serving.serve import serve
+    from trainers.serving.service import Service
 
     options = flags.FLAGS
     serve(Service(options.export, options.name), options.port, options.rest_port)

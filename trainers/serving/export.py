@@ -2,7 +2,8 @@
 
 import pathlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from keras_resnets.dtype_policies import dtype_policy_scope
 from keras_resnets.errors import ArgumentError
@@ -10,7 +11,7 @@ from trainers.data.registry import title
 from trainers.engine.run_folder import RunFolder
 from trainers.runtime.choices import EXPORT_PRECISIONS, SAVED_MODEL, WEIGHTS
 from trainers.tasks.ensemble_members import ensemble_members
-from trainers.tasks.registry import check_flags, restored
+from trainers.tasks.registry import TASKS, check_flags, restored
 
 FOR_ALL_TASKS = ("batch_size", "max_pixels", "warmup")
 
@@ -23,6 +24,7 @@ def export(
     precision: str = "float32",
     ensemble: Sequence[str] = (),
     format: str = SAVED_MODEL,
+    options: Mapping[str, Any] | None = None,
     **settings,
 ) -> pathlib.Path:
     """Exports a run's net with its preprocessing and labels, or several runs' nets as one.
@@ -36,6 +38,7 @@ def export(
         precision: "float32", or "bfloat16" for weights and computations in it.
         ensemble: the other runs of an ensemble: see `ensemble_members`.
         format: `SAVED_MODEL`, `WEIGHTS`, or a key of `keras_resnets.serving.formats.FILES`.
+        options: options of the model that change no weights, with other values than in training.
         **settings: other arguments of the task's `export`, for `SAVED_MODEL` only.
 
     Returns:
@@ -44,8 +47,9 @@ def export(
     Raises:
         ArgumentError: for an argument that cannot work, or is not for the task.
     """
-    config = run.config()
+    config, options = run.config(), dict(options or {})
     given = {name: value for name, value in {"ensemble": list(map(str, ensemble)), **settings}.items() if value}
+    given |= options
     if format != SAVED_MODEL:
         settings["format"] = given["format"] = format
     of_some_tasks = {name: value for name, value in given.items() if name not in FOR_ALL_TASKS}
@@ -56,7 +60,10 @@ def export(
     runs = [run, *(other for other, _ in ensemble_members(run, ensemble, config["dataset"]))]
     # The nets are new: they are in no strategy's scope, and in the export's precision whatever training's was.
     with dtype_policy_scope(EXPORT_PRECISIONS[precision]):
-        members = [restored(one, best=best, for_export=True) for one in runs]
+        members = [
+            restored(one, config=TASKS[config["task"]].with_options(one.config(), options), best=best, for_export=True)
+            for one in runs
+        ]
     task, models = members[0].task, [member.model for member in members]
     name = task.name if len(models) == 1 else "ensemble"
     folder = "weights" if format == WEIGHTS else "saved_models"

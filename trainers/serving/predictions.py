@@ -67,6 +67,27 @@ def predict(
     return answers
 
 
+def limit_note(session: SavedModelSession, answers: list[dict], score: float = SHOWN_SCORE) -> str | None:
+    """Returns a line about images on which a detector may have left out objects, or None.
+
+    Args:
+        session: the session of the export that gave the answers.
+        answers: what `predict_files` yields.
+        score: lowest score of the detections that are shown, from 0 to 1.
+    """
+    outputs = session.signatures["image_bytes"].outputs
+    if "num_detections" not in outputs:
+        return None
+    limit = outputs["boxes"].tensor_shape.dim[1].size
+    full = [answer for answer in answers if len(answer.get("scores", ())) == limit and answer["scores"][-1] >= score]
+    if not full:
+        return None
+    return (
+        f"{len(full)} of {len(answers)} images have {limit} detections, all that the export returns, for example "
+        f"{full[0]['file']}: more objects need an export with a larger --max_detections"
+    )
+
+
 def table(answers: list[dict], folder_is_label: bool = False, score: float = SHOWN_SCORE) -> list[str]:
     """Returns the answers as lines of text.
 

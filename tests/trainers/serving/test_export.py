@@ -1,5 +1,7 @@
 """Exports of runs: complete or not there, and as good as the evaluation."""
 
+import json
+import pathlib
 import random
 import time
 
@@ -23,9 +25,12 @@ from trainers.engine import train
 from trainers.engine.checkpoints import Checkpoints, trained_model
 from trainers.engine.run_folder import RunFolder
 from trainers.serving.export import export
+from trainers.serving.predictions import limit_note
 from trainers.tasks.classification import Classification
+from trainers.tasks.detection import Detection
 
 pytestmark = pytest.mark.numerics
+ROOT = pathlib.Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -115,12 +120,13 @@ def test_bytes_are_answered_as_the_evaluation_answers(tmp_path):
     assert np.ptp(answers["probabilities"][:, 0]) > 1e-3  # The images differ.
 
 
-def test_bfloat16_is_half_as_large_and_says_nearly_the_same(run, tmp_path):
+def test_bfloat16_halves_the_weights_and_says_nearly_the_same(run, tmp_path):
     paths = [export(run, tmp_path / name, precision=name) for name in ("float32", "bfloat16")]
     sizes = [(path / "saved_model.pb").stat().st_size for path in paths]
     images = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), dtype=np.uint8)
     answers = [SavedModelSession(path)("serving_default", images=images)["probabilities"] for path in paths]
-    assert sizes[1] < 0.75 * sizes[0] and answers[1].dtype == np.float32
+    numbers = keras_resnets.create_model("cifar_resnet8", input_shape=(32, 32, 3)).count_params()
+    assert sizes[0] - sizes[1] > 0.95 * 2 * numbers and answers[1].dtype == np.float32
     np.testing.assert_allclose(answers[1], answers[0], atol=0.05)
     assert np.max(np.abs(answers[1] - answers[0])) > 1e-6
 
@@ -135,6 +141,43 @@ def detectors(tmp_path_factory):
         runs[-1].begin(task.config)
         Checkpoints(tf.train.Checkpoint(model=task.build_model()), runs[-1].checkpoints).save(0)
     return task, runs
+
+
+@pytest.mark.slow
+def test_the_limits_of_a_detector_are_set_at_export(detectors, tmp_path):
+    task, (run, _) = detectors
+    limits = {"max_detections": 7, "score_threshold": 0.0, "nms_threshold": 0.9}
+    session = SavedModelSession(export(run, tmp_path / "export", options=limits))
+    assert session.description == limits
+    batch = next(iter(task.evaluation_batches()))
+    images = batch["images"].numpy().astype(np.uint8)
+    configured = Detection(Detection.with_options(task.config, limits))
+    expected = trained_model(configured, run)(task.inputs(batch))
+    answer = session("serving_default", images=images)
+    assert answer["boxes"].shape == (len(images), 7, 4)
+    assert_same(answer, {name: value.numpy() for name, value in expected.items()}, 1e-4)
+
+
+def test_the_limits_of_the_repositorys_detector():
+    session = SavedModelSession(ROOT / "saved_models" / "faster_rcnn_digit_scenes")
+    trained = json.loads((ROOT / "docs" / "experiments" / "digit_scenes" / "config.json").read_text())["options"]
+    limits = {"score_threshold": trained["score_threshold"], "nms_threshold": trained["detection_iou"]}
+    assert session.description == {"max_detections": trained["max_detections"], **limits}
+    for signature in session.signatures.values():
+        assert signature.outputs["boxes"].tensor_shape.dim[1].size == session.description["max_detections"]
+    answers = [{"file": "few.png", "scores": [0.9]}, {"file": "many.png", "scores": [0.9] * 50 + [0.4] * 50}]
+    note = limit_note(session, answers, score=0.3)
+    assert note.startswith("1 of 2 images have 100 detections, all that the export returns, for example many.png: more")
+    assert limit_note(session, answers, score=0.5) is None  # All that are shown have been found.
+    assert SavedModelSession(ROOT / "saved_models" / "cifar_resnet20_digits").description == {}
+
+
+def test_limits_that_cannot_work(detectors, run, tmp_path, run_command):
+    with pytest.raises(ArgumentError, match="--max_detections=7 is for runs of trainers.detection: leave it out."):
+        export(run, tmp_path / "export", options={"max_detections": 7})
+    process = run_command("trainers.export", f"--model_dir={detectors[1][0].path}", "--max_detections=0")
+    assert process.returncode == 1
+    assert process.stderr.splitlines()[-1] == "error: --max_detections=0 must be a positive integer."
 
 
 @pytest.mark.slow

@@ -1,19 +1,22 @@
 """A server and its clients: `trainers.prediction_service`, or TensorFlow Serving where it is installed."""
 
-import json
 import pathlib
 import threading
 
+import grpc
 import numpy as np
 import pytest
 from PIL import Image
 
 from keras_resnets import ArgumentError
 from keras_resnets.serving import GrpcClient, RestClient, SavedModelSession, ServerError
+from keras_resnets.serving.predict_requests import arrays, predict_request, serving_api
 from keras_resnets.serving.server_config import write_server_config
 from trainers.data.sample_files import write_digits
+from trainers.serving.grpc_server import start_grpc
 from trainers.serving.model_server import free_ports, model_server
-from trainers.serving.service import Service, start_grpc, start_rest
+from trainers.serving.rest_server import start_rest
+from trainers.serving.service import Service
 
 EXPORT = pathlib.Path(__file__).parents[3] / "saved_models" / "cifar_resnet20_digits"
 NAME = EXPORT.name
@@ -59,6 +62,16 @@ def test_a_server_answers_as_a_session(protocol, served, session, digit_files):
             else:
                 np.testing.assert_allclose(answers[name], value, rtol=1e-5, atol=1e-7)
     assert answers["features"].shape == (2, 64)
+    of_objects = served[protocol]("image_bytes", image_bytes=np.array(encoded[:2], object))
+    np.testing.assert_array_equal(
+        of_objects["labels"], served[protocol]("image_bytes", image_bytes=encoded[:2])["labels"]
+    )
+
+
+@pytest.mark.parametrize("client, server", [(GrpcClient, "http://a:1"), (RestClient, "https://a"), (RestClient, "a:b")])
+def test_a_server_is_a_host_and_a_port(client, server):
+    with pytest.raises(ArgumentError, match=f"server='{server}' must be HOST:PORT, such as localhost:8500"):
+        client(server, NAME)
 
 
 @both
@@ -67,16 +80,55 @@ def test_errors_have_the_codes_of_grpc(protocol, served):
     other = type(client)(client.server, "other")
     with pytest.raises(ServerError, match=f"{client.server}: NOT_FOUND: Servable not found for request"):
         other("image_bytes", image_bytes=[b""])
-    with pytest.raises(ServerError, match="FAILED_PRECONDITION: .*signature key .*nothing.* not found"):
+    problem = {
+        "grpc": 'FAILED_PRECONDITION: Serving signature key "nothing" not found.',
+        "rest": 'INVALID_ARGUMENT: Serving signature name: "nothing" not found in signature def',
+    }
+    with pytest.raises(ServerError, match=problem[protocol]):
         client("nothing", image_bytes=[b""])
     with pytest.raises(ServerError, match="INVALID_ARGUMENT"):
         client("image_bytes", images=[b""])
     with pytest.raises(ServerError, match="NOT_FOUND"):
         type(client)(client.server, NAME, version=9)("image_bytes", image_bytes=[b""])
+    wrong_type = {"grpc": "Expects arg.0. to be uint8 but float is provided", "rest": "not of expected type: uint8"}
+    with pytest.raises(ServerError, match=f"INVALID_ARGUMENT: .*{wrong_type[protocol]}"):
+        client("serving_default", images=np.zeros((1, 32, 32, 3), np.float32))
     impatient = type(client)(client.server, NAME, timeout=1e-3)
     with pytest.raises(ServerError) as caught:
         impatient("serving_default", images=np.zeros((16, 300, 300, 3), np.uint8))
     assert caught.value.code == "DEADLINE_EXCEEDED"
+
+
+def test_what_a_request_over_grpc_may_ask_for(served, digit_files):
+    """The outputs of a request can be chosen; a label is refused, as no version has one."""
+    stub = serving_api("prediction_service_pb2_grpc").PredictionServiceStub(
+        grpc.insecure_channel(served["grpc"].server)
+    )
+    request = predict_request(NAME, "image_bytes", {"image_bytes": [digit_files[3].read_bytes()]})
+    request.output_filter.append("labels")
+    assert arrays(stub.Predict(request).outputs).keys() == {"labels"}
+    request.output_filter.append("nothing")
+    with pytest.raises(grpc.RpcError, match="output tensor alias not found in signature: nothing Outputs expected"):
+        stub.Predict(request)
+    request.model_spec.version_label = "stable"
+    with pytest.raises(grpc.RpcError, match="Unrecognized servable version label: stable"):
+        stub.Predict(request)
+
+
+def test_a_huge_shape_of_few_values_is_refused(served):
+    stub = serving_api("prediction_service_pb2_grpc").PredictionServiceStub(
+        grpc.insecure_channel(served["grpc"].server)
+    )
+    request = predict_request(NAME, "serving_default", {"images": np.zeros((1, 32, 32, 3), np.uint8)})
+    images = request.inputs["images"]
+    images.tensor_content, images.tensor_shape.dim[0].size = b"", 10**12
+    images.int_val.append(7)
+    with pytest.raises(grpc.RpcError, match="the inputs' shapes have 3072000000000000 elements, many more") as error:
+        stub.Predict(request)
+    assert error.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+    images.tensor_shape.dim[0].size = 2  # A value may stand for a whole image.
+    probabilities = arrays(stub.Predict(request).outputs)["probabilities"]
+    assert np.array_equal(probabilities[0], probabilities[1])
 
 
 class Counting(Service):
@@ -84,9 +136,9 @@ class Counting(Service):
 
     requests = 0
 
-    def check(self, name, version):
+    def check(self, *arguments):
         self.requests += 1
-        super().check(name, version)
+        super().check(*arguments)
 
 
 clients_and_servers = pytest.mark.parametrize("client, start", [(GrpcClient, start_grpc), (RestClient, start_rest)])
@@ -99,12 +151,7 @@ def test_a_request_that_is_refused_is_not_repeated(client, start):
     with pytest.raises(ServerError, match="NOT_FOUND"):
         client(f"localhost:{port}", "other", retries=5)("image_bytes", image_bytes=[b""])
     assert service.requests == 1
-    stop(server)
-
-
-def stop(server):
-    """Stops a server of either protocol."""
-    server.stop(None) if hasattr(server, "stop") else server.shutdown()
+    server.stop(None)
 
 
 @clients_and_servers
@@ -119,7 +166,7 @@ def test_a_server_that_is_not_there_yet_is_waited_for(client, start, digit_files
     answers = client(f"localhost:{port}", NAME, retries=7)("image_bytes", **ask)
     assert answers["labels"][0, 0] == b"3"
     timer.join()
-    stop(started[0][0])
+    started[0][0].stop(None)
 
 
 def test_predictions_of_a_server_are_those_of_an_export(served, digit_files, run_command):
@@ -196,17 +243,19 @@ def test_server_configuration(tmp_path):
         ).split()
     )
     assert "max_batch_size { value: 8 }" in batching.read_text()
+    assert "\npad_variable_length_inputs" not in batching.read_text()
+
+
+def test_start_commands_do_not_join_images_of_different_sizes(tmp_path):
+    """TensorFlow Serving refuses all requests of a batch whose shapes differ, and batches every signature."""
+    readme = (EXPORT.parent / "README.md").read_text()
+    commands = [block for block in readme.split("\n\n") if block.startswith("    ") and "model_config_file" in block]
+    assert len(commands) == 2 and not any("batching" in command for command in commands)
+    (tmp_path / "a" / "1").mkdir(parents=True)
+    batching = write_server_config(tmp_path)[1]
+    assert batching.read_text() == (EXPORT.parent / "batching.config").read_text()
 
 
 def test_a_folder_without_a_saved_model_is_not_served(tmp_path):
     with pytest.raises(ArgumentError, match="holds no SavedModel"), model_server(tmp_path):
         pass
-
-
-def test_rest_refuses_malformed_json(served, digit_files):
-    import httpx
-
-    address = f"http://{served['rest'].server}/v1/models/{NAME}"
-    assert httpx.get(address).json()["model_version_status"][0]["state"] == "AVAILABLE"
-    assert httpx.post(f"{address}:predict", content=b"{").status_code == 400
-    assert json.loads(httpx.post(f"{address}:predict", content=b"[]").text)["error"]
