@@ -29,7 +29,10 @@ LEVELS = {
             "normalization": "mean and standard deviation of images",
             "values": "sets of values that arguments can have",
         },
-        {"ops": "arithmetic of boxes and images on tensors, without weights"},
+        {
+            "images": "image files: what they are, and their decoding",
+            "ops": "arithmetic of boxes and images on tensors, without weights",
+        },
         {"layers": "layers that Keras does not have"},
         {
             "surgery": "changes to built nets",

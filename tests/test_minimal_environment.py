@@ -35,10 +35,12 @@ found = SavedModelSession(path)("serving_default", images=images)
 np.testing.assert_allclose(found["probabilities"], net(preprocessing(images)), atol=1e-5)
 
 backbone = keras_resnets.ResNet((1, 1, 1, 1), (8, 8, 16, 16), include_top=False)
-detector = keras_resnets.FasterRCNN(2, backbone, anchor_sizes=(16, 32), rpn_filters=8, test_post_nms_topk=4)
+limits = {"max_detections": 6, "score_threshold": 0.1, "nms_threshold": 0.9}
+detector = keras_resnets.FasterRCNN(2, backbone, anchor_sizes=(16, 32), rpn_filters=8, test_post_nms_topk=4, **limits)
 path = export_detector(detector, Resizing(64, 64, (64, 64)), ["a", "b"], f"{folder}/detector")
-found = SavedModelSession(path)("serving_default", images=images)
-assert found["boxes"].shape == (2, 100, 4)
+session = SavedModelSession(path)
+assert session.description == limits
+assert session("serving_default", images=images)["boxes"].shape == (2, 6, 4)
 """
 
 

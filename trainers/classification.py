@@ -9,8 +9,11 @@ from absl import flags
 
 from keras_resnets.errors import ArgumentError
 from trainers.data.registry import check_name, usage
+from trainers.data.split_names import OLDER_RUNS
 from trainers.engine.run_folder import begun_as
-from trainers.flags import command, training
+from trainers.flags import class_balance, command, net_sizes, training
+from trainers.flags.holdout import define_holdout, holdout_from_flags
+from trainers.flags.train import train_from_flags
 from trainers.recipes.classification import RECIPES, default_recipe
 from trainers.recipes.recipe import chosen_recipe, get_recipe
 from trainers.tasks.nets import GENERAL, builder_arguments
@@ -23,7 +26,7 @@ def _define_flags():
     flags.DEFINE_string(
         "model", None, f"A name of keras_resnets.list_models(), or {', '.join(GENERAL)}.", required=True
     )
-    training.define_sizes()
+    net_sizes.define_sizes()
     flags.DEFINE_float(
         "auxiliary_weight",
         None,
@@ -45,19 +48,15 @@ def _define_flags():
         "recipe's.",
         lower_bound=0,
     )
-    flags.DEFINE_integer(
-        "holdout",
-        None,
-        "Training images that are held out, and measured with instead of the test split; default: none.",
-        lower_bound=1,
-    )
+    define_holdout()
+    class_balance.define_flags()
     training.define_recipe(RECIPES)
     training.define_training()
 
 
 def _check():
     options = flags.FLAGS
-    training.check_net("model", options.model)
+    net_sizes.check_net("model", options.model)
     weight = options.auxiliary_weight
     if weight and not math.isfinite(weight):
         raise ArgumentError(f"--auxiliary_weight={weight} must be a number.")
@@ -66,7 +65,9 @@ def _check():
             f"--auxiliary_weight={weight} cannot be combined with --remat, which takes nets with one output: leave one "
             "of them out."
         )
+    holdout_from_flags()
     check_name("classification", options.dataset)
+    class_balance.choices_from_flags()
     begun, recipe_name = _begun_and_recipe()
     training.check(get_recipe(recipe_name, RECIPES, begun), begun is not None)
 
@@ -80,7 +81,6 @@ def _begun_and_recipe():
 
 def _main():
     from trainers.data.registry import open_dataset
-    from trainers.data.split import hold_out
     from trainers.engine.run_folder import RunFolder
     from trainers.runtime.distribution import is_chief
     from trainers.runtime.failures import naming
@@ -90,16 +90,16 @@ def _main():
     options = flags.FLAGS
     begun, recipe_name = _begun_and_recipe()
     # What depends on the net's builder is reported before the data are read.
-    sizes = training.sizes_from_flags("model", options.model)
+    sizes = net_sizes.sizes_from_flags("model", options.model)
     if options.auxiliary_weight and "auxiliary_head" not in builder_arguments(options.model):
         given = f"--auxiliary_weight={options.auxiliary_weight}"
         raise ArgumentError(f"{given} has no effect with --model={options.model}: leave it out.")
     choices = training.recipe_choices_from_flags()
     choices["recipe_changes"]["second_side"] = options.second_side
     strategy = training.prepare_devices()
-    dataset = open_dataset(options.dataset, options.data_dir, options.download)
-    if options.holdout is not None:
-        dataset = hold_out(dataset, options.holdout)
+    measured = begun and begun.get("measured", OLDER_RUNS)
+    dataset = open_dataset(options.dataset, options.data_dir, options.download, holdout_from_flags(), measured=measured)
+    dataset = class_balance.sampled(dataset)
     run = RunFolder(options.model_dir, is_chief(strategy))
     config = configure(
         Choices(options.dataset, dataset, recipe_name, data_dir=options.data_dir, begun=begun, **choices),
@@ -107,10 +107,11 @@ def _main():
         arguments={name: value for name, value in sizes.items() if value is not None},
         auxiliary_weight=options.auxiliary_weight,
         image_size=options.image_size,
-        holdout=options.holdout,
+        holdout=holdout_from_flags(),
+        **class_balance.choices_from_flags(),
     )
     with naming(f"--model={options.model}", about="depth="):  # of a CIFAR net
-        training.train_from_flags(Classification(config, dataset), run, strategy)
+        train_from_flags(Classification(config, dataset), run, strategy)
 
 
 def run():

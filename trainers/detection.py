@@ -12,7 +12,8 @@ from absl import flags
 from keras_resnets.detection.options import ROI_POOLING
 from keras_resnets.errors import ArgumentError
 from trainers.data.proposals.methods import METHODS
-from trainers.flags import command, detection, training
+from trainers.flags import command, detection
+from trainers.flags.train import check_for_stages, train_from_flags
 from trainers.recipes.detection import default_recipe
 from trainers.tasks.specs import DETECTION, MOST_PROPOSALS, SYSTEMS
 
@@ -40,7 +41,9 @@ def _check():
         raise ArgumentError(
             "--system=spp_net does not train the convolutions: pass --init_weights, of a classification net."
         )
-    detection.check(_spec(), SYSTEMS[system].options)
+    chosen = detection.check(_spec(), SYSTEMS[system].options)
+    if options.alternating or getattr(chosen, "svm", False):
+        check_for_stages("--alternating" if options.alternating else f"--system={system}")
 
 
 def _spec():
@@ -68,7 +71,7 @@ def _main():
         alternating=options.alternating,
         roi_pooling=options.roi_pooling,
     )
-    training.train_from_flags(Detection(config, choices.dataset), run, strategy)
+    train_from_flags(Detection(config, choices.dataset), run, strategy)
 
 
 def run():

@@ -7,12 +7,11 @@ python -m trainers.evaluate --model_dir=/tmp/scenes --box_refinement --voting_io
 
 from absl import flags
 
-from keras_resnets.detection.options import make_options
 from trainers.data.registry import check_name
 from trainers.engine.run_folder import RunFolder
 from trainers.flags import command, detection
 from trainers.tasks.protocols import DEFAULT_PROTOCOL, PROTOCOLS
-from trainers.tasks.specs import DETECTION, SYSTEMS, TEST_OPTIONS
+from trainers.tasks.specs import DETECTION, TEST_OPTIONS
 
 
 def _define_flags():
@@ -58,14 +57,12 @@ def _check():
     config = RunFolder(options.model_dir).config()
     if options.dataset is not None:
         check_name("classification" if config["task"] == "classification" else "detection", options.dataset)
-    given = detection.options_from_flags(DETECTION, TEST_OPTIONS)
-    if given and config["task"] == "detection":
-        with detection.naming_options():
-            make_options({**config["options"], **given}, SYSTEMS[config["system"]].options)
+    detection.check_test_options(config)
 
 
 def _main():
     from trainers.evaluation.evaluate import evaluate
+    from trainers.metrics.report import worst_in_words
 
     options = flags.FLAGS
     task, results = evaluate(
@@ -83,7 +80,7 @@ def _main():
         search=options.search,
     )
     summary = f"{task.title}, step {results['step']}, {results['images']} images: {task.summary(results)}"
-    print("\n".join([*task.table(results), summary]))
+    print("\n".join([*task.table(results), summary, *worst_in_words(results)]))
 
 
 def run():

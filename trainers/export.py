@@ -2,17 +2,19 @@
 
 python -m trainers.export --model_dir=/tmp/digits
 python -m trainers.export --model_dir=/tmp/scenes --ensemble=/tmp/others,/tmp/more
+python -m trainers.export --model_dir=/tmp/scenes --max_detections=300 --score_threshold=0.2
 """
 
 import importlib.util
 
 from absl import flags
 
-from keras_resnets.errors import ArgumentError
+from keras_resnets.errors import ArgumentError, check_folder
 from keras_resnets.serving.formats import FILES, MAX_PIXELS
 from trainers.engine.run_folder import RunFolder
-from trainers.flags import command
+from trainers.flags import command, detection
 from trainers.runtime.choices import EXPORT_PRECISIONS, SAVED_MODEL, WEIGHTS
+from trainers.tasks.specs import DETECTION, TEST_OPTIONS
 
 
 def _define_flags():
@@ -49,6 +51,7 @@ def _define_flags():
     flags.DEFINE_string(
         "server_path", "/models", "Path on the server of the folder with models.config and batching.config."
     )
+    detection.define_options(DETECTION, TEST_OPTIONS, default="that of the training")
 
 
 def _check():
@@ -56,8 +59,10 @@ def _check():
     for name in ("batch_size", "ensemble", "max_pixels", "stages", "svd_ranks", "warmup", "write_server_config"):
         if options.format != SAVED_MODEL and options[name].present:
             raise ArgumentError(f"--{name} is for --format={SAVED_MODEL}, not --format={options.format}: leave it out.")
+    if options.output is not None:
+        check_folder("--output", options.output)
     _svd_ranks()
-    RunFolder(options.model_dir).config()
+    detection.check_test_options(RunFolder(options.model_dir).config())
 
 
 def _svd_ranks():
@@ -85,6 +90,7 @@ def _main():
             options.best,
             options.precision,
             options.ensemble,
+            options=detection.options_from_flags(DETECTION, TEST_OPTIONS),
             **settings,
         )
     if options.write_server_config:

@@ -7,7 +7,8 @@ The paper is ResNet's (arXiv 1512.03385, appendix C).
 """
 
 from keras_resnets.detection.options import LocalizerOptions
-from trainers.flags import command, detection, training
+from trainers.flags import command, detection
+from trainers.flags.train import train_from_flags
 from trainers.tasks.specs import LOCALIZATION
 
 
@@ -23,7 +24,7 @@ def _main():
     from trainers.tasks.localization import Localization, configure
 
     choices, run, strategy = detection.choices_from_flags(LOCALIZATION)
-    training.train_from_flags(Localization(configure(choices), choices.dataset), run, strategy)
+    train_from_flags(Localization(configure(choices), choices.dataset), run, strategy)
 
 
 def run():

@@ -12,7 +12,8 @@ from absl import flags
 from keras_resnets.detection.options import RCNNOptions
 from keras_resnets.errors import ArgumentError
 from trainers.engine.run_folder import begun_as
-from trainers.flags import command, detection, training
+from trainers.flags import command, detection
+from trainers.flags.train import train_from_flags
 from trainers.tasks.specs import LOCALIZATION_RCNN
 
 
@@ -33,7 +34,7 @@ def _main():
 
     choices, run, strategy = detection.choices_from_flags(LOCALIZATION_RCNN)
     config = configure(choices, flags.FLAGS.localizer_dir)
-    training.train_from_flags(LocalizationRCNN(config, choices.dataset), run, strategy)
+    train_from_flags(LocalizationRCNN(config, choices.dataset), run, strategy)
 
 
 def run():

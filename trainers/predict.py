@@ -8,17 +8,20 @@
 The export runs in a TensorFlow session, from its graph alone, as behind TensorFlow Serving; or a server answers.
 """
 
+import functools
 import json
 import sys
 
 from absl import flags
 
-from keras_resnets.errors import ArgumentError
+from keras_resnets.errors import ArgumentError, check_folder
 from keras_resnets.serving.client import CLIENTS
 from keras_resnets.serving.versions import resolve
 from trainers.data.image_files import find_images
 from trainers.flags import command
 from trainers.runtime.choices import SHOWN_SCORE
+
+_images = functools.cache(find_images)  # What it says, it says once.
 
 
 def _define_flags():
@@ -43,7 +46,9 @@ def _define_flags():
 
 def _check(*paths):
     options = flags.FLAGS
-    find_images(paths)
+    if options.output is not None:
+        check_folder("--output", options.output)
+    _images(paths)
     _classes()
     if (options.export is None) == (options.server is None):
         raise ArgumentError("pass either --export=FOLDER or --server=HOST:PORT.")
@@ -57,7 +62,7 @@ def _main(*paths):
     from trainers.serving import predictions
 
     options = flags.FLAGS
-    files, classes = find_images(paths), _classes()
+    files, classes = _images(paths), _classes()
     if options.export is not None:
         session = predictions.open_export(options.export, classes)
     else:
@@ -67,6 +72,9 @@ def _main(*paths):
     answers = predictions.predict(session, files, classes, lambda answer: _check_flags(name, answer))
     text = predictions.table(answers, options.folder_is_label, options.score)
     print(json.dumps(answers, indent=2) if options.json else "\n".join(text))
+    note = predictions.limit_note(session, answers, options.score) if options.export is not None else None
+    if note:
+        print(note, file=sys.stderr)
     if options.output is not None:
         paths = predictions.draw(answers, options.output, options.score)
         print(f"{len(paths)} images: {options.output}", file=sys.stderr)

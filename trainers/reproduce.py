@@ -8,7 +8,7 @@ import pathlib
 
 from absl import flags
 
-from keras_resnets.errors import ArgumentError
+from keras_resnets.errors import ArgumentError, check_folder
 from trainers.data.registry import check_name
 from trainers.experiments.registry import EXPERIMENTS, find
 from trainers.flags import command
@@ -26,6 +26,7 @@ def _define_flags():
 
 def _check():
     options = flags.FLAGS
+    check_folder("--output", options.output)
     if options.report == (options.experiment is not None):
         raise ArgumentError("pass either --experiment=NAME or --report.")
     for name in ("dataset", "data_dir", "download", "scale", "shard"):

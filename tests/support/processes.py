@@ -37,10 +37,16 @@ def end_all():
     _started.clear()
 
 
-def start_machines(arguments):
-    """Starts the same command on two machines, which are processes here; returns both."""
+def start_machines(arguments, of_second=()):
+    """Starts the same command on two machines, which are processes here; returns both.
+
+    Args:
+        arguments: of Python.
+        of_second: further arguments of the second machine.
+    """
     machines = cluster(free_ports(2))
-    return [start(arguments, {"cluster": machines, "task": {"type": "worker", "index": i}}) for i in range(2)]
+    tasks = [{"cluster": machines, "task": {"type": "worker", "index": i}} for i in range(2)]
+    return [start([*arguments, *more], task) for task, more in zip(tasks, ([], of_second))]
 
 
 def finish(*processes):

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_resnets.serving import SavedModelSession
+from keras_resnets.errors import ArgumentError
+from keras_resnets.serving import SavedModelSession, predict_files
 from trainers.data.sample_files import write_digits
 from trainers.data.sources.digits import digit_arrays
 from trainers.serving.export import slug
@@ -76,15 +77,22 @@ def test_the_export_of_the_repository_reads_digits():
     assert [label.decode() for label in answers["labels"][0]] == [str(i) for i in answers["classes"][0]]
 
 
+def test_a_file_that_does_not_exist_is_named(tmp_path):
+    with pytest.raises(ArgumentError, match="files has '.*/missing.png', which is not an existing file: pass paths of"):
+        next(predict_files(SavedModelSession(EXPORT), [tmp_path / "missing.png"]))
+
+
 def test_files_that_cannot_be_decoded_are_named_and_the_others_answered(tmp_path, run_command):
     write_digits(tmp_path)
     (tmp_path / "bad.png").write_bytes(b"no image")
+    (tmp_path / "7" / "notes.txt").touch()
     process = run_command("trainers.predict", f"--export={EXPORT}", tmp_path / "7", tmp_path / "bad.png")
     assert process.returncode == 1
     lines = process.stdout.splitlines()
     assert lines[0].startswith(f"{tmp_path}/7/0.png") and "7 9" in lines[0]
     assert lines[1].startswith(f"{tmp_path}/bad.png") and "cannot be decoded" in lines[1]
     assert process.stderr.splitlines()[-1] == "error: 1 of 2 files could not be decoded"
+    assert process.stderr.count("passed over: 1 .txt") == 1
 
 
 @pytest.mark.parametrize(
@@ -135,7 +143,7 @@ TRAIN = ["trainers.classification", "--model=cifar_resnet8", "--dataset=digits",
     "command, message",
     [
         ([*TRAIN, "--model=cifar_resnet2"], "--model=cifar_resnet2: depth=2 must be 6n+2 or 9n+2"),
-        ([*TRAIN, "--dataset=folder:/nowhere"], "--dataset=folder:/nowhere: there is no folder /nowhere/train"),
+        ([*TRAIN, "--dataset=folder:/nowhere"], "--dataset=folder:/nowhere: there is no such folder"),
         ([*TRAIN, "--model=resnet18", "--image_size=16"], "input_shape=(16, 16, 3) is too small"),
         ([*TRAIN, "--steps=0"], "flag --steps=0: 0 is not a positive integer"),
         ([*TRAIN, "--step=9"], "error: Unknown command line flag 'step'. Did you mean: steps"),

@@ -68,7 +68,8 @@ def restore_model(model: keras.Model, run: RunFolder, best: bool = False) -> int
     Args:
         model: a new model of the run's task.
         run: the run's folder.
-        best: whether to load the checkpoint with the lowest error, instead of the last one.
+        best: whether to load the checkpoint with the lowest error, instead of the last one. A run with --patience has
+            that in any case, when it is complete.
 
     Returns:
         The step of the checkpoint.
@@ -76,6 +77,7 @@ def restore_model(model: keras.Model, run: RunFolder, best: bool = False) -> int
     Raises:
         ArgumentError: if the run has no such checkpoint, or none can be read.
     """
+    best = best or run.takes_best()
     paths = saved(run.checkpoints / "best" if best else run.checkpoints)
     if not paths:
         kind = "best checkpoint" if best else "checkpoint"

@@ -1,6 +1,5 @@
 """One training loop for every `trainers.engine.task.Task`, on any strategy."""
 
-import functools
 import signal
 import sys
 import time
@@ -8,16 +7,16 @@ import time
 import tensorflow as tf
 
 from keras_resnets.errors import ArgumentError
-from keras_resnets.surgery.graph import batch_normalizations
 from trainers.engine.checkpoints import Checkpoints, saved
 from trainers.engine.compilation import can_compile, choose, timed_batches
+from trainers.engine.compiled_steps import compiled_steps
+from trainers.engine.lengthening import reopen
 from trainers.engine.predictor import predictor
 from trainers.engine.run_folder import RunFolder
 from trainers.engine.run_log import RunLog
 from trainers.engine.settings import Settings
 from trainers.engine.state import State
 from trainers.engine.task import Task
-from trainers.engine.training_step import training_step
 from trainers.runtime.choices import AUTO
 from trainers.runtime.distribution import replica_batch, several_machines, total_over_replicas
 from trainers.runtime.failures import explained
@@ -34,33 +33,55 @@ def run_loop(task: Task, run: RunFolder, settings: Settings) -> dict:
         settings: how to train.
 
     Returns:
-        The last evaluation's line of metrics.jsonl: `step`, the metrics, and `seconds` of all sessions.
+        The last evaluation's line of metrics.jsonl: `step`, the metrics, and `seconds` of all sessions; with what the
+        task's `report` returns, if it was evaluated in this session. With `settings.patience`, it is the line of the
+        best evaluation, with `last_step` of the run, and `patience`.
 
     Raises:
         ArgumentError: if the settings do not fit together, or the run cannot go on.
-        Interrupted: after SIGTERM or SIGINT; the state is saved.
+        Interrupted: after SIGTERM or SIGINT, or the deadline; the state is saved.
     """
     strategy = settings.strategy or tf.distribute.get_strategy()
+    check(settings, strategy)
+    with explained(several_machines(strategy)):
+        state, notes = new_state(task, settings, strategy, initialized=not saved(run.checkpoints))
+        if notes and run.chief:
+            print(notes, file=sys.stderr)
+        run.begin(task.config)  # Not earlier: a configuration that no model can be built with leaves no files.
+        with run.locked(), Interruption() as interruption:
+            reopen(run, task)
+            training = _Training(task, run, settings, strategy, state)
+            training.prepare()
+            return training.until_the_end(interruption)
+
+
+def check(settings: Settings, strategy: tf.distribute.Strategy) -> None:
+    """Raises ArgumentError if the settings do not fit the strategy."""
     replica_batch(settings.recipe.batch_size, settings.recipe.accumulation, strategy)
     if settings.jit_compile is True and not can_compile(strategy):
         raise ArgumentError(
             "--jit_compile works with --distribution=one_device only: leave it out (on a TPU, XLA compiles every step "
             "in any case)."
         )
-    with explained(several_machines(strategy)):
-        with strategy.scope():
-            state = State(task, settings.recipe, settings.steps, settings.precision)
-        if not saved(run.checkpoints):
-            notes = [task.initialize(model) for model in state.models()]
-            if notes[0] and run.chief:
-                print(notes[0], file=sys.stderr)
-        if settings.sync_batch_norm and strategy.num_replicas_in_sync > 1:
-            _synchronize_batch_normalization(state.model)
-        run.begin(task.config)  # Not earlier: a configuration that no model can be built with leaves no files.
-        with run.locked(), Interruption() as interruption:
-            training = _Training(task, run, settings, strategy, state)
-            training.prepare()
-            return training.until_the_end(interruption)
+
+
+def new_state(
+    task: Task, settings: Settings, strategy: tf.distribute.Strategy, initialized: bool = True
+) -> tuple[State, str | None]:
+    """Returns the state before the first step, and a line to print about its weights, or None.
+
+    Args:
+        task: the task.
+        settings: how to train.
+        strategy: a `tf.distribute.Strategy`.
+        initialized: whether the weights are those of the task's `initialize`, instead of the builder's.
+    """
+    with strategy.scope():
+        state = State(task, settings.recipe, settings.steps, settings.precision)
+    notes = [task.initialize(model) for model in state.models()] if initialized else [None]
+    if settings.sync_batch_norm and strategy.num_replicas_in_sync > 1:
+        state.synchronize_batch_normalization()
+    return state, notes[0]
 
 
 class _Training:
@@ -74,18 +95,19 @@ class _Training:
         self._checkpoints = Checkpoints(state.checkpoint(), run.checkpoints, device)
         self._total = total_over_replicas(strategy)
         self._predict = predictor(task, state.measured(), strategy)
-        self._step, self._steps, self._log = 0, None, None
+        self._step, self._steps, self._log, self._evaluations, self._reported = 0, None, None, [], {}
 
     def prepare(self):
         """Restores the last checkpoint, removes later lines of the log, and chooses the function of the steps."""
         self._step = self._checkpoints.restore()
         self._check_same_run_everywhere()
         self._run.drop_metrics_after(self._step)
+        self._evaluations = [line for line in self._run.evaluations() if line["step"] <= self._step]
         self._steps = self._chosen_steps()
         self._log = RunLog(self._run, self._settings.recipe.batch_size)
 
     def until_the_end(self, interruption):
-        """Trains; returns the last evaluation."""
+        """Trains; returns the result of `run_loop`."""
         settings, batch_size = self._settings, self._settings.recipe.batch_size
         batches = self._strategy.distribute_datasets_from_function(
             lambda context: self._task.training_batches(self._step, context)
@@ -97,18 +119,44 @@ class _Training:
             if self._step:
                 progress.report(f"going on from step {self._step}")
                 self._evaluate_what_was_saved(progress)
-            while self._step < settings.steps:
+            while self._step < settings.steps and not self._is_out_of_patience():
                 before = self._step
                 # Calls end at multiples of their length, wherever a run was interrupted.
                 self._step = min(before + settings.steps_per_call - before % settings.steps_per_call, settings.steps)
                 self._log.add(*self._steps(iterator, tf.constant(self._step - before)))
                 progress.update((self._step - before) * batch_size)
-                stopping = self._on_any_machine(interruption.signal)
+                stopping = self._on_any_machine(interruption.signal or self._is_late())
                 self._log_and_save(before, stopping, progress)
                 if stopping:
-                    self._on_any_machine(True)  # No machine leaves before the chief has saved.
-                    raise Interrupted(interruption.signal or signal.SIGTERM, self._step)
-        return self._log.results()
+                    # This waits for all machines: none leaves before the chief has saved.
+                    is_signal = self._on_any_machine(interruption.signal)
+                    raise Interrupted(interruption.signal or (signal.SIGTERM if is_signal else 0), self._step)
+            return self._result(progress)
+
+    def _is_late(self):
+        return self._settings.deadline is not None and time.monotonic() >= self._settings.deadline
+
+    def _is_out_of_patience(self):
+        patience = self._settings.patience
+        return patience is not None and self._on_any_machine(self._evaluations_after(self._best()) >= patience)
+
+    def _best(self):
+        """Returns the line of the best evaluation, the first one among equals, or None without an evaluation."""
+        return min(self._evaluations, key=self._task.selection_metric, default=None)
+
+    def _evaluations_after(self, line):
+        return 0 if line is None else len(self._evaluations) - 1 - self._evaluations.index(line)
+
+    def _result(self, progress):
+        """Returns the result of `run_loop`."""
+        if self._settings.patience is None:
+            return {**self._log.results(), **self._reported}
+        best = self._best()
+        if self._step < self._settings.steps:
+            count = self._evaluations_after(best)
+            progress.report(f"stopped at step {self._step}: no better result in {count} evaluations (--patience)")
+        progress.report(f"the result is the best evaluation, of step {best['step']}: it is evaluated and exported")
+        return {**best, **self._reported, "last_step": self._step, "patience": self._settings.patience}
 
     def _log_and_save(self, before, stopping, progress):
         def due(interval):
@@ -117,38 +165,46 @@ class _Training:
         # Every checkpoint ends the window of a line, so that the log does not depend on where a run was resumed. The
         # checkpoint is saved before the evaluation, which may take long.
         checkpoint, evaluation = stopping or due(self._settings.checkpoint_every), due(self._settings.evaluate_every)
+        checkpoint |= evaluation and self._settings.patience is not None  # It may be the last one.
         if checkpoint or evaluation or due(self._settings.log_every):
             progress.report(self._log.training(self._step, self._settings.on_nan))
         if checkpoint and self._run.chief:
             self._checkpoints.save(self._step)
+            self._run.remove_results()  # Not earlier: they are those of the checkpoint before.
         if evaluation and not stopping:
             self._evaluate(progress)
 
     def _evaluate_what_was_saved(self, progress):
         """Evaluates the restored step if that is due, or updates the state from the evaluation that was logged."""
-        done = [line for line in self._run.metrics() if line["step"] == self._step and "loss" not in line]
+        done = [line for line in self._evaluations if line["step"] == self._step]
         if done:
             self._state.best.assign(min(self._state.best.numpy(), self._task.selection_metric(done[-1])))
         elif self._step % self._settings.evaluate_every == 0 or self._step == self._settings.steps:
             self._evaluate(progress)
 
     def _evaluate(self, progress):
+        settings = self._settings
         with self._log.evaluating():
             predictions = self._predict()
             metrics, pictures = self._task.metrics(predictions), self._task.pictures(predictions)
         value = self._task.selection_metric(metrics)
-        if value < self._state.best.numpy():
+        is_best = value < self._state.best.numpy()
+        if is_best:
             self._state.best.assign(value)
             if self._run.chief:
                 self._checkpoints.save_best(self._step)
+                self._run.remove_results()
+        if self._run.chief and (self._step == settings.steps if settings.patience is None else is_best):
+            self._reported = self._task.report(predictions, metrics, self._run)
         # The log comes last: an evaluation that is logged is not repeated.
         progress.report(self._log.evaluation(self._step, metrics, pictures))
+        self._evaluations.append(self._log.results())
 
     def _chosen_steps(self):
-        """Returns the function of `_compiled_steps` that `settings.jit_compile` says."""
+        """Returns the function of `compiled_steps` that `settings.jit_compile` says."""
         if self._settings.jit_compile != AUTO:
-            return self._compiled_steps(self._settings.jit_compile)
-        steps = {jit_compile: self._compiled_steps(jit_compile) for jit_compile in (False, True)}
+            return self._compiled(self._settings.jit_compile)
+        steps = {jit_compile: self._compiled(jit_compile) for jit_compile in (False, True)}
         before = self._run.compilation()
         if not can_compile(self._strategy):
             chosen, reason = False, "XLA is for --distribution=one_device only"
@@ -162,77 +218,15 @@ class _Training:
         return steps[chosen]
 
     def _measured(self, steps):
-        """Returns what `choose` finds for functions of `_compiled_steps`, and restores the state."""
+        """Returns what `choose` finds for functions of `compiled_steps`, and restores the state."""
         batches = self._strategy.distribute_datasets_from_function(
             lambda context: timed_batches(self._task.training_batches(self._step, context))
         )
         with self._state.unchanged():
             return choose(steps, iter(batches), self._settings.recipe.batch_size)
 
-    def _compiled_steps(self, jit_compile):
-        """Returns a function of an iterator and a number of steps, which makes the steps, compiled by XLA or not.
-
-        The function returns the figures of each step, a dict of (steps,), and the seconds of waiting for data.
-        """
-        settings, strategy = self._settings, self._strategy
-        one_step = training_step(
-            self._task,
-            self._state,
-            settings.recipe,
-            remat=settings.remat,
-            skip_nonfinite=settings.on_nan == "skip_step" or settings.precision == "mixed_float16",
-        )
-        one_step = self._at_resolutions(tf.function(one_step, jit_compile=True) if jit_compile else one_step)
-        # The host of a TPU is another machine, which does not run this Python program.
-        now = tf.timestamp if isinstance(strategy, tf.distribute.TPUStrategy) else _python_time
-        names = []
-
-        def step(batch):
-            figures = one_step(batch)
-            names.clear()
-            names.extend(figures)
-            return tf.stack(list(figures.values()))
-
-        @tf.function
-        def steps(iterator, count):
-            rows = tf.TensorArray(tf.float32, size=count)
-            waited = tf.constant(0.0, tf.float64)
-            for i in tf.range(count):
-                # In parallel, a step would wait for data before the last one has ended, and the wait would be counted.
-                tf.autograph.experimental.set_loop_options(parallel_iterations=1)
-                start = now()
-                with tf.control_dependencies([start]):
-                    batch = next(iterator)
-                with tf.control_dependencies(tf.nest.flatten(batch, expand_composites=True)):
-                    end = now()
-                waited += end - start
-                # On one core, the clock would be read after the step that could begin before it.
-                with tf.control_dependencies([end]):
-                    batch = tf.nest.map_structure(tf.identity, batch, expand_composites=True)
-                rows = rows.write(i, step(batch))
-            return dict(zip(names, tf.unstack(rows.stack(), axis=1))), waited
-
-        return steps
-
-    def _at_resolutions(self, one_step):
-        """Returns a function of a distributed batch that makes a step on all replicas, at the batch's resolution.
-
-        The function returns the figures of the first replica, a dict of scalars.
-        """
-        strategy, resolutions = self._strategy, self._task.resolutions()
-
-        def step_at(resolution, batch):
-            figures = strategy.run(lambda batch: one_step(resolution(batch)), args=(batch,))
-            return {name: strategy.experimental_local_results(value)[0] for name, value in figures.items()}
-
-        def step(batch):
-            if len(resolutions) == 1:
-                return step_at(resolutions[0], batch)
-            # Not in the replicas' step: XLA compiles a step to static shapes, and replicas cannot meet in a branch.
-            number = strategy.experimental_local_results(batch["resolution"])[0][0]
-            return tf.switch_case(number, [functools.partial(step_at, one, batch) for one in resolutions])
-
-        return step
+    def _compiled(self, jit_compile):
+        return compiled_steps(self._task, self._state, self._settings, self._strategy, jit_compile)
 
     def _on_any_machine(self, flag):
         """Whether the flag is true on any machine: all machines must stop together."""
@@ -248,13 +242,3 @@ class _Training:
                 "it must be a folder that all machines share."
             )
         self._run.check(self._task.config)  # By now, the chief has written its own.
-
-
-def _python_time():
-    """Returns the time in a graph, a float64 scalar; tf.timestamp does not work with --deterministic."""
-    return tf.ensure_shape(tf.numpy_function(time.monotonic, [], tf.float64), [])
-
-
-def _synchronize_batch_normalization(model):
-    for layer in batch_normalizations(model):
-        layer.synchronized = True

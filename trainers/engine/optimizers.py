@@ -76,10 +76,13 @@ def learning_rate_schedule(recipe: Recipe, total_steps: int) -> keras.optimizers
     if recipe.schedule == "exponential":
         decay_steps = max(1, math.ceil(total_steps / recipe.decays))
         return schedules.ExponentialDecay(recipe.learning_rate, decay_steps, EXPONENTIAL_DECAY, staircase=True)
-    ends = [round(drop * total_steps) for drop in recipe.drops]
+    drops = recipe.drops if recipe.schedule == "steps" else ()
+    ends = [round(drop * total_steps) for drop in drops]
     values = [recipe.learning_rate * 0.1**i for i in range(len(ends) + 1)]
     if warmup:
         ends, values = [warmup, *ends], [recipe.warmup_learning_rate, *values]
+    if not ends:  # Keras needs one.
+        ends, values = [total_steps], 2 * values
     # Keras keeps a value up to and including its boundary, counting steps from 0.
     return schedules.PiecewiseConstantDecay([end - 1 for end in ends], values)
 

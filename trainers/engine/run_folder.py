@@ -5,16 +5,17 @@ import json
 import os
 import pathlib
 
-from keras_resnets.errors import ArgumentError
+from keras_resnets.errors import ArgumentError, check_folder, first_line
 from keras_resnets.file_lock import locked
-from trainers.engine.older_runs import with_present_names, with_present_settings
+from trainers.engine.older_runs import was_in_older_runs, with_present_names, with_present_settings
 from trainers.runtime.atomic_files import write_json, write_text
 
 
 class RunFolder:
     """The files under `--model_dir`.
 
-    - `config.json`: everything that is needed to repeat the run;
+    - `config.json`: everything that is needed to repeat the run. If it was given more steps, `earlier_steps` lists the
+      numbers of steps before;
     - `compilation.json`: what `--jit_compile=auto` has measured and chosen;
     - `checkpoints/`: of `tf.train.CheckpointManager`; the checkpoint with the lowest error is in `best/`;
     - `lock`: held by the process that trains the run;
@@ -22,6 +23,7 @@ class RunFolder:
     - `tensorboard/`: the same figures for TensorBoard;
     - `results.json`: the final figures; it exists when the run is complete;
     - `learning_curve.png`;
+    - `range_test.png` of `--find_learning_rate`, which may be there before the run;
     - `evaluation.json` of `trainers.evaluate`, and the files of the task's `report`.
 
     Args:
@@ -29,16 +31,18 @@ class RunFolder:
         chief: whether this process writes the files. One of several machines that train together does.
 
     Raises:
-        ArgumentError: if the path is an address.
+        ArgumentError: if the path is an address, or a file.
     """
 
     def __init__(self, path: str | os.PathLike, chief: bool = True):
         if "://" in str(path):
             raise ArgumentError(f"--model_dir={path} must be a folder: mount the bucket, and pass its path here.")
         self.path = pathlib.Path(path)
+        check_folder("--model_dir", path)
         self.chief = chief
         self.checkpoints = self.path / "checkpoints"
         self.tensorboard = self.path / "tensorboard"
+        self.range_test = self.path / "range_test.png"
         self.learning_curve = self.path / "learning_curve.png"
         self._config = self.path / "config.json"
         self._compilation = self.path / "compilation.json"
@@ -47,14 +51,15 @@ class RunFolder:
         self._evaluation = self.path / "evaluation.json"
 
     def check(self, config: dict) -> None:
-        """Checks that the folder is empty, or holds a run that was begun with the same configuration.
+        """Checks that the folder is empty, or holds a run with the same configuration, or with fewer steps.
 
         Raises:
             ArgumentError: if not, with the first difference.
         """
         if self.exists():
-            _check_same(json.loads(json.dumps(config)), self.config(), self.path)
-        elif self.chief and self.path.is_dir() and any(self.path.iterdir()):
+            before, config = self.config(), json.loads(json.dumps(config))
+            _check_same(config, _of_length(config, before) if _is_longer(config, before) else before, self.path)
+        elif self.chief and self.path.is_dir() and any(path != self.range_test for path in self.path.iterdir()):
             raise ArgumentError(f"--model_dir={self.path} is not empty and holds no run: choose another folder.")
 
     def exists(self) -> bool:
@@ -67,6 +72,21 @@ class RunFolder:
         if self.chief and not self.exists():
             self.path.mkdir(parents=True, exist_ok=True)
             write_json(self._config, config)
+
+    def reopen(self, config: dict) -> int | None:
+        """Writes the configuration's number of steps, if it is larger than that of the locked run.
+
+        Returns:
+            The number of steps before, if the configuration has more; else None, and on other machines than the first.
+        """
+        if not self.chief:  # The files of the first machine may not be there yet.
+            return None
+        before = self.config()
+        if not _is_longer(config, before):
+            return None
+        lengths = [*before.get("earlier_steps", []), before["steps"]]
+        write_json(self._config, {**_of_length(config, before), "earlier_steps": lengths})
+        return before["steps"]
 
     @contextlib.contextmanager
     def locked(self):
@@ -96,10 +116,7 @@ class RunFolder:
         """
         if not self._config.is_file():
             raise ArgumentError(f"--model_dir={self.path} holds no run: train one there first.")
-        try:
-            config = json.loads(self._config.read_text())
-        except ValueError as error:
-            raise ArgumentError(f"{self._config} is damaged ({error}): train again in another folder.") from error
+        config = _parsed(self._config.read_bytes(), self._config, "train again in another folder")
         return with_present_names(config)
 
     def write_compilation(self, choice: dict) -> None:
@@ -128,11 +145,22 @@ class RunFolder:
                 file.write(json.dumps(figures) + "\n")
 
     def metrics(self) -> list[dict]:
-        """Returns the lines of metrics.jsonl as dicts, without an incomplete last line."""
+        """Returns the lines of metrics.jsonl as dicts, without an incomplete last line.
+
+        Raises:
+            ArgumentError: if the file is damaged.
+        """
         if not self._metrics.exists():
             return []
-        *lines, _ = self._metrics.read_text().split("\n")
-        return [json.loads(line) for line in lines]
+        *lines, _ = self._metrics.read_bytes().split(b"\n")
+        return [
+            _parsed(line, f"line {number} of {self._metrics}", "remove the line")
+            for number, line in enumerate(lines, start=1)
+        ]
+
+    def evaluations(self) -> list[dict]:
+        """Returns the lines of metrics.jsonl that are evaluations."""
+        return [line for line in self.metrics() if "loss" not in line]
 
     def write_evaluation(self, figures: dict) -> None:
         """Writes evaluation.json."""
@@ -143,9 +171,25 @@ class RunFolder:
         if self.chief:
             write_json(self._results, results)
 
+    def remove_results(self) -> None:
+        """Removes results.json: the run has gone on, and has a newer checkpoint."""
+        if self.chief:
+            self._results.unlink(missing_ok=True)
+
     def results(self) -> dict | None:
-        """Returns the content of results.json, or None while the run is not complete."""
-        return json.loads(self._results.read_text()) if self._results.exists() else None
+        """Returns the content of results.json, or None while the run is not complete.
+
+        Raises:
+            ArgumentError: if the file is damaged.
+        """
+        if not self._results.exists():
+            return None
+        remedy = "remove it, and give the command that trains the run again"
+        return _parsed(self._results.read_bytes(), self._results, remedy)
+
+    def takes_best(self) -> bool:
+        """Whether the run is complete, and its result is the best checkpoint: see --patience."""
+        return "patience" in (self.results() or {})
 
 
 def begun_as(task: str, model_dir: str | os.PathLike) -> dict | None:
@@ -155,15 +199,42 @@ def begun_as(task: str, model_dir: str | os.PathLike) -> dict | None:
     return config if config.get("task") == task else None
 
 
+def _parsed(content, place, remedy):
+    """Returns the dict that bytes of JSON hold, or raises ArgumentError that they are damaged."""
+    try:
+        parsed = json.loads(content)
+        if not isinstance(parsed, dict):
+            raise ValueError(f"it holds a {type(parsed).__name__}, not an object")
+    except (ValueError, RecursionError) as error:
+        raise ArgumentError(f"{place} is damaged ({first_line(error)}): {remedy}.") from error
+    return parsed
+
+
+def _is_longer(config, before):
+    """Whether a configuration was given more steps. With the same length, more steps are those of other data."""
+    return config["steps"] > before["steps"] and _length(config) != _length(before)
+
+
+def _of_length(config, before):
+    """Returns a run's configuration with the length of another one."""
+    return {**before, "steps": config["steps"], "recipe": {**before["recipe"], **_length(config)}}
+
+
+def _length(config):
+    return {name: config["recipe"][name] for name in ("epochs", "steps")}
+
+
 def _check_same(config, before, path):
     config, before = (with_present_settings(_flat(one)) for one in (config, before))
     for key in [*config, *before]:
-        # The run did not have an option that is newer: it is the same as off.
-        is_newer_and_off = key not in before and not config[key]
-        if not key.startswith("versions") and not is_newer_and_off and config.get(key) != before.get(key):
+        is_newer_and_same = key not in before and was_in_older_runs(key, config[key])
+        is_history = key.startswith(("versions", "earlier_steps"))
+        if not is_history and not is_newer_and_same and config.get(key) != before.get(key):
+            # Everything that the number of steps follows from comes before it, but for the number of images.
+            remedy = "the data set has changed: restore it" if key == "steps" else "repeat its flags"
             raise ArgumentError(
                 f"--model_dir={path} holds a run with {key}={before.get(key)}, not {config.get(key)}: "
-                "repeat its flags to go on with it, or choose another folder."
+                f"{remedy} to go on with it, or choose another folder."
             )
 
 

@@ -92,7 +92,7 @@ class RunLog:
 
     def results(self) -> dict:
         """Returns the last evaluation: its step, its figures, and the seconds of all sessions of the run."""
-        return self._last_evaluation or [line for line in self._run.metrics() if "loss" not in line][-1]
+        return self._last_evaluation or self._run.evaluations()[-1]
 
     def _seconds(self):
         return round(self._seconds_before + time.monotonic() - self._start, 1)

@@ -32,6 +32,10 @@ class Settings:
         remat: see `trainers.engine.rematerialization`.
         steps_per_call: steps in one call of TensorFlow. Logs and checkpoints are made between calls.
         on_nan: what to do when a loss is not finite: "stop" the run, or "skip_step", which changes nothing.
+        patience: evaluations in a row without a new best result, after which the run ends; None for a run that goes on
+            to its last step.
+        deadline: the time of `time.monotonic()`, in seconds, after which the training stops like one that is
+            interrupted; None for no limit.
     """
 
     recipe: Recipe
@@ -46,3 +50,5 @@ class Settings:
     remat: bool = False
     steps_per_call: int = 1
     on_nan: str = "stop"
+    patience: int | None = None
+    deadline: float | None = None

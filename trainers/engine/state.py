@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from keras_resnets.dtype_policies import dtype_policy_scope
+from keras_resnets.surgery.graph import batch_normalizations
 from trainers.engine.fine_tuning import learning_rate_factors
 from trainers.engine.optimizers import make_optimizer
 from trainers.engine.task import Task
@@ -55,6 +56,11 @@ class State:
     def measured(self) -> keras.Model:
         """Returns the model that is evaluated: the moving average if there is one."""
         return self.models()[-1]
+
+    def synchronize_batch_normalization(self) -> None:
+        """Lets the model's batch normalization use the statistics of the whole batch, not of a replica's share."""
+        for layer in batch_normalizations(self.model):
+            layer.synchronized = True
 
     def checkpoint(self) -> tf.train.Checkpoint:
         """Returns the `tf.train.Checkpoint` of the whole state."""

@@ -188,9 +188,16 @@ class Task(abc.ABC):
     def summary(self, metrics: Mapping[str, float | None]) -> str:
         """Returns metrics in words."""
 
-    def report(self, predictions: dict[str, np.ndarray], metrics: Mapping[str, float | None], run: RunFolder) -> None:
-        """Writes tables and figures of an evaluation into a run's folder, where the task has any."""
-        return None
+    def report(
+        self, predictions: dict[str, np.ndarray], metrics: Mapping[str, float | None], run: RunFolder
+    ) -> dict[str, Any]:
+        """Writes tables and figures of an evaluation into a run's folder, where the task has any.
+
+        Returns:
+            Further figures for results.json and evaluation.json: `worst_classes`, see `trainers.metrics.report`, where
+            the task has figures of classes.
+        """
+        return {}
 
     def table(self, results: Mapping[str, Any]) -> list[str]:
         """Returns lines of text about the content of evaluation.json, to be shown above `summary`."""

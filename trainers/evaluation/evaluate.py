@@ -39,7 +39,7 @@ def evaluate(
 
     Returns:
         The task and the content of evaluation.json: `model`, `dataset`, `step`, `images`, the `ensemble`, `options` and
-        flags that are given, and what the task's `evaluate` returns.
+        flags that are given, and what the task's `evaluate` and `report` return.
 
     Raises:
         ArgumentError: if there is no checkpoint, the classes differ, or a flag is not for the task.
@@ -64,6 +64,6 @@ def evaluate(
     predictions, figures = task.evaluate(members, **flags)
     results = {"model": task.name, "dataset": dataset_name, "step": step, "images": dataset.test.size}
     results |= {**({"options": options} if options else {}), **joined, **flags, **figures}
+    results |= task.report(predictions, figures, run)
     run.write_evaluation(results)
-    task.report(predictions, figures, run)
     return task, results

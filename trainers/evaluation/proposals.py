@@ -43,7 +43,7 @@ def measure_recall(
         The figures: see `measure`.
     """
     caches = {name: ProposalCache(output / "proposals", name, limit, **settings) for name, settings in methods.items()}
-    dataset = open_detection_dataset(dataset_name, data_dir, download)
+    dataset = open_detection_dataset(dataset_name, data_dir, download, evaluation=True)
     counts = [count for count in COUNTS if count < limit] + [limit]
     figures, curves = measure(caches, dataset.test, counts)
     output.mkdir(parents=True, exist_ok=True)

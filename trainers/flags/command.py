@@ -10,9 +10,8 @@ from absl import app, flags, logging
 
 from keras_resnets.errors import ArgumentError
 from trainers.runtime import deferred, quiet_start
-from trainers.runtime.interruption import Interrupted
+from trainers.runtime.interruption import SIGNAL_STATUS, Interrupted
 
-SIGNAL_STATUS = 128  # plus the signal's number: the status of a process that a signal ended
 _new_names: dict[str, str] = {}  # of renamed flags
 
 
@@ -42,6 +41,8 @@ def run(
         flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[name])
     sys.modules["__main__"].__doc__ = main.__globals__["__doc__"]  # --help begins with it.
 
+    sys.stdout.reconfigure(errors="backslashreplace")  # Names of files may be no text.
+
     def guarded(argv):
         if not flags.FLAGS["verbosity"].present:
             logging.set_verbosity(logging.WARNING)  # TensorFlow reports every checkpoint.
@@ -59,7 +60,7 @@ def run(
             sys.exit(f"error: {error}")
         except Interrupted as stop:
             print(stop, file=sys.stderr)
-            sys.exit(SIGNAL_STATUS + stop.signal)
+            sys.exit(stop.status)
         except KeyboardInterrupt as stop:
             print("interrupted: the same command goes on from what is saved, if this was training", file=sys.stderr)
             sys.exit(SIGNAL_STATUS + (signal.SIGTERM if isinstance(stop, _Terminated) else signal.SIGINT))

@@ -6,20 +6,22 @@ import contextlib
 import dataclasses
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
 from keras_resnets.detection.backbone_names import backbone_names
-from keras_resnets.detection.options import OLD_NAMES
+from keras_resnets.detection.options import OLD_NAMES, make_options
 from keras_resnets.errors import ArgumentError
 from trainers.data.registry import check_name, open_detection_dataset, usage
+from trainers.data.split_names import OLDER_RUNS
+from trainers.engine.older_runs import OLDER_VOC_FIRST_PIXEL
 from trainers.engine.run_folder import RunFolder, begun_as
-from trainers.flags import command, training
+from trainers.flags import command, net_sizes, training
 from trainers.recipes.recipe import chosen_recipe, get_recipe
 from trainers.tasks.nets import GENERAL
-from trainers.tasks.specs import BoxTaskSpec, recipe_options
+from trainers.tasks.specs import DETECTION, SYSTEMS, TEST_OPTIONS, BoxTaskSpec, recipe_options
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -48,10 +50,17 @@ def define_flags(spec: BoxTaskSpec) -> None:
         "resnet101",
         f"A residual net, VGG or ZF: {', '.join(GENERAL)}, or a name of keras_resnets.list_models().",
     )
-    training.define_sizes()
+    net_sizes.define_sizes()
     flags.DEFINE_string("dataset", None, f"{usage('detection')}.", required=True)
     flags.DEFINE_boolean(
         "strict", False, "Whether a damaged file or object ends the run; if not, it is reported and left out."
+    )
+    flags.DEFINE_enum(
+        "voc_first_pixel",
+        None,
+        ["auto", "0", "1"],
+        "From what the coordinates of voc: count: 1, as VOC's, or 0, as those of datumaro, CVAT and Label Studio; auto "
+        "is 0 where an xmin or ymin is 0, and else 1. Default: auto, or that of the run that goes on.",
     )
     flags.DEFINE_integer(
         "short_side", None, f"Short side of a resized image, in pixels; default: {spec.sides[0]}.", lower_bound=1
@@ -121,12 +130,15 @@ def options_from_flags(spec: BoxTaskSpec, names: tuple[str, ...] = ()) -> dict[s
     return given
 
 
-def check(spec: BoxTaskSpec, options_class: type) -> None:
+def check(spec: BoxTaskSpec, options_class: type) -> Any:
     """Checks what the flags of `define_flags` say, as far as that needs neither the data nor TensorFlow.
 
     Args:
         spec: the task.
         options_class: one of its `options`.
+
+    Returns:
+        The options of that class.
 
     Raises:
         ArgumentError: for flags that cannot work.
@@ -134,10 +146,10 @@ def check(spec: BoxTaskSpec, options_class: type) -> None:
     options, names = flags.FLAGS, [*GENERAL, *backbone_names()]
     if options.backbone not in names:
         raise ArgumentError(f"--backbone={options.backbone} is unknown: use {', '.join(names)}.")
-    training.check_net("backbone", options.backbone)
+    net_sizes.check_net("backbone", options.backbone)
     if options.remat:
         raise ArgumentError("--remat is for classification: use a smaller --batch_size, or a higher --accumulation.")
-    check_name("detection", options.dataset, options.strict)
+    check_name("detection", options.dataset, options.strict, options.voc_first_pixel or "auto")
     command.numbers("canvas", int)
     begun, recipe_name = _begun_and_recipe(spec)
     training.check(get_recipe(recipe_name, spec.recipes, begun), begun is not None)
@@ -146,6 +158,19 @@ def check(spec: BoxTaskSpec, options_class: type) -> None:
         chosen = recipe_options(spec, options_class, recipe_name, given, begun)
     if getattr(chosen, "head", None) is None and "head_units" in given:
         raise ArgumentError(f"--head_units={given['head_units']} has no effect without --head: leave it out.")
+    return chosen
+
+
+def check_test_options(config: Mapping[str, Any]) -> None:
+    """Checks the flags of `TEST_OPTIONS` for a run with this configuration.
+
+    Raises:
+        ArgumentError: for values that cannot work.
+    """
+    given = options_from_flags(DETECTION, TEST_OPTIONS)
+    if given and config["task"] == DETECTION.task:
+        with naming_options():
+            make_options({**config["options"], **given}, SYSTEMS[config["system"]].options)
 
 
 @contextlib.contextmanager
@@ -181,10 +206,20 @@ def choices_from_flags(spec: BoxTaskSpec) -> tuple[BoxChoices, RunFolder, tf.dis
 
     options = flags.FLAGS
     begun, recipe_name = _begun_and_recipe(spec)
-    sizes = training.sizes_from_flags("backbone", options.backbone)
+    sizes = net_sizes.sizes_from_flags("backbone", options.backbone)
     sides = options.short_side, options.long_side, command.numbers("canvas", int)
     strategy = training.prepare_devices()
-    dataset = open_detection_dataset(options.dataset, options.data_dir, options.download, options.strict)
+    of_begun = begun.get("voc_first_pixel", OLDER_VOC_FIRST_PIXEL) if begun else "auto"
+    first_pixel = options.voc_first_pixel or of_begun
+    dataset = open_detection_dataset(
+        options.dataset,
+        options.data_dir,
+        options.download,
+        options.strict,
+        voc_first_pixel=first_pixel,
+        labels=begun and begun["labels"],
+        measured=begun and begun.get("measured", OLDER_RUNS),
+    )
     choices = BoxChoices(
         options.dataset,
         dataset,
@@ -196,6 +231,7 @@ def choices_from_flags(spec: BoxTaskSpec) -> tuple[BoxChoices, RunFolder, tf.dis
         resizing=default_resizing(spec, dataset, *sides) if any(sides) else None,
         max_boxes=options.max_boxes,
         jit_compile=options.jit_compile,
+        voc_first_pixel=first_pixel,
         **sizes,
         **training.recipe_choices_from_flags(),
     )

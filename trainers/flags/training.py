@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import math
 import os
 import pathlib
-import sys
+import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
 from keras_resnets.errors import ArgumentError
-from keras_resnets.models import registry
+from trainers.engine.run_folder import RunFolder, begun_as
 from trainers.engine.settings import LOG_EVERY, Settings
 from trainers.flags import command
+from trainers.flags.parsers import AutoOrBoolean, AutoOrInteger
 from trainers.recipes.recipe import Recipe, change
-from trainers.runtime.choices import AUTO, DISTRIBUTIONS, ON_NAN, PRECISIONS, PUBLISHED_WEIGHTS
-from trainers.runtime.failures import naming
+from trainers.runtime.choices import AUTO, DISTRIBUTIONS, ON_NAN, PRECISIONS, PUBLISHED_WEIGHTS, WEIGHT_FILE
 from trainers.runtime.tf_config import read_tf_config
-from trainers.tasks.nets import GENERAL, builder_arguments
 
 if TYPE_CHECKING:
     import tensorflow as tf
-
-    from trainers.engine.run_folder import RunFolder
-    from trainers.engine.task import Task
 
 
 def check(recipe: Recipe, is_begun: bool) -> None:
@@ -39,20 +34,32 @@ def check(recipe: Recipe, is_begun: bool) -> None:
         ArgumentError: for flags that cannot work.
     """
     options = flags.FLAGS
-    change(recipe, math.inf, **recipe_choices_from_flags()["recipe_changes"])
+    change(recipe, **recipe_choices_from_flags()["recipe_changes"])
     for name, distribution in (("replicas", "mirrored"), ("tpu", "tpu")):
         value = options[name].value
         if value is not None and options.distribution != distribution:
             raise ArgumentError(
                 f"--{name}={value} is for --distribution={distribution} only: leave it out, or pass that as well."
             )
+    if options.batch_size == AUTO and options.distribution != "one_device":
+        raise ArgumentError(f"--batch_size={AUTO} works with --distribution=one_device only: pass a number.")
     if options.distribution == "multi_worker":
         read_tf_config(os.environ.get("TF_CONFIG"))
+    if options.max_hours is not None and not options.max_hours >= 0:
+        raise ArgumentError(f"--max_hours={options.max_hours} must be a number.")
     weights = options.init_weights
-    if weights not in (None, PUBLISHED_WEIGHTS) and not is_begun and not os.path.isfile(weights):
+    if weights in (None, PUBLISHED_WEIGHTS) or is_begun:
+        return
+    if os.path.isdir(weights) and begun_as("classification", weights) is None:
+        folder = pathlib.Path(weights)
+        exported = [*folder.glob(WEIGHT_FILE), *folder.glob(f"*/{WEIGHT_FILE}")]  # of a version, or of all versions
+        file = max(exported, key=os.path.getmtime, default=None)
+        remedy = f"give its file {file}" if file else "give the --model_dir of one, or a file"
+        raise ArgumentError(f"--init_weights={weights} is a folder without a run of trainers.classification: {remedy}.")
+    if not os.path.exists(weights):
         raise ArgumentError(
-            f"--init_weights={weights} is no existing file: give the path of an .h5, .safetensors or .pth file, or "
-            f"{PUBLISHED_WEIGHTS} for a net with published weights."
+            f"--init_weights={weights} is no existing file: give the path of an .h5, .safetensors or .pth file, the "
+            f"folder of a run of trainers.classification, or {PUBLISHED_WEIGHTS} for a net with published weights."
         )
 
 
@@ -84,6 +91,9 @@ def prepare_devices() -> tf.distribute.Strategy:
     from trainers.runtime.distribution import make_strategy
 
     options = flags.FLAGS
+    if options.batch_size == AUTO:  # Other processes need memory of a GPU as well, to try sizes.
+        for gpu in tf.config.list_physical_devices("GPU"):
+            tf.config.experimental.set_memory_growth(gpu, True)
     if options.deterministic:
         tf.config.experimental.enable_op_determinism()
     return make_strategy(
@@ -101,10 +111,19 @@ def define_recipe(recipes: Iterable[str], default: str = "that of the data set")
     flags.DEFINE_string("recipe", None, f"One of {', '.join(recipes)}; default: {default}.")
     flags.DEFINE_float("epochs", None, "Passes over the training images; default: the recipe's.", lower_bound=0)
     flags.DEFINE_integer("steps", None, "Training steps; default: the recipe's.", lower_bound=1)
-    flags.DEFINE_integer(
-        "batch_size", None, "Images in a training step, over all replicas; default: the recipe's.", lower_bound=1
+    about = (
+        f"Images in a training step, over all replicas; {AUTO}: the largest power of two up to 1024 that fits into "
+        "memory, which is tried first. The learning rate stays as it is. Default: the recipe's."
     )
+    flags.DEFINE_flag(flags.Flag(AutoOrInteger(lower_bound=1), flags.ArgumentSerializer(), "batch_size", None, about))
     flags.DEFINE_float("learning_rate", None, "Highest learning rate; default: the recipe's.", lower_bound=0)
+    flags.DEFINE_enum(
+        "schedule",
+        None,
+        ["constant", "cosine"],
+        "Learning rate over the steps: constant, or falling to 0; the recipe's warm-up comes before. A run with a "
+        "constant one can be given more steps later, as if it had had them from the start. Default: the recipe's.",
+    )
     flags.DEFINE_float("weight_decay", None, "Factor of the L2 loss; default: the recipe's.", lower_bound=0)
     flags.DEFINE_float(
         "clip_norm", None, "Largest global norm of the gradients, 0 for no limit; default: the recipe's.", lower_bound=0
@@ -124,7 +143,10 @@ def define_recipe(recipes: Iterable[str], default: str = "that of the data set")
         1,
     )
     flags.DEFINE_string(
-        "init_weights", None, "Weights to start from, as a builder's weights=: a file, or imagenet. Default: random."
+        "init_weights",
+        None,
+        "Weights to start from: a file or imagenet, as a builder's weights=, or the --model_dir of a run of "
+        "trainers.classification. Default: random.",
     )
     flags.DEFINE_list(
         "freeze", None, "Stages whose weights are not trained, e.g. stem,conv2; default: none, or the recipe's."
@@ -140,11 +162,15 @@ def define_recipe(recipes: Iterable[str], default: str = "that of the data set")
 
 def recipe_choices_from_flags() -> dict[str, Any]:
     """Returns the fields of `Choices` that flags of `define_recipe` and `define_training` give, but for --recipe."""
-    names = ["epochs", "steps", "batch_size", "learning_rate", "weight_decay", "clip_norm", "accumulation", "ema_decay"]
+    names = ["epochs", "steps", "batch_size", "learning_rate", "schedule"]
+    names += ["weight_decay", "clip_norm", "accumulation", "ema_decay"]
     others = ("init_weights", "freeze", "seed", "precision", "sync_batch_norm", "on_nan")
     choices = {name: flags.FLAGS[name].value for name in others}
     choices["stage_learning_rates"] = command.named_numbers("stage_learning_rates", float, "conv2=0.1,predictions=10")
-    return {**choices, "recipe_changes": {name: flags.FLAGS[name].value for name in names}}
+    changes = {name: flags.FLAGS[name].value for name in names}
+    if changes["batch_size"] == AUTO:  # of a new run, until it is known; another one keeps its own
+        changes["batch_size"] = None if RunFolder(flags.FLAGS.model_dir).exists() else 1
+    return {**choices, "recipe_changes": changes}
 
 
 def define_training() -> None:
@@ -157,105 +183,37 @@ def define_training() -> None:
     flags.DEFINE_integer("checkpoint_every", None, "Steps between two checkpoints; default: an epoch.", lower_bound=1)
     about = f"Whether XLA compiles the training step; {AUTO} measures which is faster."
     # A flag like a boolean one, --jit_compile and --nojit_compile, with a third value.
-    flags.DEFINE_flag(flags.Flag(_AutoOrBoolean(), None, "jit_compile", Settings.jit_compile, about, boolean=True))
+    flags.DEFINE_flag(flags.Flag(AutoOrBoolean(), None, "jit_compile", Settings.jit_compile, about, boolean=True))
     flags.DEFINE_boolean("sync_batch_norm", Settings.sync_batch_norm, "Whether replicas share their batch statistics.")
     flags.DEFINE_boolean(
         "remat", Settings.remat, "Whether the backward pass computes activations again, to need less memory."
     )
     flags.DEFINE_integer("steps_per_call", Settings.steps_per_call, "Steps in one call of the compiled function.", 1)
     flags.DEFINE_enum("on_nan", Settings.on_nan, list(ON_NAN), "What happens when a loss is not finite.")
-
-
-class _AutoOrBoolean(flags.BooleanParser):
-    """The parser of a flag that is "auto", True or False."""
-
-    def parse(self, argument):
-        if argument == AUTO:
-            return argument
-        try:
-            return super().parse(argument)
-        except ValueError as error:
-            raise ValueError(f"use {AUTO}, true or false") from error
+    flags.DEFINE_boolean(
+        "find_learning_rate",
+        False,
+        "Whether to suggest a --learning_rate, instead of training: the loss is drawn over rising learning rates.",
+    )
+    flags.DEFINE_integer(
+        "patience",
+        Settings.patience,
+        "Evaluations in a row without a better result, after which the run ends. With this flag, the best evaluation "
+        "is the result, which trainers.evaluate and trainers.export take, and not the last step. Default: no limit.",
+        lower_bound=1,
+    )
+    flags.DEFINE_float(
+        "max_hours",
+        None,
+        "Hours after which the training saves its state and stops, with status 124; the same command goes on from "
+        "there, for as many hours again. Default: no limit.",
+        lower_bound=0,
+    )
 
 
 def settings_from_flags() -> dict[str, Any]:
     """Returns the fields of `Settings` that flags give, but for those of `recipe_choices_from_flags`."""
-    names = ["log_every", "checkpoint_every", "jit_compile", "remat", "steps_per_call"]
-    return {name: flags.FLAGS[name].value for name in names}
-
-
-def define_sizes() -> None:
-    """Defines --block_counts, --filters and --width, for `sizes_from_flags`."""
-    general = ", ".join(GENERAL)
-    flags.DEFINE_list("block_counts", ["2", "2", "2", "2"], f"Units of each stage of {general}.")
-    flags.DEFINE_list(
-        "filters",
-        ["64", "128", "256", "512"],
-        f"Filters of each stage of {general}. CIFAR nets have three stages, with 16,32,64 by default.",
-    )
-    flags.DEFINE_float("width", None, "Factor of the filters of all layers of Inceptions, VGG and ZF; default: 1.")
-
-
-def check_net(flag: str, name: str) -> None:
-    """Checks the name of a net, and the flags of `define_sizes` as far as they are independent of its builder.
-
-    Args:
-        flag: the one that names the net.
-        name: its value, a key of `GENERAL` or a name of the registry.
-
-    Raises:
-        ArgumentError: for an unknown name, and for sizes that are no numbers or differ in length.
-    """
-    if name not in GENERAL:
-        with naming(f"--{flag}={name}"):
-            registry.find(name)
-    sizes = _sizes(name)
-    block_counts, filters = sizes["block_counts"], sizes["filters"]
-    if block_counts and filters and len(block_counts) != len(filters):
-        raise ArgumentError(
-            f"--block_counts={','.join(map(str, block_counts))} has {len(block_counts)} stages, and "
-            f"--filters={','.join(map(str, filters))} has {len(filters)}: pass as many."
-        )
-
-
-def sizes_from_flags(flag: str, name: str) -> dict[str, Any]:
-    """Returns the arguments of a net's builder that are its size: `block_counts`, `filters` and `width`, or None each.
-
-    Args:
-        flag, name: see `check_net`, which has checked them.
-
-    Raises:
-        ArgumentError: for a size that is given for a net whose builder has no such argument.
-    """
-    known = builder_arguments(name)
-    for key in ("block_counts", "filters", "width"):
-        if key not in known and flags.FLAGS[key].present:
-            raise ArgumentError(f"--{key} has no effect with --{flag}={name}: leave it out.")
-    return _sizes(name)
-
-
-def _sizes(name):
-    block_counts, filters = (
-        command.numbers(key, int) if name in GENERAL or flags.FLAGS[key].present else None
-        for key in ("block_counts", "filters")
-    )
-    return {"block_counts": block_counts, "filters": filters, "width": flags.FLAGS.width}
-
-
-def train_from_flags(task: Task, run: RunFolder, strategy: tf.distribute.Strategy) -> None:
-    """Trains with the settings of the flags of `define_training`, and prints the result.
-
-    Args:
-        task, run: see `trainers.engine.train.train`.
-        strategy: a `tf.distribute.Strategy`.
-    """
-    from trainers.engine.train import train
-
-    if not run.chief:
-        print("The first machine shows the progress and writes the files.", file=sys.stderr)
-    results = train(task, run, strategy=strategy, **settings_from_flags())
-    if run.chief:
-        print(f"{task.title}: {task.summary(results)}, {results['step']} steps, {results['seconds']:.0f} s")
-        curves = [run.learning_curve, *sorted(run.path.glob(f"*/{run.learning_curve.name}"))]  # of the stages
-        for curve in filter(pathlib.Path.exists, curves):
-            print(f"learning curve: {curve}")
+    names = ["log_every", "checkpoint_every", "jit_compile", "remat", "steps_per_call", "patience"]
+    hours = flags.FLAGS.max_hours
+    deadline = None if hours is None else time.monotonic() + 3600 * hours
+    return {**{name: flags.FLAGS[name].value for name in names}, "deadline": deadline}

@@ -1,11 +1,16 @@
 """Boxes and labels on images."""
 
+import contextlib
+import functools
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
+
+from trainers.plots.fonts import font_file
 
 COLORS = ["#e6194b", "#3cb44b", "#ffe119", "#4363d8", "#f58231", "#911eb4", "#46f0f0", "#f032e6", "#d2f53c", "#fabebe"]
+FONT_SIZE = 14  # px, of labels that are not in ASCII
 PIXELS_PER_LINE = 400  # of the image's longer side, per pixel of a line's width
 
 
@@ -36,7 +41,20 @@ def draw_detections(
         x1, y1, x2, y2 = (float(side) for side in boxes[i])
         draw.rectangle([x1, y1, max(x1, x2 - 1), max(y1, y2 - 1)], outline=color, width=width)
         text = labels[int(classes[i])] + ("" if scores is None else f" {scores[i]:.0%}")
-        place = draw.textbbox((x1, max(0, y1 - 11)), text)
-        draw.rectangle(place, fill=color)
-        draw.text(place[:2], text, fill="black")
+        font = _font(font_file(text))
+        *_, height = draw.textbbox((0, 0), text, font)
+        corner = x1, max(0, y1 - height)
+        draw.rectangle(draw.textbbox(corner, text, font), fill=color)
+        draw.text(corner, text, "black", font)
     return np.asarray(picture)
+
+
+@functools.cache
+def _font(file):
+    """Returns a font for Pillow, in its regular weight; None for Pillow's own."""
+    if file is None:
+        return None
+    font = ImageFont.truetype(file, FONT_SIZE)
+    with contextlib.suppress(OSError, ValueError):  # It has one weight only.
+        font.set_variation_by_name("Regular")
+    return font

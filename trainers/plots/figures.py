@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import itertools
 import pathlib
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from trainers.plots.fonts import choose_fonts
 from trainers.runtime.atomic_files import atomic_file
 
 if TYPE_CHECKING:
@@ -126,6 +128,28 @@ def log_log(
         axes.grid(alpha=0.3, which="both")
         axes.legend()
     figure.suptitle(title)
+    _save(figure, path)
+
+
+def range_test(
+    rates: Sequence[float], losses: Sequence[float], suggested: float, title: str, path: pathlib.Path
+) -> None:
+    """Draws the loss over the learning rate, and the suggested one.
+
+    Args:
+        rates: learning rates, rising.
+        losses: of each.
+        suggested: a learning rate.
+        title: heading.
+        path: of the PNG file.
+    """
+    figure = _figure(7, 4.5)
+    axes = figure.subplots()
+    axes.semilogx(rates, losses)
+    axes.axvline(suggested, color="tab:orange", linestyle="--", label=f"suggested: {suggested:g}")
+    axes.set(title=title, xlabel="learning rate", ylabel="loss, smoothed")
+    axes.grid(alpha=0.3)
+    axes.legend()
     _save(figure, path)
 
 
@@ -273,7 +297,9 @@ def _figure(width: float, height: float) -> Figure:
 
 
 def _save(figure, path):
-    with atomic_file(path, shared=True) as stream:
+    choose_fonts(figure)
+    with atomic_file(path, shared=True) as stream, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # What no font has, `choose_fonts` has said.
         figure.savefig(stream, format="png", dpi=120)
 
 

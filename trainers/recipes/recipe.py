@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,11 +22,12 @@ class Recipe:
         steps: length of training in steps; None if `epochs` is given.
         learning_rate: highest learning rate.
         schedule: "steps" divides the learning rate by 10 at each of `drops`; "cosine" lets it fall to 0; "exponential"
-            multiplies it by 0.94, `decays` times.
+            multiplies it by 0.94, `decays` times; "constant" leaves it as it is.
         drops: fractions of the training at which "steps" drops.
         decays: number of decays of "exponential".
-        warmup_steps: steps of warm-up, at most half of the training. "steps" stays at `warmup_learning_rate` meanwhile
-            (arXiv 1512.03385, section 4.2), "cosine" rises linearly from it to `learning_rate`.
+        warmup_steps: steps of warm-up, at most half of the training. "steps" and "constant" stay at
+            `warmup_learning_rate` meanwhile (arXiv 1512.03385, section 4.2), "cosine" rises linearly from it to
+            `learning_rate`.
         warmup_learning_rate: see `warmup_steps`.
         optimizer: a name in `trainers.engine.optimizers.OPTIMIZERS`.
         momentum: momentum of the optimizer, in the form of Caffe and Keras: the velocity contains the learning rate.
@@ -150,24 +152,39 @@ def chosen_recipe(
     return name
 
 
-def change(recipe: Recipe, examples: int, **changes) -> Recipe:
+def change(recipe: Recipe, **changes) -> Recipe:
     """Returns a recipe with some fields changed.
 
     Args:
         recipe: a `Recipe`.
-        examples: number of examples in the training split.
         **changes: values of fields; None keeps the recipe's, 0 switches off what may be None.
-
-    Raises:
-        ArgumentError: if a batch would have more images than there are.
     """
     changes = {key: value for key, value in changes.items() if value is not None}
     changes |= {key: changes[key] or None for key in ("clip_norm", "ema_decay", "second_side") if key in changes}
     if "steps" in changes or "epochs" in changes:
         changes = {"steps": None, "epochs": None, **changes}
-    recipe = dataclasses.replace(recipe, **changes)
-    if recipe.batch_size > examples:
-        raise ArgumentError(
-            f"--batch_size={recipe.batch_size} is more than the {examples} training images: pass a smaller one."
-        )
-    return recipe
+    return dataclasses.replace(recipe, **changes)
+
+
+def with_fitting_batch(recipe: Recipe, examples: int) -> Recipe:
+    """Returns a recipe whose batch has no more images than there are; says so on stderr where that changes it.
+
+    The new size is a power of two times `accumulation`, so that replicas can share it. The learning rate stays.
+
+    Args:
+        recipe: a `Recipe`.
+        examples: number of examples in the training split.
+
+    Raises:
+        ArgumentError: if there are less examples than `accumulation`.
+    """
+    if recipe.batch_size <= examples:
+        return recipe
+    if examples < recipe.accumulation:
+        raise ArgumentError(f"--accumulation={recipe.accumulation} needs as many training images, not {examples}.")
+    fitting = recipe.accumulation * 2 ** int(math.log2(examples // recipe.accumulation))
+    print(
+        f"--batch_size={fitting} is taken, as {recipe.batch_size} is more than the {examples} training images",
+        file=sys.stderr,
+    )
+    return dataclasses.replace(recipe, batch_size=fitting)

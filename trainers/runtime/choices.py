@@ -6,10 +6,13 @@ Commands check their flags before they load TensorFlow, and the modules that use
 DISTRIBUTIONS = ("one_device", "mirrored", "multi_worker", "tpu")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")  # Keras's dtype policies
 AUTO = "auto"  # of --jit_compile: the faster choice, which is measured
+BALANCED = "balanced"  # of --class_weights and --sampling: all classes count the same
+SAMPLINGS = ("uniform", BALANCED)
 ON_NAN = ("stop", "skip_step")
 PUBLISHED_WEIGHTS = "imagenet"  # the value of --init_weights for the net's published weights
 
 SAVED_MODEL = "saved_model"  # the format of an export for TensorFlow Serving
 WEIGHTS = "weights"  # the format of an export for --init_weights and for builders' weights=
+WEIGHT_FILE = "model.weights.h5"  # the file of such an export
 EXPORT_PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}  # dtype policies; probabilities stay float32
 SHOWN_SCORE = 0.5  # the lowest score of a detection in pictures and tables

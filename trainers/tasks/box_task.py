@@ -11,18 +11,20 @@ from PIL import Image
 from keras_resnets.detection.backbones import backbone_net, classification_net, load_backbone
 from keras_resnets.detection.resizing import Resizing, from_original
 from keras_resnets.ops.boxes import areas
-from keras_resnets.weights.published import resolve
 from trainers.data.augmentation.detection import AUGMENTATIONS
 from trainers.data.detection_dataset import DetectionDataset
 from trainers.data.pipeline import evaluation_batches, training_batches
 from trainers.data.registry import open_detection_dataset
+from trainers.data.split_names import OLDER_RUNS
 from trainers.engine import fine_tuning
+from trainers.engine.older_runs import OLDER_VOC_FIRST_PIXEL
 from trainers.engine.seeding import seeded
 from trainers.engine.task import Task
 from trainers.plots.drawing import draw_detections
 from trainers.runtime.choices import SHOWN_SCORE
 from trainers.runtime.failures import ASSERTION, naming
 from trainers.tasks.nets import GENERAL, general_builder
+from trainers.tasks.starting_weights import weight_file
 
 INPUTS = ("images", "image_shapes", "proposals")
 ANNOTATION = ("true_boxes", "true_classes", "ignored", "areas")
@@ -46,7 +48,17 @@ class BoxTask(Task):
 
     @staticmethod
     def open_dataset(config, name, data_dir, download):
-        return open_detection_dataset(name, data_dir, download)
+        """See `Task`. The run's own data set is opened as in training."""
+        is_own = name == config["dataset"]
+        return open_detection_dataset(
+            name,
+            data_dir,
+            download,
+            voc_first_pixel=config.get("voc_first_pixel", OLDER_VOC_FIRST_PIXEL) if is_own else "auto",
+            labels=config["labels"],
+            measured=config.get("measured", OLDER_RUNS) if is_own else None,
+            evaluation=True,
+        )
 
     def build_model(self):
         """Returns a new net of the class of `make_model`."""
@@ -81,7 +93,8 @@ class BoxTask(Task):
             with naming("--init_weights"):
                 name, weights = self.config["backbone"], self.config["init_weights"]
                 net = self._backbone() if name in GENERAL else classification_net(name, **self._width)
-                load_backbone(model, net, resolve(weights, name, self._width))
+                with weight_file(weights, name, self._width) as path:
+                    load_backbone(model, net, path)
 
     def training_batches(self, first_step, context):
         """Returns batches of the model's inputs, its targets, and seeds.

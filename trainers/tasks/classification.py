@@ -3,12 +3,11 @@
 import dataclasses
 import functools
 import pathlib
+from collections.abc import Mapping
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-import keras_resnets
 from keras_resnets.errors import ArgumentError
 from keras_resnets.models import registry
 from keras_resnets.models.auxiliary_head import without_auxiliary_head
@@ -17,26 +16,27 @@ from keras_resnets.preprocessing import Preprocessing
 from keras_resnets.serving import export_classifier, export_portable
 from keras_resnets.serving.saved_model import publish
 from keras_resnets.weights import load_weights
-from keras_resnets.weights.published import resolve
 from trainers.data.augmentation.classification import AUGMENTATIONS
 from trainers.data.augmentation.mixup_cutmix import mix
+from trainers.data.class_balance import class_weights as weights_of_classes
 from trainers.data.pipeline import evaluation_batches, training_batches
 from trainers.data.proportions import in_proportion
 from trainers.data.registry import open_dataset, title
-from trainers.data.split import hold_out
+from trainers.data.split_names import OLDER_RUNS
 from trainers.data.tf_data_options import AHEAD, CORES
-from trainers.engine import fine_tuning
-from trainers.engine.seeding import seeded
 from trainers.engine.task import Task
-from trainers.metrics.classification import ranked
+from trainers.metrics.classification import by_class, ranked, wrong_answers
+from trainers.metrics.report import worst_classes, write_recalls
 from trainers.plots import figures
 from trainers.recipes.classification import RECIPES
-from trainers.runtime.choices import WEIGHTS
+from trainers.runtime.choices import SAMPLINGS, WEIGHT_FILE, WEIGHTS
 from trainers.runtime.failures import naming
 from trainers.tasks import multi_view
+from trainers.tasks.classification_net import builder_settings, net_from_config
 from trainers.tasks.configuration import Choices, common_config
-from trainers.tasks.nets import GENERAL, SIZE, check_sides, general_builder
+from trainers.tasks.nets import GENERAL, SIZE
 from trainers.tasks.protocols import DEFAULT_PROTOCOL, PROTOCOLS
+from trainers.tasks.starting_weights import keeping_other_classifiers, normalization_of_run, weight_file
 
 LARGEST_EVALUATION_BATCH = 250  # images on one replica
 LARGEST_MATRIX = 50  # classes of a confusion matrix that is drawn
@@ -60,9 +60,11 @@ class Classification(Task):
 
     @staticmethod
     def open_dataset(config, name, data_dir, download):
-        """See `Task`. Of the run's own data set, the images that it held out are the test split."""
-        dataset = open_dataset(name, data_dir, download)
-        return hold_out(dataset, config["holdout"]) if config["holdout"] and name == config["dataset"] else dataset
+        """See `Task`. Of the run's own data set, the split that it was measured with is the test split."""
+        is_own = name == config["dataset"]
+        holdout = config["holdout"] if is_own else None
+        measured = config.get("measured", OLDER_RUNS) if is_own else None
+        return open_dataset(name, data_dir, download, holdout, evaluation=True, measured=measured)
 
     @property
     def name(self):
@@ -72,38 +74,9 @@ class Classification(Task):
     def title(self):
         return f"{self.config['model']} on {title(self.config['dataset'])}"
 
-    @property
-    def _arguments(self):
-        """Other arguments of the net's builder; the configurations of older runs lack them."""
-        return self.config.get("arguments", {})
-
     def build_model(self, classifier_activation=None):
-        """Returns a new net of images (B, size, size, 3), normalized; the output is logits (B, classes).
-
-        With an auxiliary head, there are two outputs.
-
-        Args:
-            classifier_activation: of the outputs; None for logits.
-        """
-        size, second_side = self.preprocessing.size, self.recipe.second_side
-        side, flag = (size, "--image_size") if second_side is None else (None, "--second_side")
-        name = self.config["model"]
-        create = functools.partial(keras_resnets.create_model, name)
-        builder = general_builder(name) if name in GENERAL else create
-        with (
-            naming(flag, about="input_shape"),
-            naming("--auxiliary_weight", about="auxiliary_head"),
-            seeded(self.config["seed"]),
-        ):
-            model = builder(
-                input_shape=(side, side, 3),
-                classes=len(self.config["labels"]),
-                classifier_activation=classifier_activation,
-                **self._arguments,
-            )
-        if second_side is not None:
-            check_sides("--second_side", model, size, second_side)
-        return fine_tuning.configured(model, self.config["freeze"], self.recipe)
+        """Returns the net of `net_from_config`."""
+        return net_from_config(self.config, classifier_activation)
 
     def initialize(self, model):
         """Loads the weights of --init_weights. A classifier of other classes keeps its random weights."""
@@ -111,11 +84,15 @@ class Classification(Task):
         if weights is None:
             return None
         with naming("--init_weights"):
-            width = self._arguments.get("width", 1.0)
-            left = load_weights(model, resolve(weights, self.config["model"], {"width": width}), new_classifier=True)
+            width = builder_settings(self.config).get("width", 1.0)
+            with (
+                weight_file(weights, self.config["model"], {"width": width}) as path,
+                keeping_other_classifiers(model, weights, self.config["labels"]) as kept,
+            ):
+                left = dict.fromkeys([*kept, *load_weights(model, path, new_classifier=True)])
         if not left:
             return None
-        return f"--init_weights: {', '.join(left)} is initialized at random: the file has none for these classes"
+        return f"--init_weights: {', '.join(left)} is initialized at random: the weights have none for these classes"
 
     def training_batches(self, first_step, context):
         """Returns batches of `image` (B, size, size, 3) uint8, augmented, and `label` (B,) int32.
@@ -170,7 +147,8 @@ class Classification(Task):
         """Returns batches of `image` (B, size, size, 3) float32, 0..255, and `label` (B,) int32: see `Task`."""
 
         def transform(example):
-            return {"image": self.preprocessing.crop(example["image"].pixels()), "label": example["label"]}
+            image = example["image"].pixels(self.preprocessing.exact)
+            return {"image": self.preprocessing.crop(image), "label": example["label"]}
 
         return evaluation_batches(
             self.dataset.test, transform, batch_size=self.evaluation_batch_size(context), context=context
@@ -215,8 +193,13 @@ class Classification(Task):
         return tf.math.top_k(logits, min(count, logits.shape[1])).indices
 
     def metrics(self, predictions):
-        """Returns `top1_error` and `top5_error`: shares of images whose label is not among the best 1 and 5."""
-        return {f"top{k}_error": float(np.mean(predictions["rank"] >= k)) for k in (1, 5)}
+        """Returns `top1_error` and `top5_error`: shares of images whose label is not among the best 1 and 5.
+
+        Up to five classes have no top-5 error.
+        """
+        ranks = predictions["rank"]
+        wrong = wrong_answers(ranks, len(self.config["labels"]))
+        return {f"{name}_error": count / len(ranks) for name, count in wrong.items()}
 
     def selection_metric(self, metrics):
         """Returns the top-1 error."""
@@ -230,15 +213,19 @@ class Classification(Task):
         figures.learning_curve(lines, series, "error", self.title, path)
 
     def report(self, predictions, metrics, run):
-        """Draws the confusion matrix of up to 50 classes."""
+        """Writes `per_class.csv`, and draws the confusion matrix of up to 50 classes."""
         labels = self.config["labels"]
+        found = by_class(predictions["label"], predictions["predicted"], len(labels))
+        write_recalls(run.path / "per_class.csv", labels, found)
         if len(labels) <= LARGEST_MATRIX:
             counts = tf.math.confusion_matrix(predictions["label"], predictions["predicted"], len(labels)).numpy()
             heading = f"{self.title}: {metrics['top1_error']:.2%} wrong"
             figures.confusion_matrix(counts, labels, heading, run.path / "confusion_matrix.png")
+        return {"worst_classes": worst_classes(labels, "recall", found.recall, "support", found.support)}
 
     def summary(self, metrics):
-        return f"top-1 error {metrics['top1_error']:.2%}, top-5 error {metrics['top5_error']:.2%}"
+        errors = {k: metrics.get(f"top{k}_error") for k in (1, 5)}
+        return ", ".join(f"top-{k} error {error:.2%}" for k, error in errors.items() if error is not None)
 
     def table(self, results):
         """Returns the errors of the members and the ensemble, with intervals."""
@@ -298,18 +285,24 @@ class Classification(Task):
         """
         net = without_auxiliary_head(model)
         if format == WEIGHTS:
-            return publish(base, version, lambda path: net.save_weights(path / "model.weights.h5"))
+            return publish(base, version, lambda path: net.save_weights(path / WEIGHT_FILE))
         arguments = net, self.preprocessing, self.config["labels"], base, version
         if format is not None:
             return export_portable(*arguments, format=format)
         return export_classifier(*arguments, **settings)
 
     def _cross_entropy(self, batch, logits):
-        """Returns the mean cross entropy of a batch; mixed images have two labels."""
+        """Returns the mean cross entropy of a batch, times the class weights; mixed images have two labels."""
+        weights = self.config.get("class_weights")  # The configurations of older runs lack them.
 
         def of(labels):
             targets, smoothing = tf.one_hot(labels, logits.shape[-1]), self.recipe.label_smoothing
-            return keras.losses.categorical_crossentropy(targets, logits, from_logits=True, label_smoothing=smoothing)
+            entropies = keras.losses.categorical_crossentropy(
+                targets, logits, from_logits=True, label_smoothing=smoothing
+            )
+            if weights is None:
+                return entropies
+            return entropies * tf.gather(tf.constant([weights[label] for label in self.config["labels"]]), labels)
 
         if "share" not in batch:
             return tf.reduce_mean(of(batch["label"]))
@@ -331,7 +324,9 @@ def configure(
     arguments: dict | None = None,
     auxiliary_weight: float | None = None,
     image_size: int | None = None,
-    holdout: int | None = None,
+    holdout: float | None = None,
+    class_weights: str | Mapping[str, float] | None = None,
+    sampling: str = SAMPLINGS[0],
 ) -> dict:
     """Makes a run's configuration: everything that is needed to repeat it.
 
@@ -341,7 +336,9 @@ def configure(
         arguments: other arguments of the net's builder, which JSON can hold.
         auxiliary_weight: of an auxiliary classifier's cross entropy in the loss; None or 0 for a net without one.
         image_size: side of the net's square input in pixels; None for that of the data set's images, or the net's own.
-        holdout: how many training images the data set held out as test split.
+        holdout: how many training images the data set held out as test split, a number or a share.
+        class_weights: see `trainers.data.class_balance.class_weights`; None for a loss without them.
+        sampling: how the data set draws the training images of an epoch, one of `trainers.runtime.choices.SAMPLINGS`.
 
     Returns:
         A dict that JSON can hold.
@@ -362,6 +359,8 @@ def configure(
         "arguments": {**(arguments or {}), **({"auxiliary_head": True} if auxiliary_weight else {})},
         "auxiliary_weight": auxiliary_weight or None,
         "holdout": holdout,
+        "class_weights": None if class_weights is None else weights_of_classes(class_weights, dataset),
+        "sampling": sampling,
         "preprocessing": dataclasses.asdict(preprocessing),
         **common_config(choices, recipe),
     }
@@ -371,5 +370,8 @@ def _of_weights(preprocessing, model, choices):
     """Returns the preprocessing that the weights of --init_weights were trained with, of the begun run or the file."""
     if choices.begun is not None and choices.begun["model"] == model:
         return Preprocessing(**choices.begun["preprocessing"])
+    of_run = normalization_of_run(choices.init_weights)
+    if of_run is not None:
+        return dataclasses.replace(preprocessing, **dataclasses.asdict(of_run))
     with naming("--init_weights"):
         return preprocessing.for_weights(model, choices.init_weights)

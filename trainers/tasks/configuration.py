@@ -12,7 +12,7 @@ from trainers.data.classification_dataset import ImageDataset
 from trainers.data.detection_dataset import DetectionDataset
 from trainers.data.registry import absolute
 from trainers.engine.settings import Settings
-from trainers.recipes.recipe import Recipe, change, get_recipe
+from trainers.recipes.recipe import Recipe, change, get_recipe, with_fitting_batch
 from trainers.runtime.choices import PUBLISHED_WEIGHTS
 
 
@@ -27,7 +27,8 @@ class Choices:
         recipe_changes: values of fields of the recipe; None leaves the recipe's.
         data_dir: where TensorFlow Datasets keeps its data; None for its default.
         precision: "float32", "mixed_bfloat16" or "mixed_float16".
-        init_weights: a weight file of a classification net, or `PUBLISHED_WEIGHTS`; None to start from random weights.
+        init_weights: a weight file of a classification net, the folder of a run of `trainers.classification`, or
+            `PUBLISHED_WEIGHTS`; None to start from random weights.
         freeze: names of stages that are not trained; None for the recipe's.
         stage_learning_rates: factors of the learning rate by the names of stages.
         seed: from 0 to 2 ** 32 - 1.
@@ -52,13 +53,13 @@ class Choices:
     begun: Mapping[str, Any] | None = None
 
     def recipe(self, recipes: Mapping[str, Recipe]) -> Recipe:
-        """Returns the changed recipe, of a table or of the begun run.
+        """Returns the changed recipe, of a table or of the begun run, with a batch that the data set can fill.
 
         Raises:
             ArgumentError: for an unknown name, or changes that cannot work.
         """
         recipe = get_recipe(self.recipe_name, recipes, self.begun)
-        return change(recipe, self.dataset.train.size, **self.recipe_changes)
+        return with_fitting_batch(change(recipe, **self.recipe_changes), self.dataset.train.size)
 
 
 def common_config(choices: Choices, recipe: Recipe) -> dict[str, Any]:
@@ -69,10 +70,13 @@ def common_config(choices: Choices, recipe: Recipe) -> dict[str, Any]:
         recipe: its changed recipe.
     """
     weights = choices.init_weights
+    # A run that recorded none keeps none: see `trainers.data.split_names.OLDER_RUNS`.
+    records_measured = choices.begun is None or "measured" in choices.begun
     return {
         "dataset": absolute(choices.dataset_name),
         "data_dir": choices.data_dir and os.path.abspath(choices.data_dir),
         "labels": list(choices.dataset.labels),
+        "measured": choices.dataset.measured if records_measured else None,
         "recipe_name": choices.recipe_name,
         "recipe": dataclasses.asdict(recipe),
         "steps": recipe.total_steps(choices.dataset.train.size),

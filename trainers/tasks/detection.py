@@ -19,7 +19,7 @@ class Detection(DetectorTask):
     """
 
     evaluation_flags = ("ensemble", *TEST_OPTIONS)
-    export_flags = ("ensemble", "svd_ranks")
+    export_flags = ("ensemble", "svd_ranks", *TEST_OPTIONS)
 
     def stages(self):
         """See `Task`: the four steps of alternating training, or those of an R-CNN or SPPnet with SVMs."""

@@ -1,6 +1,7 @@
 """The part of a run's configuration that all box tasks share."""
 
 import dataclasses
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from trainers.recipes.recipe import goes_on
 from trainers.runtime.failures import naming
 from trainers.tasks.configuration import Choices, common_config
 from trainers.tasks.specs import BoxTaskSpec, recipe_options
+from trainers.tasks.starting_weights import normalization_of_run
 
 CANVAS_MULTIPLE = 32  # px
 MOST_BOXES = 100  # of an image, if the data set states no maximum
@@ -33,6 +35,7 @@ class BoxChoices(Choices):
         resizing: None for the data set's default, or the begun run's.
         max_boxes: boxes that an image may have; None for the most that one has.
         jit_compile: whether XLA compiles the training step, or "auto". The random numbers of the training depend on it.
+        voc_first_pixel: with which the data set was opened: see `trainers.data.registry.open_detection_dataset`.
     """
 
     backbone: str = "resnet101"
@@ -43,6 +46,7 @@ class BoxChoices(Choices):
     resizing: Resizing | None = None
     max_boxes: int | None = None
     jit_compile: bool | str = False
+    voc_first_pixel: str = "auto"
 
 
 def box_config(spec: BoxTaskSpec, options_class: type, choices: BoxChoices) -> dict[str, Any]:
@@ -69,6 +73,7 @@ def box_config(spec: BoxTaskSpec, options_class: type, choices: BoxChoices) -> d
     resizing = resizing or default_resizing(spec, choices.dataset)
     if hasattr(options, "anchor_sizes"):
         _check_anchors(options, resizing)
+    _compare_with_most_detections(options, choices.dataset)
     return {
         "task": spec.task,
         "backbone": choices.backbone,
@@ -80,6 +85,7 @@ def box_config(spec: BoxTaskSpec, options_class: type, choices: BoxChoices) -> d
         "resizing": dataclasses.asdict(resizing),
         "max_boxes": _max_boxes(choices.dataset, choices.max_boxes),
         "jit_compile": choices.jit_compile,
+        "voc_first_pixel": choices.dataset.voc_first_pixel or choices.voc_first_pixel,
         **common_config(dataclasses.replace(choices, freeze=_frozen(spec, choices)), recipe),
     }
 
@@ -99,6 +105,9 @@ def _normalization(choices):
     """Returns the normalization of the backbone's weights, of the begun run or the file."""
     if choices.begun is not None and choices.begun.get("backbone") == choices.backbone:
         return choices.begun["normalization"]
+    of_run = normalization_of_run(choices.init_weights)
+    if of_run is not None:
+        return dataclasses.asdict(of_run)
     with naming("--init_weights"):
         return backbone_normalization(choices.backbone, choices.init_weights)
 
@@ -114,6 +123,16 @@ def _check_anchors(options, resizing):
             f"--anchor_sizes={sizes} are too large: no anchor lies inside of an image with "
             f"--short_side={resizing.short_side} and --long_side={resizing.long_side}. Pass smaller ones, or "
             "--cross_boundary_anchors."
+        )
+
+
+def _compare_with_most_detections(options, dataset):
+    limit = getattr(options, "max_detections", None)
+    if limit is not None and (dataset.max_boxes or 0) > limit:
+        print(
+            f"an image has {dataset.max_boxes} objects, but a detector finds at most {limit}: evaluate and export with "
+            f"--max_detections={dataset.max_boxes}",
+            file=sys.stderr,
         )
 
 

@@ -82,6 +82,8 @@ class DetectorTask(BoxTask):
         report.write_per_class(run.path / "per_class.csv", labels, curves, by_class)
         heading = f"{self.title}: mAP@.5 {percent(metrics['map_50'])}"
         precision_recall(curves, labels, heading, run.path / "precision_recall.png")
+        values, objects = zip(*((curve.average_precision, curve.ground_truths) for curve in curves))
+        return {"worst_classes": report.worst_classes(labels, "ap_50", values, "objects", objects)}
 
     def summary(self, metrics):
         return f"mAP@.5 {percent(metrics['map_50'])}, mAP@[.5,.95] {percent(metrics['map'])}"

@@ -76,7 +76,8 @@ class Localization(BoxTask):
         """
         given = {"classes": image_class(example)[tf.newaxis]}
         if self._classifier is not None:
-            given["classified"] = self._classifier[0].preprocessing.crop(example["image"].pixels())
+            preprocessing = self._classifier[0].preprocessing
+            given["classified"] = preprocessing.crop(example["image"].pixels(preprocessing.exact))
         return {**super().evaluation_example(example), **given}
 
     def predictions(self, model, batch):

@@ -229,10 +229,12 @@ def table(results: Mapping[str, Any]) -> list[str]:
         views = sum(views_of[one] for one in found)
         rows.append((f"ensemble of {len(found)}", views, results))
     width = max(len(name) for name, _, _ in rows)
-    lines = [f"{'':{width}}  views  {'top-1 error, % (95 %)':>21}  {'top-5 error, % (95 %)':>21}"]
+    shown = [k for k in (1, 5) if f"top{k}_error" in results]
+    headings = "".join(f"  {f'top-{k} error, % (95 %)':>21}" for k in shown)
+    lines = [f"{'':{width}}  views{headings}"]
     for name, views, figures in rows:
-        cells = [_cell(figures[f"top{k}_error"], *figures[f"top{k}_interval"]) for k in (1, 5)]
-        lines.append(f"{name:{width}}  {views:5}  {cells[0]:>21}  {cells[1]:>21}")
+        cells = [_cell(figures[f"top{k}_error"], *figures[f"top{k}_interval"]) for k in shown]
+        lines.append(f"{name:{width}}  {views:5}" + "".join(f"  {cell:>21}" for cell in cells))
     for one in results.get("search", []):
         lines.append(f"search: with {one['member']}, top-1 error {one['top1_error']:.2%}")
     return lines

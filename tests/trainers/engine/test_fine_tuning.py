@@ -1,5 +1,6 @@
 """Training that starts from another net."""
 
+import dataclasses
 import re
 
 import keras
@@ -125,7 +126,7 @@ def test_transfer_from_torchvisions_format_with_frozen_stages(tmp_path):
     loop.run_loop(task, run, settings)
     model = task.build_model()
     assert task.initialize(model) == (
-        "--init_weights: predictions is initialized at random: the file has none for these classes"
+        "--init_weights: predictions is initialized at random: the weights have none for these classes"
     )
     start = [(variable.path, variable.numpy()) for variable in model.variables]
     restore_model(model, run)
@@ -146,3 +147,24 @@ def test_weights_of_a_run_start_another_with_other_classes(tmp_path):
     for one, other in zip(model.variables, second.variables):
         np.testing.assert_array_equal(one, other)  # The classes are as many: the classifier is loaded too.
     assert config["preprocessing"] == first.config["preprocessing"]
+
+
+def test_the_folder_of_a_run_is_as_good_as_its_weights(tmp_path):
+    first, model = train(tmp_path / "first", arguments={"filters": [4, 8, 16]})
+    dataset = dataclasses.replace(open_dataset("digits"), mean=(1.0, 2.0, 3.0))
+    same = {"arguments": {"filters": [4, 8, 16]}, "init_weights": str(tmp_path / "first")}
+    config = classification_config("cifar_resnet8", "other", dataset, "digits", **same)
+    second = Classification(config, dataset).build_model()
+    assert Classification(config, dataset).initialize(second) is None
+    assert all(np.array_equal(one, other) for one, other in zip(model.variables, second.variables))
+    # Images are normalized as the weights have learned it, whatever the new ones are like.
+    assert config["preprocessing"] == first.config["preprocessing"]
+    # As many classes of other names: the run's classifier fits, but it is not theirs.
+    others = [f"glyph {label}" for label in dataset.labels]
+    second = Classification({**config, "labels": others}, dataset).build_model()
+    classifier = second.get_layer("predictions").get_weights()
+    assert Classification({**config, "labels": others}, dataset).initialize(second) == (
+        "--init_weights: predictions is initialized at random: the weights have none for these classes"
+    )
+    assert all(map(np.array_equal, second.get_layer("predictions").get_weights(), classifier))
+    assert np.array_equal(second.get_layer("conv1_conv").kernel, model.get_layer("conv1_conv").kernel)

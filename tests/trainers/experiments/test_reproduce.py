@@ -102,7 +102,7 @@ def test_a_folder_is_begun_anew_if_the_data_set_could_not_be_opened(setting):
     tiny = classifiers.experiment(
         Comparison("Tiny nets", "A paper", "it is.", {"one": Net("cifar_resnet8")}, 32, lambda one: ("One", True))
     )
-    with pytest.raises(ArgumentError, match="there is no folder /nowhere/train"):
+    with pytest.raises(ArgumentError, match="folder:/nowhere: there is no such folder"):
         reproduce(tiny, dataclasses.replace(setting, dataset="folder:/nowhere"))
     assert reproduce(tiny, setting).exists()
     with pytest.raises(ArgumentError, match="holds this experiment with --dataset=digits"):

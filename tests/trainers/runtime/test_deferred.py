@@ -51,6 +51,14 @@ PREDICT = ["predict", __file__]
         ([*TRAIN, "--model=resnet", "--filters=8"], "--filters=8 has 1: pass as many."),
         ([*TRAIN, "--stage_learning_rates=conv2"], "--stage_learning_rates=conv2 must be NAME=NUMBER, "),
         ([*TRAIN, "--init_weights=/nowhere.h5"], "--init_weights=/nowhere.h5 is no existing file: "),
+        ([*TRAIN, "--init_weights=/"], "--init_weights=/ is a folder without a run of trainers.classification: "),
+        ([*TRAIN, "--class_weights=even"], "--class_weights=even must be NAME=NUMBER, separated by commas, "),
+        ([*TRAIN, "--class_weights=1=2,1=3"], "--class_weights=1=2,1=3 must be NAME=NUMBER, "),
+        ([*TRAIN, "--class_weights=1=1e308"], "--class_weights=1=1e308: only proportions count, pass at most 1e+06."),
+        ([*TRAIN, "--patience=0"], "flag --patience=0: 0 is not a positive integer"),
+        ([*TRAIN, "--max_hours=-1"], "flag --max_hours=-1: -1.0 is not a non-negative number"),
+        ([*TRAIN, "--max_hours=nan"], "--max_hours=nan must be a number."),
+        ([*TRAIN, "--batch_size=auto", "--distribution=mirrored"], "--batch_size=auto works with --distribution=one"),
         ([*TRAIN, "--replicas=2"], "--replicas=2 is for --distribution=mirrored only: "),
         ([*TRAIN, "--distribution=multi_worker"], "--distribution=multi_worker needs TF_CONFIG, and it is not set: "),
         ([*TRAIN, "--tpu=local"], "--tpu=local is for --distribution=tpu only: "),
@@ -59,19 +67,31 @@ PREDICT = ["predict", __file__]
         ([*DETECT, "--backbone=vgg13"], "--backbone=vgg13 is unknown: use resnet, "),
         ([*DETECT, "--backbone=inception_v3"], "--backbone=inception_v3 is unknown: use resnet, "),
         ([*DETECT, "--recipe=fast"], "--recipe=fast is unknown: use rcnn, "),
-        ([*DETECT, "--strict"], "--strict is for voc: and coco:, "),
+        ([*DETECT, "--strict"], "--strict is for voc:, coco:, "),
+        ([*DETECT, "--voc_first_pixel=0"], "--voc_first_pixel is for voc:, not for --dataset=digit_scenes."),
         ([*DETECT, "--remat"], "--remat is for classification: "),
         ([*DETECT, "--canvas=x"], "--canvas=x must be integers, separated by commas."),
         ([*DETECT, "--rpn_nms_threshold=2"], "--rpn_nms_threshold=2.0 must be a number in [0, 1]."),
         ([*DETECT, "--head_units=8"], "--head_units=8 has no effect without --head: "),
+        ([*DETECT, "--batch_size=auto", "--alternating"], "--batch_size=auto works without --alternating: "),
+        (
+            [*DETECT, "--find_learning_rate", "--system=rcnn"],
+            "--find_learning_rate works without --system=rcnn: leave one of them out.",
+        ),
         ([*DETECT, "--svm"], "--svm=True is not an argument of this model: "),
         ([*DETECT, "--system=rcnn", "--alternating"], "--alternating has no effect with --system=rcnn: "),
         ([*DETECT, "--system=spp_net"], "--system=spp_net does not train the convolutions: pass --init_weights, "),
         (["localization", *DETECT[1:], "--backbone=vgg13"], "--backbone=vgg13 is unknown: use resnet, "),
         (LOCALIZE, "--localizer_dir=/nowhere holds no run of trainers.localization: train one there first."),
+        ([*TRAIN, f"--model_dir={__file__}"], f"--model_dir={__file__}: {__file__} is a file: choose another folder."),
+        ([*TRAIN, f"--model_dir={__file__}/run"], f"/run: {__file__} is a file: choose another folder."),
         (["evaluate", "--model_dir=/nowhere"], "--model_dir=/nowhere holds no run: train one there first."),
         ([*EVALUATE, "--dataset=digit"], "--dataset=digit is unknown (did you mean digits?): use digits, "),
         ([*EVALUATE, "--scales=x"], "--scales=x must be numbers, separated by commas."),
+        ([*PREDICT, f"--output={__file__}"], f"--output={__file__}: {__file__} is a file: choose another folder."),
+        (["export", *EVALUATE[1:], f"--output={__file__}"], f"--output={__file__}: {__file__} is a file: "),
+        (["reproduce", f"--output={__file__}", "--report"], f"--output={__file__}: {__file__} is a file: "),
+        (["sample_images", f"--output={__file__}"], f"--output={__file__}: {__file__} is a file: "),
         (["export", "--model_dir=/nowhere"], "--model_dir=/nowhere holds no run: train one there first."),
         (["export", *EVALUATE[1:], "--format=onnx", "--batch_size=2"], "--batch_size is for --format=saved_model, "),
         (["predict", "--export=/nowhere", "/nowhere.png"], "/nowhere.png does not exist: give image files or folders."),
@@ -98,6 +118,16 @@ def test_values_that_cannot_work_need_no_tensorflow(arguments, message, without_
     process = without_tensorflow("-m", "trainers", *arguments)
     assert process.returncode == 1 and process.stdout == ""
     assert process.stderr.startswith("error: ") and process.stderr.count("\n") == 1 and message in process.stderr
+
+
+@pytest.mark.parametrize("folder", ["", "1"])
+def test_the_file_of_exported_weights_is_named(folder, tmp_path, without_tensorflow):
+    file = tmp_path / "1" / "model.weights.h5"
+    file.parent.mkdir()
+    file.touch()
+    process = without_tensorflow("-m", "trainers", *TRAIN, f"--init_weights={tmp_path / folder}")
+    assert process.returncode == 1
+    assert f"is a folder without a run of trainers.classification: give its file {file}.\n" in process.stderr
 
 
 def test_a_console_script_shows_its_commands_docstring(tmp_path, without_tensorflow):

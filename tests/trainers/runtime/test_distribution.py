@@ -192,6 +192,18 @@ def test_a_signal_to_one_machine_saves_and_ends_all_and_they_go_on(tmp_path):
     assert steps[1] > steps[0]
 
 
+@pytest.mark.slow
+def test_machines_stop_together_when_their_time_or_their_patience_is_over(tmp_path):
+    # Only the moving statistics change: at last, no evaluation is better than the one before.
+    command = train_command(tmp_path / "run", "--steps=1000", "--batch_size=400", "--learning_rate=0", "--patience=1")
+    for process in start_machines(command, of_second=["--max_hours=0"]):
+        _, stderr = process.communicate(timeout=120)
+        assert process.returncode == 124, stderr
+        assert stderr.splitlines()[-1].startswith("stopped when --max_hours were over at step 1, which is saved")
+    assert "no better result in 1 evaluations (--patience)" in finish(*start_machines(command))
+    assert json.loads((tmp_path / "run" / "results.json").read_text())["last_step"] < 1000
+
+
 def test_a_missing_machine_is_named_in_time(tmp_path):
     ports = free_ports(2)
     tf_config = {"cluster": cluster(ports), "task": {"type": "worker", "index": 0}}

@@ -3,6 +3,7 @@
 import functools
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -25,6 +26,7 @@ I0000 00:00:1700000000.000000    1234 port.cc:153] oneDNN custom operations are 
 def run(*arguments, folder=ROOT):
     """Runs Python with modules of a folder before all others; returns the finished process."""
     environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    environment["PYTHONIOENCODING"] = "utf-8:strict"  # as in most locales
     environment["PYTHONPATH"] = f"{folder}{os.pathsep}{ROOT}"
     command = [sys.executable, *map(str, arguments)]
     # A shell makes what it starts in the background ignore SIGINT, these tests too.
@@ -34,8 +36,9 @@ def run(*arguments, folder=ROOT):
 
 def test_a_user_sees_our_lines_only(tmp_path):
     write_digits(tmp_path)
+    shutil.copy(tmp_path / "7" / "0.png", os.fsencode(tmp_path / "7") + b"/\xe9.png")
     process = run("-m", "trainers.predict", f"--export={EXPORT}", tmp_path / "7")
-    assert process.returncode == 0 and "7/0.png  7 9" in process.stdout
+    assert process.returncode == 0 and "7/0.png  7 9" in process.stdout and r"7/\udce9.png  7 9" in process.stdout
     assert process.stderr == ""
 
 

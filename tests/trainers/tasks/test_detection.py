@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from configurations import detection_config
+from configurations import classification_config, detection_config
 from PIL import Image
 from processes import SUPPORT, start
 from rectangles import LABELS, STAGES, dataset_of, make_task, rectangle_dataset, rectangles, write_coco
@@ -23,14 +23,16 @@ from keras_resnets.ops.boxes import iou
 from keras_resnets.serving import SavedModelSession
 from keras_resnets.surgery.graph import leaf_layers
 from trainers.data.detection_dataset import Annotation, DetectionDataset
+from trainers.data.registry import open_dataset
 from trainers.data.sources import digit_scenes
 from trainers.engine import loop
 from trainers.engine import train as engine_train
-from trainers.engine.checkpoints import restore_model
+from trainers.engine.checkpoints import Checkpoints, restore_model
 from trainers.engine.predictor import predictor
 from trainers.engine.run_folder import RunFolder
 from trainers.metrics import voc
 from trainers.runtime.failures import explained
+from trainers.tasks.classification import Classification
 from trainers.tasks.detection import Detection
 from trainers.tasks.detection_config import default_resizing
 from trainers.tasks.specs import DETECTION
@@ -128,6 +130,27 @@ def test_a_narrow_net_starts_from_its_own_weights_and_older_runs_go_on(tmp_path)
     RunFolder(tmp_path / "run").begin(older)
     RunFolder(tmp_path / "run").check(config)
     assert Detection(older, dataset).build_model().trunk.output.shape[-1] == 16
+
+
+def test_a_detector_starts_from_the_folder_of_a_run_of_classification(tmp_path):
+    stages = {"block_counts": (1, 1, 1), "filters": (8, 16, 32)}
+    config = classification_config("resnet", "digits", open_dataset("digits"), "digits", arguments=stages)
+    run, net = RunFolder(tmp_path / "net"), Classification(config).build_model()
+    run.begin(config)
+    Checkpoints(tf.train.Checkpoint(model=net), run.checkpoints).save(0)
+    dataset = rectangle_dataset(2, seed=9)
+    arguments = {**stages, "init_weights": str(run.path), "batch_size": 2}
+    task = Detection(detection_config("resnet", "rectangles", dataset, "digit_scenes", **arguments), dataset)
+    model = task.build_model()
+    task.initialize(model)
+    kernels = {
+        layer.name: layer.kernel
+        for layer in leaf_layers(net)
+        if layer.name.startswith("conv2") and hasattr(layer, "kernel")
+    }
+    assert kernels
+    for name, kernel in kernels.items():
+        assert np.array_equal(model.trunk.get_layer(name).kernel, kernel)
 
 
 def test_a_run_goes_on_whose_options_had_other_names(tmp_path):

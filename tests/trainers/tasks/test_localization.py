@@ -25,7 +25,8 @@ from trainers.metrics.localization import localization_error
 from trainers.recipes import localization as recipes
 from trainers.recipes.classification import RECIPES
 from trainers.serving.export import export
-from trainers.serving.service import Service, start_rest
+from trainers.serving.rest_server import start_rest
+from trainers.serving.service import Service
 from trainers.tasks import classification
 from trainers.tasks.localization import Localization, class_proposals, image_class
 
@@ -222,7 +223,7 @@ def test_the_export_says_what_the_trainer_does(trained, tmp_path, run_command):
     server, port = start_rest(Service(path), 0)
     asked = {"image_bytes": [(tmp_path / "image.png").read_bytes()], "classes": [[-1, label]]}
     served = RestClient(f"localhost:{port}", "export")("image_bytes", **asked)
-    server.shutdown()
+    server.stop(None)
     assert served["classes"].tolist() == [[-1, label]] and served["status"].tolist() == [b"OK"]
     np.testing.assert_allclose(served["boxes"][0, 1], predictions["boxes"][0, 0], atol=1e-2)
     process = run_command("trainers.predict", f"--export={path}", tmp_path / "image.png")

@@ -439,9 +439,10 @@ def test_evaluate_by_command(runs, run_command):
     lines = process.stdout.splitlines()
     assert [line.split()[0] for line in lines[1:4]] == names and lines[4].startswith("ensemble of ")
     steps = evaluation["search"]
-    assert lines[5:-1] == [f"search: with {one['member']}, top-1 error {one['top1_error']:.2%}" for one in steps]
+    assert lines[5:-2] == [f"search: with {one['member']}, top-1 error {one['top1_error']:.2%}" for one in steps]
     assert steps[-1]["top1_error"] == evaluation["top1_error"]
-    assert lines[-1].endswith(f"top-1 error {evaluation['top1_error']:.2%}, top-5 error {evaluation['top5_error']:.2%}")
+    assert lines[-2].endswith(f"top-1 error {evaluation['top1_error']:.2%}, top-5 error {evaluation['top5_error']:.2%}")
+    assert lines[-1].startswith("worst classes: ") and "(recall " in lines[-1]
 
 
 def test_the_default_is_what_training_measured(runs):

@@ -124,6 +124,8 @@ def report(figures):
 
 
 def _interval(one, name):
+    if f"{name}_error" not in one:  # of a data set with few classes
+        return "-"
     low, high = one[f"{name}_interval"]
     return f"{in_percent(one[f'{name}_error'])} ({in_percent(low)}-{in_percent(high)})"
 

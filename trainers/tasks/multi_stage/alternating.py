@@ -33,8 +33,7 @@ from trainers.engine.train import train
 from trainers.metrics.recall import average_recall, recall
 from trainers.plots import figures
 from trainers.recipes.detection import RECIPES
-from trainers.recipes.recipe import BoxRecipe, change
-from trainers.runtime.failures import naming
+from trainers.recipes.recipe import BoxRecipe, change, with_fitting_batch
 from trainers.tasks.box_task import ANNOTATION
 from trainers.tasks.detector_task import DetectorTask
 
@@ -108,6 +107,10 @@ class ProposalStep(Step):
 
     def pictures(self, predictions):
         """Returns no pictures."""
+        return {}
+
+    def report(self, predictions, metrics, run):
+        """Writes nothing."""
         return {}
 
     def draw_learning_curve(self, lines, path):
@@ -202,10 +205,9 @@ def _region_length(task):
     """Returns how many steps of training a step for regions has, and of how many images."""
     row = RECIPES.get(task.config["recipe_name"])
     longer, larger = BoxRecipe.region_steps if row is None else row.region_steps
-    batch_size = task.recipe.batch_size
-    with naming(f"--alternating takes {larger} times --batch_size={batch_size} for regions"):
-        recipe = change(task.recipe, task.dataset.train.size, batch_size=larger * batch_size)
-    return max(1, int(longer * task.config["steps"])), recipe.batch_size
+    recipe = change(task.recipe, batch_size=larger * task.recipe.batch_size)
+    batch_size = with_fitting_batch(recipe, task.dataset.train.size).batch_size
+    return max(1, int(longer * task.config["steps"])), batch_size
 
 
 def _annotation(boxes, classes, ignored, areas):
