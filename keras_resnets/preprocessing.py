@@ -220,10 +220,11 @@ def _check_channels(images):
     shape = tuple(images.shape) if hasattr(images, "shape") else np.shape(images)
     if shape[-1:] == (3,):
         return
-    remedy = {
+    remedies = {
         4: "leave out the transparency of RGBA: images[..., :3]",
         1: "repeat the channel of grayscale: np.repeat(images, 3, axis=-1)",
-    }.get(shape[-1] if len(shape) > 2 else None, "pass (..., H, W, 3) RGB")
+    }
+    remedy = remedies.get(shape[-1] if len(shape) > 2 else 0, "pass (..., H, W, 3) RGB")
     raise ArgumentError(f"images={shape} must have three channels, the last: {remedy}.")
 
 

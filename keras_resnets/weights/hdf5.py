@@ -85,7 +85,7 @@ def _legacy_nets(group):
     """
     layers = {}
     for name in map(_text, group.attrs["layer_names"]):
-        owners = {}
+        owners: dict[str, list[np.ndarray]] = {}
         for key in map(_text, group[name].attrs["weight_names"]):
             owners.setdefault(key.rpartition("/")[0].rpartition("/")[2], []).append(np.asarray(group[name][key]))
         layers[name] = [array for arrays in owners.values() for array in arrays]
