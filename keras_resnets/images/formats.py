@@ -29,6 +29,7 @@ FORMATS = {
     "GIF": Format(b"GIF8", gif.inspect, gif.decode),
     "WebP": Format(b"RIFF", webp.inspect, webp.decode, b"WEBP"),
 }
+JPEG, PNG, BMP, GIF, WEBP = range(len(FORMATS))  # the formats' indices
 *_FIRST, _LAST = FORMATS
 NAMES = f"{', '.join(_FIRST)} or {_LAST}"
 FOREIGN = (  # the format's name, its first bytes, and where they are

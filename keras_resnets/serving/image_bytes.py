@@ -8,14 +8,13 @@ from collections.abc import Callable, Sequence
 import tensorflow as tf
 
 from keras_resnets.images import bmp, gif, jpeg
-from keras_resnets.images.formats import FORMATS
+from keras_resnets.images.formats import BMP, GIF, JPEG
 from keras_resnets.images.inspection import DAMAGED, inspect
 from keras_resnets.images.orientation import upright
 from keras_resnets.serving.formats import MAX_PIXELS
 
 OK = "OK"
 INVALID = "INVALID_ARGUMENT: "
-JPEG, BMP, GIF = ([*FORMATS].index(name) for name in ("JPEG", "BMP", "GIF"))
 
 
 def decode_batch(

@@ -9,10 +9,8 @@ import tensorflow as tf
 
 from keras_resnets.images import jpeg
 from keras_resnets.images.decoding import decode_stored
-from keras_resnets.images.formats import FORMATS
+from keras_resnets.images.formats import JPEG
 from keras_resnets.images.orientation import SIDEWAYS, UPRIGHT, stored_window, upright, upright_shape
-
-JPEG = [*FORMATS].index("JPEG")
 
 
 class InspectedFile(NamedTuple):

@@ -6,11 +6,12 @@ import dataclasses
 import sys
 from collections.abc import Iterable
 
+from trainers.runtime.choices import OLDER_SPLITS
+
 TRAINING = ("train", "training")
 MEASURED = ("val", "valid", "validation", "test", "testing")  # The first one that there is is measured with.
 # In place of the name of a split: what runs that recorded none were measured with.
 OLDER_RUNS = "as in older runs"
-OLDER_MEASURED = ("val", "test")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +41,7 @@ def choose_splits(names: Iterable[str], measured: str | None = None) -> SplitNam
         names: the names.
         measured: the split that a run was measured with, or `OLDER_RUNS`; it is taken if it is among the names.
     """
-    preferred = OLDER_MEASURED if measured == OLDER_RUNS else (measured,)
+    preferred = OLDER_SPLITS if measured == OLDER_RUNS else (measured,)
     known = sorted((name for name in names if name.lower() in TRAINING + MEASURED), key=_rank)
     train = [name for name in known if name.lower() in TRAINING]
     test = [name for name in known if name.lower() in MEASURED]

@@ -4,9 +4,9 @@ from typing import Any
 
 from keras_resnets.detection.options import with_new_option_names
 from trainers.recipes.recipe import Recipe
+from trainers.runtime.choices import OLDER_SPLITS
 
 OLDER_VOC_FIRST_PIXEL = "1"
-OLDER_SPLITS = ("val", "test")  # They were measured with one of these: see `trainers.data.split_names`.
 
 # Values of settings that are newer than some runs, by their place in the configuration.
 NEWER_SETTINGS = {

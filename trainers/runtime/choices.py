@@ -8,6 +8,7 @@ PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")  # Keras's dtype pol
 AUTO = "auto"  # of --jit_compile: the faster choice, which is measured
 BALANCED = "balanced"  # of --class_weights and --sampling: all classes count the same
 SAMPLINGS = ("uniform", BALANCED)
+OLDER_SPLITS = ("val", "test")  # Runs that recorded no split were measured with the first of them that there was.
 ON_NAN = ("stop", "skip_step")
 PUBLISHED_WEIGHTS = "imagenet"  # the value of --init_weights for the net's published weights
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from keras_resnets.images import jpeg
-from keras_resnets.images.formats import FORMATS
+from keras_resnets.images.formats import BMP, JPEG
 from keras_resnets.images.inspection import DAMAGED, inspect
 from keras_resnets.images.orientation import SIDEWAYS
 from trainers.data.image_source import InspectedFile
@@ -15,7 +15,6 @@ from trainers.data.tf_data_options import CORES, untuned
 from trainers.runtime.progress import Progress
 
 INSPECTED = 32  # files at once
-JPEG, BMP = ([*FORMATS].index(name) for name in ("JPEG", "BMP"))
 MISSING = "it does not exist"
 
 

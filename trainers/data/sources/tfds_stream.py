@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import tensorflow as tf
 
 from keras_resnets.errors import ArgumentError
-from keras_resnets.images.formats import FORMATS
+from keras_resnets.images.formats import JPEG, PNG
 from trainers.data.image_source import Encoded, ImageSource
 from trainers.data.split import Split
 from trainers.data.tf_data_options import untuned
@@ -17,7 +17,7 @@ from trainers.data.tf_data_options import untuned
 if TYPE_CHECKING:
     import tensorflow_datasets as tfds
 
-ENCODINGS = [[*FORMATS].index(name) for name in ("JPEG", "PNG")]  # of TensorFlow Datasets' images
+ENCODINGS = [JPEG, PNG]  # of TensorFlow Datasets' images
 SHUFFLED_PIXELS = 10_000 * 224 * 224  # of a shuffled block: 10,000 examples of ImageNet, or all of CIFAR
 # Machines read files of their own if the smallest of their shares has this many examples, relative to the largest.
 EQUAL_SHARE = 0.99
