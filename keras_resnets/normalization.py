@@ -1,13 +1,13 @@
 """Normalization of images, and the statistics that published weights expect."""
 
 import dataclasses
-import math
 from typing import Any
 
 import keras
 import numpy as np
 
 from keras_resnets.errors import ArgumentError
+from keras_resnets.values import is_finite
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Normalization:
     def __post_init__(self):
         try:
             mean, std = (tuple(map(float, values)) for values in (self.mean, self.std))
-            if not (len(mean) == len(std) == 3 and all(map(math.isfinite, mean + std)) and min(std) > 0):
+            if not (len(mean) == len(std) == 3 and all(map(is_finite, mean + std)) and min(std) > 0):
                 raise ValueError
         except (TypeError, ValueError):
             raise ArgumentError(

@@ -1,12 +1,13 @@
 """Sets of values that arguments can have, with their names in error messages. They need no TensorFlow."""
 
 import dataclasses
-import math
 import numbers
 from collections.abc import Callable
 from typing import Any
 
 from keras_resnets.errors import ArgumentError
+
+LARGEST = 3.4028234663852886e38  # of float32, which models compute with
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,9 +23,9 @@ class Values:
             raise ArgumentError(f"{argument}={value!r} must be {self.text}.")
 
 
-def is_number(value: Any) -> bool:
-    """Returns whether a value is a real number, of Python or NumPy."""
-    return isinstance(value, numbers.Real)
+def is_finite(value: Any) -> bool:
+    """Returns whether a value is a real number, of Python or NumPy, that is finite as float32 as well."""
+    return isinstance(value, numbers.Real) and -LARGEST <= value <= LARGEST
 
 
 def is_integer(value: Any) -> bool:
@@ -33,10 +34,11 @@ def is_integer(value: Any) -> bool:
 
 
 BOOLEAN = Values("True or False", lambda value: isinstance(value, bool))
-POSITIVE = Values("a positive number", lambda value: is_number(value) and 0 < value < math.inf)
-NON_NEGATIVE = Values("a number from 0 on", lambda value: is_number(value) and 0 <= value < math.inf)
-FRACTION = Values("a number in [0, 1]", lambda value: is_number(value) and 0 <= value <= 1)
-RATE = Values("a number in [0, 1)", lambda value: is_number(value) and 0 <= value < 1)
+FINITE = Values("a finite number, also as float32", is_finite)
+POSITIVE = Values("a positive number, finite as float32", lambda value: is_finite(value) and value > 0)
+NON_NEGATIVE = Values("a number from 0 on, finite as float32", lambda value: is_finite(value) and value >= 0)
+FRACTION = Values("a number in [0, 1]", lambda value: is_finite(value) and 0 <= value <= 1)
+RATE = Values("a number in [0, 1)", lambda value: is_finite(value) and 0 <= value < 1)
 POSITIVE_INTEGER = Values("a positive integer", lambda value: is_integer(value) and value > 0)
 NON_NEGATIVE_INTEGER = Values("an integer from 0 on", lambda value: is_integer(value) and value >= 0)
 

@@ -3,8 +3,6 @@
 python -m trainers.classification --model=cifar_resnet20 --dataset=digits --model_dir=/tmp/digits
 """
 
-import math
-
 from absl import flags
 
 from keras_resnets.errors import ArgumentError
@@ -16,6 +14,7 @@ from trainers.flags.holdout import define_holdout, holdout_from_flags
 from trainers.flags.train import train_from_flags
 from trainers.recipes.classification import RECIPES, default_recipe
 from trainers.recipes.recipe import chosen_recipe, get_recipe
+from trainers.runtime.choices import LARGEST_SIDE
 from trainers.tasks.nets import GENERAL, builder_arguments
 
 
@@ -40,6 +39,7 @@ def _define_flags():
         None,
         "Side of the net's square input, in pixels; default: that of the data set's images, or the net's.",
         lower_bound=1,
+        upper_bound=LARGEST_SIDE,
     )
     flags.DEFINE_integer(
         "second_side",
@@ -47,6 +47,7 @@ def _define_flags():
         "Another side of the images, in every second epoch or as the recipe says, in pixels; 0 for none. Default: the "
         "recipe's.",
         lower_bound=0,
+        upper_bound=LARGEST_SIDE,
     )
     define_holdout()
     class_balance.define_flags()
@@ -58,8 +59,6 @@ def _check():
     options = flags.FLAGS
     net_sizes.check_net("model", options.model)
     weight = options.auxiliary_weight
-    if weight and not math.isfinite(weight):
-        raise ArgumentError(f"--auxiliary_weight={weight} must be a number.")
     if weight and options.remat:
         raise ArgumentError(
             f"--auxiliary_weight={weight} cannot be combined with --remat, which takes nets with one output: leave one "

@@ -10,6 +10,7 @@ from absl import flags
 from trainers.data.registry import check_name
 from trainers.engine.run_folder import RunFolder
 from trainers.flags import command, detection
+from trainers.runtime.choices import LARGEST_SIDE
 from trainers.tasks.protocols import DEFAULT_PROTOCOL, PROTOCOLS
 from trainers.tasks.specs import DETECTION, TEST_OPTIONS
 
@@ -38,6 +39,7 @@ def _define_flags():
         None,
         "For classification: side of the views that --model_dir's net sees, in pixels; default: as in training.",
         lower_bound=1,
+        upper_bound=LARGEST_SIDE,
     )
     flags.DEFINE_integer(
         "short_side",
@@ -45,6 +47,7 @@ def _define_flags():
         "For classification: short side of the resized images for --model_dir's net, in pixels; default: as in "
         "training.",
         lower_bound=1,
+        upper_bound=LARGEST_SIDE,
     )
     flags.DEFINE_boolean(
         "search", False, "For classification: whether to build the ensemble greedily, while the top-1 error falls."

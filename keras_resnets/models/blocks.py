@@ -1,6 +1,5 @@
 """Pieces of nets that several families share: poolings, heads, and the widths and names of layers."""
 
-import math
 import numbers
 from collections.abc import Callable, Sequence
 
@@ -8,6 +7,7 @@ import keras
 
 from keras_resnets.errors import ArgumentError
 from keras_resnets.layers.spatial_pyramid_pooling import SpatialPyramidPooling
+from keras_resnets.values import POSITIVE
 from keras_resnets.weights.family import CLASSIFIER
 
 FC_NAMES = ("fc6", "fc7")  # names of layers
@@ -23,9 +23,9 @@ def scaled_filters(filters: int, width: float) -> int:
     """Returns `width` times a number of filters, rounded to the nearest integer (of two, the even one), at least 1.
 
     Raises:
-        ArgumentError: (a ValueError) for a width that is not a positive finite number.
+        ArgumentError: (a ValueError) for a width that is not a positive number, or not finite as float32.
     """
-    if not isinstance(width, numbers.Real) or not 0 < width < math.inf:
+    if not POSITIVE.contain(width):
         raise ArgumentError(f"width={width!r} must be a positive number, such as 0.25.")
     return max(1, round(filters * width))
 

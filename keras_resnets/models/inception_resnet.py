@@ -12,7 +12,6 @@ linear convolution has a bias and no batch normalization, as in TF-slim. The pap
 """
 
 import dataclasses
-import math
 from collections.abc import Callable, Sequence
 from typing import Unpack
 
@@ -26,6 +25,7 @@ from keras_resnets.models.builder import KerasArguments, builder, image_model, v
 from keras_resnets.models.inception import Block, Inception, pool
 from keras_resnets.models.inception_v4 import STEM, STEM_35X35, reduction_a
 from keras_resnets.models.inception_v4 import stem as stem_of_v4
+from keras_resnets.values import is_finite
 from keras_resnets.weights.published import resolve
 
 SCALES = (0.17, 0.10, 0.20)
@@ -225,7 +225,7 @@ def InceptionResNetV2(
 def _check_scales(scales):
     try:
         first, second, third = map(float, scales)
-        if not all(map(math.isfinite, (first, second, third))):
+        if not all(map(is_finite, (first, second, third))):
             raise ValueError
     except (TypeError, ValueError):
         raise ArgumentError(f"residual_scales={scales!r} must be three finite numbers, for A, B and C.") from None

@@ -13,8 +13,6 @@ Shapes: B batch, H and W map size, C channels; tensors are (B, H, W, C), channel
 """
 
 import dataclasses
-import math
-import numbers
 from collections.abc import Sequence
 
 import keras
@@ -24,6 +22,7 @@ from keras_resnets.initializers import FanOutNormal
 from keras_resnets.layers.batch_normalization import BatchNormalization
 from keras_resnets.layers.conv2d import Conv2D
 from keras_resnets.layers.zero_padded_shortcut import ZeroPaddedShortcut
+from keras_resnets.values import FINITE
 
 BOTTLENECK_EXPANSION = 4  # The last 1x1 convolution of a bottleneck has four times the filters of its 3x3.
 
@@ -168,8 +167,7 @@ class Unit:
 
     def _check_shortcut_argument(self, argument, shortcuts):
         value, default = getattr(self, argument), getattr(type(self), argument)
-        if not isinstance(value, numbers.Real) or not math.isfinite(value):
-            raise ArgumentError(f"{argument}={value!r} must be a finite number.")
+        FINITE.check(argument, value)
         if value != default and self.shortcut not in shortcuts:
             raise ArgumentError(
                 f"{argument}={value!r} has no effect with shortcut={self.shortcut!r}: it is for "

@@ -1,6 +1,5 @@
 """How commands start, read their flags, and end when something is wrong."""
 
-import math
 import re
 import signal
 import sys
@@ -9,6 +8,7 @@ from collections.abc import Callable
 from absl import app, flags, logging
 
 from keras_resnets.errors import ArgumentError
+from keras_resnets.values import FINITE, NON_NEGATIVE
 from trainers.runtime import deferred, quiet_start
 from trainers.runtime.interruption import SIGNAL_STATUS, Interrupted
 
@@ -50,6 +50,7 @@ def run(
         arguments = argv[1:]
         try:
             _warn_of_old_names()
+            _check_numbers()
             if arguments and not takes_arguments:
                 raise ArgumentError(f"unexpected argument {arguments[0]!r}: flags are written --name=value.")
             if check is not None:
@@ -108,6 +109,14 @@ def _warn_of_old_names():
             print(f"warning: --{old} is now --{new}; the next release has the new name only", file=sys.stderr)
 
 
+def _check_numbers():
+    """Raises ArgumentError for a number that is not finite, or would be infinite in a float32 model."""
+    for name in set(flags.FLAGS) - _new_names.keys():
+        value = flags.FLAGS[name].value
+        if isinstance(value, float):
+            FINITE.check(f"--{name}", value)
+
+
 def numbers(flag: str, kind: type) -> tuple | None:
     """Returns the numbers of a list flag, or None where it is not given.
 
@@ -140,7 +149,7 @@ def named_numbers(flag: str, kind: type, example: str) -> dict:
     pairs = [entry.partition("=")[::2] for entry in value]
     try:
         named = {name: kind(number) for name, number in pairs}
-        is_right = len(named) == len(pairs) and all(0 <= number < math.inf for number in named.values())
+        is_right = len(named) == len(pairs) and all(map(NON_NEGATIVE.contain, named.values()))
     except ValueError:
         is_right = False
     if not is_right or "" in named:

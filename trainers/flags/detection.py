@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 import types
 import typing
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,7 @@ from absl import flags
 from keras_resnets.detection.backbone_names import backbone_names
 from keras_resnets.detection.options import OLD_NAMES, make_options
 from keras_resnets.errors import ArgumentError
+from keras_resnets.serving.formats import MAX_PIXELS
 from trainers.data.registry import check_name, open_detection_dataset, usage
 from trainers.data.split_names import OLDER_RUNS
 from trainers.engine.older_runs import OLDER_VOC_FIRST_PIXEL
@@ -150,7 +152,7 @@ def check(spec: BoxTaskSpec, options_class: type) -> Any:
     if options.remat:
         raise ArgumentError("--remat is for classification: use a smaller --batch_size, or a higher --accumulation.")
     check_name("detection", options.dataset, options.strict, options.voc_first_pixel or "auto")
-    command.numbers("canvas", int)
+    _check_canvas()
     begun, recipe_name = _begun_and_recipe(spec)
     training.check(get_recipe(recipe_name, spec.recipes, begun), begun is not None)
     given = options_from_flags(spec)
@@ -159,6 +161,19 @@ def check(spec: BoxTaskSpec, options_class: type) -> Any:
     if getattr(chosen, "head", None) is None and "head_units" in given:
         raise ArgumentError(f"--head_units={given['head_units']} has no effect without --head: leave it out.")
     return chosen
+
+
+def _check_canvas():
+    """Raises ArgumentError for images that are padded to more pixels than an export would decode."""
+    options = flags.FLAGS
+    side = options.long_side or options.short_side or 0
+    canvas = command.numbers("canvas", int) or (side, side)
+    if math.prod(canvas) > MAX_PIXELS:
+        flag = "canvas" if options.canvas else "long_side" if options.long_side else "short_side"
+        raise ArgumentError(
+            f"--{flag}={','.join(map(str, canvas if options.canvas else canvas[:1]))} makes images of "
+            f"{' x '.join(map(str, canvas))} pixels, more than {MAX_PIXELS}: pass less, or a smaller --canvas."
+        )
 
 
 def check_test_options(config: Mapping[str, Any]) -> None:

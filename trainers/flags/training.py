@@ -45,8 +45,6 @@ def check(recipe: Recipe, is_begun: bool) -> None:
         raise ArgumentError(f"--batch_size={AUTO} works with --distribution=one_device only: pass a number.")
     if options.distribution == "multi_worker":
         read_tf_config(os.environ.get("TF_CONFIG"))
-    if options.max_hours is not None and not options.max_hours >= 0:
-        raise ArgumentError(f"--max_hours={options.max_hours} must be a number.")
     weights = options.init_weights
     if weights in (None, PUBLISHED_WEIGHTS) or is_begun:
         return

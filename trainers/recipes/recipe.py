@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from keras_resnets.errors import ArgumentError
+from keras_resnets.values import FINITE
 
 DECAYED = ("all", "kernels")
 SIDE_SCHEDULES = ("alternating", "progressive")
@@ -82,8 +83,8 @@ class Recipe:
     def __post_init__(self):
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if isinstance(value, float) and not math.isfinite(value):
-                raise ArgumentError(f"--{field.name}={value} must be a number.")
+            if isinstance(value, float):
+                FINITE.check(f"--{field.name}", value)
         for name, known in (("decay", DECAYED), ("side_schedule", SIDE_SCHEDULES)):
             if getattr(self, name) not in known:
                 raise ArgumentError(f"{name}={getattr(self, name)!r} is unknown: use {' or '.join(map(repr, known))}.")

@@ -3,6 +3,10 @@
 Commands check their flags before they load TensorFlow, and the modules that use these values import it.
 """
 
+import math
+
+from keras_resnets.serving.formats import MAX_PIXELS
+
 DISTRIBUTIONS = ("one_device", "mirrored", "multi_worker", "tpu")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")  # Keras's dtype policies
 AUTO = "auto"  # of --jit_compile: the faster choice, which is measured
@@ -10,6 +14,7 @@ BALANCED = "balanced"  # of --class_weights and --sampling: all classes count th
 SAMPLINGS = ("uniform", BALANCED)
 OLDER_SPLITS = ("val", "test")  # Runs that recorded no split were measured with the first of them that there was.
 ON_NAN = ("stop", "skip_step")
+LARGEST_SIDE = math.isqrt(MAX_PIXELS)  # px, of square images: an export would not take larger ones
 PUBLISHED_WEIGHTS = "imagenet"  # the value of --init_weights for the net's published weights
 
 SAVED_MODEL = "saved_model"  # the format of an export for TensorFlow Serving

@@ -356,7 +356,7 @@ def test_an_evaluation_that_was_killed_is_made_again(tmp_path):
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"learning_rate": float("nan")}, "--learning_rate=nan must be a number"),
+        ({"learning_rate": float("nan")}, "--learning_rate=nan must be a finite number"),
         ({"ema_decay": 1.0}, "--ema_decay=1.0 must be less than 1"),
         ({"accumulation": 1438, "batch_size": 1438}, "--accumulation=1438 needs as many training images, not 1437"),
         ({"init_weights": "missing.h5"}, "--init_weights: weights='missing.h5' is not an existing file"),
