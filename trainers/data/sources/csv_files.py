@@ -3,7 +3,7 @@
 import csv
 import io
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from keras_resnets.errors import ArgumentError
 from trainers.data.sources.problems import Problems
@@ -24,37 +24,48 @@ SIDES = {
 Row = tuple[str, dict[str, str]]  # its name for messages, and {column: text}
 
 
-def split_files(path: pathlib.Path, layout: str, problems: Problems) -> list[pathlib.Path]:
+def split_files(path: pathlib.Path, layout: str, problems: Problems, pattern: str = "*.csv") -> list[pathlib.Path]:
     """Returns the CSV files of the training split and, if there is one, of the split to measure with.
 
     Args:
-        path: a CSV file of both splits or of one; or a folder with one CSV file, or one for each split.
+        path: a CSV file of both splits or of one; or a folder with one CSV file, or one for each split, which may be
+            in a folder of its own, as Roboflow's `train/_classes.csv`.
         layout: the expected files, for messages.
         problems: where the splits that are not used are said.
+        pattern: of the names of a folder's files.
 
     Raises:
         ArgumentError: if a folder has several files, but none of training images, or two for one split.
     """
     if not path.is_dir():
         return [path]
-    files = sorted(path.glob("*.csv"))
+    files = sorted(path.glob(pattern)) or sorted(path.glob(f"*/{pattern}"))
     by_split = {}
     for file in files:
-        by_split.setdefault(split_word(file.stem), []).append(file)
+        by_split.setdefault(split_of(file, path), []).append(file)
     chosen = choose_splits(by_split)
     if chosen.train is not None:
         used = [by_split[split] for split in (chosen.train, chosen.test) if split is not None]
         for several in (files for files in used if len(files) > 1):
             raise ArgumentError(
-                f"--dataset={problems.dataset} has {several[0].name} and {several[1].name} for one split: move one of "
-                f"them away; {layout}."
+                f"--dataset={problems.dataset} has {' and '.join(_names(several[:2], path))} for one split: move "
+                f"one of them away; {layout}."
             )
         chosen.say(problems.dataset)
         return [files[0] for files in used]
     if len(files) != 1:
-        found = ", ".join(file.name for file in files) or "no CSV file"
+        found = ", ".join(_names(files, path)) or "no CSV file"
         raise ArgumentError(f"--dataset={problems.dataset} has no train.csv (found: {found}); {layout}.")
     return files
+
+
+def split_of(file: pathlib.Path, path: pathlib.Path) -> str:
+    """Returns the word of a file's name, or of its folder in `path`, that names a split; "" if none does."""
+    return split_word(file.relative_to(path).with_suffix("")) if file != path else ""
+
+
+def _names(files, path):
+    return [str(file.relative_to(path)) for file in files]
 
 
 def read_lines(file: pathlib.Path, layout: str, problems: Problems) -> list[list[str]]:
@@ -86,23 +97,33 @@ def _not_utf8(file, line, problems):
     )
 
 
-def named_rows(
-    file: pathlib.Path, lines: Sequence[list[str]], start: int, problems: Problems
-) -> list[tuple[str, list[str]]]:
-    """Returns the rows of a table: (name for messages, cells). Empty lines are none.
+def read_rows(
+    file: pathlib.Path,
+    layout: str,
+    reader: Callable[[pathlib.Path, list[list[str]], Problems], tuple[Callable[[list[str]], dict[str, str]], int]],
+    problems: Problems,
+) -> list[Row]:
+    """Returns the rows of a table. Lines without text are none, and those with a `Damage` are left out.
 
     Args:
-        file: for messages.
-        lines: of the file.
-        start: the number of lines before the first row.
-        problems: for messages.
+        file: the table.
+        layout: the expected files, for messages.
+        reader: function from the file, its lines and `problems` to a function from a row's cells to {column: text}, and
+            to the number of lines before the first row.
+        problems: where rows that are left out are counted.
 
     Raises:
-        ArgumentError: if there is no row.
+        ArgumentError: if the file cannot be read, or there is no row.
     """
-    rows = [(f"{file}: line {position}", line) for position, line in enumerate(lines[start:], start + 1) if line]
-    if not rows:
+    lines = [(i, cells) for i, cells in enumerate(read_lines(file, layout, problems), 1) if any(map(str.strip, cells))]
+    read, start = reader(file, [cells for _, cells in lines], problems)
+    if not lines[start:]:
         raise ArgumentError(f"--dataset={problems.dataset}: {file} has the names of the columns, but no row.")
+    rows = []
+    for position, cells in lines[start:]:
+        name = f"{file}: line {position}"
+        with problems.leave_out("row", name):
+            rows.append((name, read(cells)))
     return rows
 
 

@@ -3,9 +3,13 @@
 PATH is a CSV file, or a folder with `train.csv` and `val.csv` (or `valid.csv`, `test.csv`). The first line may name the
 columns, in any order, also as `filename`, `class` and `subset`; a file with an image in its first line has none. The
 splits have the names of `trainers.data.split_names`. Files are relative to the CSV file.
+
+In place of the label, there may be a column for each class, with a single 1 in a row, as in Roboflow's
+`train/_classes.csv` and `valid/_classes.csv`.
 """
 
 import dataclasses
+import functools
 import pathlib
 import re
 
@@ -13,26 +17,27 @@ from keras_resnets.errors import ArgumentError
 from trainers.data.classification_dataset import ImageDataset
 from trainers.data.image_files import EXTENSIONS
 from trainers.data.registry import Purpose
+from trainers.data.sources.annotated_files import twice
 from trainers.data.sources.csv_files import (
     CLASS,
     FILE,
     SIDES,
     SPLIT,
     named_columns,
-    named_rows,
-    read_lines,
+    read_rows,
     rows_by_split,
     split_files,
+    split_of,
     splits_of,
 )
 from trainers.data.sources.image_index import ImageIndex
 from trainers.data.sources.labelled_files import file_dataset
 from trainers.data.sources.problems import Damage, Problems
-from trainers.data.sources.split_words import split_word
 from trainers.data.split_names import MEASURED, TRAINING
 
 LAYOUT = "expected is a file with the columns file,label and maybe split, or a folder with train.csv and val.csv"
 COLUMNS = {"file": FILE, "label": CLASS, "split": SPLIT}
+ONE_HOT = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "true": True}
 SEVERAL = re.compile(r".*[|;].*|\[.*,.*\]")  # labels of one image that are several
 
 
@@ -53,9 +58,9 @@ def open_csv(path: str, purpose: Purpose = "training", measured: str | None = No
         split = None
         files = split_files(pathlib.Path(path), LAYOUT, problems)
         if len(files) == 2:
-            train, test = (_images(file, _rows(file, problems), problems) for file in files)
+            train, test = (_images(file, read_rows(file, LAYOUT, _reader, problems), problems) for file in files)
         else:
-            is_train = str(files[0]) != path and split_word(files[0].stem) in TRAINING
+            is_train = split_of(files[0], pathlib.Path(path)) in TRAINING
             (train, test), split = _splits(files[0], is_train, purpose, measured, problems)
         labels = sorted({label for _, label in train})
         if unknown := sorted({label for _, label in test or ()} - set(labels)):
@@ -75,7 +80,7 @@ def _splits(file, is_train, purpose, measured, problems):
         measured: see `open_csv`.
         problems: where to report what is left out.
     """
-    rows = _rows(file, problems)
+    rows = read_rows(file, LAYOUT, _reader, problems)
     splits = splits_of(rows, measured, problems)
     if splits.test is None and purpose == "evaluation" and (is_train or splits.train is not None):
         raise ArgumentError(f"--dataset={problems.dataset} has training images, but none to measure with; {LAYOUT}.")
@@ -88,28 +93,62 @@ def _splits(file, is_train, purpose, measured, problems):
     return parts, splits.test
 
 
-def _rows(file, problems):
-    """Returns the rows of a file: (name for messages, {column: text})."""
-    lines = [line for line in read_lines(file, LAYOUT, problems) if any(cell.strip() for cell in line)]
-    columns, start = _columns(file, lines, problems)
-    rows = []
-    for name, line in named_rows(file, lines, start, problems):
-        with problems.leave_out("row", name):
-            if len(line) <= max(columns.values()):
-                raise Damage("too few columns", ",".join(line))
-            rows.append((name, {column: line[place].strip() for column, place in columns.items()}))
-    return rows
-
-
-def _columns(file, lines, problems):
-    """Returns {column: its position}, and the number of lines before the first row."""
-    first = [cell.strip() for cell in lines[0]] if lines else []
-    named = named_columns(file, first, COLUMNS, problems)
-    if named_columns(file, first, SIDES, problems).keys() == SIDES.keys():
+def _reader(file, lines, problems):
+    """Returns the function that reads a row, and the number of lines before the first row."""
+    first = [cell.strip() for cell in lines[0]]
+    named = named_columns(file, first, {**COLUMNS, **SIDES}, problems)
+    if SIDES.keys() <= named.keys():
         raise ArgumentError(
             f"--dataset={problems.dataset}: {file} is a table of boxes, and a classifier gives one label to an image: "
             f"train a detector (trainers.detection); {LAYOUT}."
         )
+    columns = {column: named[column] for column in COLUMNS if column in named}
+    classes = {place: name for place, name in enumerate(first) if place not in columns.values()}
+    if "label" not in columns and "file" in columns and _are_one_hot(lines[1:2], classes):
+        if repeated := twice(classes.values()):
+            raise ArgumentError(f"--dataset={problems.dataset}: {file} has two columns {repeated[0]!r}: rename one.")
+        return functools.partial(_one_hot_row, columns, classes, problems), 1
+    columns, start = _columns(file, first, lines, columns, problems)
+    return functools.partial(_row, columns), start
+
+
+def _row(columns, line):
+    if len(line) <= max(columns.values()):
+        raise Damage("too few columns", ",".join(line))
+    return {column: line[place].strip() for column, place in columns.items()}
+
+
+def _are_one_hot(lines, classes):
+    return (
+        len(classes) > 1
+        and all(len(line) > max(classes) for line in lines)
+        and all(line[place].strip().lower() in ONE_HOT for line in lines for place in classes)
+    )
+
+
+def _one_hot_row(columns, classes, problems, line):
+    """Returns a row whose label is the name of the only column with a 1."""
+    row = _row({**columns, **{place: place for place in classes}}, line)
+    if wrong := [row[place] for place in classes if row[place].lower() not in ONE_HOT]:
+        raise Damage("a column of a class is neither 0 nor 1", wrong[0])
+    labels = [name for place, name in classes.items() if ONE_HOT[row[place].lower()]]
+    if len(labels) > 1:
+        _refuse(row["file"], " and ".join(map(repr, labels)), problems)
+    if not labels:
+        raise Damage("no class", row["file"])
+    return {**{column: row[column] for column in columns}, "label": labels[0]}
+
+
+def _columns(file, first, lines, named, problems):
+    """Returns {column: its position}, and the number of lines before the first row.
+
+    Args:
+        file: for messages.
+        first: the cells of the first line.
+        lines: of the file.
+        named: {column: its position} for the columns that the first line names.
+        problems: for messages.
+    """
     if {"file", "label"} <= named.keys():
         return named, 1
     images = [place for place, cell in enumerate(first) if pathlib.PurePath(cell).suffix.lower() in EXTENSIONS]

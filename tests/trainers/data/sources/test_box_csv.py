@@ -45,6 +45,31 @@ def test_names_of_columns(text, root):
     assert dataset.labels == ("dog",) and boxes(dataset.train) == [[[1, 2, 30, 40]], []]
 
 
+OPEN_IMAGES = "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsOccluded,IsTruncated,IsGroupOf\n"
+
+
+@pytest.mark.parametrize("given", ["", "annotations", "annotations/train-annotations-bbox.csv"])
+def test_open_images_as_datumaro_writes_it(given, tmp_path, capsys):
+    # The identifier 7 is in both splits, each with its own image.
+    for split, side, ids in (("train", 60, "7 8"), ("validation", 80, "7"), ("test", 90, "9")):
+        lines = [f"{id},,{'dog' if id == '8' else 'cat'},1.0,0.1,0.5,0.2,0.6,-1,-1,-1\n" for id in ids.split()]
+        table = tmp_path / "annotations" / f"{split}-annotations-bbox.csv"
+        table.parent.mkdir(exist_ok=True)
+        table.write_text(OPEN_IMAGES + "".join(lines))
+        table.with_name(f"{split}-annotations-human-imagelabels.csv").write_text(
+            "ImageID,Source,LabelName,Confidence\n"
+        )
+        for id, ending in zip(ids.split(), (".jpg", ".PNG")):
+            write_image(tmp_path / "images" / split / f"{id}{ending}", side, 50)
+    dataset = open_detection_dataset(f"csv:{tmp_path / given}", strict=True)
+    assert dataset.labels == ("cat", "dog") and "no such path" not in capsys.readouterr().err
+    if given.endswith(".csv"):
+        assert dataset.train.size == dataset.test.size == 1
+    else:
+        assert sizes(dataset.train) == [(60, 50), (60, 50)] and sizes(dataset.test) == [(80, 50)]
+        assert boxes(dataset.train) == [[[6, 10, 30, 30]]] * 2 and boxes(dataset.test) == [[[8, 10, 40, 30]]]
+
+
 def test_shares_of_the_sides_are_recognized(root, capsys):
     (root / "train.csv").write_text("images/a.jpg,0.5,0.1,1,0.9,dog\n")
     (root / "val.csv").write_text("images/b.jpg,0,0,1,1,dog\n")

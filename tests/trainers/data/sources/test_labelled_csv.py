@@ -68,6 +68,25 @@ def test_a_folder_with_a_table_for_each_split(write, tmp_path):
     assert levels(dataset.train) == TRAIN and levels(dataset.test) == TEST
 
 
+def test_a_column_for_each_class_as_roboflow_writes_it(tmp_path, capsys):
+    for split, numbers in (("train", range(3)), ("valid", range(3, 5)), ("test", range(5, 6))):
+        (tmp_path / split).mkdir()
+        for i in numbers:
+            Image.new("L", (8, 8), 10 * i).save(tmp_path / split / f"{i}.png")
+        rows = "".join(f"{i}.png, {int(i % 2 == 0)}, {i % 2}\n" for i in numbers)
+        (tmp_path / split / "_classes.csv").write_text(f"filename, Dog, Cat\n{rows}{numbers[0]}.png, 0, 0\n")
+    dataset = open_dataset(f"csv:{tmp_path}")
+    assert dataset.labels == ("Cat", "Dog")
+    assert levels(dataset.train) == TRAIN and levels(dataset.test) == TEST
+    message = capsys.readouterr().err
+    assert f"2 rows: no class (e.g. {tmp_path / 'train' / '_classes.csv'}: line 5: 0.png); left out" in message
+    assert f"csv:{tmp_path}: measured with valid; not used: test" in message
+    for split in ("valid", "test"):
+        (tmp_path / split / "_classes.csv").unlink()
+    with pytest.raises(ArgumentError, match="has training images, but none to measure with"):
+        open_dataset(f"csv:{tmp_path}", evaluation=True)
+
+
 def test_without_splits_images_are_held_out(write):
     name = write(*ROWS)
     with pytest.raises(ArgumentError, match="names no images to measure with; .*--holdout=0.2"):
@@ -84,7 +103,12 @@ def test_without_splits_images_are_held_out(write):
         ([*ROWS, "0.png,cat"], "0.png has the labels 'dog' and 'cat', and a classifier gives one"),
         ([*ROWS, "5.png,cat|dog"], "5.png has the labels 'cat|dog', and a classifier gives one"),
         (["0.png,dog,cat", "1.png,cat,cat"], "begins with '0.png,dog,cat', which is neither a row with one label nor"),
-        (["filename,cat,dog", "0.png,0,1"], "begins with 'filename,cat,dog', which is neither a row with one label"),
+        (["filename,cat,dog", "0.png,0,x"], "begins with 'filename,cat,dog', which is neither a row with one label"),
+        (
+            ["filename, cat, dog", "0.png, 0, 1", "1.png, 1, 1"],
+            "1.png has the labels 'cat' and 'dog', and a classifier",
+        ),
+        (["filename,cat,cat", "0.png,0,1"], "labels.csv has two columns 'cat': rename one"),
         (["0.png,dog", "1.png,dog"], "has one class only .dog."),
         (
             ["file,label,split", "0.png,a,train", "1.png,b,train", "2.png,c,val"],
