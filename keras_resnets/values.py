@@ -23,9 +23,14 @@ class Values:
             raise ArgumentError(f"{argument}={value!r} must be {self.text}.")
 
 
+def is_number(value: Any) -> bool:
+    """Returns whether a value is a real number, of Python or NumPy."""
+    return isinstance(value, numbers.Real)
+
+
 def is_finite(value: Any) -> bool:
-    """Returns whether a value is a real number, of Python or NumPy, that is finite as float32 as well."""
-    return isinstance(value, numbers.Real) and -LARGEST <= value <= LARGEST
+    """Returns whether a value is a real number, and finite as float32 as well."""
+    return is_number(value) and -LARGEST <= value <= LARGEST
 
 
 def is_integer(value: Any) -> bool:

@@ -7,7 +7,7 @@ from absl import flags
 
 from keras_resnets.errors import ArgumentError
 from trainers.data.registry import check_name, usage
-from trainers.data.split_names import OLDER_RUNS
+from trainers.data.split_names import split_of_run
 from trainers.engine.run_folder import begun_as
 from trainers.flags import class_balance, command, net_sizes, training
 from trainers.flags.holdout import define_holdout, holdout_from_flags
@@ -96,7 +96,7 @@ def _main():
     choices = training.recipe_choices_from_flags()
     choices["recipe_changes"]["second_side"] = options.second_side
     strategy = training.prepare_devices()
-    measured = begun and begun.get("measured", OLDER_RUNS)
+    measured = split_of_run(begun)
     dataset = open_dataset(options.dataset, options.data_dir, options.download, holdout_from_flags(), measured=measured)
     dataset = class_balance.sampled(dataset)
     run = RunFolder(options.model_dir, is_chief(strategy))

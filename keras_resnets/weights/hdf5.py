@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable
+from typing import BinaryIO
 
 import h5py
 import numpy as np
@@ -18,7 +19,7 @@ def is_hdf5(start: bytes) -> bool:
     return start.startswith(b"\x89HDF\r\n\x1a\n")
 
 
-def read_hdf5(source: str, path: str | os.PathLike[str], say: Callable[[str], None]) -> Arrays:
+def read_hdf5(source: str, path: str | os.PathLike[str] | BinaryIO, say: Callable[[str], None]) -> Arrays:
     """Reads every layer's arrays from an HDF5 file.
 
     Of a model that holds nets as layers, as transfer learning makes it, these are the layers of the largest net.
@@ -26,7 +27,7 @@ def read_hdf5(source: str, path: str | os.PathLike[str], say: Callable[[str], No
     Args:
         source: the name of the file, for messages.
         path: a legacy weights file (keras.applications' published files), a whole legacy model (`model.save("x.h5")`),
-            or a Keras 3 weights file (`model.save_weights("x.weights.h5")`).
+            or a Keras 3 weights file (`model.save_weights("x.weights.h5")`), also opened.
         say: function that is called with a message if a net is found in the model.
 
     Returns:
@@ -55,15 +56,28 @@ def read_hdf5(source: str, path: str | os.PathLike[str], say: Callable[[str], No
 
 
 def _check_complete(file):
-    """Raises ValueError if a file refers to other files, or states more values than it holds."""
-    # h5py's visits end at the first result. Errors do not pass through them.
-    reason = file.visititems_links(_reason_against_link) or file.visititems(_reason_against_values)
+    """Raises ValueError if a file has links that Keras does not write, or states more values than it holds."""
+    # h5py's visits end at the first result. Errors do not pass through them. They come to a linked group once.
+    reason = (
+        _reason_against_group("the root", file)
+        or file.visititems_links(_reason_against_link)
+        or file.visititems(_reason_against_group)
+        or file.visititems(_reason_against_values)
+    )
     if reason is not None:
         raise ValueError(reason)
 
 
 def _reason_against_link(name, link):
-    return f"{name} is in another file, {link.filename}" if isinstance(link, h5py.ExternalLink) else None
+    if isinstance(link, h5py.ExternalLink):
+        return f"{name} is in another file, {link.filename}"
+    return f"{name} is a link to {link.path}" if isinstance(link, h5py.SoftLink) else None
+
+
+def _reason_against_group(name, item):
+    """Of a group that is in two groups, one may be itself: reading it would not end."""
+    is_linked = isinstance(item, h5py.Group) and h5py.h5o.get_info(item.id).rc > 1
+    return f"{name} is a group in several groups, or in itself" if is_linked else None
 
 
 def _reason_against_values(name, item):

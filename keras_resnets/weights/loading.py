@@ -14,6 +14,7 @@ from keras_resnets.weights import keras_names, torch_names
 from keras_resnets.weights.family import Arrays, Family, say
 from keras_resnets.weights.fitting import SHOWN, fit
 from keras_resnets.weights.hdf5 import is_hdf5, read_hdf5
+from keras_resnets.weights.keras_files import is_keras_model, weights_in_model
 from keras_resnets.weights.keras_names import our_classifier
 from keras_resnets.weights.torch_checkpoints import find_state_dict, part_of_a_family, without_shared_prefix
 from keras_resnets.weights.torch_files import as_array, is_pickle, is_safetensors, read_pth, read_safetensors
@@ -59,6 +60,7 @@ def load_weights(model: keras.Model, path: str | os.PathLike[str], new_classifie
       and InceptionResNetV2 (for `layout="slim"`), as weights or as a whole model; or the .weights.h5 file that
       `model.save_weights` wrote for the same net. Also a model of these two kinds that holds such a net as a layer, of
       which the layers around the net are left out. See `load_keras_applications`.
+    - .keras, which `model.save` wrote: likewise.
     - .safetensors, or .pth where torch is installed: torchvision's, timm's or Hugging Face's. See `load_torch`.
 
     A file with a classifier or an auxiliary head also serves a model without one. Nothing in a file is executed. Parts
@@ -132,8 +134,8 @@ def check_file(path: str | os.PathLike[str]) -> None:
     """Raises ArgumentError if there is no such file."""
     if not isinstance(path, (str, os.PathLike)) or not os.path.isfile(path):
         raise ArgumentError(
-            f"weights={str(path)!r} is not an existing file: give the path of an .h5, .safetensors or .pth file "
-            '(or, for a net with published weights, "imagenet").'
+            f"weights={str(path)!r} is not an existing file: give the path of an .h5, .keras, .safetensors or .pth "
+            'file (or, for a net with published weights, "imagenet").'
         )
 
 
@@ -151,16 +153,17 @@ def read_weights(path: str | os.PathLike[str], say: Callable[[str], None] = say)
     with open(path, "rb") as file:
         start = file.read(16)
     source = f"weights={str(path)!r}"
-    if is_hdf5(start):
-        content = read_hdf5(source, path, say)
+    is_model = is_keras_model(path)
+    if is_model or is_hdf5(start):
+        content = read_hdf5(source, weights_in_model(source, path) if is_model else path, say)
         return Weights(source, content, _family(keras_names.FAMILIES, content))
     if is_safetensors(start):
         return _of_torch(source, read_safetensors(path), say)
     if is_pickle(start):
         return _of_torch(source, read_pth(path), say)
     raise ArgumentError(
-        f"{source} is not a file of weights: give an .h5, .safetensors or .pth file; download or save it again if it "
-        "should be one."
+        f"{source} is not a file of weights: give an .h5, .keras, .safetensors or .pth file; download or save it "
+        "again if it should be one."
     )
 
 

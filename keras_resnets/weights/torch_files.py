@@ -3,8 +3,6 @@
 import argparse
 import os
 import re
-import struct
-import zipfile
 from collections.abc import Mapping
 from typing import Any
 
@@ -59,11 +57,6 @@ def read_pth(path: str | os.PathLike[str]) -> Mapping[str, Any]:
     Raises:
         ArgumentError: if the file is damaged, holds something else, or torch is missing or older than 2.5.
     """
-    if _is_keras_model(path):
-        raise ArgumentError(
-            f"weights={str(path)!r} is a whole Keras model: load it with keras.models.load_model, and save its weights "
-            "with model.save_weights."
-        )
     try:
         import torch
     except ImportError:
@@ -109,11 +102,3 @@ def refusal(error: Exception) -> str:
 def as_array(value: Any) -> np.ndarray:
     """Returns a tensor of PyTorch, or anything that NumPy takes, as an array."""
     return value.detach().float().numpy() if hasattr(value, "detach") else np.asarray(value)
-
-
-def _is_keras_model(path):
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return "model.weights.h5" in archive.namelist()
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, struct.error):
-        return False

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from trainers.runtime.choices import OLDER_SPLITS
 
@@ -28,9 +29,16 @@ class SplitNames:
     test: str | None
     untouched: tuple[str, ...]
 
-    def say(self, dataset: str) -> None:
-        """Says on stderr which split is measured with, and which ones stay untouched, if there are any."""
-        if self.untouched:
+    def say(self, dataset: str, held_out: bool = False) -> None:
+        """Says on stderr which split is measured with, and which ones stay untouched, if there are any.
+
+        Args:
+            dataset: value of --dataset.
+            held_out: whether training images are measured with, and no split.
+        """
+        if self.untouched and held_out:
+            print(f"{dataset}: not used: {', '.join(filter(None, (self.test, *self.untouched)))}", file=sys.stderr)
+        elif self.untouched:
             print(f"{dataset}: measured with {self.test}; not used: {', '.join(self.untouched)}", file=sys.stderr)
 
 
@@ -47,6 +55,15 @@ def choose_splits(names: Iterable[str], measured: str | None = None) -> SplitNam
     test = [name for name in known if name.lower() in MEASURED]
     test = [*(name for name in preferred if name in test), *(name for name in test if name not in preferred)]
     return SplitNames(next(iter(train), None), next(iter(test), None), (*train[1:], *test[1:]))
+
+
+def split_of_run(config: Mapping[str, Any] | None) -> str | None:
+    """Returns the split that a run was measured with, or `OLDER_RUNS` if it recorded none.
+
+    Args:
+        config: the run's configuration, or None for no run, which has no split.
+    """
+    return None if config is None else config.get("measured", OLDER_RUNS)
 
 
 def _rank(name):

@@ -76,6 +76,8 @@ def _parse(argv):
     except flags.Error as error:
         # absl: "flag --dataset=None: Flag --dataset must have a value other than None."
         text = re.sub(r"flag --(\w+)=None: .*\.", r"--\1 is required: pass --\1=...", str(error))
+        text = re.sub(r"could not convert string to float: .*", "use a number", text)
+        text = re.sub(r"invalid literal for int\(\) with base \d+: .*", "use an integer", text)
         sys.exit(f"error: {'; '.join(text.splitlines())} (--help explains the flags)")
     except SystemExit:  # --help has been printed; absl ends with status 1.
         sys.exit()

@@ -17,7 +17,7 @@ from keras_resnets.detection.options import OLD_NAMES, make_options
 from keras_resnets.errors import ArgumentError
 from keras_resnets.serving.formats import MAX_PIXELS
 from trainers.data.registry import check_name, open_detection_dataset, usage
-from trainers.data.split_names import OLDER_RUNS
+from trainers.data.split_names import split_of_run
 from trainers.engine.older_runs import OLDER_VOC_FIRST_PIXEL
 from trainers.engine.run_folder import RunFolder, begun_as
 from trainers.flags import command, net_sizes, training
@@ -233,7 +233,7 @@ def choices_from_flags(spec: BoxTaskSpec) -> tuple[BoxChoices, RunFolder, tf.dis
         options.strict,
         voc_first_pixel=first_pixel,
         labels=begun and begun["labels"],
-        measured=begun and begun.get("measured", OLDER_RUNS),
+        measured=split_of_run(begun),
     )
     choices = BoxChoices(
         options.dataset,

@@ -1,5 +1,7 @@
 """The flag --holdout."""
 
+import contextlib
+
 from absl import flags
 
 
@@ -25,7 +27,8 @@ class _NumberOrShare(flags.FloatParser):
     def parse(self, argument):
         if str(argument).isdecimal() and int(argument) > 0:
             return int(argument)
-        share = super().parse(argument)
-        if not 0 < share < 1:
-            raise ValueError("use a number of images without a point, or a share between 0 and 1")
-        return share
+        with contextlib.suppress(ValueError):
+            share = super().parse(argument)
+            if 0 < share < 1:
+                return share
+        raise ValueError("use a number of images without a point, or a share between 0 and 1")

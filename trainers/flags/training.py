@@ -45,6 +45,11 @@ def check(recipe: Recipe, is_begun: bool) -> None:
         raise ArgumentError(f"--batch_size={AUTO} works with --distribution=one_device only: pass a number.")
     if options.distribution == "multi_worker":
         read_tf_config(os.environ.get("TF_CONFIG"))
+    for name in ("patience", "max_hours") if options.find_learning_rate else ():
+        if options[name].value is not None:
+            raise ArgumentError(
+                f"--{name}={options[name].value} has no effect with --find_learning_rate: leave it out."
+            )
     weights = options.init_weights
     if weights in (None, PUBLISHED_WEIGHTS) or is_begun:
         return
@@ -56,8 +61,9 @@ def check(recipe: Recipe, is_begun: bool) -> None:
         raise ArgumentError(f"--init_weights={weights} is a folder without a run of trainers.classification: {remedy}.")
     if not os.path.exists(weights):
         raise ArgumentError(
-            f"--init_weights={weights} is no existing file: give the path of an .h5, .safetensors or .pth file, the "
-            f"folder of a run of trainers.classification, or {PUBLISHED_WEIGHTS} for a net with published weights."
+            f"--init_weights={weights} is no existing file: give the path of an .h5, .keras, .safetensors or .pth "
+            f"file, the folder of a run of trainers.classification, or {PUBLISHED_WEIGHTS} for a net with published "
+            "weights."
         )
 
 

@@ -11,6 +11,7 @@ from keras_resnets.values import FINITE
 
 DECAYED = ("all", "kernels")
 SIDE_SCHEDULES = ("alternating", "progressive")
+LARGEST_COUNT = 10**15  # steps: int64 counts them, also times those of a call
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,8 +93,16 @@ class Recipe:
             raise ArgumentError(f"--ema_decay={self.ema_decay} must be less than 1, which would average nothing.")
 
     def total_steps(self, examples: int) -> int:
-        """Returns the number of steps for a training split of `examples` examples."""
-        return self.steps if self.steps is not None else max(1, math.ceil(self.epochs * examples / self.batch_size))
+        """Returns the number of steps for a training split of `examples` examples.
+
+        Raises:
+            ArgumentError: if they are more than a training can count.
+        """
+        steps = self.steps if self.steps is not None else max(1, math.ceil(self.epochs * examples / self.batch_size))
+        if steps > LARGEST_COUNT:
+            given = f"--epochs={self.epochs}" if self.steps is None else f"--steps={self.steps}"
+            raise ArgumentError(f"{given} makes {steps:.1e} steps: pass at most {LARGEST_COUNT}.")
+        return steps
 
 
 @dataclasses.dataclass(frozen=True)

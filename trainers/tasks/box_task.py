@@ -15,7 +15,7 @@ from trainers.data.augmentation.detection import AUGMENTATIONS
 from trainers.data.detection_dataset import DetectionDataset
 from trainers.data.pipeline import evaluation_batches, training_batches
 from trainers.data.registry import open_detection_dataset
-from trainers.data.split_names import OLDER_RUNS
+from trainers.data.split_names import split_of_run
 from trainers.engine import fine_tuning
 from trainers.engine.older_runs import OLDER_VOC_FIRST_PIXEL
 from trainers.engine.seeding import seeded
@@ -56,7 +56,7 @@ class BoxTask(Task):
             download,
             voc_first_pixel=config.get("voc_first_pixel", OLDER_VOC_FIRST_PIXEL) if is_own else "auto",
             labels=config["labels"],
-            measured=config.get("measured", OLDER_RUNS) if is_own else None,
+            measured=split_of_run(config) if is_own else None,
             evaluation=True,
         )
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import os
 import pathlib
 from collections.abc import Mapping
 
@@ -16,13 +17,14 @@ from keras_resnets.preprocessing import Preprocessing
 from keras_resnets.serving import export_classifier, export_portable
 from keras_resnets.serving.saved_model import publish
 from keras_resnets.weights import load_weights
+from keras_resnets.weights.family import CLASSIFIER
 from trainers.data.augmentation.classification import AUGMENTATIONS
 from trainers.data.augmentation.mixup_cutmix import mix
 from trainers.data.class_balance import class_weights as weights_of_classes
 from trainers.data.pipeline import evaluation_batches, training_batches
 from trainers.data.proportions import in_proportion
 from trainers.data.registry import open_dataset, title
-from trainers.data.split_names import OLDER_RUNS
+from trainers.data.split_names import split_of_run
 from trainers.data.tf_data_options import AHEAD, CORES
 from trainers.engine.task import Task
 from trainers.metrics.classification import by_class, ranked, wrong_answers
@@ -63,7 +65,7 @@ class Classification(Task):
         """See `Task`. Of the run's own data set, the split that it was measured with is the test split."""
         is_own = name == config["dataset"]
         holdout = config["holdout"] if is_own else None
-        measured = config.get("measured", OLDER_RUNS) if is_own else None
+        measured = split_of_run(config) if is_own else None
         return open_dataset(name, data_dir, download, holdout, evaluation=True, measured=measured)
 
     @property
@@ -79,7 +81,10 @@ class Classification(Task):
         return net_from_config(self.config, classifier_activation)
 
     def initialize(self, model):
-        """Loads the weights of --init_weights. A classifier of other classes keeps its random weights."""
+        """Loads the weights of --init_weights. A classifier of other classes keeps its random weights.
+
+        Files do not name their classes: the classifier of one with as many classes is kept, which is said.
+        """
         weights = self.config["init_weights"]
         if weights is None:
             return None
@@ -90,9 +95,14 @@ class Classification(Task):
                 keeping_other_classifiers(model, weights, self.config["labels"]) as kept,
             ):
                 left = dict.fromkeys([*kept, *load_weights(model, path, new_classifier=True)])
-        if not left:
-            return None
-        return f"--init_weights: {', '.join(left)} is initialized at random: the weights have none for these classes"
+        notes = []
+        if left:
+            notes.append(f"{', '.join(left)} is initialized at random: the weights have none for these classes")
+        if CLASSIFIER not in left and os.path.isfile(weights):
+            count = len(self.config["labels"])
+            of = f"the classifier of {weights}"
+            notes.append(f"{of} is kept: it has as many classes, {count}, and the file names none")
+        return "\n".join(f"--init_weights: {note}" for note in notes) or None
 
     def training_batches(self, first_step, context):
         """Returns batches of `image` (B, size, size, 3) uint8, augmented, and `label` (B,) int32.

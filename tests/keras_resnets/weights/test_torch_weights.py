@@ -290,12 +290,6 @@ def test_half_precision_files(dtype, tmp_path):
     np.testing.assert_allclose(model.get_layer("conv1_conv").kernel, kernel, rtol=1e-2)
 
 
-def test_a_whole_keras_model_is_not_taken_for_a_pickle(tmp_path):
-    keras_resnets.CifarResNet(8).save(tmp_path / "model.keras")
-    with pytest.raises(ArgumentError, match="model.keras' is a whole Keras model: load it with keras.models.load"):
-        keras_resnets.CifarResNet(8, weights=tmp_path / "model.keras")
-
-
 def test_auxiliary_heads_and_counters_are_left_out():
     tensors = {**state_dict("torchvision_googlenet"), "aux1.fc1.weight": np.zeros((1024, 2048))}
     assert load_torch(keras_resnets.GoogLeNet(**SMALL), tensors) == []

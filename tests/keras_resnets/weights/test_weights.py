@@ -1,5 +1,7 @@
 """Reading weights: keras.applications' three .h5 forms, our own, and files that do not fit."""
 
+import zipfile
+
 import h5py
 import keras
 import numpy as np
@@ -204,6 +206,56 @@ def test_a_net_of_keras_applications_in_legacy_weights(tmp_path, randomize):
     assert_same_outputs(keras_resnets.ResNet50(include_top=False, input_shape=(64, 64, 3), weights=path), trunk)
     with pytest.raises(ArgumentError, match="use ResNet50"):
         keras_resnets.ResNet50V1_5(include_top=False, input_shape=(64, 64, 3), weights=path)
+
+
+def test_a_whole_keras_model(tmp_path, randomize, capsys):
+    net = randomize(keras_resnets.CifarResNet(8, classes=3))
+    net.compile("adam", "categorical_crossentropy")
+    net.fit(np.zeros((2, 32, 32, 3)), np.eye(3)[:2], verbose=0)  # The file has the optimizer's variables as well.
+    net.save(tmp_path / "net.keras")
+    ours = keras_resnets.CifarResNet(8, classes=3, weights=tmp_path / "net.keras")
+    assert all(np.array_equal(a, b) for a, b in zip(ours.get_weights(), net.get_weights(), strict=True))
+    trunk = randomize(keras_resnets.CifarResNet(8, include_top=False))
+    transfer_learning(trunk, 32).save(tmp_path / "nested.keras")
+    ours = keras_resnets.CifarResNet(8, include_top=False, weights=tmp_path / "nested.keras")
+    assert all(np.array_equal(a, b) for a, b in zip(ours.get_weights(), trunk.get_weights(), strict=True))
+    assert "nested.keras': the weights of the net 'functional' in the model are read" in capsys.readouterr().err
+
+
+def test_keras_models_that_cannot_be_read(tmp_path):
+    model = tmp_path / "model.keras"
+    keras_resnets.CifarResNet(8).save(model)
+    with zipfile.ZipFile(model) as archive:
+        content = archive.read("model.weights.h5")
+    for packing, text, message in (
+        (zipfile.ZIP_DEFLATED, content, r"its model\.weights\.h5 is packed, other than Keras writes it"),
+        (zipfile.ZIP_STORED, content[:3000], "is not a readable HDF5 file of Keras weights"),
+    ):
+        with zipfile.ZipFile(model, "w", packing) as archive:
+            archive.writestr("model.weights.h5", text)
+        with pytest.raises(ArgumentError, match=rf"model\.keras' .*{message}"):
+            keras_resnets.CifarResNet(8, weights=model)
+    model.write_bytes(model.read_bytes().replace(content[:100], bytes(100)))
+    with pytest.raises(ArgumentError, match="is not a readable Keras model .*CRC"):
+        keras_resnets.CifarResNet(8, weights=model)
+
+
+@pytest.mark.parametrize(
+    "link, message",
+    [
+        (lambda file: h5py.SoftLink("/layers"), "layers/again is a link to /layers"),
+        (lambda file: h5py.ExternalLink("other.h5", "/"), r"layers/again is in another file, other\.h5"),
+        (lambda file: file["layers"], "layers is a group in several groups, or in itself"),
+        (lambda file: file["/"], "the root is a group in several groups, or in itself"),
+    ],
+    ids=["soft", "external", "itself", "root"],
+)
+def test_links_that_keras_does_not_write_are_refused(link, message, tmp_path):
+    path = keras3_weights(keras_resnets.CifarResNet(8), tmp_path / "net")
+    with h5py.File(path, "a") as file:
+        file["layers/again"] = link(file)
+    with pytest.raises(ArgumentError, match=f"is not a readable HDF5 file of Keras weights .{message}.: download"):
+        keras_resnets.CifarResNet(8, weights=path)
 
 
 def test_a_file_that_does_not_fit_leaves_the_model_unchanged(tmp_path):

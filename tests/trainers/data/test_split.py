@@ -1,8 +1,11 @@
 """Parts of data sets."""
 
+import itertools
+
 import numpy as np
 import pytest
 from labelled_images import as_is, examples
+from PIL import Image
 
 from keras_resnets.errors import ArgumentError
 from trainers.data.pipeline import training_batches
@@ -36,6 +39,23 @@ def test_a_share_is_held_out_of_each_class():
     assert dataset.train.size + dataset.test.size == digits.train.size
     with pytest.raises(ArgumentError, match="--holdout=-0.1 must be positive"):
         hold_out(digits, -0.1)
+
+
+def test_held_out_images_are_the_only_ones_that_are_said_to_be_measured_with(tmp_path, capsys):
+    rows = "file,label,split\n"
+    for split, label in itertools.product(("train", "val", "test"), "ab"):
+        for i in range(2):
+            name = f"{split}/{label}/{i}.png"
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            Image.new("L", (8, 8)).save(tmp_path / name)
+            rows += f"{name},{label},{split}\n"
+    (tmp_path / "labels.csv").write_text(rows)
+    for name in (f"folder:{tmp_path}", f"csv:{tmp_path}"):
+        open_dataset(name, holdout=0.5)
+        message = capsys.readouterr().err
+        assert f"{name}: not used: val, test\n" in message and "measured with val" not in message
+        open_dataset(name)
+        assert f"{name}: measured with val; not used: test\n" in capsys.readouterr().err
 
 
 def test_a_sample_is_chosen_at_random_and_in_order():

@@ -143,7 +143,10 @@ def test_weights_of_a_run_start_another_with_other_classes(tmp_path):
     )
     task = Classification(config, open_dataset("digits"))
     second = task.build_model()
-    task.initialize(second)
+    assert task.initialize(second) == (
+        f"--init_weights: the classifier of {tmp_path / 'first.weights.h5'} is kept: it has as many classes, 10, and "
+        "the file names none"
+    )
     for one, other in zip(model.variables, second.variables):
         np.testing.assert_array_equal(one, other)  # The classes are as many: the classifier is loaded too.
     assert config["preprocessing"] == first.config["preprocessing"]

@@ -23,6 +23,9 @@ DETECT = ["trainers.detection", "--dataset=digit_scenes"]
         ([*TRAIN, "--filters=8,16,x"], "--filters=8,16,x must be integers, separated by commas."),
         ([*DETECT, "--scales=1,x"], "--scales=1,x must be numbers, separated by commas."),
         ([*TRAIN, "--holdout=1.0"], "flag --holdout=1.0: use a number of images without a point, or a share between 0"),
+        ([*TRAIN, "--holdout=abc"], "flag --holdout=abc: use a number of images without a point, or a share between 0"),
+        ([*TRAIN, "--learning_rate=abc"], "flag --learning_rate=abc: use a number (--help explains the flags)"),
+        ([*TRAIN, "--batch_size=abc"], "flag --batch_size=abc: use an integer (--help explains the flags)"),
         ([*TRAIN, "--jit_compile=fast"], "flag --jit_compile=fast: use auto, true or false"),
     ],
 )

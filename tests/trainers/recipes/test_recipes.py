@@ -49,6 +49,10 @@ def test_epochs_become_steps_that_cover_them():
     recipe = dataclasses.replace(RECIPES["digits"], epochs=2, batch_size=100)
     assert recipe.total_steps(1437) == 29
     assert dataclasses.replace(recipe, epochs=0.001).total_steps(1437) == 1
+    with pytest.raises(ArgumentError, match=r"--epochs=1e\+38 makes .* steps: pass at most"):
+        dataclasses.replace(recipe, epochs=1e38).total_steps(1437)
+    with pytest.raises(ArgumentError, match="--steps=1000000000000000000000000 makes 1.0e.24 steps: pass at most"):
+        dataclasses.replace(recipe, steps=10**24).total_steps(1437)
 
 
 def test_the_papers_imagenet_schedule():

@@ -80,6 +80,14 @@ PREDICT = ["predict", __file__]
         ([*TRAIN, "--class_weights=1=1e30"], "--class_weights=1=1e30: only proportions count, pass at most 1e+06."),
         ([*TRAIN, "--patience=0"], "flag --patience=0: 0 is not a positive integer"),
         ([*TRAIN, "--max_hours=-1"], "flag --max_hours=-1: -1.0 is not a non-negative number"),
+        (
+            [*TRAIN, "--find_learning_rate", "--patience=2"],
+            "--patience=2 has no effect with --find_learning_rate: ",
+        ),
+        (
+            [*TRAIN, "--find_learning_rate", "--max_hours=2"],
+            "--max_hours=2.0 has no effect with --find",
+        ),
         ([*TRAIN, "--max_hours=nan"], "--max_hours=nan must be a finite number"),
         ([*TRAIN, "--batch_size=auto", "--distribution=mirrored"], "--batch_size=auto works with --distribution=one"),
         ([*TRAIN, "--replicas=2"], "--replicas=2 is for --distribution=mirrored only: "),

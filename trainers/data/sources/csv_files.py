@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from keras_resnets.errors import ArgumentError
 from trainers.data.sources.problems import Problems
 from trainers.data.sources.split_words import split_word
+from trainers.data.sources.text_files import read_text
 from trainers.data.split_names import MEASURED, OLDER_RUNS, TRAINING, SplitNames, choose_splits
 
 DELIMITERS = ",;\t"
@@ -24,7 +25,9 @@ SIDES = {
 Row = tuple[str, dict[str, str]]  # its name for messages, and {column: text}
 
 
-def split_files(path: pathlib.Path, layout: str, problems: Problems, pattern: str = "*.csv") -> list[pathlib.Path]:
+def split_files(
+    path: pathlib.Path, layout: str, problems: Problems, pattern: str = "*.csv", held_out: bool = False
+) -> list[pathlib.Path]:
     """Returns the CSV files of the training split and, if there is one, of the split to measure with.
 
     Args:
@@ -33,6 +36,7 @@ def split_files(path: pathlib.Path, layout: str, problems: Problems, pattern: st
         layout: the expected files, for messages.
         problems: where the splits that are not used are said.
         pattern: of the names of a folder's files.
+        held_out: see `trainers.data.split_names.SplitNames.say`.
 
     Raises:
         ArgumentError: if a folder has several files, but none of training images, or two for one split.
@@ -51,7 +55,7 @@ def split_files(path: pathlib.Path, layout: str, problems: Problems, pattern: st
                 f"--dataset={problems.dataset} has {' and '.join(_names(several[:2], path))} for one split: move "
                 f"one of them away; {layout}."
             )
-        chosen.say(problems.dataset)
+        chosen.say(problems.dataset, held_out)
         return [files[0] for files in used]
     if len(files) != 1:
         found = ", ".join(_names(files, path)) or "no CSV file"
@@ -75,26 +79,14 @@ def read_lines(file: pathlib.Path, layout: str, problems: Problems) -> list[list
         ArgumentError: if the file cannot be read, is empty, or is not UTF-8.
     """
     try:
-        content = file.read_bytes()
-        text = content.decode("utf-8-sig")
+        text = read_text(file)
         first, _, _ = text.partition("\n")
         lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=max(DELIMITERS, key=first.count)))
-    except UnicodeDecodeError as error:
-        raise _not_utf8(file, content.count(b"\n", 0, error.start) + 1, problems) from error
     except (OSError, csv.Error) as error:
         raise ArgumentError(f"--dataset={problems.dataset}: {file} cannot be read ({error}); {layout}.") from error
-    if "\0" in text:  # UTF-16 without a byte order mark
-        raise _not_utf8(file, 1, problems)
     if not text.strip():
         raise ArgumentError(f"--dataset={problems.dataset}: {file} is empty; {layout}.")
     return lines
-
-
-def _not_utf8(file, line, problems):
-    return ArgumentError(
-        f"--dataset={problems.dataset}: {file} is not UTF-8 (line {line}), but maybe Latin-1 or UTF-16: save it as "
-        "UTF-8, which Excel calls 'CSV UTF-8'."
-    )
 
 
 def read_rows(
@@ -179,17 +171,20 @@ def splits_of(rows: Sequence[Row], measured: str | None, problems: Problems) -> 
     return splits
 
 
-def rows_by_split(rows: Sequence[Row], splits: SplitNames, problems: Problems) -> tuple[list[Row], list[Row] | None]:
+def rows_by_split(
+    rows: Sequence[Row], splits: SplitNames, problems: Problems, held_out: bool = False
+) -> tuple[list[Row], list[Row] | None]:
     """Returns the rows of the training split and of the one to measure with, None if there is none; counts the others.
 
     Args:
         rows: of a file.
         splits: of the rows, see `splits_of`; where there are none, all rows are of the training split.
         problems: where rows that are left out are counted.
+        held_out: see `trainers.data.split_names.SplitNames.say`.
     """
     if splits.train is None:
         return list(rows), None
-    splits.say(problems.dataset)
+    splits.say(problems.dataset, held_out)
     known = (splits.train, splits.test, *splits.untouched)
     for name, row in rows:
         if row["split"] not in known:

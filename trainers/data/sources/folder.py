@@ -80,7 +80,7 @@ def _split_folders(dataset, root, purpose, measured):
             f"--dataset={dataset} has {found}; {LAYOUT}. Without such a folder, --holdout=0.2 measures with a fifth of "
             "the images, which is not trained on."
         )
-    splits.say(dataset)
+    splits.say(dataset, held_out=purpose == "holdout")
     return root / (splits.train or ""), None if splits.test is None else root / splits.test
 
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from keras_resnets.errors import ArgumentError
 from trainers.data.classification_dataset import ImageDataset, grayscale_dataset
+from trainers.data.sources.text_files import lines_of
 
 NAME = re.compile(
     r"(?P<name>.*?)[-_.]?(?P<split>train|t10k|test)[-_.](?P<kind>images|labels)[-_.]idx\d[-_.](ubyte|int)(\.gz)?"
@@ -121,7 +122,7 @@ def _characters(file):
     """Returns the character of each label, of EMNIST's file with rows of a label and its ASCII codes."""
     if not file.is_file():
         return {}
-    rows = [[int(number) for number in line.split()] for line in file.read_text().splitlines() if line.strip()]
+    rows = [[int(number) for number in line.split()] for line in lines_of(file)]
     return {label: chr(code) for label, code, *_ in rows}
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from keras_resnets.errors import ArgumentError
 from trainers.data.sources.labelled_files import LabelledFile
 from trainers.data.sources.problems import Damage, Problems
+from trainers.data.sources.text_files import read_text
 
 SOLUTION, NUMBERS, META = "LOC_val_solution.csv", "ILSVRC2012_validation_ground_truth.txt", "meta.mat"
 DEVKIT = "ILSVRC2012_devkit_t12/data"
@@ -79,7 +80,7 @@ def _of_numbers(file, meta):
     synsets = loadmat(meta, squeeze_me=True)["synsets"]
     names = {int(synset["ILSVRC2012_ID"]): str(synset["WNID"]) for synset in synsets if not synset["num_children"]}
     try:
-        numbers = [int(line) for line in file.read_text().split()]
+        numbers = [int(line) for line in read_text(file).split()]
         return {f"ILSVRC2012_val_{i:08}": names[number] for i, number in enumerate(numbers, 1)}
     except (ValueError, KeyError) as error:
         raise ArgumentError(f"{file} has a line that is no number of a class ({error}): fetch it again.") from error

@@ -56,7 +56,7 @@ def open_csv(path: str, purpose: Purpose = "training", measured: str | None = No
     """
     with Problems(f"csv:{path}", strict=False) as problems:
         split = None
-        files = split_files(pathlib.Path(path), LAYOUT, problems)
+        files = split_files(pathlib.Path(path), LAYOUT, problems, held_out=purpose == "holdout")
         if len(files) == 2:
             train, test = (_images(file, read_rows(file, LAYOUT, _reader, problems), problems) for file in files)
         else:
@@ -89,7 +89,8 @@ def _splits(file, is_train, purpose, measured, problems):
             f"--dataset={problems.dataset} names no images to measure with; {LAYOUT}. --holdout=0.2 measures with a "
             "fifth of the images, which is not trained on."
         )
-    parts = [part and _images(file, part, problems) for part in rows_by_split(rows, splits, problems)]
+    by_split = rows_by_split(rows, splits, problems, held_out=purpose == "holdout")
+    parts = [part and _images(file, part, problems) for part in by_split]
     return parts, splits.test
 
 

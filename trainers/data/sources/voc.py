@@ -24,7 +24,8 @@ from trainers.data.detection_dataset import DetectionDataset
 from trainers.data.registry import Purpose
 from trainers.data.sources.annotated_files import AnnotatedImage, AnnotatedObject, file_dataset, number, twice
 from trainers.data.sources.problems import Damage, Problems
-from trainers.data.sources.voc_folders import LABEL_MAP, LAYOUT, lines_of, listed_splits, years_of
+from trainers.data.sources.text_files import lines_of
+from trainers.data.sources.voc_folders import LABEL_MAP, LAYOUT, listed_splits, years_of
 
 LABELS = (
     "aeroplane",
@@ -99,7 +100,7 @@ def open_voc(
 def _labels(root, of_run, images, problems):
     found = sorted({item.label for image in images for item in image.objects})
     if (root / "labels.txt").is_file():
-        return _unique(root / "labels.txt", [line.strip() for line in lines_of(root / "labels.txt")])
+        return _unique(root / "labels.txt", lines_of(root / "labels.txt"))
     if of_run is not None:
         return of_run
     if (root / LABEL_MAP).is_file():

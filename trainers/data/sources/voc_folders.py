@@ -11,6 +11,7 @@ from trainers.data.image_files import PassedOver, files_below
 from trainers.data.sources.image_index import ImageIndex
 from trainers.data.sources.problems import Problems, counted
 from trainers.data.sources.split_words import split_word
+from trainers.data.sources.text_files import lines_of
 from trainers.data.split_names import choose_splits
 
 LAYOUT = (
@@ -46,11 +47,6 @@ class ListedImage:
         image_id = self.annotation.stem
         paths = [path for path in (f"{image_id}.jpg", stated, image_id) if path]
         return self.index.find(self.annotation, paths, near=self.near)
-
-
-def lines_of(file: pathlib.Path) -> list[str]:
-    """Returns the lines of a text file that are not blank."""
-    return [line for line in file.read_text("utf-8-sig", errors="replace").splitlines() if line.strip()]
 
 
 def listed_splits(
@@ -134,7 +130,7 @@ def _is_annotated(year):
 
 
 def _image_ids(year, file):
-    return [_image_id(year, line.strip()) for line in lines_of(file)]
+    return [_image_id(year, line) for line in lines_of(file)]
 
 
 def _image_id(year, line):

@@ -28,6 +28,7 @@ from trainers.data.sources.annotated_files import AnnotatedImage, AnnotatedObjec
 from trainers.data.sources.image_index import ImageIndex
 from trainers.data.sources.problems import Damage, Problems, counted
 from trainers.data.sources.split_words import split_word
+from trainers.data.sources.text_files import lines_of, read_text
 from trainers.data.split_names import choose_splits
 
 LAYOUT = (
@@ -88,7 +89,9 @@ def _yaml_file(path):
 def _from_yaml(file, problems):
     """Returns the labels, {split: function that returns its image files}, and the numbers that keypoints add."""
     try:
-        content = yaml.load(file.read_bytes(), _Loader)
+        content = yaml.load(read_text(file), _Loader)
+    except ArgumentError:
+        raise
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise ArgumentError(f"--dataset={problems.dataset}: {file} cannot be read ({error}); {LAYOUT}.") from error
     if not isinstance(content, dict):
@@ -145,9 +148,7 @@ def _from_names(root, problems):
     files = [root / name for name in NAMES if (root / name).is_file()]
     if not files:
         raise ArgumentError(f"--dataset=yolo:{root} has neither a data.yaml nor a {' or '.join(NAMES)}; {LAYOUT}.")
-    lines = files[0].read_text("utf-8-sig", errors="replace").splitlines()
-    labels = _unique(files[0], [line.strip() for line in lines if line.strip()])
-    return labels, _folder_splits(root, problems), 0
+    return _unique(files[0], lines_of(files[0])), _folder_splits(root, problems), 0
 
 
 def _folder_splits(root, problems):
@@ -186,10 +187,9 @@ def _images_in(folder, problems):
 
 def _images_in_list(file, problems):
     index, images = ImageIndex(file.parent, problems, outside=True), []
-    for line in file.read_text("utf-8-sig", errors="replace").splitlines():
+    for line in lines_of(file):
         with problems.leave_out("image", f"{file}: {line}"):
-            if line.strip():
-                images.append(index.find(file, [line.strip()]))
+            images.append(index.find(file, [line]))
     return images
 
 

@@ -61,6 +61,23 @@ def test_forms_of_data_yaml(text, root):
     assert sizes(dataset.test) == [(60, 40)] and len(boxes(dataset.test)[0]) == 1
 
 
+@pytest.mark.parametrize("file", ["data.yaml", "classes.txt", "train.txt"])
+def test_names_that_are_not_utf8_are_refused(file, root):
+    data_yaml(root, "train: train.txt\nval: valid/images\nnames: [cat, B\u00e4r]\n")
+    (root / "train.txt").write_text("train/images/a.jpg\n# B\u00e4r\n")
+    (root / "classes.txt").write_text("cat\nB\u00e4r\n")
+    if file == "classes.txt":
+        (root / "data.yaml").unlink()
+    assert open_detection_dataset(f"yolo:{root}").labels == ("cat", "B\u00e4r")
+    text = (root / file).read_text()
+    (root / file).write_text(text, "utf-16")
+    assert open_detection_dataset(f"yolo:{root}").labels == ("cat", "B\u00e4r")
+    (root / file).write_text(text, "latin-1")
+    line = text[: text.index("\u00e4")].count("\n") + 1
+    with pytest.raises(ArgumentError, match=rf"{file} is not UTF-8 \(line {line}\), .*: save it as UTF-8"):
+        open_detection_dataset(f"yolo:{root}")
+
+
 def test_a_polygon_has_the_box_around_it(root):
     (root / "train" / "labels" / "a.txt").write_text("0 0.1 0.5 0.5 0.25 0.9 0.5 0.5 0.75")
     (root / "train" / "labels" / "b.txt").write_text("1 0.5 0.25 0.75 0.25 0.75 0.5")
