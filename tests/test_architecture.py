@@ -23,11 +23,13 @@ LEVELS = {
             "file_lock": "locks of files and folders, which exclude other processes",
         },
         {
+            "values": "sets of values that arguments can have",
+        },
+        {
             "deprecation": "old names of arguments, which warn",
             "dtype_policies": "Keras's dtype policy for a block of code",
             "initializers": "initial weights, as the papers draw them",
             "normalization": "mean and standard deviation of images",
-            "values": "sets of values that arguments can have",
         },
         {
             "images": "image files: what they are, and their decoding",
