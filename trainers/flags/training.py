@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 from absl import flags
 
 from keras_resnets.errors import ArgumentError
+from keras_resnets.weights.tags import IMAGENET, is_published
 from trainers.engine.run_folder import RunFolder, begun_as
 from trainers.engine.settings import LOG_EVERY, Settings
 from trainers.flags import command
 from trainers.flags.parsers import AutoOrBoolean, AutoOrInteger
 from trainers.recipes.recipe import Recipe, change
-from trainers.runtime.choices import AUTO, DISTRIBUTIONS, ON_NAN, PRECISIONS, PUBLISHED_WEIGHTS, WEIGHT_FILE
+from trainers.runtime.choices import AUTO, DISTRIBUTIONS, ON_NAN, PRECISIONS, WEIGHT_FILE
 from trainers.runtime.tf_config import read_tf_config
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def check(recipe: Recipe, is_begun: bool) -> None:
     if options.max_hours is not None and not options.max_hours >= 0:
         raise ArgumentError(f"--max_hours={options.max_hours} must be a number.")
     weights = options.init_weights
-    if weights in (None, PUBLISHED_WEIGHTS) or is_begun:
+    if weights is None or is_published(weights) or is_begun:
         return
     if os.path.isdir(weights) and begun_as("classification", weights) is None:
         folder = pathlib.Path(weights)
@@ -59,7 +60,7 @@ def check(recipe: Recipe, is_begun: bool) -> None:
     if not os.path.exists(weights):
         raise ArgumentError(
             f"--init_weights={weights} is no existing file: give the path of an .h5, .safetensors or .pth file, the "
-            f"folder of a run of trainers.classification, or {PUBLISHED_WEIGHTS} for a net with published weights."
+            f"folder of a run of trainers.classification, or {IMAGENET} or a tag of keras_resnets.list_weights()."
         )
 
 
@@ -145,7 +146,8 @@ def define_recipe(recipes: Iterable[str], default: str = "that of the data set")
     flags.DEFINE_string(
         "init_weights",
         None,
-        "Weights to start from: a file or imagenet, as a builder's weights=, or the --model_dir of a run of "
+        "Weights to start from: a file, imagenet, a tag such as timm:resnet50.a1_in1k, or a repository such as "
+        "hf://timm/resnet50.a1_in1k, as a builder's weights=; or the --model_dir of a run of "
         "trainers.classification. Default: random.",
     )
     flags.DEFINE_list(

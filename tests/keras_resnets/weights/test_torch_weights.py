@@ -15,7 +15,7 @@ from torch_tensors import shapes, state_dict, tensor
 import keras_resnets
 from keras_resnets import ArgumentError
 from keras_resnets.weights import load_torch, load_weights
-from keras_resnets.weights.published import PUBLISHED
+from keras_resnets.weights.published_files import FILES
 from keras_resnets.weights.torch_files import refusal
 
 SMALL = {"input_shape": (64, 64, 3)}
@@ -340,7 +340,7 @@ def test_published_weights_without_a_network_say_what_to_do(monkeypatch, tmp_pat
     with pytest.raises(ArgumentError, match='weights="imagenet" of plainnet18: .* publish none for this net; they do'):
         keras_resnets.PlainNet18(weights="imagenet")
     with pytest.raises(
-        ArgumentError, match="resnet50_v1_5 cannot be downloaded .*timm/resnet50.tv_in1k.* pass its path"
+        ArgumentError, match="resnet50_v1_5: model.safetensors cannot be .*timm/resnet50.tv_in1k .* pass the path"
     ):
         keras_resnets.ResNet50V1_5(weights="imagenet")
     for build in (keras_resnets.CifarResNet, keras_resnets.CifarPlainNet, keras_resnets.CifarResNetV2):
@@ -388,15 +388,16 @@ def test_the_sums_are_those_of_keras_applications():
         "vgg16": keras.src.applications.vgg16,
         "vgg19": keras.src.applications.vgg19,
     }
-    assert sources.keys() == {net for net, row in PUBLISHED.items() if row.source == "keras.applications"}
+    published = {row.net: row for row in FILES if row.source == "keras.applications"}
+    assert sources.keys() == published.keys()
     for net, module in sources.items():
-        row, text = PUBLISHED[net], inspect.getsource(module)
+        row, text = published[net], inspect.getsource(module)
         assert row.checksum in text and row.notop_checksum in text
         folder = row.file.split("/")[-2]
         assert f"{folder}/" in text and row.notop.endswith("_notop.h5")
     # In their order: with the classifier, without.
     hashes = keras.src.applications.resnet.WEIGHTS_HASHES
-    assert hashes["resnet50"] == (PUBLISHED["resnet50"].checksum, PUBLISHED["resnet50"].notop_checksum)
+    assert hashes["resnet50"] == (published["resnet50"].checksum, published["resnet50"].notop_checksum)
 
 
 def test_preprocessing_of_published_weights(resnet18_file):
