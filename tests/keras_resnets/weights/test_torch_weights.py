@@ -369,7 +369,7 @@ import keras_resnets
 model = keras_resnets.ResNet18(weights="imagenet", input_shape=(64, 64, 3), name="mine")
 print(model.get_layer("conv1_bn").gamma.numpy()[0])
 try:
-    keras_resnets.GoogLeNet(weights="imagenet")
+    keras_resnets.GoogLeNet(weights="torchvision:IMAGENET1K_V1")
 except keras_resnets.ArgumentError as error:
     print(error)
 """)
