@@ -19,7 +19,7 @@ from keras_resnets.weights.evaluation import Evaluation
 from keras_resnets.weights.family import say_nothing
 from keras_resnets.weights.loading import check_file, read_weights
 from keras_resnets.weights.model_config import CONFIG, PREPROCESSOR, read_config
-from keras_resnets.weights.published_files import CLASSES, published, rows_of
+from keras_resnets.weights.published_files import published, rows_of
 from keras_resnets.weights.tags import HUB, is_published, is_repository
 
 HUB_FILE = "model.safetensors"
@@ -34,7 +34,7 @@ def resolve(
     Args:
         weights: the builder's argument.
         net: the net's name in the registry.
-        arguments: the builder's arguments, or some of them; others have their defaults.
+        arguments: the builder's arguments, or some of them. Without `classes`, any number of them will do.
 
     Raises:
         ArgumentError: (a ValueError) if there are no such published weights for the net or its arguments, or they
@@ -43,7 +43,7 @@ def resolve(
     if not is_published(weights):
         return weights
     include_top = arguments.get("include_top", True)
-    classes = arguments.get("classes", CLASSES) if include_top else None
+    classes = arguments.get("classes") if include_top else None
     if is_repository(weights):
         config = _config_of_repository(weights, net)
         _check_classes(weights, config and config.classes, classes)
@@ -137,7 +137,7 @@ def _config_of_repository(weights, net):
 
 def _from_hub(weights, net, repository, file=HUB_FILE):
     try:
-        return _downloaded_from_hub(repository, file)
+        return downloaded_from_hub(repository, file)
     except Exception as error:  # Every library has its own error for a missing network.
         raise ArgumentError(
             f'weights="{weights}" of {net}: {file} cannot be downloaded ({first_line(error)}): where there is a '
@@ -147,8 +147,12 @@ def _from_hub(weights, net, repository, file=HUB_FILE):
 
 
 @functools.lru_cache
-def _downloaded_from_hub(repository, file):
-    """Asks the Hub once, since `preprocess_input` may be called for every batch."""
+def downloaded_from_hub(repository: str, file: str) -> str:
+    """Returns the path of a repository's file. The Hub is asked once: `preprocess_input` may be called for every batch.
+
+    Raises:
+        ArgumentError: if huggingface_hub is missing. Other errors are those of huggingface_hub.
+    """
     try:
         from huggingface_hub import hf_hub_download
     except ImportError:

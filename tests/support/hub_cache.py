@@ -12,7 +12,7 @@ COMMIT = "0" * 40
 def use_cache(monkeypatch, folder):
     """Has the Hub's client look into the folder, and this package ask it again."""
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(folder))
-    published._downloaded_from_hub.cache_clear()
+    published.downloaded_from_hub.cache_clear()
 
 
 def repository(cache, name):

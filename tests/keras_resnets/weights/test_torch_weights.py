@@ -137,6 +137,15 @@ def test_values_that_are_no_numbers_leave_the_model_unchanged(value):
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
 
 
+def test_weights_that_are_not_finite_are_refused():
+    tensors = state_dict("torchvision_resnet18")
+    tensors["fc.weight"][3, 5] = np.nan
+    with pytest.raises(ArgumentError, match="predictions holds values that are not finite"):
+        load_torch(keras_resnets.ResNet18(**SMALL), tensors)
+    # So are the dense layers of torchvision's IMAGENET1K_FEATURES.
+    assert load_torch(keras_resnets.ResNet18(include_top=False), tensors) == []
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [
@@ -378,7 +387,7 @@ except keras_resnets.ArgumentError as error:
     assert "googlenet-1378be20.pth was damaged in transit and has been deleted" in error and not damaged.exists()
 
 
-def test_the_sums_are_those_of_keras_applications():
+def test_the_rows_are_those_of_keras_applications():
     sources = {
         "resnet50": keras.src.applications.resnet,
         "resnet101": keras.src.applications.resnet,
@@ -389,12 +398,17 @@ def test_the_sums_are_those_of_keras_applications():
         "vgg19": keras.src.applications.vgg19,
     }
     published = {row.net: row for row in FILES if row.source == "keras.applications"}
+    images = np.random.default_rng(0).uniform(0, 255, (2, 8, 8, 3)).astype("float32")
     assert sources.keys() == published.keys()
     for net, module in sources.items():
         row, text = published[net], inspect.getsource(module)
         assert row.checksum in text and row.notop_checksum in text
         folder = row.file.split("/")[-2]
         assert f"{folder}/" in text and row.notop.endswith("_notop.h5")
+        assert f"default_size={row.size}" in text
+        np.testing.assert_allclose(
+            module.preprocess_input(images.copy()), row.normalization.normalize(images), atol=1e-4
+        )
     # In their order: with the classifier, without.
     hashes = keras.src.applications.resnet.WEIGHTS_HASHES
     assert hashes["resnet50"] == (published["resnet50"].checksum, published["resnet50"].notop_checksum)
