@@ -21,7 +21,9 @@ CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
 LEGACY = re.compile(r"(tv|ssl|swsl|gluon)_(resnet\d+)(_v1b)?")  # timm's names before 0.9
 # Nets without a row in our registry, which the general builders make.
 OTHERS = ("resnet26", "resnet200", "resnetv2_152", "vgg13")
-WITHOUT_EFFECT = {"num_classes", "in_chans", "global_pool", "drop_rate", "drop_path_rate", "drop_block_rate"}
+# timm's arguments that leave a net's function as it is: any value of these, and these values.
+WITHOUT_EFFECT = {"num_classes", "in_chans", "drop_rate", "drop_path_rate", "drop_block_rate"}
+POOLINGS = ("avg", "")
 RESAMPLE = {2: "bilinear", 3: "bicubic"}  # Pillow's numbers
 
 
@@ -60,7 +62,7 @@ def read_config(path: str | os.PathLike[str]) -> ModelConfig | None:
         if "architecture" in config:
             return _of_timm(config)
         if str(config.get("registered_name", "")).startswith(("keras_hub>", "keras_nlp>")):
-            raise _AnotherNet(f"KerasHub's {config['registered_name'].partition('>')[2]}")
+            raise _AnotherNet(f"KerasHub's {config['registered_name'].partition('>')[2]!r}")
         if "model_type" in config:
             return _of_transformers(config, _read(folder / PREPROCESSOR, source))
     except _AnotherNet as net:
@@ -92,9 +94,11 @@ def _read(path: pathlib.Path, source: str) -> Mapping[str, Any]:
 
 def _of_timm(config):
     stated = {**config, **config.get("pretrained_cfg", {})}
-    changed = {key: value for key, value in config.get("model_args", {}).items() if key not in WITHOUT_EFFECT}
+    arguments = {key: value for key, value in config.get("model_args", {}).items() if key not in WITHOUT_EFFECT}
+    changed = {key: value for key, value in arguments.items() if key != "global_pool" or value not in POOLINGS}
     if LEGACY.sub(r"\2", config["architecture"]) not in (*TIMM, *OTHERS) or changed:
-        raise _AnotherNet(", ".join([f"timm's {config['architecture']}", *(f"{k}={v!r}" for k, v in changed.items())]))
+        changes = "".join(f", {key}={value!r}" for key, value in changed.items())
+        raise _AnotherNet(f"timm's {config['architecture']!r}{changes}")
     if stated.get("crop_mode", "center") != "center":
         raise ValueError(f"crop_mode={stated['crop_mode']!r} must be 'center'")
     channels, height, width = stated.get("input_size", (3, 224, 224))

@@ -94,7 +94,7 @@ def test_nets_with_the_same_tensors_and_another_function_are_refused_by_name(lib
         if name in TIMM or name in OTHERS:
             assert read_config(tmp_path / "model.safetensors").classes == 1000
         else:
-            with pytest.raises(keras_resnets.ArgumentError, match=f"is timm's {name} by the config.json beside it"):
+            with pytest.raises(keras_resnets.ArgumentError, match=f"is timm's '{name}' by the config.json beside it"):
                 read_config(tmp_path / "model.safetensors")
 
 

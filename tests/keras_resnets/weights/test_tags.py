@@ -157,14 +157,15 @@ def test_without_a_network_errors_say_what_to_download(hub):
 @pytest.mark.parametrize(
     "config, net",
     [
-        (TIMM | {"architecture": "resnetaa50"}, "timm's resnetaa50"),
-        (TIMM | {"architecture": "resnetblur18"}, "timm's resnetblur18"),
-        (TIMM | {"architecture": "resnet50_gn"}, "timm's resnet50_gn"),
-        (TIMM | {"model_args": {"num_classes": 7, "act_layer": "silu"}}, "timm's resnet18, act_layer='silu'"),
+        (TIMM | {"architecture": "resnetaa50"}, "timm's 'resnetaa50'"),
+        (TIMM | {"architecture": "resnetblur18"}, "timm's 'resnetblur18'"),
+        (TIMM | {"architecture": "resnet50_gn"}, "timm's 'resnet50_gn'"),
+        (TIMM | {"model_args": {"num_classes": 7, "act_layer": "silu"}}, "timm's 'resnet18', act_layer='silu'"),
+        (TIMM | {"model_args": {"global_pool": "max"}}, "timm's 'resnet18', global_pool='max'"),
         (TRANSFORMERS | {"hidden_act": "gelu"}, "transformers' net of hidden_act='gelu'"),
         (TRANSFORMERS | {"downsample_in_first_stage": True}, "transformers' net of downsample_in_first_stage=True"),
         (TRANSFORMERS | {"model_type": "regnet"}, "transformers' net of model_type='regnet'"),
-        ({"registered_name": "keras_hub>ResNetBackbone", "config": {}}, "KerasHub's ResNetBackbone"),
+        ({"registered_name": "keras_hub>ResNetBackbone", "config": {}}, "KerasHub's 'ResNetBackbone'"),
     ],
 )
 def test_a_net_of_another_function_is_refused_by_its_config(config, net, folder):
