@@ -25,6 +25,7 @@ from keras_resnets.models.inception_v3 import InceptionV3 as InceptionV3
 from keras_resnets.models.inception_v4 import InceptionV4 as InceptionV4
 from keras_resnets.models.registry import create_model as create_model
 from keras_resnets.models.registry import list_models as list_models
+from keras_resnets.models.registry import list_weights as list_weights
 from keras_resnets.models.resnet import PlainNet18 as PlainNet18
 from keras_resnets.models.resnet import PlainNet34 as PlainNet34
 from keras_resnets.models.resnet import ResNet as ResNet

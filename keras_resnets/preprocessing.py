@@ -16,7 +16,8 @@ from keras_resnets.images.decoding import decode as decode
 from keras_resnets.models.registry import find
 from keras_resnets.normalization import Normalization
 from keras_resnets.weights.imagenet_names import imagenet_names
-from keras_resnets.weights.published import CLASSES, filter_of, normalization_of, published
+from keras_resnets.weights.published import evaluation_of, normalization_of
+from keras_resnets.weights.published_files import CLASSES
 
 KERNELS = {"bilinear": "triangle", "bicubic": "keyscubic"}  # TensorFlow's names of Pillow's filters
 
@@ -65,17 +66,16 @@ class Preprocessing:
 
         Args:
             net: name of the net in the registry.
-            weights: "imagenet", or the path of a file. If the file does not tell, the result is this preprocessing.
+            weights: what a builder takes as `weights`. If nothing tells, the result is this preprocessing.
         """
-        normalization = normalization_of(net, weights)
-        if normalization is None:
+        evaluation = evaluation_of(net, weights)
+        if evaluation is None:
             return self
         short_side = self.short_side
-        crop = published(net).crop if weights == "imagenet" else None
-        if crop is not None and self.short_side > self.size:
-            short_side = int(self.size / crop)  # rounded down, as in timm and torchvision
-        pillow_filter = filter_of(net, normalization)
-        changes = {"short_side": short_side, "pillow_filter": pillow_filter, **dataclasses.asdict(normalization)}
+        if evaluation.crop is not None and self.short_side > self.size:
+            short_side = int(self.size / evaluation.crop)  # rounded down, as in timm and torchvision
+        normalization = dataclasses.asdict(evaluation.normalization)
+        changes = {"short_side": short_side, "pillow_filter": evaluation.pillow_filter, **normalization}
         return dataclasses.replace(self, **changes)
 
     def crop(self, images: Any) -> tf.Tensor:
@@ -197,7 +197,7 @@ def preprocess_input(images: Any, net: str, weights: str | os.PathLike[str] = "i
     Args:
         images: (..., 3) RGB, 0..255, any number type; or a Keras tensor, in a model.
         net: name of the net in the registry, e.g. "resnet50".
-        weights: "imagenet", or the path of a file of keras.applications, torchvision or timm.
+        weights: what a builder takes as `weights`: "imagenet", a tag, a repository, or the path of a file.
 
     Returns:
         (..., 3) float32.

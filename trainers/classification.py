@@ -37,7 +37,8 @@ def _define_flags():
     flags.DEFINE_integer(
         "image_size",
         None,
-        "Side of the net's square input, in pixels; default: that of the data set's images, or the net's.",
+        "Side of the net's square input, in pixels; default: that of the data set's images, of --init_weights, or "
+        "the net's.",
         lower_bound=1,
         upper_bound=LARGEST_SIDE,
     )

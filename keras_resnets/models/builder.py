@@ -45,8 +45,9 @@ DEFAULTS: KerasArguments = {
 }
 DOCUMENTATION = """\
 include_top: whether to end in the pooling and the classifier.
-    weights: None for random weights, "imagenet" for published ones, which are downloaded once and kept, or the path of
-        a file: see `keras_resnets.weights.load_weights`.
+    weights: None for random weights; the path of a file: see `keras_resnets.weights.load_weights`; or published ones,
+        which are downloaded once and kept: "imagenet", a tag of `keras_resnets.list_weights(net)`, such as
+        "timm:resnet50.a1_in1k", or a repository of the Hugging Face Hub, such as "hf://timm/resnet50.a1_in1k".
     input_tensor: Keras tensor to use as the image, or None.
     input_shape: (height, width, channels), with None for a height or width that may change; by default
         ({size}, {size}, 3), or (None, None, 3) without the classifier.

@@ -18,6 +18,8 @@ from keras_resnets.errors import ArgumentError
 if TYPE_CHECKING:
     import keras
 
+    from keras_resnets.weights.published_files import Published
+
 
 @dataclasses.dataclass(frozen=True)
 class Net:
@@ -112,6 +114,28 @@ def find(name: str) -> Net:
         return Net(net.builder, net.size, error, depth=int(depth))
     close = difflib.get_close_matches(str(name), list_models()) or list_models()
     raise ArgumentError(f"model {name!r} is unknown: use {', '.join(close)} (keras_resnets.list_models() has all).")
+
+
+def list_weights(name: str | None = None) -> list[Published]:
+    """Returns the published files of weights for ImageNet that builders can load.
+
+    Args:
+        name: name of a net, e.g. "resnet50_v1_5"; None for all nets.
+
+    Returns:
+        Rows, whose attribute `weights` is a builder's `weights=`; see
+        `keras_resnets.weights.published_files.Published` for the others. The first row of a net is its "imagenet". A
+        net without published weights has none.
+
+    Raises:
+        ArgumentError: (a ValueError) for an unknown name.
+    """
+    from keras_resnets.weights.published_files import FILES, rows_of  # loads Keras
+
+    if name is None:
+        return list(FILES)
+    find(name)
+    return rows_of(name)
 
 
 def create_model(name: str, /, **kwargs: Any) -> keras.Model:

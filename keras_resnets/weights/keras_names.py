@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from keras_resnets.normalization import CAFFE, INCEPTION
+from keras_resnets.normalization import CAFFE, INCEPTION, TORCH
 from keras_resnets.weights.family import CLASSIFIER, NOTHING, Arrays, Family
 
 AUXILIARY = re.compile(r"auxiliary_.*")  # layers that are needed in training only
@@ -95,6 +95,22 @@ def _has_biases(arrays):
 
 
 FAMILIES = [
+    Family(
+        "KerasHub's ResNet, which is not read: give weights of torchvision or timm",
+        lambda arrays: "stack0_block0_1_conv" in arrays,
+        lambda arrays, _: dict(arrays),
+        TORCH,
+        {},
+        NOTHING,
+    ),
+    Family(
+        "transformers' ResNet for TensorFlow, which is not read: give the model.safetensors of the same repository",
+        lambda arrays: {"convolution", "normalization"} <= arrays.keys(),
+        lambda arrays, _: dict(arrays),
+        TORCH,
+        {},
+        NOTHING,
+    ),
     Family(
         "keras.applications' ResNetV2, which has its strides elsewhere and is not in this package",
         lambda arrays: _has_biases(arrays) and "post_bn" in arrays,

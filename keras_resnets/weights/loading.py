@@ -16,8 +16,12 @@ from keras_resnets.weights.fitting import SHOWN, fit
 from keras_resnets.weights.hdf5 import is_hdf5, read_hdf5
 from keras_resnets.weights.keras_files import is_keras_model, weights_in_model
 from keras_resnets.weights.keras_names import our_classifier
+from keras_resnets.weights.model_config import read_config
 from keras_resnets.weights.torch_checkpoints import find_state_dict, part_of_a_family, without_shared_prefix
 from keras_resnets.weights.torch_files import as_array, is_pickle, is_safetensors, read_pth, read_safetensors
+
+# The first names of what torchvision's, detectron2's and MMDetection's detectors have besides a classification net.
+DETECTOR = re.compile(r"(module\.)?(rpn|roi_heads|rpn_head|roi_head|bbox_head|proposal_generator|head\.\w+_head)\.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +68,8 @@ def load_weights(model: keras.Model, path: str | os.PathLike[str], new_classifie
     - .safetensors, or .pth where torch is installed: torchvision's, timm's or Hugging Face's. See `load_torch`.
 
     A file with a classifier or an auxiliary head also serves a model without one. Nothing in a file is executed. Parts
-    without weights cannot be compared, such as the scales of residuals, or the pooling of a variant of timm.
+    without weights cannot be compared, such as the scales of residuals, or the pooling of a variant of timm; but a
+    config.json of timm or transformers in the same folder is read, and a net of another function refused.
 
     Args:
         model: a model of this package.
@@ -135,7 +140,7 @@ def check_file(path: str | os.PathLike[str]) -> None:
     if not isinstance(path, (str, os.PathLike)) or not os.path.isfile(path):
         raise ArgumentError(
             f"weights={str(path)!r} is not an existing file: give the path of an .h5, .keras, .safetensors or .pth "
-            'file (or, for a net with published weights, "imagenet").'
+            'file or, to the builder of a net that keras_resnets.list_weights() has, "imagenet" or a tag.'
         )
 
 
@@ -147,9 +152,11 @@ def read_weights(path: str | os.PathLike[str], say: Callable[[str], None] = say)
         say: function that is called with each message about how the file was understood; the default prints to stderr.
 
     Raises:
-        ArgumentError: if there is no such file, or it is damaged or of no known kind.
+        ArgumentError: if there is no such file, or it is damaged or of no known kind, or the config.json beside it says
+            that its net is none of this package.
     """
     check_file(path)
+    read_config(path)
     with open(path, "rb") as file:
         start = file.read(16)
     source = f"weights={str(path)!r}"
@@ -179,6 +186,11 @@ def _unknown(tensors):
     """Returns why tensors are no known net's, and what to do."""
     if not tensors:
         return "has no tensors: save model.state_dict() of the PyTorch model."
+    if any(DETECTOR.match(name) for name in tensors):
+        return (
+            "is the file of a detector, which a classification net cannot take: pass it to the detector's builder, or "
+            "give weights of the classification net."
+        )
     part = part_of_a_family(tensors, torch_names.FAMILIES)
     if part is not None:
         return f"holds a known net under the names {part}*, among others: save its tensors alone."

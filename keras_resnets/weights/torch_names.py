@@ -202,7 +202,8 @@ def _family(title, matches, names_of, normalization, nets, structure=NOTHING):
 
 RESNETS = {21: "ResNet18", 37: "ResNet34", 54: "ResNet50V1_5", 105: "ResNet101V1_5", 156: "ResNet152V1_5"}
 FAMILIES = [
-    # timm's files have the same names; a few of them expect another mean and standard deviation than torchvision's.
+    # timm's files have the same names; a few of them expect another mean and standard deviation than torchvision's:
+    # `published_files` and a config.json beside a file tell.
     _family(
         "torchvision's ResNet",
         _has("layer1.0.conv1.weight"),
@@ -236,6 +237,14 @@ FAMILIES = [
         _one_by_one(_inception(GOOGLENET, first_branch=1)),
         INCEPTION,
         {58: "GoogLeNet"},
+    ),
+    _family(
+        "torchvision's or timm's Inception-v3, whose average pooling counts the zeros around a map: this package has "
+        "that of keras.applications, which does not",
+        _has("Mixed_5b.branch1x1.conv.weight"),
+        _one_by_one(_inception({}, first_branch=0)),
+        INCEPTION,
+        {},
     ),
     _family(
         "timm's Inception-v4",

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 from absl import flags
 
 from keras_resnets.errors import ArgumentError
+from keras_resnets.weights.tags import IMAGENET, is_published
 from trainers.engine.run_folder import RunFolder, begun_as
 from trainers.engine.settings import LOG_EVERY, Settings
 from trainers.flags import command
 from trainers.flags.parsers import AutoOrBoolean, AutoOrInteger
 from trainers.recipes.recipe import Recipe, change
-from trainers.runtime.choices import AUTO, DISTRIBUTIONS, ON_NAN, PRECISIONS, PUBLISHED_WEIGHTS, WEIGHT_FILE
+from trainers.runtime.choices import AUTO, DISTRIBUTIONS, ON_NAN, PRECISIONS, WEIGHT_FILE
 from trainers.runtime.tf_config import read_tf_config
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def check(recipe: Recipe, is_begun: bool) -> None:
                 f"--{name}={options[name].value} has no effect with --find_learning_rate: leave it out."
             )
     weights = options.init_weights
-    if weights in (None, PUBLISHED_WEIGHTS) or is_begun:
+    if weights is None or is_published(weights) or is_begun:
         return
     if os.path.isdir(weights) and begun_as("classification", weights) is None:
         folder = pathlib.Path(weights)
@@ -61,9 +62,8 @@ def check(recipe: Recipe, is_begun: bool) -> None:
         raise ArgumentError(f"--init_weights={weights} is a folder without a run of trainers.classification: {remedy}.")
     if not os.path.exists(weights):
         raise ArgumentError(
-            f"--init_weights={weights} is no existing file: give the path of an .h5, .keras, .safetensors or .pth "
-            f"file, the folder of a run of trainers.classification, or {PUBLISHED_WEIGHTS} for a net with published "
-            "weights."
+            f"--init_weights={weights} is no existing file: give the path of an .h5, .keras, .safetensors or .pth file, "
+            f"the folder of a run of trainers.classification, or {IMAGENET} or a tag of keras_resnets.list_weights()."
         )
 
 
@@ -149,7 +149,8 @@ def define_recipe(recipes: Iterable[str], default: str = "that of the data set")
     flags.DEFINE_string(
         "init_weights",
         None,
-        "Weights to start from: a file or imagenet, as a builder's weights=, or the --model_dir of a run of "
+        "Weights to start from: a file, imagenet, a tag such as timm:resnet50.a1_in1k, or a repository such as "
+        "hf://timm/resnet50.a1_in1k, as a builder's weights=; or the --model_dir of a run of "
         "trainers.classification. Default: random.",
     )
     flags.DEFINE_list(

@@ -7,7 +7,7 @@ import keras
 
 import keras_resnets
 from keras_resnets.models.registry import find, names
-from keras_resnets.weights.published import PUBLISHED
+from keras_resnets.weights.published_files import rows_of
 from trainers.readme.place import HEAD
 from trainers.runtime.measuring import parameters
 
@@ -29,7 +29,7 @@ def row(name: str, model: keras.Model) -> str:
         top-1 / top-5 error (of CIFAR nets, the test error), and where weights come from.
     """
     net = find(name)
-    weights = PUBLISHED[name] if name in PUBLISHED else None
+    weights = next(iter(rows_of(name)), None)
     source = "" if weights is None else weights.source
     if weights is not None and weights.top1 is not None:
         source += f" (top-1 {weights.top1:g} %)"

@@ -15,7 +15,6 @@ SAMPLINGS = ("uniform", BALANCED)
 OLDER_SPLITS = ("val", "test")  # Runs that recorded no split were measured with the first of them that there was.
 ON_NAN = ("stop", "skip_step")
 LARGEST_SIDE = math.isqrt(MAX_PIXELS)  # px, of square images: an export would not take larger ones
-PUBLISHED_WEIGHTS = "imagenet"  # the value of --init_weights for the net's published weights
 
 SAVED_MODEL = "saved_model"  # the format of an export for TensorFlow Serving
 WEIGHTS = "weights"  # the format of an export for --init_weights and for builders' weights=

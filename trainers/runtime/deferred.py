@@ -8,7 +8,8 @@ as it must: it registers the classes that `keras.models.load_model` finds. A wro
 import importlib.util
 import sys
 
-PACKAGES = ("keras_resnets", "keras_resnets.detection", "keras_resnets.serving")  # with tables that flags need
+# with tables that flags need
+PACKAGES = ("keras_resnets", "keras_resnets.detection", "keras_resnets.serving", "keras_resnets.weights")
 _deferred = []
 
 

@@ -18,6 +18,7 @@ from keras_resnets.serving import export_classifier, export_portable
 from keras_resnets.serving.saved_model import publish
 from keras_resnets.weights import load_weights
 from keras_resnets.weights.family import CLASSIFIER
+from keras_resnets.weights.published import evaluation_of
 from trainers.data.augmentation.classification import AUGMENTATIONS
 from trainers.data.augmentation.mixup_cutmix import mix
 from trainers.data.class_balance import class_weights as weights_of_classes
@@ -345,7 +346,8 @@ def configure(
         model: a name of the registry, or of `trainers.tasks.nets.GENERAL`.
         arguments: other arguments of the net's builder, which JSON can hold.
         auxiliary_weight: of an auxiliary classifier's cross entropy in the loss; None or 0 for a net without one.
-        image_size: side of the net's square input in pixels; None for that of the data set's images, or the net's own.
+        image_size: side of the net's square input in pixels; None for that of the data set's images, or that for which
+            the weights of --init_weights or the net are.
         holdout: how many training images the data set held out as test split, a number or a share.
         class_weights: see `trainers.data.class_balance.class_weights`; None for a loss without them.
         sampling: how the data set draws the training images of an epoch, one of `trainers.runtime.choices.SAMPLINGS`.
@@ -357,7 +359,7 @@ def configure(
         ArgumentError: for choices that do not fit together.
     """
     dataset, recipe = choices.dataset, choices.recipe(RECIPES)
-    size = image_size or dataset.side or (SIZE if model in GENERAL else registry.find(model).size)
+    size = image_size or dataset.side or _own_size(model, choices)
     # The papers' proportion of the image's short side to the crop, for images of different sizes.
     short_side = size if dataset.side else in_proportion(size)
     preprocessing = Preprocessing(size, short_side, dataset.mean, dataset.std)
@@ -374,6 +376,17 @@ def configure(
         "preprocessing": dataclasses.asdict(preprocessing),
         **common_config(choices, recipe),
     }
+
+
+def _own_size(model, choices):
+    """Returns the side of the images, in pixels, for which the weights of --init_weights are, or else the net."""
+    weights = choices.init_weights
+    if weights is not None and choices.begun is None and not os.path.isdir(weights):
+        with naming("--init_weights"):
+            evaluation = evaluation_of(model, weights)
+        if evaluation is not None and evaluation.size is not None:
+            return evaluation.size
+    return SIZE if model in GENERAL else registry.find(model).size
 
 
 def _of_weights(preprocessing, model, choices):

@@ -8,12 +8,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from keras_resnets.weights.tags import is_published
 from trainers.data.classification_dataset import ImageDataset
 from trainers.data.detection_dataset import DetectionDataset
 from trainers.data.registry import absolute
 from trainers.engine.settings import Settings
 from trainers.recipes.recipe import Recipe, change, get_recipe, with_fitting_batch
-from trainers.runtime.choices import PUBLISHED_WEIGHTS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Choices:
         data_dir: where TensorFlow Datasets keeps its data; None for its default.
         precision: "float32", "mixed_bfloat16" or "mixed_float16".
         init_weights: a weight file of a classification net, the folder of a run of `trainers.classification`, or
-            `PUBLISHED_WEIGHTS`; None to start from random weights.
+            published weights (see `keras_resnets.weights.tags`); None to start from random weights.
         freeze: names of stages that are not trained; None for the recipe's.
         stage_learning_rates: factors of the learning rate by the names of stages.
         seed: from 0 to 2 ** 32 - 1.
@@ -81,7 +81,7 @@ def common_config(choices: Choices, recipe: Recipe) -> dict[str, Any]:
         "recipe": dataclasses.asdict(recipe),
         "steps": recipe.total_steps(choices.dataset.train.size),
         "precision": choices.precision,
-        "init_weights": weights if weights in (None, PUBLISHED_WEIGHTS) else os.path.abspath(weights),
+        "init_weights": weights if weights is None or is_published(weights) else os.path.abspath(weights),
         "freeze": list(choices.freeze or ()),
         "stage_learning_rates": dict(choices.stage_learning_rates),
         "seed": choices.seed,

@@ -23,7 +23,7 @@ def weight_file(weights: str, net: str, arguments: Mapping[str, Any]) -> Iterato
     """Gives the path of a file with the weights of a classification net for a `with` statement.
 
     Args:
-        weights: a file, the folder of a run of classification, or "imagenet".
+        weights: a file, the folder of a run of classification, or published weights.
         net: the name of the net that they are for.
         arguments: of the net's builder: see `keras_resnets.weights.published.resolve`.
 

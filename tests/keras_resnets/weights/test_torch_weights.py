@@ -15,7 +15,7 @@ from torch_tensors import shapes, state_dict, tensor
 import keras_resnets
 from keras_resnets import ArgumentError
 from keras_resnets.weights import load_torch, load_weights
-from keras_resnets.weights.published import PUBLISHED
+from keras_resnets.weights.published_files import FILES
 from keras_resnets.weights.torch_files import refusal
 
 SMALL = {"input_shape": (64, 64, 3)}
@@ -135,6 +135,15 @@ def test_values_that_are_no_numbers_leave_the_model_unchanged(value):
     with pytest.raises(ArgumentError, match="predictions does not hold numbers"):
         load_torch(model, {**state_dict("torchvision_resnet18"), "fc.bias": value})
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
+
+
+def test_weights_that_are_not_finite_are_refused():
+    tensors = state_dict("torchvision_resnet18")
+    tensors["fc.weight"][3, 5] = np.nan
+    with pytest.raises(ArgumentError, match="predictions holds values that are not finite"):
+        load_torch(keras_resnets.ResNet18(**SMALL), tensors)
+    # So are the dense layers of torchvision's IMAGENET1K_FEATURES.
+    assert load_torch(keras_resnets.ResNet18(include_top=False), tensors) == []
 
 
 @pytest.mark.parametrize(
@@ -334,7 +343,7 @@ def test_published_weights_without_a_network_say_what_to_do(monkeypatch, tmp_pat
     with pytest.raises(ArgumentError, match='weights="imagenet" of plainnet18: .* publish none for this net; they do'):
         keras_resnets.PlainNet18(weights="imagenet")
     with pytest.raises(
-        ArgumentError, match="resnet50_v1_5 cannot be downloaded .*timm/resnet50.tv_in1k.* pass its path"
+        ArgumentError, match="resnet50_v1_5: model.safetensors cannot be .*timm/resnet50.tv_in1k .* pass the path"
     ):
         keras_resnets.ResNet50V1_5(weights="imagenet")
     for build in (keras_resnets.CifarResNet, keras_resnets.CifarPlainNet, keras_resnets.CifarResNetV2):
@@ -363,7 +372,7 @@ import keras_resnets
 model = keras_resnets.ResNet18(weights="imagenet", input_shape=(64, 64, 3), name="mine")
 print(model.get_layer("conv1_bn").gamma.numpy()[0])
 try:
-    keras_resnets.GoogLeNet(weights="imagenet")
+    keras_resnets.GoogLeNet(weights="torchvision:IMAGENET1K_V1")
 except keras_resnets.ArgumentError as error:
     print(error)
 """)
@@ -372,7 +381,7 @@ except keras_resnets.ArgumentError as error:
     assert "googlenet-1378be20.pth was damaged in transit and has been deleted" in error and not damaged.exists()
 
 
-def test_the_sums_are_those_of_keras_applications():
+def test_the_rows_are_those_of_keras_applications():
     sources = {
         "resnet50": keras.src.applications.resnet,
         "resnet101": keras.src.applications.resnet,
@@ -382,15 +391,21 @@ def test_the_sums_are_those_of_keras_applications():
         "vgg16": keras.src.applications.vgg16,
         "vgg19": keras.src.applications.vgg19,
     }
-    assert sources.keys() == {net for net, row in PUBLISHED.items() if row.source == "keras.applications"}
+    published = {row.net: row for row in FILES if row.source == "keras.applications"}
+    images = np.random.default_rng(0).uniform(0, 255, (2, 8, 8, 3)).astype("float32")
+    assert sources.keys() == published.keys()
     for net, module in sources.items():
-        row, text = PUBLISHED[net], inspect.getsource(module)
+        row, text = published[net], inspect.getsource(module)
         assert row.checksum in text and row.notop_checksum in text
         folder = row.file.split("/")[-2]
         assert f"{folder}/" in text and row.notop.endswith("_notop.h5")
+        assert f"default_size={row.size}" in text
+        np.testing.assert_allclose(
+            module.preprocess_input(images.copy()), row.normalization.normalize(images), atol=1e-4
+        )
     # In their order: with the classifier, without.
     hashes = keras.src.applications.resnet.WEIGHTS_HASHES
-    assert hashes["resnet50"] == (PUBLISHED["resnet50"].checksum, PUBLISHED["resnet50"].notop_checksum)
+    assert hashes["resnet50"] == (published["resnet50"].checksum, published["resnet50"].notop_checksum)
 
 
 def test_preprocessing_of_published_weights(resnet18_file):

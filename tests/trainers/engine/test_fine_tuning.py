@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from configurations import classification_config
+from hub_cache import repository, use_cache
 from photos import save_photos
 from safetensors.numpy import save_file
 from torch_tensors import state_dict
@@ -99,6 +100,26 @@ def test_training_starts_from_published_weights_with_their_preprocessing(tmp_pat
         keras.applications.resnet.preprocess_input(images.copy())
     )
     np.testing.assert_allclose(features, expected, rtol=1e-3, atol=1e-3 * np.abs(expected).max())
+
+
+def test_a_tag_gives_the_weights_and_all_of_the_preprocessing(tmp_path, monkeypatch):
+    use_cache(monkeypatch, tmp_path)
+    tensors = state_dict("torchvision_resnet18", classes=7)
+    save_file(tensors, repository(tmp_path, "timm/resnet18.a3_in1k") / "model.safetensors")
+    save_photos(tmp_path / "photos", {"train": 4, "val": 4})
+    name, weights = f"folder:{tmp_path / 'photos'}", "timm:resnet18.a3_in1k"
+    dataset = open_dataset(name)
+    config = classification_config("resnet18", name, dataset, "imagenet", init_weights=weights)
+    assert config["init_weights"] == weights
+    measured = config["preprocessing"]
+    assert (measured["size"], measured["short_side"], measured["pillow_filter"]) == (160, 168, "bicubic")
+    larger = classification_config("resnet18", name, dataset, "imagenet", init_weights=weights, image_size=224)
+    assert (larger["preprocessing"]["size"], larger["preprocessing"]["short_side"]) == (224, 235)
+    task = Classification(config, dataset)
+    model = task.build_model()
+    assert model.input_shape == (None, 160, 160, 3)
+    assert task.initialize(model).startswith("--init_weights: predictions is initialized at random")
+    np.testing.assert_array_equal(model.get_layer("conv1_bn").gamma, tensors["bn1.weight"])
 
 
 @pytest.mark.slow
