@@ -7,6 +7,8 @@ from trainers.data.registry import title
 from trainers.metrics import coco, report, voc
 from trainers.metrics.percent import percent
 from trainers.plots.figures import learning_curve, precision_recall
+from trainers.runtime.atomic_files import write_json
+from trainers.tasks.anchor_report import anchor_report, anchors_of
 from trainers.tasks.box_task import ANNOTATION, BoxTask
 from trainers.tasks.specs import SYSTEMS
 
@@ -33,6 +35,17 @@ class DetectorTask(BoxTask):
     def title(self):
         system = SYSTEMS[self.config["system"]].title
         return f"{system} ({self.config['backbone']}) on {title(self.config['dataset'])}"
+
+    def examine(self, model, run):
+        """Writes `anchors.json`, the objects that the anchors reach, of a detector with anchors: see `Task`."""
+        options = self.config["options"]
+        if "anchor_sizes" not in options:
+            return []
+        anchors = anchors_of(model, self.resizing.canvas)
+        given = options["anchor_sizes"], options["cross_boundary_anchors"]
+        report, lines = anchor_report(self.dataset.train, self.resizing, anchors, *given)
+        write_json(run.path / "anchors.json", report)
+        return lines
 
     def make_model(self, *arguments, **options):
         return SYSTEMS[self.config["system"]].model(*arguments, **self.config["pooling"], **options)
