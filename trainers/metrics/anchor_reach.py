@@ -51,7 +51,7 @@ def anchor_reach(boxes: np.ndarray, best: np.ndarray) -> dict[str, Any]:
         best: (n,), the largest IoU of each with an anchor.
 
     Returns:
-        Dict of `objects`, `reached_50` and `reached_70`, integers, and of `small`, `medium` and `large`, dicts of these.
+        Dict of `objects`, `reached_50` and `reached_70`, integers, and of `small`, `medium` and `large`, such dicts.
     """
 
     def counts(best):

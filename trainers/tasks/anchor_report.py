@@ -36,8 +36,8 @@ def anchor_report(
 ) -> tuple[dict[str, Any], list[str]]:
     """Finds out how many objects the anchors reach that take part in training.
 
-    It looks at some images, as `resizing` resizes them, without their augmentation. No image is decoded, except where its
-    size is not known and is not in the head of its file.
+    It looks at some images, as `resizing` resizes them, without their augmentation. No image is decoded, except where
+    its size is not known and is not in the head of its file.
 
     Args:
         split: the training split.
@@ -53,12 +53,11 @@ def anchor_report(
     chosen = sample(split, IMAGES)
     boxes, shapes, owners = _objects(chosen, resizing)
     of_inside, of_all = best_ious(boxes, shapes[owners], anchors)
-    has_anchors = {
-        shape: cross_boundary or bool(inside(anchors, np.array(shape)).any()) for shape in set(map(tuple, shapes))
-    }
+    different, numbers = np.unique(shapes, axis=0, return_inverse=True)
+    has_anchors = np.array([cross_boundary or inside(anchors, shape).any() for shape in different])[numbers]
     report = {
         "images": chosen.size,
-        "images_without_anchors": sum(not has_anchors[tuple(shape)] for shape in shapes),
+        "images_without_anchors": int(np.sum(~has_anchors)),
         **anchor_reach(boxes, of_all if cross_boundary else of_inside),
         "suggestion": _suggestion(boxes, of_inside, of_all, sizes, cross_boundary),
     }
@@ -68,7 +67,7 @@ def anchor_report(
 def _objects(split, resizing):
     """Returns the objects that are trained on, of all images.
 
-    They are boxes (n, 4) float32, in pixels of resized images; height and width (m, 2) of the resized images, float32; and
+    They are boxes (n, 4) float32, in pixels of resized images; height and width (m, 2) of these images, float32; and
     the image of each object, (n,) integers.
     """
 
