@@ -27,6 +27,9 @@ def _define_flags():
     )
     flags.DEFINE_integer("max_proposals", MOST_PROPOSALS, "Largest number of proposals of an image.", lower_bound=1)
     flags.DEFINE_string("proposal_dir", None, "Folder of proposals, found once; default: MODEL_DIR/proposals.")
+    flags.DEFINE_boolean(
+        "validation_losses", False, "Whether evaluations measure the losses as well, for which they take longer."
+    )
     flags.DEFINE_enum("roi_pooling", "max", list(ROI_POOLING), "How the features of a region are pooled.")
 
 
@@ -43,7 +46,10 @@ def _check():
         )
     chosen = detection.check(_spec(), SYSTEMS[system].options)
     if options.alternating or getattr(chosen, "svm", False):
-        check_for_stages("--alternating" if options.alternating else f"--system={system}")
+        stages_flag = "--alternating" if options.alternating else f"--system={system}"
+        check_for_stages(stages_flag)
+        if options.validation_losses:
+            raise ArgumentError(f"--validation_losses works without {stages_flag}: leave one of them out.")
 
 
 def _spec():
@@ -70,6 +76,7 @@ def _main():
         proposals=proposals,
         alternating=options.alternating,
         roi_pooling=options.roi_pooling,
+        validation_losses=options.validation_losses,
     )
     train_from_flags(Detection(config, choices.dataset), run, strategy)
 

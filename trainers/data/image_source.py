@@ -73,6 +73,7 @@ class Encoded:
         orientation: EXIF's, see `keras_resnets.images.orientation`; 1 for the image as it is stored.
         height: of the upright image in pixels; None if unknown.
         width: likewise.
+        shape: height and width of the upright image, (2,) int32, where a list of files has them; None if unknown.
     """
 
     def __init__(
@@ -83,13 +84,15 @@ class Encoded:
         orientation: tf.Tensor | int = UPRIGHT,
         height: int | None = None,
         width: int | None = None,
+        shape: tf.Tensor | None = None,
     ):
         self._content, self._format, self._formats, self._orientation = content, format, formats, orientation
-        self._static_shape = [height, width, 3]
+        self._static_shape, self._shape = [height, width, 3], shape
 
     def shape(self) -> tf.Tensor:
         """Returns height and width, (2,) int32."""
-
+        if self._shape is not None:
+            return self._shape
         stored = self._of_jpeg_or_other(lambda: jpeg.shape(self._content), lambda: tf.shape(self._stored())[:2])
         return upright_shape(stored, self._orientation)
 
@@ -123,12 +126,13 @@ def encoded_files(files: Sequence[InspectedFile]) -> Callable[[tf.Tensor], Encod
     paths, formats = tf.constant([os.fsencode(file.path) for file in files]), [file.format for file in files]
     orientations, format_of = [file.orientation for file in files], tf.constant(formats)
     kinds = sorted(set(formats))
+    shapes = tf.constant([(file.height, file.width) for file in files])
     turned = None if set(orientations) == {UPRIGHT} else tf.constant(orientations)
 
     def image(index):
         # Where all images are stored upright, as mostly, nothing is chosen for each.
         orientation = UPRIGHT if turned is None else tf.gather(turned, index)
         content = tf.io.read_file(tf.gather(paths, index))
-        return Encoded(content, tf.gather(format_of, index), kinds, orientation)
+        return Encoded(content, tf.gather(format_of, index), kinds, orientation, shape=tf.gather(shapes, index))
 
     return image

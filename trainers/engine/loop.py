@@ -44,12 +44,15 @@ def run_loop(task: Task, run: RunFolder, settings: Settings) -> dict:
     strategy = settings.strategy or tf.distribute.get_strategy()
     check(settings, strategy)
     with explained(several_machines(strategy)):
-        state, notes = new_state(task, settings, strategy, initialized=not saved(run.checkpoints))
+        is_new = not saved(run.checkpoints)
+        state, notes = new_state(task, settings, strategy, initialized=is_new)
         if notes and run.chief:
             print(notes, file=sys.stderr)
         run.begin(task.config)  # Not earlier: a configuration that no model can be built with leaves no files.
         with run.locked(), Interruption() as interruption:
             reopen(run, task)
+            for line in task.examine(state.model, run) if is_new and run.chief else []:
+                print(line, file=sys.stderr)
             training = _Training(task, run, settings, strategy, state)
             training.prepare()
             return training.until_the_end(interruption)

@@ -17,6 +17,7 @@ class RunFolder:
     - `config.json`: everything that is needed to repeat the run. If it was given more steps, `earlier_steps` lists the
       numbers of steps before;
     - `compilation.json`: what `--jit_compile=auto` has measured and chosen;
+    - what the task's `examine` writes before the first step, of a detector `anchors.json`;
     - `checkpoints/`: of `tf.train.CheckpointManager`; the checkpoint with the lowest error is in `best/`;
     - `lock`: held by the process that trains the run;
     - `metrics.jsonl`: a line for every logged step and every evaluation;

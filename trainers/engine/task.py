@@ -119,6 +119,18 @@ class Task(abc.ABC):
         """
         return None
 
+    def examine(self, model: keras.Model, run: RunFolder) -> list[str]:
+        """Examines the training split before the first step; writes what it finds into the run's folder.
+
+        Args:
+            model: the net that is trained.
+            run: the run's folder, whose files this process writes.
+
+        Returns:
+            Lines to print.
+        """
+        return []
+
     def stages(self) -> Stages | None:
         """Returns how a run is trained in several stages; None for one training loop.
 

@@ -22,6 +22,7 @@ from trainers.engine.older_runs import OLDER_VOC_FIRST_PIXEL
 from trainers.engine.run_folder import RunFolder, begun_as
 from trainers.flags import command, net_sizes, training
 from trainers.recipes.recipe import chosen_recipe, get_recipe
+from trainers.runtime.choices import BOX_AUGMENTATIONS
 from trainers.tasks.nets import GENERAL
 from trainers.tasks.specs import DETECTION, SYSTEMS, TEST_OPTIONS, BoxTaskSpec, recipe_options
 
@@ -75,6 +76,9 @@ def define_flags(spec: BoxTaskSpec) -> None:
     )
     flags.DEFINE_integer(
         "max_boxes", None, "Largest number of boxes in an image; default: that of the data set.", lower_bound=1
+    )
+    flags.DEFINE_enum(
+        "augmentation", None, BOX_AUGMENTATIONS, "Random changes of training images; default: the recipe's."
     )
     define_options(spec)
     training.define_recipe(spec.recipes, f"that of the data set{' and the system' if len(spec.options) > 1 else ''}")
@@ -197,6 +201,13 @@ def naming_options() -> Iterator[None]:
         raise ArgumentError(f"--{error}") from error
 
 
+def _recipe_choices():
+    """Returns the result of `training.recipe_choices_from_flags`, with the augmentation."""
+    choices = training.recipe_choices_from_flags()
+    changes = {**choices["recipe_changes"], "augmentation": flags.FLAGS.augmentation}
+    return {**choices, "recipe_changes": changes}
+
+
 def _begun_and_recipe(spec):
     """Returns the configuration of the run if it exists already, or None, and the name of its recipe."""
     options = flags.FLAGS
@@ -248,6 +259,6 @@ def choices_from_flags(spec: BoxTaskSpec) -> tuple[BoxChoices, RunFolder, tf.dis
         jit_compile=options.jit_compile,
         voc_first_pixel=first_pixel,
         **sizes,
-        **training.recipe_choices_from_flags(),
+        **_recipe_choices(),
     )
     return choices, RunFolder(options.model_dir, is_chief(strategy)), strategy

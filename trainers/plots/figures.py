@@ -33,8 +33,9 @@ def learning_curve(
     ylabel: str,
     title: str,
     path: pathlib.Path,
+    losses: Sequence[tuple[str, str, Mapping[str, Any]]] = (),
 ) -> None:
-    """Draws metrics of a run over its steps, in percent.
+    """Draws metrics of a run over its steps, in percent, and below them its losses.
 
     Args:
         lines: of metrics.jsonl; a line may lack some of the metrics.
@@ -42,16 +43,18 @@ def learning_curve(
         ylabel: of the metrics.
         title: heading.
         path: of the PNG file.
+        losses: as `series`, of any positive numbers; none for a chart of the metrics alone.
     """
-    figure = _figure(7, 4.5)
-    axes = figure.subplots()
-    for key, label, style in series:
-        points = [(line["step"], 100 * line[key]) for line in lines if line.get(key) is not None]
-        if points:
-            axes.plot(*zip(*points), label=f"{label} (last: {points[-1][1]:.2f} %)", **style)
-    axes.set(title=title, xlabel="step", ylabel=f"{ylabel} (%)", ylim=(0, None))
-    axes.grid(alpha=0.3)
-    axes.legend()
+    panels = [(series, f"{ylabel} (%)", 100, " %"), *([(losses, "loss", 1, "")] if losses else [])]
+    figure = _figure(7, 4.5 * len(panels))
+    for axes, (curves, name, factor, unit) in zip(figure.subplots(len(panels), squeeze=False)[:, 0], panels):
+        for key, label, style in curves:
+            points = [(line["step"], factor * line[key]) for line in lines if line.get(key) is not None]
+            if points:
+                axes.plot(*zip(*points), label=f"{label} (last: {points[-1][1]:.2f}{unit})", **style)
+        axes.set(title=title, xlabel="step", ylabel=name, ylim=(0, None))
+        axes.grid(alpha=0.3)
+        axes.legend()
     _save(figure, path)
 
 

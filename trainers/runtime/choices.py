@@ -13,6 +13,20 @@ AUTO = "auto"  # of --jit_compile: the faster choice, which is measured
 BALANCED = "balanced"  # of --class_weights and --sampling: all classes count the same
 SAMPLINGS = ("uniform", BALANCED)
 OLDER_SPLITS = ("val", "test")  # Runs that recorded no split were measured with the first of them that there was.
+BOX_AUGMENTATIONS = (  # the rows of trainers.data.augmentation.detection
+    "none",
+    "flip",
+    "scale_jitter_and_flip",
+    "crop_and_color",
+    "large_scale_jitter",
+    "large_scale_jitter_and_flip",
+    "iou_crop",
+    "iou_crop_and_flip",
+    "photometric_distortion",
+    "photometric_distortion_and_flip",
+    "distorted_iou_crop",
+    "distorted_iou_crop_and_flip",
+)
 ON_NAN = ("stop", "skip_step")
 LARGEST_SIDE = math.isqrt(MAX_PIXELS)  # px, of square images: an export would not take larger ones
 

@@ -112,7 +112,8 @@ class BoxTask(Task):
             boxes, classes = (tf.boolean_mask(example[name], trained_on) for name in ("boxes", "classes"))
             proposals = example.get("proposals", tf.zeros([0, 4]))
             moved = tf.concat([proposals, boxes], axis=0)
-            image, moved = augmentation.change(example["image"].pixels(), moved, resizing, augmentation_seed)
+            pixels = example["image"].pixels()
+            image, moved = augmentation.change(pixels, moved, resizing, augmentation_seed, proposals.shape[0])
             proposals, boxes = tf.split(moved, [proposals.shape[0], -1])
             image, shape = resizing.pad(image)
             is_there = areas(boxes) > 0

@@ -59,6 +59,7 @@ def configure(
     proposals: dict | None = None,
     alternating: bool = False,
     roi_pooling: str = "max",
+    validation_losses: bool = False,
 ) -> dict:
     """Makes the configuration of a run of `Detection`: everything that is needed to repeat it.
 
@@ -69,6 +70,7 @@ def configure(
             proposals.
         alternating: whether Faster R-CNN is trained in four steps, instead of jointly.
         roi_pooling: how features of regions are pooled, for systems that pool them.
+        validation_losses: whether evaluations measure the losses as well; not for a training in several stages.
 
     Returns:
         A dict that JSON can hold.
@@ -84,4 +86,5 @@ def configure(
         "alternating": alternating,
         "proposals": proposals,
         "pooling": {"roi_pooling": roi_pooling} if SYSTEMS[system].has_roi_pooling else {},
+        "validation_losses": validation_losses,
     }

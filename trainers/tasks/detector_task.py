@@ -1,12 +1,19 @@
 """A detector that is trained in one training loop, and measured by its average precision."""
 
-from keras_resnets.detection.resizing import to_original
+import numpy as np
+import tensorflow as tf
+
+from keras_resnets.detection.base import BoxModel
+from keras_resnets.detection.resizing import from_original, to_original
+from keras_resnets.layers.detections import PADDING
 from keras_resnets.serving import export_detector
 from trainers.data.proposals.with_proposals import propose_by
 from trainers.data.registry import title
 from trainers.metrics import coco, report, voc
 from trainers.metrics.percent import percent
 from trainers.plots.figures import learning_curve, precision_recall
+from trainers.runtime.atomic_files import write_json
+from trainers.tasks.anchor_report import anchor_report, anchors_of
 from trainers.tasks.box_task import ANNOTATION, BoxTask
 from trainers.tasks.specs import SYSTEMS
 
@@ -34,6 +41,17 @@ class DetectorTask(BoxTask):
         system = SYSTEMS[self.config["system"]].title
         return f"{system} ({self.config['backbone']}) on {title(self.config['dataset'])}"
 
+    def examine(self, model, run):
+        """Writes `anchors.json`, the objects that the anchors reach, of a detector with anchors: see `Task`."""
+        options = self.config["options"]
+        if "anchor_sizes" not in options:
+            return []
+        anchors = anchors_of(model, self.resizing.canvas)
+        given = options["anchor_sizes"], options["cross_boundary_anchors"]
+        report, lines = anchor_report(self.dataset.train, self.resizing, anchors, *given)
+        write_json(run.path / "anchors.json", report)
+        return lines
+
     def make_model(self, *arguments, **options):
         return SYSTEMS[self.config["system"]].model(*arguments, **self.config["pooling"], **options)
 
@@ -42,7 +60,34 @@ class DetectorTask(BoxTask):
         found = self.detections(model, self.inputs(batch))
         annotation = {name: batch[name] for name in ANNOTATION}
         boxes = to_original(found["boxes"], batch["scales"])
-        return {**annotation, "boxes": boxes, "scores": found["scores"], "classes": found["classes"]}
+        losses = self.image_losses(model, batch) if self.config.get("validation_losses") else {}
+        return {**annotation, **losses, "boxes": boxes, "scores": found["scores"], "classes": found["classes"]}
+
+    def image_losses(self, model, batch):
+        """Returns the terms of the loss of each image, with the same samples every time: a dict of (B,) float32.
+
+        An ensemble has none.
+        """
+        if not isinstance(model, BoxModel):
+            return {}
+        is_trained_on = (batch["true_classes"] >= 0) & (batch["ignored"] == 0)
+        boxes = from_original(batch["true_boxes"], batch["scales"])
+        targets = {
+            "boxes": tf.where(is_trained_on[..., tf.newaxis], boxes, float(PADDING)),
+            "classes": tf.where(is_trained_on, batch["true_classes"], PADDING),
+        }
+        seeds = tf.stack([tf.zeros_like(batch["index"]), batch["index"]], axis=1)
+
+        def of_image(rows):
+            return self.terms(model, *tf.nest.map_structure(lambda row: row[tf.newaxis], rows), training=False)
+
+        # A mean over a batch would count the padding of the last ones.
+        losses = tf.map_fn(
+            of_image,
+            (self.inputs(batch), targets, seeds),
+            fn_output_signature=dict.fromkeys(model.loss_names, tf.float32),
+        )
+        return {f"{name}_loss": values for name, values in losses.items()}
 
     def detections(self, model, inputs):
         """Returns the detector's output."""
@@ -52,10 +97,13 @@ class DetectorTask(BoxTask):
         """Returns average precisions, averaged over the classes; None where there is no object.
 
         `map_50` is PASCAL VOC's, the area under the curve, `map_50_11_point` that of VOC 2007; `map`, `coco_map_50`,
-        `coco_map_75`, `map_small`, `map_medium` and `map_large` are COCO's.
+        `coco_map_75`, `map_small`, `map_medium` and `map_large` are COCO's. Where losses were measured, their terms
+        have the names of the training's, and `validation_loss` is their sum, without L2.
         """
         curves, figures, _ = self._measured(predictions)
-        return {**voc.mean_average_precision(curves), **figures}
+        losses = {name: float(np.mean(values)) for name, values in predictions.items() if name.endswith("_loss")}
+        total = {"validation_loss": sum(losses.values())} if losses else {}
+        return {**voc.mean_average_precision(curves), **figures, **losses, **total}
 
     def _measured(self, predictions):
         """Returns VOC's curves of all classes, COCO's figures, and COCO's average precision of each class."""
@@ -68,12 +116,18 @@ class DetectorTask(BoxTask):
         return 1 - (metrics["map_50"] or 0.0)
 
     def draw_learning_curve(self, lines, path):
-        """Draws VOC's and COCO's mean average precision over steps."""
+        """Draws VOC's and COCO's mean average precision over steps, and the losses where both were measured."""
         series = [
             ("map_50", "mAP@.5", {"linewidth": 2, "color": "tab:blue"}),
             ("map", "mAP@[.5,.95]", {"linewidth": 1, "color": "tab:green"}),
         ]
-        learning_curve(lines, series, "mean average precision", self.title, path)
+        losses = [
+            ("training_loss", "training, without L2", {"linewidth": 1, "color": "tab:gray"}),
+            ("validation_loss", "validation", {"linewidth": 2, "color": "tab:orange"}),
+        ]
+        are_measured = any("validation_loss" in line for line in lines)
+        lines = [{**line, "training_loss": _sum_of_terms(line)} if "loss" in line else line for line in lines]
+        learning_curve(lines, series, "mean average precision", self.title, path, losses if are_measured else ())
 
     def report(self, predictions, metrics, run):
         """Writes `per_class.csv` and `precision_recall.png`."""
@@ -93,3 +147,9 @@ class DetectorTask(BoxTask):
         if self.config["proposals"] is not None:
             settings["num_proposals"] = self.config["proposals"]["limit"]
         return export_detector(model, self.resizing, self.config["labels"], base, version, **settings)
+
+
+def _sum_of_terms(line):
+    """Returns the sum of the terms of a training line, or None if none was finite."""
+    terms = [value for name, value in line.items() if name.endswith("_loss")]
+    return None if None in terms else sum(terms)

@@ -12,14 +12,14 @@ import tensorflow as tf
 from configurations import classification_config, detection_config
 from PIL import Image
 from processes import SUPPORT, start
-from rectangles import LABELS, STAGES, dataset_of, make_task, rectangle_dataset, rectangles, write_coco
+from rectangles import LABELS, SIDE, STAGES, dataset_of, make_task, rectangle_dataset, rectangles, write_coco
 
 import keras_resnets
 from keras_resnets import ArgumentError
 from keras_resnets.detection.backbones import classification_net
 from keras_resnets.detection.options import OLD_NAMES
 from keras_resnets.detection.resizing import Resizing
-from keras_resnets.ops.boxes import iou
+from keras_resnets.ops.boxes import areas, iou
 from keras_resnets.serving import SavedModelSession
 from keras_resnets.surgery.graph import leaf_layers
 from trainers.data.detection_dataset import Annotation, DetectionDataset
@@ -31,6 +31,7 @@ from trainers.engine.checkpoints import Checkpoints, restore_model
 from trainers.engine.predictor import predictor
 from trainers.engine.run_folder import RunFolder
 from trainers.metrics import voc
+from trainers.runtime.choices import BOX_AUGMENTATIONS
 from trainers.runtime.failures import explained
 from trainers.tasks.classification import Classification
 from trainers.tasks.detection import Detection
@@ -255,6 +256,55 @@ def test_two_replicas_have_the_loss_of_one_device(tmp_path):
     assert abs(one[0] - one[2]) > 1e-2  # The weights have moved.
 
 
+@pytest.mark.parametrize("augmentation", BOX_AUGMENTATIONS[4:])
+def test_a_batch_depends_on_its_step_and_the_seed_only(augmentation):
+    """Also in shapes that are static, and with the objects that an image has no more left out."""
+
+    def batches(first_step, seed=5):
+        dataset = rectangle_dataset(6, seed=3)
+        task = make_task(dataset, batch_size=2, augmentation=augmentation, seed=seed)
+        found = task.training_batches(first_step, tf.distribute.InputContext())
+        assert all(spec.shape.is_fully_defined() for spec in found.element_spec.values())
+        return list(found.take(4 - first_step).as_numpy_iterator())
+
+    whole, resumed, other = batches(0), batches(2), batches(2, seed=6)
+    for name, values in resumed[1].items():
+        np.testing.assert_array_equal(values, whole[3][name])
+    assert np.any(other[1]["images"] != resumed[1]["images"])
+    for batch in whole:
+        np.testing.assert_array_equal(batch["classes"] >= 0, areas(batch["boxes"]) > 0)
+
+
+def test_validation_losses_are_those_of_keras(tmp_path):
+    """Of five images in batches of four; ignored objects and padding do not count."""
+    images, annotations = rectangles(5, seed=7, objects=(2, 4))
+    annotations[1].ignored[0] = True
+    dataset = dataset_of(images, annotations)
+    settings = {"steps": 2, "batch_size": 4, "validation_losses": True}
+    task, run = make_task(dataset, **settings), RunFolder(tmp_path / "run")
+    results = engine_train.train(task, run, log_every=1)
+    model = task.build_model()
+    restore_model(model, run)
+    targets = {"boxes": np.full((5, 4, 4), -1, np.float32), "classes": np.full((5, 4), -1)}
+    for i, annotation in enumerate(annotations):
+        kept = ~annotation.ignored
+        targets["boxes"][i, : kept.sum()] = annotation.boxes[kept]
+        targets["classes"][i, : kept.sum()] = annotation.classes[kept]
+    inputs = {"images": images, "image_shapes": np.full((5, 2), SIDE, np.int32)}
+    model.compile("sgd")
+    expected = model.evaluate(inputs, targets, batch_size=5, return_dict=True, verbose=0)
+    assert results["validation_loss"] == pytest.approx(expected.pop("loss"), rel=1e-4)
+    for name, loss in expected.items():
+        assert loss > 0 and results[f"{name}_loss"] == pytest.approx(loss, rel=1e-4)
+    assert [line["step"] for line in run.metrics() if "validation_loss" in line] == [2]
+    with Image.open(run.learning_curve) as curve:
+        assert curve.height > curve.width  # The losses are below the precision.
+    without = make_task(dataset, **settings | {"validation_losses": False})
+    assert not [name for name in predictor(without, model, tf.distribute.get_strategy())() if "loss" in name]
+    joined = keras_resnets.Ensemble([model], [model])
+    assert task.image_losses(joined, next(iter(task.evaluation_batches()))) == {}
+
+
 @pytest.mark.parametrize("stage", ["stem", "conv2", "rpn", "class", "box"])
 def test_stages_can_be_frozen(stage):
     model = make_task(rectangle_dataset(2, seed=8), batch_size=2, freeze=[stage]).build_model()
@@ -362,10 +412,13 @@ def test_train_evaluate_export_predict(tmp_path, run_command):
     write_voc(voc, *rectangles(6, seed=7))
     flags = [*FLAGS, f"--dataset=voc:{voc}", f"--model_dir={model_dir}", "--anchor_sizes=16,32", "--rpn_softmax"]
     sizes = ["--short_side=96", "--long_side=128", "--canvas=96,128"]
-    printed = run("trainers.detection", *flags, *sizes, "--steps=4", "--batch_size=2", "--roi_batch_size=16").stdout
+    training = ["--steps=4", "--batch_size=2", "--roi_batch_size=16", "--augmentation=iou_crop", "--validation_losses"]
+    process = run("trainers.detection", *flags, *sizes, *training)
+    printed = process.stdout
+    assert "anchors reach " in process.stderr and (model_dir / "anchors.json").exists()
     config = json.loads((model_dir / "config.json").read_text())
     assert config["recipe_name"] == "faster_rcnn" and config["recipe"]["bias_learning_rate"] == 2.0
-    assert config["options"]["rpn_softmax"] is True
+    assert config["options"]["rpn_softmax"] is True and config["recipe"]["augmentation"] == "iou_crop"
     assert config["options"]["anchor_sizes"] == [16, 32] and config["options"]["train_batch_norm"] is True
     assert config["resizing"] == {"short_side": 96, "long_side": 128, "canvas": [96, 128]}
     assert "Faster R-CNN (resnet) on voc: mAP@.5 " in printed
@@ -376,6 +429,7 @@ def test_train_evaluate_export_predict(tmp_path, run_command):
         evaluation["images"] == 3
         and evaluation["map_50"] == json.loads((model_dir / "results.json").read_text())["map_50"]
     )
+    assert evaluation["validation_loss"] > 0
     with open(model_dir / "per_class.csv") as file:
         assert [row["class"] for row in csv.DictReader(file)] == ["red", "blue", "mean"]
     assert Image.open(model_dir / "precision_recall.png").width > 200
@@ -426,6 +480,8 @@ def write_voc(root, images, annotations):
     "flags, error",
     [
         (["--backbone=resnet1"], "--backbone=resnet1 is unknown: use resnet, resnet_v2, plainnet, plainnet18"),
+        (["--augmentation=iou"], "flag --augmentation=iou: value should be one of <none|flip|"),
+        (["--validation_losses", "--alternating"], "--validation_losses works without --alternating: leave one of"),
     ],
 )
 def test_wrong_flags_end_in_one_line(flags, error, tmp_path, run_command):

@@ -133,6 +133,10 @@ class ProposalStep(Step):
 class RegionStep(Step):
     """Steps 2 and 4: the network of regions, on the proposals of the data set."""
 
+    def examine(self, model, run):
+        """Examines nothing: no anchors are trained."""
+        return []
+
     def terms(self, model, inputs, targets, seeds, training):
         features = model.features(inputs, training)
         return model.region_losses(features, *given_proposals(inputs), inputs, targets, seeds, training)

@@ -6,10 +6,14 @@ import tensorflow as tf
 from sklearn import datasets
 
 from keras_resnets.detection.resizing import Resizing
+from keras_resnets.ops.boxes import iou
 from keras_resnets.preprocessing import Preprocessing
 from trainers.data.augmentation.classification import scale_jitter_and_color
 from trainers.data.augmentation.detection import AUGMENTATIONS
+from trainers.data.augmentation.iou_crop import iou_window
+from trainers.data.augmentation.photometric_distortion import distort
 from trainers.data.image_source import Pixels
+from trainers.runtime.choices import BOX_AUGMENTATIONS
 
 
 @pytest.mark.parametrize("name", ["none", "flip", "scale_jitter_and_flip"])
@@ -77,3 +81,112 @@ def test_localization_sees_what_classification_does():
         expected = scale_jitter_and_color(source, Preprocessing(56, 64, (0, 0, 0), (1, 1, 1)), seed)
         found, _ = crop.change(image, np.zeros((0, 4), np.float32), Resizing(64, 64, (56, 56)), seed)
         np.testing.assert_array_equal(found, expected)
+
+
+SCENE = np.float32([[10, 20, 40, 50], [60, 30, 110, 80]])  # of an image of 90 x 120
+
+
+def scene():
+    """Returns an image (90, 120, 3) uint8 with two rectangles, of red 250 and green 250 on 60, at `SCENE`."""
+    image = np.full((90, 120, 3), 60, np.uint8)
+    for (x1, y1, x2, y2), channel in zip(SCENE.astype(int), (0, 1)):
+        image[y1:y2, x1:x2, channel] = 250
+    return image
+
+
+def test_flags_offer_the_rows():
+    assert tuple(AUGMENTATIONS) == BOX_AUGMENTATIONS
+
+
+@pytest.mark.parametrize("name", ["large_scale_jitter", "iou_crop", "distorted_iou_crop"])
+@pytest.mark.parametrize("flip", ["", "_and_flip"])
+def test_what_is_seen_of_an_object_is_its_box(name, flip):
+    """For every seed: what is left of a rectangle is where its box is; the image fits into the canvas."""
+    resizing, change, shapes, mirrored = Resizing(90, 120, (96, 128)), AUGMENTATIONS[name + flip].change, set(), 0
+    for i in range(40):
+        image, boxes = change(scene(), SCENE, resizing, tf.constant([i, 3], tf.int64))
+        shapes.add(tuple(image.shape))
+        assert image.dtype == tf.float32 and np.all(np.array(image.shape[:2]) <= resizing.canvas)
+        assert 0 <= np.min(image) and np.max(image) <= 255
+        for channel, (x1, y1, x2, y2) in enumerate(boxes.numpy()):
+            seen = image.numpy()[..., channel] - image.numpy()[..., 1 - channel] > 60
+            if x2 - x1 > 3 and y2 - y1 > 3:
+                rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
+                found = [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]
+                np.testing.assert_allclose([x1, y1, x2, y2], found, rtol=0, atol=1.5)
+        places = boxes.numpy()[:, 0]
+        mirrored += bool(np.all(boxes[:, 2] > boxes[:, 0]) and places[0] > places[1])
+    assert len(shapes) > 20 and (mirrored > 3) == bool(flip)
+
+
+def test_large_scale_jitter_draws_factors_of_a_tenth_to_two():
+    resizing, factors, places = Resizing(90, 120, (96, 128)), [], set()
+    for i in range(80):
+        image, boxes = AUGMENTATIONS["large_scale_jitter"].change(scene(), SCENE, resizing, tf.constant([i, 1]))
+        x1, y1, x2, y2 = boxes.numpy()[0]
+        if 0 < x1 and 0 < y1 and x2 < image.shape[1] and y2 < image.shape[0]:
+            factors.append((x2 - x1) / 30)
+            if factors[-1] > 1.2:
+                places.add(float(x1))
+    assert 0.1 <= min(factors) < 0.3 and 1.7 < max(factors) <= 2.02
+    assert len(places) > 3  # The part of a large image is not always the same.
+
+
+def test_a_crop_has_the_iou_that_was_drawn():
+    """Over many seeds: whole images as often as every seventh at least, and windows that have small and large IoUs."""
+    shape, objects = tf.constant([90, 120]), tf.constant(SCENE)
+    find = tf.function(lambda seed: iou_window(shape, objects, seed))
+    windows = np.stack([find(tf.constant([i, 9])).numpy() for i in range(200)])
+    whole = np.all(windows == [0, 0, 120, 90], axis=1)
+    assert 1 / 7 - 0.1 < whole.mean() < 0.5
+    x1, y1, x2, y2 = windows[~whole].T
+    assert min(x1.min(), y1.min()) >= 0 and x2.max() <= 120 and y2.max() <= 90
+    for side, size in ((x2 - x1, 120), (y2 - y1, 90)):
+        assert 0.3 * size - 1 <= side.min() and side.max() <= size
+    assert np.all((x2 - x1) / (y2 - y1) >= 0.5) and np.all((x2 - x1) / (y2 - y1) <= 2)
+    centers = (SCENE[:, :2] + SCENE[:, 2:]) / 2
+    inside = (centers > windows[~whole, np.newaxis, :2]) & (centers < windows[~whole, np.newaxis, 2:])
+    assert np.all(inside.all(axis=2).any(axis=1))  # Each window has the centre of an object.
+    best = np.max(iou(tf.cast(windows[~whole], tf.float32), objects), axis=1)
+    assert np.mean(best > 0.5) > 0.2 and best.min() < 0.4
+    np.testing.assert_array_equal(find(tf.constant([7, 9])), windows[7])
+
+
+def test_a_crop_leaves_out_objects_whose_centre_is_outside_and_asks_objects_only():
+    resizing = Resizing(90, 120, (96, 128))
+    kinds, proposal = set(), np.float32([[0, 0, 5, 5]])
+    for i in range(60):
+        seed = tf.constant([i, 5])
+        _, boxes = AUGMENTATIONS["iou_crop"].change(scene(), SCENE, resizing, seed)
+        _, moved = AUGMENTATIONS["iou_crop"].change(scene(), np.concatenate([proposal, SCENE]), resizing, seed, 1)
+        np.testing.assert_array_equal(moved[1:], boxes)  # Proposals do not choose the window.
+        kinds.add(tuple((boxes.numpy()[:, 2] > boxes.numpy()[:, 0]).tolist()))
+    assert kinds == {(True, True), (True, False), (False, True)}
+
+
+@pytest.mark.parametrize("name", ["iou_crop", "large_scale_jitter_and_flip"])
+def test_images_without_objects_are_changed_as_well(name):
+    for i in range(4):
+        none = np.zeros((0, 4), np.float32)
+        image, boxes = AUGMENTATIONS[name].change(scene(), none, Resizing(90, 120, (96, 128)), tf.constant([i, 1]))
+        assert boxes.shape == (0, 4) and min(image.shape) > 0
+        assert name != "iou_crop" or image.shape == (90, 120, 3)
+
+
+def test_colours_are_distorted_in_half_of_the_images_each():
+    """On a gray image, only brightness has an effect; on a coloured one, each change has."""
+    gray, colored = tf.fill([4, 4, 3], 100.0), tf.constant(np.float32([[[100, 150, 50], [50, 60, 120]]]))
+    changed = np.stack([distort(gray, tf.constant([i, 2]))[0, 0] for i in range(100)])
+    assert (
+        0.3 < np.mean(np.abs(changed[:, 0] - 100) < 0.02) < 0.7
+        and 87 <= changed.min() < 92
+        and 108 < changed.max() <= 113
+    )
+    np.testing.assert_allclose(changed, changed[:, :1] * np.ones(3), rtol=1e-4)
+    distorted = np.stack([distort(colored, tf.constant([i, 2])) for i in range(100)])
+    unchanged = np.all(np.abs(distorted - colored) < 1e-2, axis=(1, 2, 3))
+    assert 0 < np.mean(unchanged) < 0.2  # 1/16
+    assert distorted.min() >= 0 and distorted.max() <= 255
+    hues = tf.image.rgb_to_hsv(distorted / 255)[:, 0, 0, 0].numpy()
+    assert np.ptp(hues) > 0.06 and np.ptp(hues) <= 0.1 + 1e-3
+    np.testing.assert_array_equal(distort(colored, tf.constant([3, 2])), distorted[3])
