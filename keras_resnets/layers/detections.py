@@ -8,9 +8,10 @@ import tensorflow as tf
 
 from keras_resnets.ops import boxes
 from keras_resnets.ops.box_voting import box_voting
-from keras_resnets.ops.nms import nms
+from keras_resnets.ops.nms import nms, nms_by_class
 from keras_resnets.values import FRACTION, POSITIVE, POSITIVE_INTEGER, list_of
 
+FEW = 1024  # pairs of a region and a class that are compared all at once
 PADDING = -1  # the class of padding in detections, and the class and the box of padding in targets
 
 
@@ -62,6 +63,33 @@ class Detections(keras.layers.Layer):
         scores = tf.cast(scores, tf.float32)
         # Comparisons with NaN are false.
         scores = tf.where(valid[..., tf.newaxis] & (scores > self.score_threshold), scores, 0.0)
+        count, classes = scores.shape[1:]
+        if self.voting_iou is not None:
+            return self._of_all(scores, deltas, regions, image_shapes)
+        if count * classes <= FEW:
+            return self._of_few(scores, deltas, regions, image_shapes)
+        # A trained detector has a high score for few pairs of a region and a class.
+        most = tf.reduce_max(tf.math.count_nonzero(scores, axis=[1, 2]))
+        arguments = scores, deltas, regions, image_shapes
+        return tf.cond(most <= FEW, lambda: self._of_few(*arguments), lambda: self._of_all(*arguments))
+
+    def _of_few(self, scores, deltas, regions, image_shapes):
+        """Returns the output where no image has more than `FEW` scores above the threshold."""
+        count, classes = scores.shape[1:]
+        # Sorted by class, as in `_of_all`, so that equal scores have the same order.
+        scores, order = tf.math.top_k(
+            tf.reshape(tf.transpose(scores, [0, 2, 1]), [-1, classes * count]), min(FEW, classes * count)
+        )
+        of_class, region = order // count, order % count
+        deltas = tf.gather_nd(deltas, tf.stack([region, of_class], axis=-1), batch_dims=1)
+        moved = boxes.decode(deltas, tf.gather(regions, region, batch_dims=1), self.delta_stds)
+        moved = boxes.clip(moved, image_shapes)
+        kept, valid = nms_by_class(moved, of_class, scores > 0, self.iou_threshold, self.max_detections)
+        detected, scores, of_class = (tf.gather(tensor, kept, batch_dims=1) for tensor in (moved, scores, of_class))
+        return _output(detected, scores, of_class, valid)
+
+    def _of_all(self, scores, deltas, regions, image_shapes):
+        """Returns the output for any number of scores, from non-maximum suppression for each class on its own."""
         candidates = boxes.decode(deltas, regions[:, :, tf.newaxis], self.delta_stds)
         batch = tf.shape(scores)[0]
         count, classes = scores.shape[1:]
@@ -88,14 +116,17 @@ class Detections(keras.layers.Layer):
         scores, order = tf.math.top_k(scores, count)
         missing = self.max_detections - count
         scores, order = (tf.pad(tensor, [[0, 0], [0, missing]]) for tensor in (scores, order))
-        valid = scores > 0
-        return {
-            "boxes": tf.where(valid[..., tf.newaxis], tf.gather(candidates, order, batch_dims=1), 0.0),
-            "scores": scores,
-            "classes": tf.where(valid, order // per_class, PADDING),
-            "num_detections": tf.reduce_sum(tf.cast(valid, tf.int32), axis=1),
-        }
+        return _output(tf.gather(candidates, order, batch_dims=1), scores, order // per_class, scores > 0)
 
     def get_config(self):
         names = ["score_threshold", "iou_threshold", "max_detections", "delta_stds", "voting_iou"]
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
+def _output(detected, scores, classes, valid):
+    return {
+        "boxes": tf.where(valid[..., tf.newaxis], detected, 0.0),
+        "scores": tf.where(valid, scores, 0.0),
+        "classes": tf.where(valid, classes, PADDING),
+        "num_detections": tf.reduce_sum(tf.cast(valid, tf.int32), axis=1),
+    }
