@@ -125,9 +125,10 @@ class RegionOptions(CheckedOptions):
         None,
         one_of(*HEADS),
         "The network that classifies a region from its pooled features (NoC, arXiv 1504.06066): 'mlp' has fully "
-        "connected layers, 'conv' has convolutions before them, 'maxout' merges two scales after the first of these "
-        "convolutions; the convolutions of 'conv_bn' have batch normalization, which is always trained. None takes the backbone's own: conv5 of residual nets, fc6 and fc7 of VGG and ZF. A head takes "
-        "fc6 and fc7 from weights of VGG and ZF if they have the same size.",
+        "connected layers, 'conv' has convolutions before them, 'conv_bn' has batch normalization after each of these "
+        "convolutions, which is always trained, and 'maxout' merges two scales after the first convolution. None takes "
+        "the backbone's own: conv5 of residual nets, fc6 and fc7 of VGG and ZF. A head takes fc6 and fc7 from weights "
+        "of VGG and ZF if they have the same size.",
     )
     head_layers: int = option(3, integer_in(2, 4), "Number of fully connected layers of `head`, with the classifier.")
     head_convolutions: int = option(
@@ -209,8 +210,8 @@ class RegionOptions(CheckedOptions):
     train_batch_norm: bool = option(
         False,
         BOOLEAN,
-        "Whether the backbone's batch normalization is trained. If not, its weights and statistics are frozen, as in the "
-        "paper, which needs pretrained weights. To train it later, set `trainable = True` on its layers.",
+        "Whether the backbone's batch normalization is trained. If not, its weights and statistics are frozen, as in "
+        "the paper, which needs pretrained weights. To train it later, set `trainable = True` on its layers.",
     )
 
     def __post_init__(self):

@@ -12,9 +12,9 @@ from keras_resnets.ops.nms import nms
 class PyramidProposals(Proposals):
     """The best boxes of a region proposal network at all levels of a pyramid (FPN, arXiv 1612.03144, section 4.1).
 
-    The top-scoring anchors of each level are moved by their deltas and clipped to the image, and small boxes are dropped.
-    Non-maximum suppression is applied level by level, and the top-scoring boxes of all levels are the proposals. (The
-    paper does not give this order; it is that of detectron2 and torchvision.)
+    The top-scoring anchors of each level are moved by their deltas and clipped to the image, and small boxes are
+    dropped. Non-maximum suppression is applied level by level, and the top-scoring boxes of all levels are the
+    proposals. (The paper does not give this order; it is that of detectron2 and torchvision.)
 
     Inputs: lists with an entry for each level: `logits` (B, A), `deltas` (B, A, 4), `anchors` (A, 4), A known; and
     `image_shapes` (B, 2), the height and width of each image on its canvas.

@@ -14,7 +14,7 @@ from keras_resnets.xla import is_for_xla
 
 @keras.saving.register_keras_serializable(package="keras_resnets")
 class PyramidRoIAlign(PyramidLayer):
-    """`RoIAlign` of each region at the level of a pyramid that suits its size (Mask R-CNN, arXiv 1703.06870, section 3).
+    """`RoIAlign` of each region at the level of a pyramid that suits its size (arXiv 1703.06870, section 3).
 
     Samples are at the places of `keras_resnets.layers.RoIAlign`. All maps are put on one sheet first, so that the
     work does not grow with their number. TensorFlow's kernel for crops, which XLA lacks, reads the sheet; in
@@ -97,9 +97,10 @@ class PyramidRoIAlign(PyramidLayer):
         return tf.matmul(weights, found)
 
     def _neighbours(self, centers, size, corner):
-        """Returns the cells (B, R, P, 2 * sampling_ratio) of each bin along one side of the sheet, and their weights."""
-        low = tf.floor(tf.clip_by_value(centers, 0.0, tf.cast(size - 1, tf.float32)))
-        share = tf.clip_by_value(centers, 0.0, tf.cast(size - 1, tf.float32)) - low
+        """Returns the cells of each bin along one side of the sheet, and their weights: (B, R, P, samples * 2)."""
+        places = tf.clip_by_value(centers, 0.0, tf.cast(size - 1, tf.float32))
+        low = tf.floor(places)
+        share = places - low
         first = tf.cast(low, tf.int32)
         cells = tf.stack([first, tf.minimum(first + 1, size - 1)], axis=-1) + corner[..., tf.newaxis]
         weights = tf.stack([1 - share, share], axis=-1) * tf.cast(_inside(centers, size), tf.float32)[..., tf.newaxis]
