@@ -15,7 +15,7 @@ _FOR_XLA: ContextVar[bool] = ContextVar("for_xla", default=False)
 
 @contextlib.contextmanager
 def xla_scope(is_on: bool = True) -> Iterator[None]:
-    """Makes the graphs of a `with` statement for XLA, as a function with `jit_compile=True` needs; False is no change."""
+    """Makes the graphs of a `with` statement for XLA, as functions with `jit_compile=True` need; False is no change."""
     token = _FOR_XLA.set(is_on or _FOR_XLA.get())
     try:
         yield

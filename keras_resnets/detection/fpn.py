@@ -87,7 +87,9 @@ def pyramid_roi_pooling(roi_pooling: Any, options: FPNOptions, parts: Backbone) 
     layer = roi_pooling or "align"
     if layer in [*ROI_POOLING]:
         kind = getattr(layers, f"Pyramid{ROI_POOLING[layer]}")
-        layer = kind(options.pool_size or parts.pool_size, strides, canonical_size=options.canonical_size)
+        conventions = {"aligned": options.roi_aligned} if layer == "align" else {}
+        size = {"canonical_size": options.canonical_size}
+        layer = kind(options.pool_size or parts.pool_size, strides, **size, **conventions, name="roi_pooling")
     names = "PyramidRoIPooling or PyramidRoIAlign"
     check_roi_pooling(layer, PyramidLayer, names, f"PyramidRoIAlign(7, {strides}, aligned=False)")
     if layer.strides != strides:

@@ -437,6 +437,12 @@ class FPNOptions(FasterRCNNOptions):
         BOOLEAN,
         "Whether the pyramid's convolutions have batch normalization, which is always trained, instead of a bias.",
     )
+    roi_aligned: bool = option(
+        True,
+        BOOLEAN,
+        "Whether RoIAlign takes a cell for a point in the cell's middle, as detectron2 does, or in its upper left "
+        "corner, as torchvision does.",
+    )
     rpn_convolutions: int = option(1, integer_in(1, 4), "Number of 3x3 convolutions of the RPN.")
     anchor_floor_strides: bool = option(
         False,

@@ -56,7 +56,10 @@ class PyramidAnchors(keras.layers.Layer):
         return len(self.ratios)
 
     def call(self, features):
-        return [generator(part, self._strides(features[0], part)) for generator, part in zip(self.generators, features)]
+        return [
+            generator(part, strides=self._strides(features[0], part))
+            for generator, part in zip(self.generators, features)
+        ]
 
     def _strides(self, finest, part):
         """Returns the vertical and horizontal stride of a level, or None for that of its generator."""

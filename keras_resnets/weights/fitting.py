@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import keras
 
 from keras_resnets.errors import ArgumentError
-from keras_resnets.weights.family import CLASSIFIER
+from keras_resnets.surgery.graph import leaf_layers
+from keras_resnets.weights.family import CLASSIFIER, OF_CLASSES
 from keras_resnets.weights.keras_names import AUXILIARY
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def fit(model: keras.Model, weights: "Weights", new_classifier: bool) -> list[st
         ArgumentError: naming what is missing, left over or of another shape, and what to do.
     """
     structure = weights.structure
-    layers = {layer.name: layer for layer in model.layers if layer.weights or structure.fullmatch(layer.name)}
+    layers = {layer.name: layer for layer in leaf_layers(model) if layer.weights or structure.fullmatch(layer.name)}
     needless = [AUXILIARY] if CLASSIFIER in layers else [AUXILIARY, HEAD]
     arrays = {
         name: _as_numbers(weights, name, values)
@@ -45,7 +46,7 @@ def fit(model: keras.Model, weights: "Weights", new_classifier: bool) -> list[st
     }
     left = []
     if new_classifier:
-        for name in [name for name in layers if name == CLASSIFIER or AUXILIARY.fullmatch(name)]:
+        for name in [name for name in layers if name in OF_CLASSES or AUXILIARY.fullmatch(name)]:
             if _shapes(arrays.get(name, [])) != _shapes(layers[name].weights):
                 arrays.pop(name, None)
                 layers.pop(name)

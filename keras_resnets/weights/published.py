@@ -219,11 +219,24 @@ def _download(row, include_top):
         return hf_hub_download(row.file, HUB_FILE)
     whole = include_top or row.notop is None
     address, checksum = (row.file, row.checksum) if whole else (row.notop, row.notop_checksum)
-    name = os.path.basename(address)
     if row.source == "keras.applications":
-        return keras.utils.get_file(name, address, cache_subdir="models", file_hash=checksum)
+        return keras.utils.get_file(os.path.basename(address), address, cache_subdir="models", file_hash=checksum)
+    return download(address, checksum)
+
+
+def download(address: str, checksum: str) -> str:
+    """Returns the path of a file that is downloaded once, into Keras's cache.
+
+    Args:
+        address: URL.
+        checksum: the first digits of the file's SHA-256.
+
+    Raises:
+        ArgumentError: (a ValueError) if the file has another checksum; it is deleted then.
+    """
+    name = os.path.basename(address)
     path = pathlib.Path(keras.utils.get_file(name, address, cache_subdir="models"))
     if not hashlib.sha256(path.read_bytes()).hexdigest().startswith(checksum):
         path.unlink()
         raise ArgumentError(f"{name} was damaged in transit and has been deleted: try again")
-    return path
+    return str(path)
