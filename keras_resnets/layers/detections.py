@@ -11,7 +11,7 @@ from keras_resnets.ops.box_voting import box_voting
 from keras_resnets.ops.nms import nms, nms_by_class
 from keras_resnets.values import FRACTION, POSITIVE, POSITIVE_INTEGER, list_of
 
-FEW = 1024  # pairs of a region and a class that are compared all at once
+BEST = 1024  # pairs of a region and a class that are compared all at once
 PADDING = -1  # the class of padding in detections, and the class and the box of padding in targets
 
 
@@ -63,23 +63,23 @@ class Detections(keras.layers.Layer):
         scores = tf.cast(scores, tf.float32)
         # Comparisons with NaN are false.
         scores = tf.where(valid[..., tf.newaxis] & (scores > self.score_threshold), scores, 0.0)
-        count, classes = scores.shape[1:]
-        if self.voting_iou is not None:
-            return self._of_all(scores, deltas, regions, image_shapes)
-        if count * classes <= FEW:
-            return self._of_few(scores, deltas, regions, image_shapes)
-        # A trained detector has a high score for few pairs of a region and a class.
-        most = tf.reduce_max(tf.math.count_nonzero(scores, axis=[1, 2]))
         arguments = scores, deltas, regions, image_shapes
-        return tf.cond(most <= FEW, lambda: self._of_few(*arguments), lambda: self._of_all(*arguments))
+        if self.voting_iou is not None:
+            return self._of_all(*arguments)
+        best = self._of_best(*arguments)
+        if scores.shape[1] * scores.shape[2] <= BEST:
+            return best
+        # Whether a box is kept depends on boxes with higher scores only: there may be more to find, or not.
+        found_all = tf.math.count_nonzero(scores, axis=[1, 2]) <= BEST
+        is_complete = tf.reduce_all(found_all | (best["num_detections"] == self.max_detections))
+        return tf.cond(is_complete, lambda: best, lambda: self._of_all(*arguments))
 
-    def _of_few(self, scores, deltas, regions, image_shapes):
-        """Returns the output where no image has more than `FEW` scores above the threshold."""
+    def _of_best(self, scores, deltas, regions, image_shapes):
+        """Returns the output of the pairs of a region and a class with the highest scores, `BEST` of them."""
         count, classes = scores.shape[1:]
         # Sorted by class, as in `_of_all`, so that equal scores have the same order.
-        scores, order = tf.math.top_k(
-            tf.reshape(tf.transpose(scores, [0, 2, 1]), [-1, classes * count]), min(FEW, classes * count)
-        )
+        by_class = tf.reshape(tf.transpose(scores, [0, 2, 1]), [-1, classes * count])
+        scores, order = tf.math.top_k(by_class, min(BEST, classes * count))
         of_class, region = order // count, order % count
         deltas = tf.gather_nd(deltas, tf.stack([region, of_class], axis=-1), batch_dims=1)
         moved = boxes.decode(deltas, tf.gather(regions, region, batch_dims=1), self.delta_stds)
@@ -89,7 +89,7 @@ class Detections(keras.layers.Layer):
         return _output(detected, scores, of_class, valid)
 
     def _of_all(self, scores, deltas, regions, image_shapes):
-        """Returns the output for any number of scores, from non-maximum suppression for each class on its own."""
+        """Returns the output of all pairs, from non-maximum suppression for each class on its own."""
         candidates = boxes.decode(deltas, regions[:, :, tf.newaxis], self.delta_stds)
         batch = tf.shape(scores)[0]
         count, classes = scores.shape[1:]
