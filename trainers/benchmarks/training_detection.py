@@ -102,5 +102,6 @@ def detector_multiply_adds(model: keras_resnets.FasterRCNN, height: int, width: 
     image = (1, height, width, 3)
     maps = model.trunk.compute_output_shape(image)
     rpn = sum(of(model.rpn, shape) for shape in (maps if isinstance(maps, list) else [maps]))
-    pooled, features = model.region_network.input_shape, model.region_network.output_shape
+    pooled = model.roi_pooling.compute_output_shape(model.trunk.output_shape, (1, 1, 4))[1:]
+    features = model.region_network.compute_output_shape(pooled)
     return of(model.trunk, image) + rpn + regions * (of(model.region_network, pooled) + of(model.head, features))
