@@ -12,6 +12,8 @@ from keras_resnets.detection.fast_rcnn import FastRCNN as FastRCNN
 from keras_resnets.detection.faster_rcnn import FasterRCNN as FasterRCNN
 from keras_resnets.detection.localizer import Localizer as Localizer
 from keras_resnets.detection.rcnn import RCNN as RCNN
+from keras_resnets.detection.registry import create_detector as create_detector
+from keras_resnets.detection.registry import list_detectors as list_detectors
 from keras_resnets.detection.spp_net import SPPNet as SPPNet
 from keras_resnets.errors import ArgumentError as ArgumentError
 from keras_resnets.models.bn_inception import BNInception as BNInception

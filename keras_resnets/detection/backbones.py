@@ -50,38 +50,41 @@ class Backbone:
     """A net cut in two.
 
     Attributes:
-        trunk: model from normalized images (B, H, W, 3) to features (B, h, w, C).
-        pooled: (N, P, P, C), pooled features.
-        region_features: (N, F), computed from `pooled`.
-        pool_size: the P for which the net is made.
+        net: the classification net, without its classifier.
+        trunk: model from normalized images (B, H, W, 3) to features (B, h, w, C), or to a list of them.
+        pool_size: bins on each side of a region for which the net is made.
+        pooled: (N, P, P, C), pooled features, or None if the net has no network of regions.
+        region_features: (N, F), computed from `pooled`, or None.
     """
 
+    net: keras.Model
     trunk: keras.Model
-    pooled: keras.KerasTensor
-    region_features: keras.KerasTensor
     pool_size: int
+    pooled: keras.KerasTensor | None = None
+    region_features: keras.KerasTensor | None = None
 
     def check_pool_size(self, pool_size: int) -> None:
         """Raises ArgumentError if the network of regions does not take this number of bins on each side."""
-        if self.pooled.shape[1] not in (None, pool_size):
+        if self.pooled is not None and self.pooled.shape[1] not in (None, pool_size):
             raise ArgumentError(
                 f"pool_size={pool_size} must be {self.pool_size} for fc6, which has weights of that size."
             )
 
     @property
-    def stride(self) -> int:
-        """Pixels of the image per cell of the features, a power of two."""
-        return 2 ** round(math.log2(PROBE / self._cells))
+    def strides(self) -> tuple[int, ...]:
+        """Pixels of the image per cell of each map of the features, powers of two."""
+        return tuple(2 ** round(math.log2(PROBE / cells)) for cells in self._cells)
 
     @property
     def covers_the_image(self) -> bool:
         """Whether the features have cells for the whole image, which needs padding in each layer."""
-        return self._cells * self.stride >= PROBE
+        return all(cells * stride >= PROBE for cells, stride in zip(self._cells, self.strides))
 
     @property
-    def _cells(self) -> int:
-        """Cells on each side of the features of an image of PROBE pixels."""
-        return self.trunk.compute_output_shape((1, PROBE, PROBE, 3))[1]
+    def _cells(self) -> list[int]:
+        """Cells on each side of each map of the features of an image of PROBE pixels."""
+        shapes = self.trunk.compute_output_shape((1, PROBE, PROBE, 3))
+        return [shape[1] for shape in (shapes if isinstance(shapes, list) else [shapes])]
 
 
 def make_backbone(backbone: str | keras.Model, dropout_rate: float = 0.5) -> Backbone:
@@ -103,11 +106,7 @@ def make_backbone(backbone: str | keras.Model, dropout_rate: float = 0.5) -> Bac
     Raises:
         ArgumentError: (a ValueError) if there is no such net, or it cannot be cut.
     """
-    if not isinstance(backbone, keras.Model) and backbone not in backbone_names():
-        raise ArgumentError(
-            f"backbone={backbone!r} is unknown: use {', '.join(backbone_names())}, or a keras.Model of this package."
-        )
-    net = _without_skipping(backbone) if isinstance(backbone, keras.Model) else backbone_net(backbone)
+    net = classified_net(backbone)
     stages = [*stage_outputs(net)]
     if len(stages) < 2 or len(net.output.shape) != 4:
         raise ArgumentError(
@@ -126,6 +125,15 @@ def make_backbone(backbone: str | keras.Model, dropout_rate: float = 0.5) -> Bac
             "pooling of regions would replace: pass a VGG or ZF, or give that layer another name."
         )
     return _cut_before_last_pooling(net, stages, FC_FAMILIES[window], dropout_rate)
+
+
+def classified_net(backbone: str | keras.Model) -> keras.Model:
+    """Returns the net that a detector is made from: see `make_backbone`."""
+    if not isinstance(backbone, keras.Model) and backbone not in backbone_names():
+        raise ArgumentError(
+            f"backbone={backbone!r} is unknown: use {', '.join(backbone_names())}, or a keras.Model of this package."
+        )
+    return _without_skipping(backbone) if isinstance(backbone, keras.Model) else backbone_net(backbone)
 
 
 def _without_skipping(net: keras.Model) -> keras.Model:
@@ -147,9 +155,8 @@ def _without_skipping(net: keras.Model) -> keras.Model:
 def _cut_before_last_stage(net, stages):
     """conv1 to conv4 for the image, conv5 for its regions (arXiv 1512.03385, appendix A)."""
     features = net.get_layer(stages[-2]).output
-    return Backbone(
-        keras.Model(net.input, features, name="trunk"), features, global_average(net.output), CONV5_POOL_SIZE
-    )
+    trunk = keras.Model(net.input, features, name="trunk")
+    return Backbone(net, trunk, CONV5_POOL_SIZE, features, global_average(net.output))
 
 
 def _cut_before_last_pooling(net, stages, family, dropout_rate):
@@ -157,7 +164,8 @@ def _cut_before_last_pooling(net, stages, family, dropout_rate):
     features = net.get_layer(stages[-1]).output
     pooled = keras.Input((family.pool_size, family.pool_size, features.shape[-1]))
     head = fully_connected(dropout_rate, family.units_per_filter * features.shape[-1])
-    parts = Backbone(keras.Model(net.input, features, name="trunk"), pooled, head(pooled), family.pool_size)
+    trunk = keras.Model(net.input, features, name="trunk")
+    parts = Backbone(net, trunk, family.pool_size, pooled, head(pooled))
     if not parts.covers_the_image:
         raise ArgumentError(
             f"backbone={net.name} has layers without padding, so regions would be pooled at shifted positions: pad "

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_resnets.detection.backbones import classification_net, load_backbone
+from keras_resnets.detection.backbones import Backbone, classification_net, load_backbone
 from keras_resnets.detection.checks import assertions_as_errors, check_arguments, check_inputs, checked_targets
 from keras_resnets.detection.options import describe, make_options, with_new_option_names
 from keras_resnets.dtype_policies import dtype_policy_scope
@@ -23,6 +23,7 @@ from keras_resnets.layers.image_normalization import ImageNormalization
 from keras_resnets.normalization import TORCH
 from keras_resnets.surgery.graph import batch_normalizations
 from keras_resnets.weights.published import normalization_of, resolve
+from keras_resnets.xla import xla_scope
 
 OWN = ("loss", "loss_weights", "metrics", "weighted_metrics")  # arguments of `compile` that a detector has itself
 
@@ -34,7 +35,8 @@ class DetectionModel(keras.Model):
 
     def __call__(self, inputs, *args, **kwargs):
         check_inputs(inputs)
-        outputs = super().__call__(inputs, *args, **kwargs)
+        with xla_scope(getattr(self, "jit_compile", False)):
+            outputs = super().__call__(inputs, *args, **kwargs)
         specs = {name: _spec(value) for name, value in inputs.items()}
         # Keras and TensorFlow would make it a part of the model's state.
         object.__setattr__(self, "_input_signature", [specs])
@@ -89,7 +91,7 @@ class BoxModel(DetectionModel):
         **others: Any,
     ):
         super().__init__(autocast=False, name=name)
-        self.num_classes, self.options = num_classes, make_options(options, self.OPTIONS)
+        self.num_classes, self.options = num_classes, make_options(options, self._options_class(**others))
         check_arguments(num_classes, backbone, weights, normalization)
         self._config = {
             "num_classes": num_classes,
@@ -98,12 +100,16 @@ class BoxModel(DetectionModel):
         }
         self.normalization = ImageNormalization(**self._config["normalization"], name="normalization")
 
-    def _finish(self, backbone: str | keras.Model, weights: str | None) -> None:
-        """Loads the weights of the backbone, and freezes batch normalization if it is not trained."""
+    def _options_class(self, **others: Any) -> type:
+        """Returns the class of the options; `others` are the arguments of the subclass alone."""
+        return self.OPTIONS
+
+    def _finish(self, backbone: str | keras.Model, parts: Backbone, weights: str | None) -> None:
+        """Loads the weights of the backbone, and freezes its batch normalization if that is not trained."""
         if weights is not None:
             load_backbone(self, classification_net(backbone), resolve(weights, backbone))
         if not self.options.train_batch_norm:
-            freeze_batch_normalization(self)
+            freeze_batch_normalization(parts.net)
         self._means = {name: keras.metrics.Mean(name) for name in ("loss", *self.loss_names)}
         # Keras takes layers without weights for unbuilt until they are called, and then refuses to quantize the model.
         for layer in self.layers:
@@ -179,7 +185,7 @@ class BoxModel(DetectionModel):
     def train_step(self, data):
         """Runs a training step of `fit`."""
         inputs, targets, count = self._batch(data)
-        with tf.GradientTape() as tape:
+        with xla_scope(self.jit_compile), tf.GradientTape() as tape:
             losses = self.training_losses(inputs, targets, self._seeds(inputs, self.optimizer.iterations))
             losses = _of_images(count, losses)
             loss = sum(losses.values()) + sum(self.losses)
@@ -193,7 +199,8 @@ class BoxModel(DetectionModel):
     def test_step(self, data):
         """Runs a step of `evaluate`, or of validation in `fit`: the same losses, with the same samples every time."""
         inputs, targets, count = self._batch(data)
-        losses = self.training_losses(inputs, targets, self._seeds(inputs, 0), training=False)
+        with xla_scope(self.jit_compile):
+            losses = self.training_losses(inputs, targets, self._seeds(inputs, 0), training=False)
         losses = _of_images(count, losses)
         return self._updated_means({"loss": sum(losses.values()) + sum(self.losses), **losses}, count)
 

@@ -9,11 +9,15 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_resnets.detection.options import FasterRCNNOptions
+from keras_resnets.detection.fpn import make_pyramid, pyramid_roi_pooling
+from keras_resnets.detection.options import NECKS, FasterRCNNOptions, FPNOptions
 from keras_resnets.detection.region_losses import padded_targets
 from keras_resnets.detection.roi_detector import RoIDetector
 from keras_resnets.detection.rpn import anchor_generator, region_proposal_network, rpn_losses
+from keras_resnets.errors import check_choice
 from keras_resnets.layers.proposals import Proposals
+from keras_resnets.layers.pyramid_layer import PyramidLayer
+from keras_resnets.layers.pyramid_proposals import PyramidProposals
 from keras_resnets.layers.region_layer import RoILayer
 
 
@@ -51,11 +55,15 @@ class FasterRCNN(RoIDetector):
             shared with all detectors that are made of it.
         weights: weights of a named backbone: "imagenet", or the path of a file with any classes (see
             `keras_resnets.weights.load_weights`); None for random ones.
-        roi_pooling: "max" (RoIPooling), "align" (RoIAlign), or one of these layers with other arguments.
+        roi_pooling: "max" (RoIPooling), "align" (RoIAlign), or one of these layers with other arguments; for a pyramid,
+            PyramidRoIPooling and PyramidRoIAlign. None is "max" without a neck, as in the paper, and "align" with one.
         normalization: dict of `mean`, `std` and `bgr` (see `keras_resnets.layers.ImageNormalization`). By default it is
             what the weights expect, or ImageNet's statistics.
         name: name of the model.
-        **options: see below.
+        neck: None, or "fpn" for a feature pyramid (arXiv 1612.03144) on a residual or plain net: regions are proposed
+            at all of its levels, and pooled at the one that suits their size. The trunk has all stages of the net, and
+            returns a list of maps, P2 to P6 for nets of five stages.
+        **options: see below. With a neck, they are those of `keras_resnets.detection.options.FPNOptions`.
 
     Raises:
         ArgumentError: (a ValueError) for an argument that cannot work.
@@ -69,22 +77,44 @@ class FasterRCNN(RoIDetector):
         num_classes: int,
         backbone: str | keras.Model = "resnet101",
         weights: str | None = None,
-        roi_pooling: str | RoILayer = "max",
+        roi_pooling: str | RoILayer | PyramidLayer | None = None,
         normalization: Mapping[str, Any] | None = None,
         name: str = "faster_rcnn",
+        neck: str | None = None,
         **options: Any,
     ):
-        super().__init__(num_classes, backbone, weights, roi_pooling, normalization, name, options)
+        check_choice("neck", neck, [None, *NECKS])
+        super().__init__(num_classes, backbone, weights, roi_pooling, normalization, name, options, neck=neck)
 
-    def _make_parts(self, stride):
+    def _options_class(self, **others):
+        return self.OPTIONS if others["neck"] is None else FPNOptions
+
+    @property
+    def _has_pyramid(self):
+        return isinstance(self.options, FPNOptions)
+
+    def _cut(self, backbone):
+        return make_pyramid(backbone, self.options) if self._has_pyramid else super()._cut(backbone)
+
+    def _make_roi_pooling(self, parts, **others):
+        if self._has_pyramid:
+            return pyramid_roi_pooling(others["roi_pooling"], self.options, parts)
+        return super()._make_roi_pooling(parts, **others)
+
+    def _make_parts(self, parts):
         options = self.options
-        self.anchors = anchor_generator(options, stride)
+        self.anchors = anchor_generator(options, parts.strides)
         self.rpn = region_proposal_network(
-            self.trunk.output.shape[-1], self.anchors.per_cell, options.rpn_filters, options.rpn_softmax
+            keras.tree.flatten(self.trunk.output)[0].shape[-1],
+            self.anchors.per_cell,
+            options.rpn_filters,
+            options.rpn_softmax,
+            getattr(options, "rpn_convolutions", 1),
         )
+        kind = PyramidProposals if self._has_pyramid else Proposals
         limits = options.rpn_nms_threshold, options.proposal_min_size
-        self.proposals = Proposals(options.test_pre_nms_topk, options.test_post_nms_topk, *limits, name="proposals")
-        self.training_proposals = Proposals(
+        self.proposals = kind(options.test_pre_nms_topk, options.test_post_nms_topk, *limits, name="proposals")
+        self.training_proposals = kind(
             options.train_pre_nms_topk, options.train_post_nms_topk, *limits, name="training_proposals"
         )
 
@@ -113,9 +143,12 @@ class FasterRCNN(RoIDetector):
         return layer(*self._anchors(features, training), image_shapes)
 
     def _anchors(self, features, training):
-        """Returns logits, deltas and anchors, of the image at scale 1."""
+        """Returns logits, deltas and anchors, of the image at scale 1; of a pyramid, lists with those of each level."""
         features = features[self.options.scales.index(1)]
-        return *self.rpn(features, training=training), self.anchors(features)
+        if not self._has_pyramid:
+            return *self.rpn(features, training=training), self.anchors(features)
+        logits, deltas = zip(*(self.rpn(level, training=training) for level in features))
+        return logits, deltas, self.anchors(features)
 
     def training_losses(self, inputs, targets, seeds, training=True):
         features = self.features(inputs, training)
@@ -137,6 +170,10 @@ class FasterRCNN(RoIDetector):
             inputs, targets, seeds, training: see `training_losses`.
         """
         image_shapes = tf.convert_to_tensor(inputs["image_shapes"])
-        logits, deltas, anchors = self._anchors(features, training)
-        losses = rpn_losses(self.options, logits, deltas, anchors, image_shapes, padded_targets(targets), seeds)
-        return losses, *self.training_proposals(logits, deltas, anchors, image_shapes)
+        outputs = self._anchors(features, training)
+        proposals, valid = self.training_proposals(*outputs, image_shapes)
+        if self._has_pyramid:
+            logits, deltas, anchors = outputs
+            outputs = tf.concat(logits, axis=1), tf.concat(deltas, axis=1), tf.concat(anchors, axis=0)
+        losses = rpn_losses(self.options, *outputs, image_shapes, padded_targets(targets), seeds)
+        return losses, proposals, valid

@@ -11,6 +11,7 @@ import keras
 from keras_resnets.detection.backbones import Backbone
 from keras_resnets.detection.options import RegionOptions
 from keras_resnets.initializers import IdentityConvolution
+from keras_resnets.layers.batch_normalization import BatchNormalization
 from keras_resnets.models.blocks import fully_connected
 
 HEAD_FC_NAMES = ("fc6", "fc7", "fc8")
@@ -30,13 +31,24 @@ def conv(options: RegionOptions) -> tuple[Functions, Functions]:
     return [*_convolutions(options), _fully_connected(options)], []
 
 
+def conv_bn(options: RegionOptions) -> tuple[Functions, Functions]:
+    """Returns both parts of the head whose convolutions have batch normalization, as in torchvision's "FPN V2"."""
+    numbers = range(1, options.head_convolutions + 1)
+    return [*(_normalized_convolution(f"head_conv{number}") for number in numbers), _fully_connected(options)], []
+
+
 def maxout(options: RegionOptions) -> tuple[Functions, Functions]:
     """Returns both parts of `conv`, divided after the first convolution (NoC, "c256-mo-c256-f4096-f4096")."""
     first, *others = _convolutions(options)
     return [first], [*others, _fully_connected(options)]
 
 
-FUNCTIONS = {"mlp": mlp, "conv": conv, "maxout": maxout}  # by the names of `keras_resnets.detection.options.HEADS`
+FUNCTIONS = {
+    "mlp": mlp,
+    "conv": conv,
+    "conv_bn": conv_bn,
+    "maxout": maxout,
+}  # by the names of `keras_resnets.detection.options.HEADS`
 
 
 def _fully_connected(options):
@@ -65,6 +77,17 @@ def _convolutions(options):
         return apply
 
     return [convolution(number) for number in range(1, options.head_convolutions + 1)]
+
+
+def _normalized_convolution(name):
+    def apply(x):
+        x = keras.layers.Conv2D(
+            x.shape[-1], 3, padding="same", use_bias=False, kernel_initializer="he_normal", name=name
+        )(x)
+        x = BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_bn")(x)
+        return keras.layers.ReLU(name=f"{name}_relu")(x)
+
+    return apply
 
 
 def region_networks(

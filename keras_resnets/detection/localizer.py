@@ -72,7 +72,7 @@ class Localizer(BoxModel):
         super().__init__(num_classes, backbone, weights, normalization, name, options)
         parts = make_backbone(backbone)
         self.trunk = parts.trunk
-        self.anchors = anchor_generator(self.options, parts.stride)
+        self.anchors = anchor_generator(self.options, parts.strides)
         self.rpn = region_proposal_network(
             self.trunk.output.shape[-1], self.anchors.per_cell * num_classes, self.options.rpn_filters
         )
@@ -83,7 +83,7 @@ class Localizer(BoxModel):
             self.options.proposal_min_size,
             name="proposals",
         )
-        self._finish(backbone, weights)
+        self._finish(backbone, parts, weights)
 
     def call(self, inputs, training=False):
         found, scores = _best_boxes(*self._class_outputs(inputs, training))

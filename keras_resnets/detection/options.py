@@ -43,7 +43,8 @@ OLD_NAMES = {
     "train_after_nms": "train_post_nms_topk",
     "train_before_nms": "train_pre_nms_topk",
 }
-HEADS = ("mlp", "conv", "maxout")
+HEADS = ("mlp", "conv", "conv_bn", "maxout")
+NECKS = ("fpn",)
 ROI_POOLING = {"max": "RoIPooling", "align": "RoIAlign"}  # names of `keras_resnets.layers`
 WIDTH = 120  # characters of a docstring's line
 
@@ -124,15 +125,17 @@ class RegionOptions(CheckedOptions):
         None,
         one_of(*HEADS),
         "The network that classifies a region from its pooled features (NoC, arXiv 1504.06066): 'mlp' has fully "
-        "connected layers, 'conv' has convolutions before them, 'maxout' merges two scales after the first of these "
-        "convolutions. None takes the backbone's own: conv5 of residual nets, fc6 and fc7 of VGG and ZF. A head takes "
-        "fc6 and fc7 from weights of VGG and ZF if they have the same size.",
+        "connected layers, 'conv' has convolutions before them, 'conv_bn' has batch normalization after each of these "
+        "convolutions, which is always trained, and 'maxout' merges two scales after the first convolution. None takes "
+        "the backbone's own: conv5 of residual nets, fc6 and fc7 of VGG and ZF. A head takes fc6 and fc7 from weights "
+        "of VGG and ZF if they have the same size.",
     )
     head_layers: int = option(3, integer_in(2, 4), "Number of fully connected layers of `head`, with the classifier.")
     head_convolutions: int = option(
         2,
-        integer_in(1, 3),
-        "Number of 3x3 convolutions of the heads 'conv' and 'maxout'. They are initialized as the identity.",
+        integer_in(1, 4),
+        "Number of 3x3 convolutions of the heads 'conv', 'conv_bn' and 'maxout'. Those without batch normalization are "
+        "initialized as the identity.",
     )
     head_units: int = option(
         4096, POSITIVE_INTEGER, "Units of each fully connected layer of `head`, except the classifier."
@@ -207,8 +210,8 @@ class RegionOptions(CheckedOptions):
     train_batch_norm: bool = option(
         False,
         BOOLEAN,
-        "Whether batch normalization is trained. If not, its weights and statistics are frozen, as in the paper, which "
-        "needs pretrained weights. To train it later, set `trainable = True` on its layers.",
+        "Whether the backbone's batch normalization is trained. If not, its weights and statistics are frozen, as in "
+        "the paper, which needs pretrained weights. To train it later, set `trainable = True` on its layers.",
     )
 
     def __post_init__(self):
@@ -219,7 +222,7 @@ class RegionOptions(CheckedOptions):
         self._check_head()
 
     def _check_head(self) -> None:
-        for name, heads in (("head_layers", HEADS), ("head_convolutions", ("conv", "maxout"))):
+        for name, heads in (("head_layers", HEADS), ("head_convolutions", HEADS[1:])):
             if self.head not in heads and getattr(self, name) != getattr(RegionOptions, name):
                 raise ArgumentError(
                     f"{name}={getattr(self, name)} has no effect with head={self.head!r}: leave it out, or pass head="
@@ -391,6 +394,61 @@ class FasterRCNNOptions(AnchorOptions, RegionOptions):
         BOOLEAN,
         "Whether the RPN has two logits for each anchor, background and object, with a softmax, as in the paper and in "
         "Caffe. If not, it has one with a sigmoid, which represents the same functions.",
+    )
+
+
+@_documented
+@dataclasses.dataclass(frozen=True)
+class FPNOptions(FasterRCNNOptions):
+    """The options of `keras_resnets.FasterRCNN` with `neck="fpn"`.
+
+    The defaults are those of the paper (arXiv 1612.03144, section 4) and, where it gives none, of torchvision's
+    `fasterrcnn_resnet50_fpn`.
+    """
+
+    head: str = option(
+        "mlp", one_of("mlp", "conv", "conv_bn"), RegionOptions.__dataclass_fields__["head"].metadata["help"]
+    )
+    head_units: int = _with_default(RegionOptions, "head_units", 1024)
+    dropout_rate: float = _with_default(RegionOptions, "dropout_rate", 0.0)
+    roi_batch_size: int = _with_default(RegionOptions, "roi_batch_size", 512)
+    nms_threshold: float = _with_default(RegionOptions, "nms_threshold", 0.5)
+    anchor_sizes: tuple[float, ...] = option(
+        (32, 64, 128, 256, 512),
+        list_of(POSITIVE),
+        "Square roots of the areas of anchors, in pixels, one for each level, the finest first.",
+    )
+    rpn_filters: int = _with_default(AnchorOptions, "rpn_filters", 256)
+    cross_boundary_anchors: bool = _with_default(AnchorOptions, "cross_boundary_anchors", True)
+    train_pre_nms_topk: int = option(
+        2_000,
+        POSITIVE_INTEGER,
+        "Number of top-scoring proposals of each level kept before non-maximum suppression in training.",
+    )
+    test_pre_nms_topk: int = option(
+        1_000,
+        POSITIVE_INTEGER,
+        "Number of top-scoring proposals of each level kept before non-maximum suppression in inference.",
+    )
+    test_post_nms_topk: int = _with_default(FasterRCNNOptions, "test_post_nms_topk", 1_000)
+    fpn_filters: int = option(256, POSITIVE_INTEGER, "Channels of all maps of the pyramid.")
+    fpn_batch_norm: bool = option(
+        False,
+        BOOLEAN,
+        "Whether the pyramid's convolutions have batch normalization, which is always trained, instead of a bias.",
+    )
+    roi_aligned: bool = option(
+        True,
+        BOOLEAN,
+        "Whether RoIAlign takes a cell for a point in the cell's middle, as detectron2 does, or in its upper left "
+        "corner, as torchvision does.",
+    )
+    rpn_convolutions: int = option(1, integer_in(1, 4), "Number of 3x3 convolutions of the RPN.")
+    anchor_floor_strides: bool = option(
+        False,
+        BOOLEAN,
+        "Whether the stride of a level's anchors is the canvas's side divided by the map's and rounded down, as in "
+        "torchvision. It is less than the level's stride where a map's side is odd.",
     )
 
 

@@ -45,9 +45,9 @@ class RegionDetector(BoxModel):
         **others: Any,
     ):
         super().__init__(num_classes, backbone, weights, normalization, name, options, **others)
-        parts = make_backbone(backbone, self.options.dropout_rate)
+        parts = self._cut(backbone)
         self.trunk = parts.trunk
-        self._make_parts(parts.stride)
+        self._make_parts(parts)
         self.roi_pooling = self._make_roi_pooling(parts, **others)
         self.region_network, self.head = region_networks(parts, self._pooled_shape(), self.options, num_classes)
         self.detections = Detections(
@@ -58,10 +58,14 @@ class RegionDetector(BoxModel):
             self.options.voting_iou,
             name="detections",
         )
-        self._finish(backbone, weights)
+        self._finish(backbone, parts, weights)
 
-    def _make_parts(self, stride: int) -> None:
-        """Makes the parts besides the trunk and the head, for a trunk of this stride."""
+    def _cut(self, backbone: str | keras.Model) -> Backbone:
+        """Returns the trunk, and maybe a network of regions, of a classification net."""
+        return make_backbone(backbone, self.options.dropout_rate)
+
+    def _make_parts(self, parts: Backbone) -> None:
+        """Makes the parts besides the trunk and the head."""
 
     def _make_roi_pooling(self, parts: Backbone, **others: Any) -> keras.layers.Layer:
         """Returns the layer that pools regions; `others` are the arguments of the subclass alone."""
@@ -69,8 +73,7 @@ class RegionDetector(BoxModel):
 
     def _pooled_shape(self) -> tuple[int, ...]:
         """Returns the shape of the pooled features of one region."""
-        map_shape = (1, 1, 1, self.trunk.output.shape[-1])
-        return self.roi_pooling.compute_output_shape(map_shape, (1, 1, 4))[2:]
+        return self.roi_pooling.compute_output_shape(self.trunk.output_shape, (1, 1, 4))[2:]
 
     def call(self, inputs, training=False):
         image_shapes = tf.convert_to_tensor(inputs["image_shapes"])
@@ -81,7 +84,10 @@ class RegionDetector(BoxModel):
         return self.region_losses(features, *given_proposals(inputs), inputs, targets, seeds, training)
 
     def features(self, inputs: Mapping[str, tf.Tensor], training: bool = False) -> list[tf.Tensor]:
-        """Returns the trunk's features of the model's input: a list of (B, h, w, C), one for each of `scales`."""
+        """Returns the trunk's features of the model's input, a list with an entry for each of `scales`.
+
+        An entry is a map (B, h, w, C), or the list of maps of a feature pyramid.
+        """
         images, image_shapes = (tf.convert_to_tensor(inputs[name]) for name in ("images", "image_shapes"))
         images = self.normalization(images, image_shapes)
         return [self.trunk(rescale(images, scale), training=training) for scale in self.options.scales]

@@ -15,6 +15,8 @@ class Resizing:
         short_side: length of the short side after resizing, in pixels, unless the long side would exceed its limit.
         long_side: largest length of the long side, in pixels.
         canvas: height and width of the canvas, in pixels. An image that does not fit is made smaller.
+        as_torchvision: whether sides are rounded down, and pixels are interpolated without antialiasing, as in
+            torchvision's detectors. Otherwise sides are rounded, and images are made smaller with antialiasing.
 
     Raises:
         ArgumentError: (a ValueError) for lengths that are not positive integers.
@@ -23,6 +25,7 @@ class Resizing:
     short_side: int
     long_side: int
     canvas: tuple[int, int]
+    as_torchvision: bool = False
 
     def __post_init__(self):
         object.__setattr__(self, "canvas", tuple(self.canvas))
@@ -33,7 +36,7 @@ class Resizing:
             )
 
     def resize(self, image: tf.Tensor, factor: float = 1.0) -> tuple[tf.Tensor, tf.Tensor]:
-        """Resizes an image bilinearly, with antialiasing.
+        """Resizes an image bilinearly.
 
         Args:
             image: (H, W, 3), of any numeric dtype.
@@ -44,18 +47,19 @@ class Resizing:
             (2,) float32.
         """
         shape = tf.shape(image)[:2]
-        precise = tf.cast(shape, tf.float32)
+        precise = tf.cast(shape, tf.float64 if self.as_torchvision else tf.float32)
         scale = tf.reduce_min(
             [
                 self.short_side * factor / tf.reduce_min(precise),
                 self.long_side / tf.reduce_max(precise),
-                *tf.unstack(tf.constant(self.canvas, tf.float32) / precise),
+                *tf.unstack(tf.constant(self.canvas, precise.dtype) / precise),
             ]
         )
-        target = tf.clip_by_value(tf.cast(tf.round(precise * scale), tf.int32), 1, self.canvas)
+        target = (tf.floor if self.as_torchvision else tf.round)(precise * scale)
+        target = tf.clip_by_value(tf.cast(target, tf.int32), 1, self.canvas)
         # Large photographs are not cast before: as float32 they would need four times the memory.
-        resized = tf.cast(tf.image.resize(image, target, antialias=True), tf.float32)
-        return resized, tf.cast(target, tf.float32) / precise
+        resized = tf.cast(tf.image.resize(image, target, antialias=not self.as_torchvision), tf.float32)
+        return resized, tf.cast(target, tf.float32) / tf.cast(shape, tf.float32)
 
     def pad(self, image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns an image (h, w, 3) in the upper left corner of a canvas of zeros, and (h, w) as (2,) int32."""
@@ -63,6 +67,10 @@ class Resizing:
         missing = tf.constant(self.canvas) - shape
         canvas = tf.pad(image, [[0, missing[0]], [0, missing[1]], [0, 0]])
         return tf.ensure_shape(canvas, [*self.canvas, 3]), shape
+
+
+# Of torchvision's published detectors, for images of any shape; its canvas is as large as the largest image needs.
+TORCHVISION = Resizing(800, 1333, (1344, 1344), as_torchvision=True)
 
 
 def to_original(boxes: tf.Tensor, scales: tf.Tensor) -> tf.Tensor:

@@ -3,33 +3,32 @@
 Shapes: B images, A anchors of an image, G objects.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import keras
 import tensorflow as tf
 
-from keras_resnets.detection.options import AnchorOptions
+from keras_resnets.detection.options import AnchorOptions, FPNOptions
 from keras_resnets.layers.anchor_generator import AnchorGenerator
+from keras_resnets.layers.pyramid_anchors import PyramidAnchors
 from keras_resnets.ops import boxes
 from keras_resnets.ops.box_matching import BACKGROUND, IGNORED, match
 from keras_resnets.ops.sampling import sample
 from keras_resnets.ops.smooth_l1 import smooth_l1
 
 
-def anchor_generator(options: AnchorOptions, stride: int) -> AnchorGenerator:
-    """Returns the layer that makes the anchors of a model, for features of this stride in pixels."""
-    return AnchorGenerator(
-        options.anchor_sizes,
-        options.anchor_ratios,
-        stride,
-        options.anchor_offset,
-        options.anchor_rounding,
-        name="anchors",
-    )
+def anchor_generator(options: AnchorOptions, strides: Sequence[int]) -> AnchorGenerator | PyramidAnchors:
+    """Returns the layer that makes the anchors of a model, for features of these strides in pixels."""
+    conventions = options.anchor_offset, options.anchor_rounding
+    sizes = options.anchor_sizes, options.anchor_ratios
+    if isinstance(options, FPNOptions):
+        return PyramidAnchors(*sizes, strides, *conventions, options.anchor_floor_strides, name="anchors")
+    (stride,) = strides
+    return AnchorGenerator(*sizes, stride, *conventions, name="anchors")
 
 
 def region_proposal_network(
-    channels: int, anchors_per_cell: int, filters: int = 512, softmax: bool = False
+    channels: int, anchors_per_cell: int, filters: int = 512, softmax: bool = False, convolutions: int = 1
 ) -> keras.Model:
     """Returns a model from features (B, H, W, channels) to logits (B, A) and deltas (B, A, 4), both float32.
 
@@ -43,6 +42,7 @@ def region_proposal_network(
         filters: filters of the 3x3 convolution. The paper has 256 for ZF and 512 for VGG; none is given for ResNets.
         softmax: whether `rpn_logits` has 2k channels, first k scores of the background and then k of objects, as in
             Caffe. If not, it has k.
+        convolutions: number of 3x3 convolutions.
     """
     features = keras.Input((None, None, channels))
 
@@ -52,7 +52,9 @@ def region_proposal_network(
             filters, kernel_size, padding="same", kernel_initializer=initializer, name=name, **kwargs
         )(x)
 
-    x = convolution(features, filters, 3, "rpn_conv", activation="relu")
+    x = features
+    for number in range(1, convolutions + 1):
+        x = convolution(x, filters, 3, "rpn_conv" if number == 1 else f"rpn_conv{number}", activation="relu")
     precise = keras.config.dtype_policy().variable_dtype
     logits = convolution(x, (1 + softmax) * anchors_per_cell, 1, "rpn_logits", dtype=precise)
     deltas = convolution(x, 4 * anchors_per_cell, 1, "rpn_deltas", dtype=precise)

@@ -47,4 +47,4 @@ class SPPNet(SVMDetector):
         self.trunk.trainable = False
 
     def _make_roi_pooling(self, parts: Backbone, **others: Any) -> SpatialPyramidPooling:
-        return SpatialPyramidPooling(self.options.pyramid, parts.stride, name="spatial_pyramid_pooling")
+        return SpatialPyramidPooling(self.options.pyramid, parts.strides[0], name="spatial_pyramid_pooling")

@@ -7,9 +7,14 @@ from keras_resnets.layers.detections import Detections as Detections
 from keras_resnets.layers.image_normalization import ImageNormalization as ImageNormalization
 from keras_resnets.layers.padded_max_pooling import PaddedMaxPooling2D as PaddedMaxPooling2D
 from keras_resnets.layers.proposals import Proposals as Proposals
+from keras_resnets.layers.pyramid_anchors import PyramidAnchors as PyramidAnchors
+from keras_resnets.layers.pyramid_proposals import PyramidProposals as PyramidProposals
+from keras_resnets.layers.pyramid_roi_align import PyramidRoIAlign as PyramidRoIAlign
+from keras_resnets.layers.pyramid_roi_pooling import PyramidRoIPooling as PyramidRoIPooling
 from keras_resnets.layers.region_warping import RegionWarping as RegionWarping
 from keras_resnets.layers.roi_align import RoIAlign as RoIAlign
 from keras_resnets.layers.roi_pooling import RoIPooling as RoIPooling
 from keras_resnets.layers.spatial_pyramid_pooling import SpatialPyramidPooling as SpatialPyramidPooling
+from keras_resnets.layers.top_down_addition import TopDownAddition as TopDownAddition
 from keras_resnets.layers.within_channel_normalization import WithinChannelNormalization as WithinChannelNormalization
 from keras_resnets.layers.zero_padded_shortcut import ZeroPaddedShortcut as ZeroPaddedShortcut

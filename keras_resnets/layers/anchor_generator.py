@@ -18,8 +18,9 @@ CAFFE_BASE = 16  # px, side of py-faster-rcnn's base anchor
 class AnchorGenerator(keras.layers.Layer):
     """The anchors of a feature map (Faster R-CNN, arXiv 1506.01497, section 3.1.1).
 
-    Input: features (B, H, W, C). Output: (H * W * k, 4) float32, [x1, y1, x2, y2] in pixels of the image. Anchors may
-    cross the border of the image. They are sorted by cell, then by ratio, then by size.
+    Inputs: features (B, H, W, C), and maybe the vertical and horizontal stride, if they are not `stride`. Output:
+    (H * W * k, 4) float32, [x1, y1, x2, y2] in pixels of the image. Anchors may cross the border of the image. They are
+    sorted by cell, then by ratio, then by size.
 
     Args:
         sizes: square roots of the areas, in pixels.
@@ -77,10 +78,13 @@ class AnchorGenerator(keras.layers.Layer):
         warn_of_old_name("around_zero", "cell_anchors")
         return self.cell_anchors()
 
-    def call(self, features):
+    def call(self, features, strides=None):
         # With a static height and width, the number of anchors is static.
         sizes = (features.shape[axis] or tf.shape(features)[axis] for axis in (1, 2))
-        rows, columns = ((tf.range(size, dtype=tf.float32) + self.offset) * self.stride for size in sizes)
+        rows, columns = (
+            (tf.range(size, dtype=tf.float32) + self.offset) * stride
+            for size, stride in zip(sizes, strides or (self.stride, self.stride))
+        )
         x, y = tf.meshgrid(columns, rows)
         centers = tf.stack([x, y, x, y], axis=-1)[:, :, tf.newaxis]
         return tf.reshape(centers + self.cell_anchors(), [-1, 4])

@@ -8,9 +8,10 @@ import tensorflow as tf
 
 from keras_resnets.ops import boxes
 from keras_resnets.ops.box_voting import box_voting
-from keras_resnets.ops.nms import nms
+from keras_resnets.ops.nms import nms, nms_by_class
 from keras_resnets.values import FRACTION, POSITIVE, POSITIVE_INTEGER, list_of
 
+BEST = 1024  # pairs of a region and a class that are compared all at once
 PADDING = -1  # the class of padding in detections, and the class and the box of padding in targets
 
 
@@ -62,6 +63,33 @@ class Detections(keras.layers.Layer):
         scores = tf.cast(scores, tf.float32)
         # Comparisons with NaN are false.
         scores = tf.where(valid[..., tf.newaxis] & (scores > self.score_threshold), scores, 0.0)
+        arguments = scores, deltas, regions, image_shapes
+        if self.voting_iou is not None:
+            return self._of_all(*arguments)
+        best = self._of_best(*arguments)
+        if scores.shape[1] * scores.shape[2] <= BEST:
+            return best
+        # Whether a box is kept depends on boxes with higher scores only: there may be more to find, or not.
+        found_all = tf.math.count_nonzero(scores, axis=[1, 2]) <= BEST
+        is_complete = tf.reduce_all(found_all | (best["num_detections"] == self.max_detections))
+        return tf.cond(is_complete, lambda: best, lambda: self._of_all(*arguments))
+
+    def _of_best(self, scores, deltas, regions, image_shapes):
+        """Returns the output of the pairs of a region and a class with the highest scores, `BEST` of them."""
+        count, classes = scores.shape[1:]
+        # Sorted by class, as in `_of_all`, so that equal scores have the same order.
+        by_class = tf.reshape(tf.transpose(scores, [0, 2, 1]), [-1, classes * count])
+        scores, order = tf.math.top_k(by_class, min(BEST, classes * count))
+        of_class, region = order // count, order % count
+        deltas = tf.gather_nd(deltas, tf.stack([region, of_class], axis=-1), batch_dims=1)
+        moved = boxes.decode(deltas, tf.gather(regions, region, batch_dims=1), self.delta_stds)
+        moved = boxes.clip(moved, image_shapes)
+        kept, valid = nms_by_class(moved, of_class, scores > 0, self.iou_threshold, self.max_detections)
+        detected, scores, of_class = (tf.gather(tensor, kept, batch_dims=1) for tensor in (moved, scores, of_class))
+        return _output(detected, scores, of_class, valid)
+
+    def _of_all(self, scores, deltas, regions, image_shapes):
+        """Returns the output of all pairs, from non-maximum suppression for each class on its own."""
         candidates = boxes.decode(deltas, regions[:, :, tf.newaxis], self.delta_stds)
         batch = tf.shape(scores)[0]
         count, classes = scores.shape[1:]
@@ -88,14 +116,17 @@ class Detections(keras.layers.Layer):
         scores, order = tf.math.top_k(scores, count)
         missing = self.max_detections - count
         scores, order = (tf.pad(tensor, [[0, 0], [0, missing]]) for tensor in (scores, order))
-        valid = scores > 0
-        return {
-            "boxes": tf.where(valid[..., tf.newaxis], tf.gather(candidates, order, batch_dims=1), 0.0),
-            "scores": scores,
-            "classes": tf.where(valid, order // per_class, PADDING),
-            "num_detections": tf.reduce_sum(tf.cast(valid, tf.int32), axis=1),
-        }
+        return _output(tf.gather(candidates, order, batch_dims=1), scores, order // per_class, scores > 0)
 
     def get_config(self):
         names = ["score_threshold", "iou_threshold", "max_detections", "delta_stds", "voting_iou"]
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
+def _output(detected, scores, classes, valid):
+    return {
+        "boxes": tf.where(valid[..., tf.newaxis], detected, 0.0),
+        "scores": tf.where(valid, scores, 0.0),
+        "classes": tf.where(valid, classes, PADDING),
+        "num_detections": tf.reduce_sum(tf.cast(valid, tf.int32), axis=1),
+    }

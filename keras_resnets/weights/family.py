@@ -9,6 +9,7 @@ import numpy as np
 from keras_resnets.normalization import Normalization
 
 CLASSIFIER = "predictions"  # the layer of our nets that has the classes
+OF_CLASSES = (CLASSIFIER, "class_logits", "box_deltas", "mask_logits")  # layers whose size is that of the classes
 NOTHING = "(?!)"  # a pattern that no name matches
 Arrays = dict[str, list[np.ndarray]]  # the arrays of each layer, in the order of Keras
 
@@ -24,6 +25,7 @@ class Family:
         normalization: the normalization of images that the nets expect.
         nets: our builders by the number of kernels in a file, with the classifier's.
         structure: pattern of our layers without weights that the arrays name as well.
+        is_detector: whether the nets find objects, and do not classify images.
     """
 
     title: str
@@ -32,6 +34,7 @@ class Family:
     normalization: Normalization
     nets: Mapping[int, str]
     structure: str
+    is_detector: bool = False
 
     def builder(self, kernels: int) -> str | None:
         """Returns our builder for files with this number of kernels, with or without the classifier's, or None."""

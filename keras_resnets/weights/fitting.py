@@ -7,7 +7,8 @@ import keras
 import numpy as np
 
 from keras_resnets.errors import ArgumentError
-from keras_resnets.weights.family import CLASSIFIER
+from keras_resnets.surgery.graph import leaf_layers
+from keras_resnets.weights.family import CLASSIFIER, OF_CLASSES
 from keras_resnets.weights.keras_names import AUXILIARY
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def fit(model: keras.Model, weights: "Weights", new_classifier: bool) -> list[st
         ArgumentError: naming what is missing, left over or of another shape, and what to do.
     """
     structure = weights.structure
-    layers = {layer.name: layer for layer in model.layers if layer.weights or structure.fullmatch(layer.name)}
+    layers = {layer.name: layer for layer in leaf_layers(model) if layer.weights or structure.fullmatch(layer.name)}
     needless = [AUXILIARY] if CLASSIFIER in layers else [AUXILIARY, HEAD]
     arrays = {
         name: _as_numbers(weights, name, values)
@@ -46,7 +47,7 @@ def fit(model: keras.Model, weights: "Weights", new_classifier: bool) -> list[st
     }
     left = []
     if new_classifier:
-        for name in [name for name in layers if name == CLASSIFIER or AUXILIARY.fullmatch(name)]:
+        for name in [name for name in layers if name in OF_CLASSES or AUXILIARY.fullmatch(name)]:
             if _shapes(arrays.get(name, [])) != _shapes(layers[name].weights):
                 arrays.pop(name, None)
                 layers.pop(name)

@@ -10,7 +10,8 @@ import keras
 import numpy as np
 
 from keras_resnets.errors import ArgumentError
-from keras_resnets.weights import keras_names, torch_names
+from keras_resnets.surgery.graph import leaf_layers
+from keras_resnets.weights import keras_names, torch_detectors, torch_names
 from keras_resnets.weights.family import Arrays, Family, say
 from keras_resnets.weights.fitting import SHOWN, fit
 from keras_resnets.weights.hdf5 import is_hdf5, read_hdf5
@@ -22,6 +23,7 @@ from keras_resnets.weights.torch_files import as_array, is_pickle, is_safetensor
 
 # The first names of what torchvision's, detectron2's and MMDetection's detectors have besides a classification net.
 DETECTOR = re.compile(r"(module\.)?(rpn|roi_heads|rpn_head|roi_head|bbox_head|proposal_generator|head\.\w+_head)\.")
+TORCH_FAMILIES = [*torch_names.FAMILIES, torch_detectors.FAMILY]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Weights:
         """Returns the arrays of each layer by the names of this package."""
         if self.family is None:
             return our_classifier(self.content)
-        return self.family.translate(self.content, [layer for layer in model.layers if layer.weights])
+        return self.family.translate(self.content, [layer for layer in leaf_layers(model) if layer.weights])
 
     @property
     def structure(self) -> re.Pattern[str]:
@@ -176,7 +178,7 @@ def read_weights(path: str | os.PathLike[str], say: Callable[[str], None] = say)
 
 def _of_torch(source, content, say):
     tensors = find_state_dict(source, content, say)
-    renamed, family = without_shared_prefix(source, tensors, torch_names.FAMILIES, say)
+    renamed, family = without_shared_prefix(source, tensors, TORCH_FAMILIES, say)
     if family is None:
         raise ArgumentError(f"{source} {_unknown(tensors)}")
     return Weights(source, {name: as_array(value) for name, value in renamed.items()}, family)
@@ -191,7 +193,7 @@ def _unknown(tensors):
             "is the file of a detector, which a classification net cannot take: pass it to the detector's builder, or "
             "give weights of the classification net."
         )
-    part = part_of_a_family(tensors, torch_names.FAMILIES)
+    part = part_of_a_family(tensors, TORCH_FAMILIES)
     if part is not None:
         return f"holds a known net under the names {part}*, among others: save its tensors alone."
     return (

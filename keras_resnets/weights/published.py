@@ -164,7 +164,9 @@ def _from_address(weights, row, include_top):
     whole = include_top or row.notop is None
     address, checksum = (row.file, row.checksum) if whole else (row.notop, row.notop_checksum)
     try:
-        return _downloaded(row.source, address, checksum)
+        if row.source == "keras.applications":
+            return keras.utils.get_file(os.path.basename(address), address, cache_subdir="models", file_hash=checksum)
+        return download(address, checksum)
     except Exception as error:
         raise ArgumentError(
             f'weights="{weights}" of {row.net} cannot be downloaded ({first_line(error)}): where there is a network, '
@@ -172,12 +174,19 @@ def _from_address(weights, row, include_top):
         ) from error
 
 
-def _downloaded(source, address, checksum):
+def download(address: str, checksum: str) -> str:
+    """Returns the path of a file that is downloaded once, into Keras's cache.
+
+    Args:
+        address: URL.
+        checksum: the first digits of the file's SHA-256.
+
+    Raises:
+        ArgumentError: (a ValueError) if the file has another checksum; it is deleted then.
+    """
     name = os.path.basename(address)
-    if source == "keras.applications":
-        return keras.utils.get_file(name, address, cache_subdir="models", file_hash=checksum)
     path = pathlib.Path(keras.utils.get_file(name, address, cache_subdir="models"))
     if not hashlib.sha256(path.read_bytes()).hexdigest().startswith(checksum):
         path.unlink()
         raise ArgumentError(f"{name} was damaged in transit and has been deleted: try again")
-    return path
+    return str(path)

@@ -29,7 +29,7 @@ def _parse(pattern, module):
     return match.groups()
 
 
-def _resnet(module):
+def resnet(module):
     """torchvision's and timm's ResNet, version 1.5."""
     fixed = {"conv1": "conv1_conv", "bn1": "conv1_bn", "fc": CLASSIFIER}
     if module in fixed:
@@ -143,7 +143,7 @@ def _vgg(modules):
     return names | torchvision | timm
 
 
-def _translate(state_dict, _, names_of):
+def translate(state_dict, _, names_of):
     """Returns the arrays of our layers. Modules and tensors without a translation keep their names."""
     modules: dict[str, dict[str, Any]] = {}
     arrays = {}
@@ -172,7 +172,7 @@ def _in_our_layout(layer, array):
     return array.T if array.ndim == 2 else array
 
 
-def _one_by_one(rename):
+def one_by_one(rename):
     """Returns a function that translates the names of all modules, from one that translates a single name."""
 
     def names_of(modules):
@@ -197,7 +197,7 @@ def _is_vgg(state_dict):
 
 
 def _family(title, matches, names_of, normalization, nets, structure=NOTHING):
-    return Family(title, matches, functools.partial(_translate, names_of=names_of), normalization, nets, structure)
+    return Family(title, matches, functools.partial(translate, names_of=names_of), normalization, nets, structure)
 
 
 RESNETS = {21: "ResNet18", 37: "ResNet34", 54: "ResNet50V1_5", 105: "ResNet101V1_5", 156: "ResNet152V1_5"}
@@ -207,7 +207,7 @@ FAMILIES = [
     _family(
         "torchvision's ResNet",
         _has("layer1.0.conv1.weight"),
-        _one_by_one(_resnet),
+        one_by_one(resnet),
         TORCH,
         RESNETS,
         STRIDE_IN_3X3,
@@ -217,7 +217,7 @@ FAMILIES = [
         lambda names: bool(
             {"resnet.embedder.embedder.convolution.weight", "embedder.embedder.convolution.weight"} & names.keys()
         ),
-        _one_by_one(_hugging_face_resnet),
+        one_by_one(_hugging_face_resnet),
         TORCH,
         RESNETS,
         STRIDE_IN_3X3,
@@ -225,7 +225,7 @@ FAMILIES = [
     _family(
         "timm's ResNetV2",
         _has("stages.0.blocks.0.norm1.weight"),
-        _one_by_one(_resnet_v2),
+        one_by_one(_resnet_v2),
         INCEPTION,
         {21: "ResNet18V2", 37: "ResNet34V2", 54: "ResNet50V2", 105: "ResNet101V2", 156: "ResNet152V2"},
         STRIDE_IN_3X3,
@@ -234,7 +234,7 @@ FAMILIES = [
     _family(
         "torchvision's GoogLeNet",
         _has("inception3a.branch1.conv.weight"),
-        _one_by_one(_inception(GOOGLENET, first_branch=1)),
+        one_by_one(_inception(GOOGLENET, first_branch=1)),
         INCEPTION,
         {58: "GoogLeNet"},
     ),
@@ -242,21 +242,21 @@ FAMILIES = [
         "torchvision's or timm's Inception-v3, whose average pooling counts the zeros around a map: this package has "
         "that of keras.applications, which does not",
         _has("Mixed_5b.branch1x1.conv.weight"),
-        _one_by_one(_inception({}, first_branch=0)),
+        one_by_one(_inception({}, first_branch=0)),
         INCEPTION,
         {},
     ),
     _family(
         "timm's Inception-v4",
         _has("features.6.branch0.conv.weight"),
-        _one_by_one(_inception(INCEPTION_V4, first_branch=0)),
+        one_by_one(_inception(INCEPTION_V4, first_branch=0)),
         INCEPTION,
         {150: "InceptionV4"},
     ),
     _family(
         "timm's Inception-ResNet-v2",
         _has("repeat.0.branch0.conv.weight"),
-        _one_by_one(_inception(INCEPTION_RESNET_V2, first_branch=0)),
+        one_by_one(_inception(INCEPTION_RESNET_V2, first_branch=0)),
         INCEPTION,
         {245: 'InceptionResNetV2(layout="slim")'},
     ),

@@ -32,6 +32,12 @@ BENCHMARKS = {
     "training_detection": Benchmark(
         "training_detection", ("inference_align", "inference_max", "training_align", "training_max")
     ),
+    "detectors": Benchmark(
+        "detectors",
+        tuple(
+            f"{what}_faster_rcnn_resnet50_fpn{version}" for version in ("", "_v2") for what in ("inference", "training")
+        ),
+    ),
     "input_pipeline": Benchmark("input_pipeline", ("imagenet", "random_resized_crop", "imagenet_modern")),
     "step_profile": Benchmark("step_profile", ("resnet50", "cifar_resnet20")),
     "depth": Benchmark("depth", ("20", "56", "110", "302", "602", "1202")),

@@ -70,7 +70,8 @@ def detection_contender(what: str, pooling: str, precision: str) -> tuple[Callab
             return detect(inputs)["scores"].numpy()
 
     parameters = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
-    return run, {"units": 1, "parameters": parameters, "multiply_adds": passes * _multiply_adds(model, REGIONS[what])}
+    products = detector_multiply_adds(model, HEIGHT, WIDTH, REGIONS[what])
+    return run, {"units": 1, "parameters": parameters, "multiply_adds": passes * products}
 
 
 def _task(pooling, policy):
@@ -91,17 +92,16 @@ def _task(pooling, policy):
     return Detection(configure(choices, roi_pooling=pooling), dataset)
 
 
-def _multiply_adds(model, regions):
-    """Returns the multiply-adds of a detector's forward pass."""
+def detector_multiply_adds(model: keras_resnets.FasterRCNN, height: int, width: int, regions: int) -> int:
+    """Returns the multiply-adds of a detector's forward pass on an image with this number of regions."""
 
     def of(part, shape):
         inputs = keras.Input(shape[1:])
-        outputs = part(inputs)
-        return keras_resnets.multiply_adds(keras.Model(inputs, outputs)), part.compute_output_shape(shape)
+        return keras_resnets.multiply_adds(keras.Model(inputs, part(inputs)))
 
-    trunk, features = of(model.trunk, (1, HEIGHT, WIDTH, 3))
-    rpn, _ = of(model.rpn, features)
-    bins = model.options.pool_size or 14
-    network, vector = of(model.region_network, (1, bins, bins, features[-1]))
-    head, _ = of(model.head, vector)
-    return trunk + rpn + regions * (network + head)
+    image = (1, height, width, 3)
+    maps = model.trunk.compute_output_shape(image)
+    rpn = sum(of(model.rpn, shape) for shape in (maps if isinstance(maps, list) else [maps]))
+    pooled = model.roi_pooling.compute_output_shape(model.trunk.output_shape, (1, 1, 4))[1:]
+    features = model.region_network.compute_output_shape(pooled)
+    return of(model.trunk, image) + rpn + regions * (of(model.region_network, pooled) + of(model.head, features))

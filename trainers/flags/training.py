@@ -62,8 +62,9 @@ def check(recipe: Recipe, is_begun: bool) -> None:
         raise ArgumentError(f"--init_weights={weights} is a folder without a run of trainers.classification: {remedy}.")
     if not os.path.exists(weights):
         raise ArgumentError(
-            f"--init_weights={weights} is no existing file: give the path of an .h5, .keras, .safetensors or .pth file, "
-            f"the folder of a run of trainers.classification, or {IMAGENET} or a tag of keras_resnets.list_weights()."
+            f"--init_weights={weights} is no existing file: give the path of an .h5, .keras, .safetensors or .pth "
+            f"file, the folder of a run of trainers.classification, or {IMAGENET} or a tag of "
+            "keras_resnets.list_weights()."
         )
 
 

@@ -1,0 +1,139 @@
+"""Published detectors by name.
+
+This module does not load Keras: a detector's class is imported when it is asked for.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from keras_resnets.detection.coco import LABELS
+from keras_resnets.errors import ArgumentError, check_choice
+
+if TYPE_CHECKING:
+    import keras
+
+COCO = "coco"  # the tag of weights
+# torchvision's conventions, where its detectors do not have the defaults of `FPNOptions`.
+TORCHVISION = {
+    "neck": "fpn",
+    "anchor_offset": 0.0,
+    "anchor_rounding": "corners",
+    "anchor_floor_strides": True,
+    "roi_aligned": False,
+    "proposal_min_size": 1e-3,
+}
+# "Benchmarking Detection Transfer Learning with Vision Transformers" (arXiv 2111.11429), as torchvision implements it.
+VERSION_2 = {
+    **TORCHVISION,
+    "fpn_batch_norm": True,
+    "rpn_convolutions": 2,
+    "head": "conv_bn",
+    "head_convolutions": 4,
+    "head_layers": 2,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Detector:
+    """A row of the registry.
+
+    Attributes:
+        class_name: of the model, in `keras_resnets`.
+        backbone: a name of `keras_resnets.list_models()`.
+        arguments: of the class, besides the classes and the backbone.
+        file: name of torchvision's file of weights for COCO.
+        checksum: first digits of its SHA-256.
+        box_ap: its average precision of boxes on COCO's val2017, in %, as torchvision 0.29 states it.
+    """
+
+    class_name: str
+    backbone: str
+    arguments: Mapping[str, Any]
+    file: str
+    checksum: str
+    box_ap: float
+
+
+DETECTORS = {
+    "faster_rcnn_resnet50_fpn": Detector(
+        "FasterRCNN", "resnet50_v1_5", TORCHVISION, "fasterrcnn_resnet50_fpn_coco-258fb6c6.pth", "258fb6c6", 37.0
+    ),
+    "faster_rcnn_resnet50_fpn_v2": Detector(
+        "FasterRCNN", "resnet50_v1_5", VERSION_2, "fasterrcnn_resnet50_fpn_v2_coco-dd69338a.pth", "dd69338a", 46.7
+    ),
+}
+
+
+def list_detectors() -> list[str]:
+    """Returns the names that `create_detector` takes."""
+    return list(DETECTORS)
+
+
+def find(name: str) -> Detector:
+    """Returns the row of a name, or raises ArgumentError."""
+    check_choice("detector", name, list_detectors())
+    return DETECTORS[name]
+
+
+def create_detector(
+    name: str,
+    num_classes: int | None = None,
+    weights: str | os.PathLike[str] | None = None,
+    **arguments: Any,
+) -> keras.Model:
+    """Makes a detector of the registry.
+
+    With the published weights, inputs are resized to a short side of 800 pixels, and a long side of 1,333 at most: see
+    `keras_resnets.detection.resizing.TORCHVISION`. Their classes are those of `keras_resnets.detection.coco.LABELS`.
+
+    Args:
+        name: one of `list_detectors()`.
+        num_classes: number of classes without the background. None is COCO's 90.
+        weights: None for random ones; "coco" for those that torchvision publishes, which are downloaded once; or the
+            path of a file of torchvision's detector of this name, as .pth or .safetensors. If it has another number of
+            classes, the layers of the classes start from random weights.
+        **arguments: of the detector's class, in place of the registry's, such as `score_threshold`.
+
+    Returns:
+        A `keras_resnets.FasterRCNN`.
+
+    Raises:
+        ArgumentError: (a ValueError) for an unknown name, weights that do not fit or cannot be downloaded, or arguments
+            that cannot work.
+    """
+    import keras_resnets
+    from keras_resnets.weights import load_weights
+
+    row = find(name)
+    classes = len(LABELS) if num_classes is None else num_classes
+    path = weights_file(name) if weights == COCO else weights
+    model = getattr(keras_resnets, row.class_name)(
+        classes, row.backbone, **{"name": name, **row.arguments, **arguments}
+    )
+    if path is not None:
+        load_weights(model, path, new_classifier=num_classes is not None)
+    return model
+
+
+def weights_file(name: str) -> str:
+    """Returns the path of a detector's published weights, which are downloaded once.
+
+    Raises:
+        ArgumentError: (a ValueError) if they cannot be downloaded.
+    """
+    from keras_resnets.weights.published import download
+    from keras_resnets.weights.published_files import TORCHVISION as FOLDER
+
+    row = find(name)
+    address = f"{FOLDER}/{row.file}"
+    try:
+        return download(address, row.checksum)
+    except Exception as error:  # Every library has its own error for a missing network.
+        raise ArgumentError(
+            f'weights="{COCO}" of {name} cannot be downloaded ({error}): where there is a network, download {address} '
+            "and pass its path as weights=."
+        ) from error
