@@ -170,10 +170,9 @@ class FasterRCNN(RoIDetector):
             inputs, targets, seeds, training: see `training_losses`.
         """
         image_shapes = tf.convert_to_tensor(inputs["image_shapes"])
-        outputs = self._anchors(features, training)
-        proposals, valid = self.training_proposals(*outputs, image_shapes)
+        logits, deltas, anchors = self._anchors(features, training)
+        proposals, valid = self.training_proposals(logits, deltas, anchors, image_shapes)
         if self._has_pyramid:
-            logits, deltas, anchors = outputs
-            outputs = tf.concat(logits, axis=1), tf.concat(deltas, axis=1), tf.concat(anchors, axis=0)
-        losses = rpn_losses(self.options, *outputs, image_shapes, padded_targets(targets), seeds)
+            logits, deltas, anchors = tf.concat(logits, 1), tf.concat(deltas, 1), tf.concat(anchors, 0)
+        losses = rpn_losses(self.options, logits, deltas, anchors, image_shapes, padded_targets(targets), seeds)
         return losses, proposals, valid

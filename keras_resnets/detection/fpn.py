@@ -64,7 +64,8 @@ def _pyramid(stages, options):
         )(x)
         return BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_bn")(x) if options.fpn_batch_norm else x
 
-    top_down, maps = None, []
+    top_down: Any = None
+    maps: list[Any] = []
     for level, stage in reversed([*enumerate(stages, 2)]):
         lateral = convolution(stage, 1, f"fpn_lateral{level}")
         top_down = lateral if top_down is None else TopDownAddition(name=f"fpn_sum{level}")([lateral, top_down])
@@ -84,7 +85,7 @@ def pyramid_roi_pooling(roi_pooling: Any, options: FPNOptions, parts: Backbone) 
         ArgumentError: (a ValueError) for another layer, or one with other strides.
     """
     strides = parts.strides[:-1]
-    layer = roi_pooling or "align"
+    layer: Any = roi_pooling or "align"
     if layer in [*ROI_POOLING]:
         kind = getattr(layers, f"Pyramid{ROI_POOLING[layer]}")
         conventions = {"aligned": options.roi_aligned} if layer == "align" else {}

@@ -5,6 +5,7 @@ those of the whole image are concatenated.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 
@@ -105,7 +106,8 @@ def region_networks(
         A model from pooled features (N, ...) to region features (N, ...), and a model from these (with twice the
         channels if there is global context) to logits (N, K + 1) and deltas (N, K + 1, 4): see `box_predictor`.
     """
-    pooled, region_features = backbone.pooled, backbone.region_features
+    pooled: Any = backbone.pooled
+    region_features: Any = backbone.region_features
     later: Functions = []
     if options.head is not None:
         earlier, later = FUNCTIONS[options.head](options)

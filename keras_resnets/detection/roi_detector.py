@@ -38,7 +38,7 @@ class RoIDetector(RegionDetector):
         super().__init__(num_classes, backbone, weights, normalization, name, options, **others)
 
     def _make_roi_pooling(self, parts: Backbone, **others: Any) -> RoILayer:
-        layer = others["roi_pooling"] or "max"
+        layer: Any = others["roi_pooling"] or "max"
         if layer in [*ROI_POOLING]:
             pool_size = self.options.pool_size or parts.pool_size
             layer = getattr(layers, ROI_POOLING[layer])(pool_size, parts.strides[0], name="roi_pooling")

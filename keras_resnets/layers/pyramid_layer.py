@@ -38,7 +38,7 @@ class PyramidLayer(keras.layers.Layer):
     """
 
     def __init__(
-        self, pool_size: int, strides: Sequence[int] = (4, 8, 16, 32), canonical_size: float = 224.0, **kwargs
+        self, pool_size: int, strides: Sequence[int] = (4, 8, 16, 32), canonical_size: float = 224.0, **kwargs: Any
     ):
         # Autocasting would round the coordinates of regions to the compute dtype: bfloat16 has no 1,001.
         super().__init__(autocast=False, **kwargs)

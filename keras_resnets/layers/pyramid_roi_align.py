@@ -87,8 +87,8 @@ class PyramidRoIAlign(PyramidLayer):
     def _gathered(self, sheet, *sides):
         """Returns the bins (B * R * P * P, C) as weighted sums of the cells around their samples."""
         (rows, by_row), (columns, by_column) = (self._neighbours(*side) for side in sides)
-        batch, height, width, channels = tf.shape(sheet)[0], *sheet.shape[1:]
-        image = tf.reshape(tf.range(batch) * (height * width), [-1, 1, 1, 1, 1, 1])
+        height, width, channels = sheet.shape[1:]
+        image = tf.reshape(tf.range(tf.shape(sheet)[0]) * (height * width), [-1, 1, 1, 1, 1, 1])
         cells = image + rows[:, :, :, tf.newaxis, :, tf.newaxis] * width + columns[:, :, tf.newaxis, :, tf.newaxis]
         weights = by_row[:, :, :, tf.newaxis, :, tf.newaxis] * by_column[:, :, tf.newaxis, :, tf.newaxis]
         count = rows.shape[-1] * columns.shape[-1]
