@@ -6,8 +6,9 @@ This module does not load Keras: a detector's class is imported when it is asked
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from keras_resnets.detection.coco import LABELS
@@ -42,7 +43,7 @@ class Detector:
     """A row of the registry.
 
     Attributes:
-        class_name: of the model, in `keras_resnets`.
+        model: "module.class" below `keras_resnets.detection`.
         backbone: a name of `keras_resnets.list_models()`.
         arguments: of the class, besides the classes and the backbone.
         file: name of torchvision's file of weights for COCO.
@@ -50,20 +51,41 @@ class Detector:
         box_ap: its average precision of boxes on COCO's val2017, in %, as torchvision 0.29 states it.
     """
 
-    class_name: str
+    model: str
     backbone: str
     arguments: Mapping[str, Any]
     file: str
     checksum: str
     box_ap: float
 
+    @property
+    def class_name(self) -> str:
+        """Name of the model's class, in `keras_resnets`."""
+        return self.model.partition(".")[2]
+
+    @property
+    def build(self) -> Callable[..., keras.Model]:
+        """The model's class, which is imported."""
+        module, name = self.model.split(".")
+        return getattr(importlib.import_module(f"keras_resnets.detection.{module}"), name)
+
 
 DETECTORS = {
     "faster_rcnn_resnet50_fpn": Detector(
-        "FasterRCNN", "resnet50_v1_5", TORCHVISION, "fasterrcnn_resnet50_fpn_coco-258fb6c6.pth", "258fb6c6", 37.0
+        "faster_rcnn.FasterRCNN",
+        "resnet50_v1_5",
+        TORCHVISION,
+        "fasterrcnn_resnet50_fpn_coco-258fb6c6.pth",
+        "258fb6c6",
+        37.0,
     ),
     "faster_rcnn_resnet50_fpn_v2": Detector(
-        "FasterRCNN", "resnet50_v1_5", VERSION_2, "fasterrcnn_resnet50_fpn_v2_coco-dd69338a.pth", "dd69338a", 46.7
+        "faster_rcnn.FasterRCNN",
+        "resnet50_v1_5",
+        VERSION_2,
+        "fasterrcnn_resnet50_fpn_v2_coco-dd69338a.pth",
+        "dd69338a",
+        46.7,
     ),
 }
 
@@ -105,15 +127,12 @@ def create_detector(
         ArgumentError: (a ValueError) for an unknown name, weights that do not fit or cannot be downloaded, or arguments
             that cannot work.
     """
-    import keras_resnets
     from keras_resnets.weights import load_weights
 
     row = find(name)
     classes = len(LABELS) if num_classes is None else num_classes
     path = weights_file(name) if weights == COCO else weights
-    model = getattr(keras_resnets, row.class_name)(
-        classes, row.backbone, **{"name": name, **row.arguments, **arguments}
-    )
+    model = row.build(classes, row.backbone, **{"name": name, **row.arguments, **arguments})
     if path is not None:
         load_weights(model, path, new_classifier=num_classes is not None)
     return model
