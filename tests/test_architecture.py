@@ -30,16 +30,15 @@ LEVELS = {
             "dtype_policies": "Keras's dtype policy for a block of code",
             "initializers": "initial weights, as the papers draw them",
             "normalization": "mean and standard deviation of images",
+            "xla": "whether a graph is for XLA",
         },
         {
             "images": "image files: what they are, and their decoding",
             "ops": "arithmetic of boxes and images on tensors, without weights",
         },
         {"layers": "layers that Keras does not have"},
-        {
-            "surgery": "changes to built nets",
-            "weights": "reading published and saved weights into nets",
-        },
+        {"surgery": "changes to built nets"},
+        {"weights": "reading published and saved weights into nets"},
         {
             "models": "classification nets, one file for each family, and their registry",
             "analysis": "what a built net computes: gradients, layer responses",
