@@ -78,6 +78,7 @@ def test_files_are_not_read_as_their_sizes_are_known(tmp_path):
     assert found["reached_70"] == found["objects"] == 2 and found["medium"]["objects"] == 1
 
 
+@pytest.mark.slow
 def test_a_new_run_says_and_writes_it(tmp_path, capsys):
     task, run = make_task(rectangle_dataset(4, seed=1), steps=1, batch_size=2), RunFolder(tmp_path / "run")
     train(task, run)
