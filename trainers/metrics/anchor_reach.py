@@ -77,6 +77,19 @@ def suggested_sizes(boxes: np.ndarray, count: int) -> list[int]:
     return sorted({round(2 ** (np.round(2 * quantile) / 2)) for quantile in quantiles.tolist()})
 
 
+def doubling_sizes(boxes: np.ndarray, count: int) -> list[int]:
+    """Returns `count` sizes of anchors, each twice the one before it, for the levels of a pyramid.
+
+    The middle one is the median of the objects' sizes, rounded to a power of sqrt(2).
+
+    Args:
+        boxes: see `suggested_sizes`.
+        count: the number of levels.
+    """
+    middle = np.round(np.median(np.log2(np.maximum(_areas(boxes), 1)))) / 2
+    return [max(1, round(2 ** (middle + level))) for level in np.arange(count) - count // 2]
+
+
 def in_words(reach: Mapping[str, Any], images: str) -> list[str]:
     """Returns two lines of text about a result of `anchor_reach`, of at least one object, in some `images`."""
     at_50, at_70 = (percent(reach[name] / reach["objects"]) for name in IOUS)

@@ -10,7 +10,7 @@ import tensorflow as tf
 from keras_resnets.detection.resizing import Resizing, from_original
 from trainers.data.split import Split, sample
 from trainers.data.tf_data_options import CORES
-from trainers.metrics.anchor_reach import anchor_reach, best_ious, in_words, inside, suggested_sizes
+from trainers.metrics.anchor_reach import anchor_reach, best_ious, doubling_sizes, in_words, inside, suggested_sizes
 
 IMAGES = 200  # of the training split that are looked at
 ENOUGH = 0.9  # share of the objects reached with an IoU of 0.5, with which nothing is suggested
@@ -23,14 +23,19 @@ def anchors_of(model: keras.Model, canvas: tuple[int, int]) -> np.ndarray:
     def anchors():
         images, shapes = tf.zeros([1, *canvas, 3]), tf.constant([canvas])
         features = model.features({"images": images, "image_shapes": shapes})
-        return model.anchors(features[model.options.scales.index(1)])
+        return tf.concat(tf.nest.flatten(model.anchors(features[model.options.scales.index(1)])), axis=0)
 
     # Anchors depend on the shape of the features only: TensorFlow does not compute these.
     return anchors().numpy()
 
 
 def anchor_report(
-    split: Split, resizing: Resizing, anchors: np.ndarray, sizes: Sequence[float], cross_boundary: bool
+    split: Split,
+    resizing: Resizing,
+    anchors: np.ndarray,
+    sizes: Sequence[float],
+    cross_boundary: bool,
+    one_a_level: bool = False,
 ) -> tuple[dict[str, Any], list[str]]:
     """Finds out how many objects the anchors reach that take part in training.
 
@@ -43,6 +48,7 @@ def anchor_report(
         anchors: (A, 4), on the canvas.
         sizes: of the anchors; not more are suggested.
         cross_boundary: whether anchors take part that cross the border of an image.
+        one_a_level: whether each level of a pyramid has one of the sizes.
 
     Returns:
         A dict that JSON can hold: the result of `anchor_reach`, `images`, `images_without_anchors`, and `suggestion`,
@@ -57,7 +63,7 @@ def anchor_report(
         "images": chosen.size,
         "images_without_anchors": int(np.sum(~has_anchors)),
         **anchor_reach(boxes, of_all if cross_boundary else of_inside),
-        "suggestion": _suggestion(boxes, of_inside, of_all, sizes, cross_boundary),
+        "suggestion": _suggestion(boxes, of_inside, of_all, sizes, cross_boundary, one_a_level),
     }
     return report, _lines(report, split)
 
@@ -81,15 +87,15 @@ def _objects(split, resizing):
     return np.concatenate(boxes), np.stack(shapes), owners
 
 
-def _suggestion(boxes, of_inside, of_all, sizes, cross_boundary):
+def _suggestion(boxes, of_inside, of_all, sizes, cross_boundary, one_a_level):
     def are_enough(best):
         return not len(best) or np.mean(best >= 0.5) >= ENOUGH
 
     if are_enough(of_all if cross_boundary else of_inside):
         return None
-    if are_enough(of_all):
+    if not cross_boundary and are_enough(of_all):
         return "--cross_boundary_anchors"
-    suggested = suggested_sizes(boxes, len(sizes))
+    suggested = (doubling_sizes if one_a_level else suggested_sizes)(boxes, len(sizes))
     return None if suggested == sorted(sizes) else f"--anchor_sizes={','.join(map(str, suggested))}"
 
 

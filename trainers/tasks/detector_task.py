@@ -47,7 +47,7 @@ class DetectorTask(BoxTask):
         if "anchor_sizes" not in options:
             return []
         anchors = anchors_of(model, self.resizing.canvas)
-        given = options["anchor_sizes"], options["cross_boundary_anchors"]
+        given = options["anchor_sizes"], options["cross_boundary_anchors"], isinstance(model.options, FPNOptions)
         report, lines = anchor_report(self.dataset.train, self.resizing, anchors, *given)
         write_json(run.path / "anchors.json", report)
         return lines

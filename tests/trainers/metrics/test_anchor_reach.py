@@ -4,7 +4,7 @@ import numpy as np
 
 from keras_resnets.layers import AnchorGenerator
 from keras_resnets.ops.boxes import iou
-from trainers.metrics.anchor_reach import anchor_reach, best_ious, in_words, inside, suggested_sizes
+from trainers.metrics.anchor_reach import anchor_reach, best_ious, doubling_sizes, in_words, inside, suggested_sizes
 
 
 def random_boxes(count, side, seed=0):
@@ -63,3 +63,8 @@ def test_without_anchors_or_objects_nothing_is_reached():
     boxes, shapes, none = random_boxes(3, 64), np.full((3, 2), 64), np.zeros((0, 4), np.float32)
     assert [best.tolist() for best in best_ious(boxes, shapes, none)] == 2 * [[0, 0, 0]]
     assert anchor_reach(none, np.zeros(0))["objects"] == 0
+
+
+def test_sizes_of_a_pyramid_double_around_the_objects():
+    boxes = np.array([[0, 0, side, side] for side in (30, 32, 33, 100)], "float32")
+    assert doubling_sizes(boxes, 5) == [8, 16, 32, 64, 128]
