@@ -23,12 +23,13 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 
-def check(recipe: Recipe, is_begun: bool) -> None:
+def check(recipe: Recipe, is_begun: bool, tags: Iterable[str] = (PUBLISHED_WEIGHTS,)) -> None:
     """Checks what the flags of this file say, but for the net's sizes, as far as that needs no TensorFlow.
 
     Args:
         recipe: the run's recipe, before the flags change it.
         is_begun: whether the run exists already: it does not need the file of --init_weights again.
+        tags: values of --init_weights that are no files.
 
     Raises:
         ArgumentError: for flags that cannot work.
@@ -48,7 +49,7 @@ def check(recipe: Recipe, is_begun: bool) -> None:
     if options.max_hours is not None and not options.max_hours >= 0:
         raise ArgumentError(f"--max_hours={options.max_hours} must be a number.")
     weights = options.init_weights
-    if weights in (None, PUBLISHED_WEIGHTS) or is_begun:
+    if weights in (None, *tags) or is_begun:
         return
     if os.path.isdir(weights) and begun_as("classification", weights) is None:
         folder = pathlib.Path(weights)

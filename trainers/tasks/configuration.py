@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from keras_resnets.detection.registry import COCO
 from trainers.data.classification_dataset import ImageDataset
 from trainers.data.detection_dataset import DetectionDataset
 from trainers.data.registry import absolute
@@ -27,8 +28,8 @@ class Choices:
         recipe_changes: values of fields of the recipe; None leaves the recipe's.
         data_dir: where TensorFlow Datasets keeps its data; None for its default.
         precision: "float32", "mixed_bfloat16" or "mixed_float16".
-        init_weights: a weight file of a classification net, the folder of a run of `trainers.classification`, or
-            `PUBLISHED_WEIGHTS`; None to start from random weights.
+        init_weights: a weight file of a classification net, the folder of a run of `trainers.classification`,
+            `PUBLISHED_WEIGHTS`, or, of a published detector, its weight file or `COCO`; None for random weights.
         freeze: names of stages that are not trained; None for the recipe's.
         stage_learning_rates: factors of the learning rate by the names of stages.
         seed: from 0 to 2 ** 32 - 1.
@@ -81,7 +82,7 @@ def common_config(choices: Choices, recipe: Recipe) -> dict[str, Any]:
         "recipe": dataclasses.asdict(recipe),
         "steps": recipe.total_steps(choices.dataset.train.size),
         "precision": choices.precision,
-        "init_weights": weights if weights in (None, PUBLISHED_WEIGHTS) else os.path.abspath(weights),
+        "init_weights": weights if weights in (None, PUBLISHED_WEIGHTS, COCO) else os.path.abspath(weights),
         "freeze": list(choices.freeze or ()),
         "stage_learning_rates": dict(choices.stage_learning_rates),
         "seed": choices.seed,

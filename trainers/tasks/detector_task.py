@@ -7,6 +7,7 @@ from trainers.data.registry import title
 from trainers.metrics import coco, report, voc
 from trainers.metrics.percent import percent
 from trainers.plots.figures import learning_curve, precision_recall
+from trainers.runtime.failures import naming
 from trainers.tasks.box_task import ANNOTATION, BoxTask
 from trainers.tasks.specs import SYSTEMS
 
@@ -27,7 +28,7 @@ class DetectorTask(BoxTask):
 
     @property
     def name(self):
-        return self.config["system"]
+        return self.config.get("detector") or self.config["system"]  # Older runs have no detector.
 
     @property
     def title(self):
@@ -35,7 +36,9 @@ class DetectorTask(BoxTask):
         return f"{system} ({self.config['backbone']}) on {title(self.config['dataset'])}"
 
     def make_model(self, *arguments, **options):
-        return SYSTEMS[self.config["system"]].model(*arguments, **self.config["pooling"], **options)
+        system = SYSTEMS[self.config["system"]]
+        with naming("--anchor_sizes", about="anchor_sizes"):
+            return system.model(*arguments, **system.arguments, **self.config["pooling"], **options)
 
     def predictions(self, model, batch):
         """Returns detections and annotation of each image, in pixels of the original: see `trainers.metrics.voc`."""
