@@ -3,6 +3,7 @@
 python -m trainers.export --model_dir=/tmp/digits
 python -m trainers.export --model_dir=/tmp/scenes --ensemble=/tmp/others,/tmp/more
 python -m trainers.export --model_dir=/tmp/scenes --max_detections=300 --score_threshold=0.2
+python -m trainers.export --detector=faster_rcnn_resnet50_fpn_v2 --weights=coco --output=/tmp/exports/coco
 """
 
 import importlib.util
@@ -14,11 +15,14 @@ from keras_resnets.serving.formats import FILES, MAX_PIXELS
 from trainers.engine.run_folder import RunFolder
 from trainers.flags import command, detection
 from trainers.runtime.choices import EXPORT_PRECISIONS, SAVED_MODEL, WEIGHTS
-from trainers.tasks.specs import DETECTION, TEST_OPTIONS
+from trainers.tasks.specs import DETECTION, SYSTEMS, TEST_OPTIONS, recipe_options, system_of
+
+FOR_RUNS = ("best", "ensemble", "format", "stages")  # flags
 
 
 def _define_flags():
-    command.define_model_dir()
+    command.define_model_dir(required=False)
+    command.define_published_detector("--model_dir")
     command.define_best()
     flags.DEFINE_string("output", None, "Folder of all versions; default: saved_models/MODEL_DATASET, or weights/...")
     flags.DEFINE_list("ensemble", [], "For Faster R-CNN: folders of other runs that detect together with it.")
@@ -56,13 +60,29 @@ def _define_flags():
 
 def _check():
     options = flags.FLAGS
+    command.check_published_detector()
+    if (options.model_dir is None) == (options.detector is None):
+        raise ArgumentError("--model_dir is required: pass --model_dir=..., or --detector=NAME instead.")
+    for name in FOR_RUNS if options.detector is not None else ():
+        if options[name].present:
+            raise ArgumentError(f"--{name} is for --model_dir, not --detector={options.detector}: leave it out.")
     for name in ("batch_size", "ensemble", "max_pixels", "stages", "svd_ranks", "warmup", "write_server_config"):
         if options.format != SAVED_MODEL and options[name].present:
             raise ArgumentError(f"--{name} is for --format={SAVED_MODEL}, not --format={options.format}: leave it out.")
     if options.output is not None:
         check_folder("--output", options.output)
     _svd_ranks()
-    detection.check_test_options(RunFolder(options.model_dir).config())
+    _check_test_options()
+
+
+def _check_test_options():
+    options = flags.FLAGS
+    if options.detector is None:
+        detection.check_test_options(RunFolder(options.model_dir).config())
+        return
+    given = detection.options_from_flags(DETECTION, TEST_OPTIONS)
+    with detection.naming_options():
+        recipe_options(DETECTION, SYSTEMS[system_of(options.detector)].options, "", given, None, options.detector)
 
 
 def _svd_ranks():
@@ -73,26 +93,24 @@ def _main():
     from keras_resnets.serving.server_config import write_server_config
     from trainers.runtime.failures import naming
     from trainers.serving.export import export
+    from trainers.serving.published_detectors import export_published
 
     options = flags.FLAGS
-    settings = {"format": options.format}
+    settings = {}
     if options.format == SAVED_MODEL:
         settings |= {name: options[name].value for name in ("batch_size", "max_pixels", "warmup")}
     if options.stages:
         settings["stages"] = options.stages
     if options.svd_ranks:
         settings["svd_ranks"] = _svd_ranks()
+    settings |= {"precision": options.precision, "options": detection.options_from_flags(DETECTION, TEST_OPTIONS)}
+    place = options.output, options.version
     with naming("--svd_ranks", about="ranks"):
-        path = export(
-            RunFolder(options.model_dir),
-            options.output,
-            options.version,
-            options.best,
-            options.precision,
-            options.ensemble,
-            options=detection.options_from_flags(DETECTION, TEST_OPTIONS),
-            **settings,
-        )
+        if options.detector is not None:
+            path = export_published(options.detector, options.weights, *place, **settings)
+        else:
+            run = RunFolder(options.model_dir)
+            path = export(run, *place, options.best, ensemble=options.ensemble, format=options.format, **settings)
     if options.write_server_config:
         write_server_config(path.parents[1], options.server_path)
     print(path)

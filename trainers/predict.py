@@ -3,9 +3,11 @@
     python -m trainers.predict --export=saved_models/cifar_resnet20_digits image.png folder_of_images
     python -m trainers.predict --export=saved_models/faster_rcnn_digit_scenes --output=boxes folder_of_images
     python -m trainers.predict --export=/tmp/exports/localizer --classes=3,8 image.png
+    python -m trainers.predict --detector=faster_rcnn_resnet50_fpn_v2 --output=boxes photo.jpg
     python -m trainers.predict --server=localhost:8500 --model=resnet50 image.png
 
-The export runs in a TensorFlow session, from its graph alone, as behind TensorFlow Serving; or a server answers.
+The export runs in a TensorFlow session, from its graph alone, as behind TensorFlow Serving; or a server answers. A
+published detector needs no export: it finds the 80 classes of COCO, or those of the file of --weights.
 """
 
 import functools
@@ -26,6 +28,7 @@ _images = functools.cache(find_images)  # What it says, it says once.
 
 def _define_flags():
     flags.DEFINE_string("export", None, "A SavedModel of trainers.export, or the folder of its versions.")
+    command.define_published_detector("--export")
     flags.DEFINE_string("server", None, "HOST:PORT of a server, instead of --export.")
     flags.DEFINE_string("model", None, "Name of the export on the server.")
     flags.DEFINE_integer("model_version", None, "Version of the export on the server; default: the highest.")
@@ -50,11 +53,14 @@ def _check(*paths):
         check_folder("--output", options.output)
     _images(paths)
     _classes()
-    if (options.export is None) == (options.server is None):
-        raise ArgumentError("pass either --export=FOLDER or --server=HOST:PORT.")
+    command.check_published_detector()
+    if sum(one is not None for one in (options.export, options.server, options.detector)) != 1:
+        raise ArgumentError("pass either --export=FOLDER, --detector=NAME or --server=HOST:PORT.")
+    if options.detector is not None and options.classes is not None:
+        raise ArgumentError(f"--classes is for localizers, and --detector={options.detector} is none: leave it out.")
     if options.export is not None:
         resolve(options.export)
-    elif options.model is None:
+    if options.server is not None and options.model is None:
         raise ArgumentError(f"--server={options.server} needs --model=NAME, the name of the export on the server.")
 
 
@@ -65,10 +71,12 @@ def _main(*paths):
     files, classes = _images(paths), _classes()
     if options.export is not None:
         session = predictions.open_export(options.export, classes)
+    elif options.detector is not None:
+        session = predictions.open_detector(options.detector, options.weights, files)
     else:
         client = CLIENTS[options.protocol]
         session = client(options.server, options.model, options.model_version, timeout=options.timeout)
-    name = options.export or options.model
+    name = options.export or options.detector or options.model
     answers = predictions.predict(session, files, classes, lambda answer: _check_flags(name, answer))
     text = predictions.table(answers, options.folder_is_label, options.score)
     print(json.dumps(answers, indent=2) if options.json else "\n".join(text))

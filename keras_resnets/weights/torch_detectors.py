@@ -11,6 +11,7 @@ from keras_resnets.weights.family import Family
 from keras_resnets.weights.torch_names import STRIDE_IN_3X3, one_by_one, resnet, translate
 
 BODY = "backbone.body."
+CLASS_LOGITS = "roi_heads.box_predictor.cls_score.weight"  # (classes with the background, features)
 COUNTER = "num_batches_tracked"  # of batch normalization that is not frozen
 EPSILON = 1e-5  # of this package's residual nets
 # Patterns of modules, and our layers; a number n counts from 0 there, and from `first` here. Older files lack the ".0"

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from trainers.data.classification_dataset import ImageDataset, grayscale_dataset
+from trainers.engine.compiled_steps import by_xla
 from trainers.engine.state import State
 from trainers.engine.task import Task
 from trainers.engine.training_step import training_step
@@ -60,7 +61,8 @@ def step_of(task: Task, remat: bool = False, jit_compile: bool = False) -> tuple
         jit_compile: whether XLA compiles the step.
     """
     state = State(task, task.recipe, task.config["steps"], task.config["precision"])
-    step = tf.function(training_step(task, state, task.recipe, remat=remat), jit_compile=jit_compile)
+    step = training_step(task, state, task.recipe, remat=remat)
+    step = by_xla(step) if jit_compile else tf.function(step)
     return state, functools.partial(step, next(iter(task.training_batches(0, tf.distribute.InputContext()))))
 
 

@@ -3,9 +3,11 @@
 import functools
 import time
 from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
+from keras_resnets.xla import xla_scope
 from trainers.engine.settings import Settings
 from trainers.engine.state import State
 from trainers.engine.task import Task
@@ -35,7 +37,7 @@ def compiled_steps(
         remat=settings.remat,
         skip_nonfinite=settings.on_nan == "skip_step" or settings.precision == "mixed_float16",
     )
-    one_step = _at_resolutions(task, strategy, tf.function(one_step, jit_compile=True) if jit_compile else one_step)
+    one_step = _at_resolutions(task, strategy, by_xla(one_step) if jit_compile else one_step)
     # The host of a TPU is another machine, which does not run this Python program.
     now = tf.timestamp if isinstance(strategy, tf.distribute.TPUStrategy) else _python_time
     names = []
@@ -66,6 +68,16 @@ def compiled_steps(
         return dict(zip(names, tf.unstack(rows.stack(), axis=1))), waited
 
     return steps
+
+
+def by_xla(step: Callable[..., Any]) -> Callable[..., Any]:
+    """Returns a step of training that XLA compiles, with layers that have another form for it in that form."""
+
+    def in_scope(*arguments):
+        with xla_scope():
+            return step(*arguments)
+
+    return tf.function(in_scope, jit_compile=True)
 
 
 def _at_resolutions(task, strategy, one_step):

@@ -1,5 +1,6 @@
 """How commands start, read their flags, and end when something is wrong."""
 
+import os
 import re
 import signal
 import sys
@@ -7,6 +8,7 @@ from collections.abc import Callable
 
 from absl import app, flags, logging
 
+from keras_resnets.detection.registry import COCO, list_detectors
 from keras_resnets.errors import ArgumentError
 from keras_resnets.values import FINITE, NON_NEGATIVE
 from trainers.runtime import deferred, quiet_start
@@ -166,9 +168,38 @@ def _plural(kind):
     return "integers" if kind is int else "numbers"
 
 
-def define_model_dir() -> None:
-    """Defines --model_dir, which is required."""
-    flags.DEFINE_string("model_dir", None, "Folder of the training run.", required=True)
+def define_model_dir(required: bool = True) -> None:
+    """Defines --model_dir."""
+    flags.DEFINE_string("model_dir", None, "Folder of the training run.", required=required)
+
+
+def define_published_detector(instead_of: str) -> None:
+    """Defines --detector and --weights, for `check_published_detector`.
+
+    Args:
+        instead_of: the flag that gives another model, e.g. "--model_dir".
+    """
+    flags.DEFINE_enum("detector", None, list_detectors(), f"A published detector, instead of {instead_of}.")
+    flags.DEFINE_string(
+        "weights",
+        COCO,
+        f"Weights of --detector: {COCO}, which is downloaded once, or a file of torchvision's detector of this name.",
+    )
+
+
+def check_published_detector() -> None:
+    """Checks the flags of `define_published_detector`.
+
+    Raises:
+        ArgumentError: for --weights without --detector, or that do not exist.
+    """
+    weights = flags.FLAGS["weights"]
+    if weights.present and flags.FLAGS.detector is None:
+        raise ArgumentError(f"--weights={weights.value} is for --detector: pass that as well, or leave it out.")
+    if weights.value != COCO and not os.path.isfile(weights.value):
+        raise ArgumentError(
+            f"--weights={weights.value} is no existing file: give the path of a .pth or .safetensors file, or {COCO}."
+        )
 
 
 def define_best() -> None:

@@ -14,6 +14,7 @@ from absl import flags
 
 from keras_resnets.detection.backbone_names import backbone_names
 from keras_resnets.detection.options import OLD_NAMES, make_options
+from keras_resnets.detection.registry import COCO
 from keras_resnets.errors import ArgumentError
 from keras_resnets.serving.formats import MAX_PIXELS
 from trainers.data.registry import check_name, open_detection_dataset, usage
@@ -136,12 +137,13 @@ def options_from_flags(spec: BoxTaskSpec, names: tuple[str, ...] = ()) -> dict[s
     return given
 
 
-def check(spec: BoxTaskSpec, options_class: type) -> Any:
+def check(spec: BoxTaskSpec, options_class: type, detector: str | None = None) -> Any:
     """Checks what the flags of `define_flags` say, as far as that needs neither the data nor TensorFlow.
 
     Args:
         spec: the task.
         options_class: one of its `options`.
+        detector: the value of --detector, where there is such a flag.
 
     Returns:
         The options of that class.
@@ -158,10 +160,11 @@ def check(spec: BoxTaskSpec, options_class: type) -> Any:
     check_name("detection", options.dataset, options.strict, options.voc_first_pixel or "auto")
     _check_canvas()
     begun, recipe_name = _begun_and_recipe(spec)
-    training.check(get_recipe(recipe_name, spec.recipes, begun), begun is not None)
+    tags = () if detector is None else (COCO,)
+    training.check(get_recipe(recipe_name, spec.recipes, begun), begun is not None, tags)
     given = options_from_flags(spec)
     with naming_options():
-        chosen = recipe_options(spec, options_class, recipe_name, given, begun)
+        chosen = recipe_options(spec, options_class, recipe_name, given, begun, detector)
     if getattr(chosen, "head", None) is None and "head_units" in given:
         raise ArgumentError(f"--head_units={given['head_units']} has no effect without --head: leave it out.")
     return chosen
@@ -215,11 +218,13 @@ def _begun_and_recipe(spec):
     return begun, chosen_recipe(options.recipe, begun, spec.default_recipe(options.dataset), spec.recipes)
 
 
-def choices_from_flags(spec: BoxTaskSpec) -> tuple[BoxChoices, RunFolder, tf.distribute.Strategy]:
+def choices_from_flags(
+    spec: BoxTaskSpec, detector: str | None = None
+) -> tuple[BoxChoices, RunFolder, tf.distribute.Strategy]:
     """Returns what the flags of `define_flags` say, which `check` has checked.
 
     Args:
-        spec: the task.
+        spec, detector: see `check`.
 
     Returns:
         The choices, the run's folder, and the strategy to train it with.
@@ -254,7 +259,8 @@ def choices_from_flags(spec: BoxTaskSpec) -> tuple[BoxChoices, RunFolder, tf.dis
         begun=begun,
         backbone=options.backbone,
         options=options_from_flags(spec),
-        resizing=default_resizing(spec, dataset, *sides) if any(sides) else None,
+        resizing=default_resizing(spec, dataset, *sides, detector) if any(sides) else None,
+        detector=detector,
         max_boxes=options.max_boxes,
         jit_compile=options.jit_compile,
         voc_first_pixel=first_pixel,

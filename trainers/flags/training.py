@@ -24,12 +24,13 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 
-def check(recipe: Recipe, is_begun: bool) -> None:
+def check(recipe: Recipe, is_begun: bool, tags: Iterable[str] = ()) -> None:
     """Checks what the flags of this file say, but for the net's sizes, as far as that needs no TensorFlow.
 
     Args:
         recipe: the run's recipe, before the flags change it.
         is_begun: whether the run exists already: it does not need the file of --init_weights again.
+        tags: more values of --init_weights that are no files.
 
     Raises:
         ArgumentError: for flags that cannot work.
@@ -52,7 +53,7 @@ def check(recipe: Recipe, is_begun: bool) -> None:
                 f"--{name}={options[name].value} has no effect with --find_learning_rate: leave it out."
             )
     weights = options.init_weights
-    if weights is None or is_published(weights) or is_begun:
+    if weights is None or is_published(weights) or weights in tags or is_begun:
         return
     if os.path.isdir(weights) and begun_as("classification", weights) is None:
         folder = pathlib.Path(weights)

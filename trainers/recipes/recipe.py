@@ -112,7 +112,7 @@ class BoxRecipe:
     Attributes:
         recipe: how the model is trained.
         options: values of the model's options, where it has them.
-        options_of: more values, for models with options of a class.
+        options_of: other values in place of `options`, for models with options of a class.
         frozen: stages of a backbone that are not trained if it starts from trained weights, by the backbone's name.
         region_steps: the steps for regions of alternating training: their length and their batch size, as multiples of
             those of the steps for proposals.

@@ -1,6 +1,9 @@
 """The models that `trainers.conformance` exports. This module does not load TensorFlow."""
 
+import functools
+
 import keras_resnets
+from keras_resnets.detection.registry import create_detector, list_detectors
 from keras_resnets.models import registry
 from trainers.runtime.choices import SAVED_MODEL
 
@@ -9,6 +12,10 @@ ANCHORS = {"anchor_sizes": (32, 64)}
 
 def _faster_rcnn(backbone, **options):
     return keras_resnets.FasterRCNN(3, backbone, **ANCHORS, test_post_nms_topk=20, score_threshold=0.0, **options)
+
+
+def _published(name):
+    return create_detector(name, 3, test_post_nms_topk=20, score_threshold=0.0)
 
 
 def _ensemble(*backbones):
@@ -26,6 +33,7 @@ DETECTORS = {
     "faster_rcnn_resnet18_softmax": lambda: _faster_rcnn("resnet18", rpn_softmax=True),
     "faster_rcnn_resnet50_v2": lambda: _faster_rcnn("resnet50_v2"),
     "faster_rcnn_zfnet": lambda: _faster_rcnn("zfnet"),
+    **{name: functools.partial(_published, name) for name in list_detectors()},
     "ensemble_resnet18_resnet18_v2": lambda: _ensemble("resnet18", "resnet18_v2"),
 }
 # Name -> function that builds the localizer and, optionally, its second stage.

@@ -3,6 +3,7 @@
 import itertools
 import os
 import pathlib
+import tempfile
 from collections.abc import Callable, Sequence
 
 import tensorflow as tf
@@ -14,6 +15,7 @@ from keras_resnets.serving import SavedModelSession, predict_files
 from trainers.plots.drawing import draw_detections
 from trainers.runtime.choices import SHOWN_SCORE
 from trainers.runtime.progress import Progress
+from trainers.serving.published_detectors import export_published, known_objects, resizing_for
 
 
 def open_export(export: str, classes: Sequence[int] | None) -> SavedModelSession:
@@ -39,6 +41,21 @@ def open_export(export: str, classes: Sequence[int] | None) -> SavedModelSession
     return session
 
 
+def open_detector(name: str, weights: str, files: Sequence[pathlib.Path]) -> SavedModelSession:
+    """Opens an export of a published detector, which is made for image files and not kept.
+
+    Args:
+        name: one of `keras_resnets.list_detectors()`.
+        weights: see `trainers.serving.published_detectors.export_published`.
+        files: paths of the image files. The canvas is no larger than they need.
+
+    Raises:
+        ArgumentError: if there are no such weights, or they do not fit.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        return SavedModelSession(export_published(name, weights, folder, resizing=resizing_for(files)))
+
+
 def predict(
     session: Callable, files: Sequence[pathlib.Path], classes: Sequence[int] | None, check: Callable[[dict], None]
 ) -> list[dict]:
@@ -57,7 +74,7 @@ def predict(
     with Progress(len(files), "predicting", "images") as progress:
         for answer in predict_files(session, files, classes=classes):
             check(answer)
-            answers.append(answer)
+            answers.append(known_objects(answer))
             progress.update(1)
     answered = [answer for answer in answers if "error" not in answer]
     found = {number for answer in answered for number in answer["classes"]}

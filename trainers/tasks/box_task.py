@@ -11,6 +11,7 @@ from PIL import Image
 from keras_resnets.detection.backbones import backbone_net, classification_net, load_backbone
 from keras_resnets.detection.resizing import Resizing, from_original
 from keras_resnets.ops.boxes import areas
+from keras_resnets.weights import load_weights
 from trainers.data.augmentation.detection import AUGMENTATIONS
 from trainers.data.detection_dataset import DetectionDataset
 from trainers.data.pipeline import evaluation_batches, training_batches
@@ -24,7 +25,7 @@ from trainers.plots.drawing import draw_detections
 from trainers.runtime.choices import SHOWN_SCORE
 from trainers.runtime.failures import ASSERTION, naming
 from trainers.tasks.nets import GENERAL, general_builder
-from trainers.tasks.starting_weights import weight_file
+from trainers.tasks.starting_weights import detector_file, keeping_other_classifiers, weight_file
 
 INPUTS = ("images", "image_shapes", "proposals")
 ANNOTATION = ("true_boxes", "true_classes", "ignored", "areas")
@@ -88,13 +89,26 @@ class BoxTask(Task):
         return {} if width is None else {"width": width}
 
     def initialize(self, model):
-        """Loads the weights of --init_weights into the backbone. The other weights stay random."""
-        if self.config["init_weights"] is not None:
-            with naming("--init_weights"):
-                name, weights = self.config["backbone"], self.config["init_weights"]
-                net = self._backbone() if name in GENERAL else classification_net(name, **self._width)
-                with weight_file(weights, name, self._width) as path:
-                    load_backbone(model, net, path)
+        """Loads the weights of --init_weights, of the whole detector, or of its backbone. The others stay random."""
+        weights = self.config["init_weights"]
+        if weights is None:
+            return None
+        with naming("--init_weights"):
+            file = detector_file(weights, self.config.get("detector"))
+            if file is None:
+                self._initialize_backbone(model, weights)
+                return None
+            with keeping_other_classifiers(model, weights, self.config["labels"]) as kept:
+                left = dict.fromkeys([*kept, *load_weights(model, file, new_classifier=True)])
+        if not left:
+            return None
+        return f"--init_weights: {', '.join(left)} are initialized at random: the weights have none for these classes"
+
+    def _initialize_backbone(self, model, weights):
+        name = self.config["backbone"]
+        net = self._backbone() if name in GENERAL else classification_net(name, **self._width)
+        with weight_file(weights, name, self._width) as path:
+            load_backbone(model, net, path)
 
     def training_batches(self, first_step, context):
         """Returns batches of the model's inputs, its targets, and seeds.

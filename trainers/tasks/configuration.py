@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from keras_resnets.detection.registry import COCO
 from keras_resnets.weights.tags import is_published
 from trainers.data.classification_dataset import ImageDataset
 from trainers.data.detection_dataset import DetectionDataset
@@ -27,8 +28,9 @@ class Choices:
         recipe_changes: values of fields of the recipe; None leaves the recipe's.
         data_dir: where TensorFlow Datasets keeps its data; None for its default.
         precision: "float32", "mixed_bfloat16" or "mixed_float16".
-        init_weights: a weight file of a classification net, the folder of a run of `trainers.classification`, or
-            published weights (see `keras_resnets.weights.tags`); None to start from random weights.
+        init_weights: a weight file of a classification net, the folder of a run of `trainers.classification`, published
+            weights (see `keras_resnets.weights.tags`), or, of a published detector, its weight file or `COCO`; None to
+            start from random weights.
         freeze: names of stages that are not trained; None for the recipe's.
         stage_learning_rates: factors of the learning rate by the names of stages.
         seed: from 0 to 2 ** 32 - 1.
@@ -62,6 +64,10 @@ class Choices:
         return with_fitting_batch(change(recipe, **self.recipe_changes), self.dataset.train.size)
 
 
+def _is_path(weights):
+    return weights is not None and weights != COCO and not is_published(weights)
+
+
 def common_config(choices: Choices, recipe: Recipe) -> dict[str, Any]:
     """Returns the part of a run's configuration that all tasks have, a dict that JSON can hold.
 
@@ -81,7 +87,7 @@ def common_config(choices: Choices, recipe: Recipe) -> dict[str, Any]:
         "recipe": dataclasses.asdict(recipe),
         "steps": recipe.total_steps(choices.dataset.train.size),
         "precision": choices.precision,
-        "init_weights": weights if weights is None or is_published(weights) else os.path.abspath(weights),
+        "init_weights": os.path.abspath(weights) if _is_path(weights) else weights,
         "freeze": list(choices.freeze or ()),
         "stage_learning_rates": dict(choices.stage_learning_rates),
         "seed": choices.seed,

@@ -40,8 +40,8 @@ class Detection(DetectorTask):
 
     @classmethod
     def ensemble_problem(cls, config, member, dataset_name):
-        """See `Task`. Members are Faster R-CNNs that resize images alike."""
-        if {member["system"], config["system"]} != {"faster_rcnn"}:
+        """See `Task`. Members are Faster R-CNNs, with or without a pyramid, that resize images alike."""
+        if not all(SYSTEMS[one["system"]].finds_regions for one in (member, config)):
             return "both must be of Faster R-CNN, leave it out"
         if member["resizing"] != config["resizing"]:
             return "they resize images to different sizes, leave it out"
@@ -58,7 +58,7 @@ def configure(
     system: str = "faster_rcnn",
     proposals: dict | None = None,
     alternating: bool = False,
-    roi_pooling: str = "max",
+    roi_pooling: str | None = None,
     validation_losses: bool = False,
 ) -> dict:
     """Makes the configuration of a run of `Detection`: everything that is needed to repeat it.
@@ -69,7 +69,7 @@ def configure(
         proposals: arguments of `propose_by`, for systems that do not find regions themselves; the data set has these
             proposals.
         alternating: whether Faster R-CNN is trained in four steps, instead of jointly.
-        roi_pooling: how features of regions are pooled, for systems that pool them.
+        roi_pooling: how features of regions are pooled, for systems that pool them; None for the system's default.
         validation_losses: whether evaluations measure the losses as well; not for a training in several stages.
 
     Returns:
@@ -80,11 +80,13 @@ def configure(
     """
     if alternating and system != "faster_rcnn":
         raise ArgumentError(f"alternating={alternating} is for system='faster_rcnn', not {system!r}: leave it out.")
+    pooling = roi_pooling or SYSTEMS[system].roi_pooling
     return {
         **box_config(specs.DETECTION, SYSTEMS[system].options, choices),
         "system": system,
+        "detector": choices.detector,
         "alternating": alternating,
         "proposals": proposals,
-        "pooling": {"roi_pooling": roi_pooling} if SYSTEMS[system].has_roi_pooling else {},
+        "pooling": {"roi_pooling": pooling} if pooling else {},
         "validation_losses": validation_losses,
     }

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from keras_resnets.detection.base import backbone_normalization
-from keras_resnets.detection.resizing import Resizing
+from keras_resnets.detection.resizing import TORCHVISION, Resizing
 from keras_resnets.errors import ArgumentError
 from keras_resnets.layers import AnchorGenerator
 from trainers.data.detection_dataset import DetectionDataset
@@ -16,7 +16,7 @@ from trainers.recipes.recipe import goes_on
 from trainers.runtime.failures import naming
 from trainers.tasks.configuration import Choices, common_config
 from trainers.tasks.specs import BoxTaskSpec, recipe_options
-from trainers.tasks.starting_weights import normalization_of_run
+from trainers.tasks.starting_weights import detector_file, normalization_of_run
 
 CANVAS_MULTIPLE = 32  # px
 MOST_BOXES = 100  # of an image, if the data set states no maximum
@@ -35,6 +35,7 @@ class BoxChoices(Choices):
         resizing: None for the data set's default, or the begun run's.
         max_boxes: boxes that an image may have; None for the most that one has.
         jit_compile: whether XLA compiles the training step, or "auto". The random numbers of the training depend on it.
+        detector: a name of `keras_resnets.list_detectors()`, whose options and resizing are the defaults; or None.
         voc_first_pixel: with which the data set was opened: see `trainers.data.registry.open_detection_dataset`.
     """
 
@@ -46,6 +47,7 @@ class BoxChoices(Choices):
     resizing: Resizing | None = None
     max_boxes: int | None = None
     jit_compile: bool | str = False
+    detector: str | None = None
     voc_first_pixel: str = "auto"
 
 
@@ -66,11 +68,11 @@ def box_config(spec: BoxTaskSpec, options_class: type, choices: BoxChoices) -> d
     recipe = choices.recipe(spec.recipes)
     # Batch normalization that starts from random weights has to learn.
     given = {"train_batch_norm": choices.init_weights is None, **choices.options}
-    options = recipe_options(spec, options_class, choices.recipe_name, given, choices.begun)
+    options = recipe_options(spec, options_class, choices.recipe_name, given, choices.begun, choices.detector)
     resizing = choices.resizing
     if resizing is None and goes_on(choices.begun, choices.recipe_name):
         resizing = Resizing(**choices.begun["resizing"])
-    resizing = resizing or default_resizing(spec, choices.dataset)
+    resizing = resizing or default_resizing(spec, choices.dataset, detector=choices.detector)
     if hasattr(options, "anchor_sizes"):
         _check_anchors(options, resizing)
     _compare_with_most_detections(options, choices.dataset)
@@ -109,7 +111,8 @@ def _normalization(choices):
     if of_run is not None:
         return dataclasses.asdict(of_run)
     with naming("--init_weights"):
-        return backbone_normalization(choices.backbone, choices.init_weights)
+        file = choices.init_weights and detector_file(choices.init_weights, choices.detector)
+        return backbone_normalization(choices.backbone, file or choices.init_weights)
 
 
 def _check_anchors(options, resizing):
@@ -151,6 +154,7 @@ def default_resizing(
     short_side: int | None = None,
     long_side: int | None = None,
     canvas: tuple[int, int] | None = None,
+    detector: str | None = None,
 ) -> Resizing:
     """Returns how the images of a data set are resized.
 
@@ -159,8 +163,10 @@ def default_resizing(
         dataset: the data set.
         short_side, long_side: in pixels; None for those of images of one size, or the spec's.
         canvas: (height, width); None for a square that images of any shape fit in.
+        detector: a name of `keras_resnets.list_detectors()`, whose sides are in place of the spec's; or None.
     """
-    short_side = short_side or dataset.side or spec.sides[0]
-    long_side = long_side or (short_side if dataset.side else max(spec.sides[1], short_side))
+    sides = (TORCHVISION.short_side, TORCHVISION.long_side) if detector else spec.sides
+    short_side = short_side or dataset.side or sides[0]
+    long_side = long_side or (short_side if dataset.side else max(sides[1], short_side))
     side = -(-long_side // CANVAS_MULTIPLE) * CANVAS_MULTIPLE
-    return Resizing(short_side, long_side, canvas or (side, side))
+    return Resizing(short_side, long_side, canvas or (side, side), as_torchvision=detector is not None)

@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_resnets.detection.base import BoxModel
+from keras_resnets.detection.options import FPNOptions
 from keras_resnets.detection.resizing import from_original, to_original
 from keras_resnets.layers.detections import PADDING
 from keras_resnets.serving import export_detector
@@ -13,6 +14,7 @@ from trainers.metrics import coco, report, voc
 from trainers.metrics.percent import percent
 from trainers.plots.figures import learning_curve, precision_recall
 from trainers.runtime.atomic_files import write_json
+from trainers.runtime.failures import naming
 from trainers.tasks.anchor_report import anchor_report, anchors_of
 from trainers.tasks.box_task import ANNOTATION, BoxTask
 from trainers.tasks.specs import SYSTEMS
@@ -34,7 +36,7 @@ class DetectorTask(BoxTask):
 
     @property
     def name(self):
-        return self.config["system"]
+        return self.config.get("detector") or self.config["system"]  # Older runs have no detector.
 
     @property
     def title(self):
@@ -53,7 +55,9 @@ class DetectorTask(BoxTask):
         return lines
 
     def make_model(self, *arguments, **options):
-        return SYSTEMS[self.config["system"]].model(*arguments, **self.config["pooling"], **options)
+        system = SYSTEMS[self.config["system"]]
+        with naming("--anchor_sizes", about="anchor_sizes"):
+            return system.model(*arguments, **system.arguments, **self.config["pooling"], **options)
 
     def predictions(self, model, batch):
         """Returns detections and annotation of each image, in pixels of the original: see `trainers.metrics.voc`."""

@@ -5,9 +5,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras_resnets
+from keras_resnets.detection import registry
 from keras_resnets.detection.options import (
     FasterRCNNOptions,
     FastRCNNOptions,
+    FPNOptions,
     LocalizerOptions,
     RCNNOptions,
     RegionOptions,
@@ -51,7 +53,7 @@ class BoxTaskSpec:
 
 DETECTION = BoxTaskSpec(
     task="detection",
-    options=(FasterRCNNOptions, RCNNOptions, SPPNetOptions, FastRCNNOptions),
+    options=(FasterRCNNOptions, RCNNOptions, SPPNetOptions, FastRCNNOptions, FPNOptions),
     rows=detection.RECIPES,
     default_recipe=detection.default_recipe,
 )
@@ -78,8 +80,9 @@ def recipe_options(
     recipe_name: str,
     given: Mapping[str, Any],
     begun: Mapping[str, Any] | None,
+    detector: str | None = None,
 ):
-    """Returns a model's options: the recipe's, changed by those that are given.
+    """Returns a model's options: the recipe's or the published detector's, changed by those that are given.
 
     Args:
         spec: of the task.
@@ -87,15 +90,18 @@ def recipe_options(
         recipe_name: a row of `spec.recipes`.
         given: fields of the class.
         begun: the configuration of the run where it exists already, whose options are the recipe's.
+        detector: a name of `keras_resnets.list_detectors()`, whose weights would not fit the recipe's options; or None.
 
     Raises:
         ArgumentError: for a value that cannot work.
     """
     if goes_on(begun, recipe_name):
         row = begun["options"]
+    elif detector is not None:
+        row = registry.find(detector).arguments
     else:
         recipe = spec.rows[recipe_name]
-        row = {**recipe.options, **recipe.options_of.get(options_class, {})}
+        row = recipe.options_of.get(options_class, recipe.options)
     names = {field.name for field in dataclasses.fields(options_class)}
     changed = {name: value for name, value in row.items() if name in names}
     return make_options({**changed, **given}, options_class)
@@ -109,13 +115,17 @@ class System:
         title: heading of pictures and figures.
         class_name: of its detector, in `keras_resnets`.
         options: the class of its options.
-        has_roi_pooling: whether --roi_pooling has an effect.
+        arguments: of the class, besides the options.
+        roi_pooling: the default of --roi_pooling; None where that has no effect.
+        finds_regions: whether it needs no --proposals.
     """
 
     title: str
     class_name: str
     options: type[RegionOptions]
-    has_roi_pooling: bool = False
+    arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    roi_pooling: str | None = None
+    finds_regions: bool = False
 
     @property
     def model(self) -> type:
@@ -124,11 +134,22 @@ class System:
 
 
 SYSTEMS = {
-    "faster_rcnn": System("Faster R-CNN", "FasterRCNN", FasterRCNNOptions, has_roi_pooling=True),
-    "fast_rcnn": System("Fast R-CNN", "FastRCNN", FastRCNNOptions, has_roi_pooling=True),
+    "faster_rcnn": System("Faster R-CNN", "FasterRCNN", FasterRCNNOptions, roi_pooling="max", finds_regions=True),
+    "faster_rcnn_fpn": System(
+        "Faster R-CNN with FPN", "FasterRCNN", FPNOptions, {"neck": "fpn"}, roi_pooling="align", finds_regions=True
+    ),
+    "fast_rcnn": System("Fast R-CNN", "FastRCNN", FastRCNNOptions, roi_pooling="max"),
     "rcnn": System("R-CNN", "RCNN", RCNNOptions),
     "spp_net": System("SPPnet", "SPPNet", SPPNetOptions),
 }
+
+
+def system_of(detector: str) -> str:
+    """Returns the name in `SYSTEMS` of a name of `keras_resnets.list_detectors()`."""
+    row = registry.find(detector)
+    kind = row.class_name, row.arguments.get("neck")
+    return next(name for name, one in SYSTEMS.items() if (one.class_name, one.arguments.get("neck")) == kind)
+
 
 # Options of a detector that change nothing that was trained.
 TEST_OPTIONS = (

@@ -1,0 +1,88 @@
+"""Published detectors without a run: their exports, and the resizing that torchvision has for them."""
+
+import dataclasses
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+import keras_resnets
+from keras_resnets.detection.coco import LABELS, UNUSED
+from keras_resnets.detection.registry import COCO
+from keras_resnets.detection.resizing import TORCHVISION, Resizing
+from keras_resnets.dtype_policies import dtype_policy_scope
+from keras_resnets.serving import export_detector
+from keras_resnets.weights.family import say_nothing
+from keras_resnets.weights.loading import read_weights
+from keras_resnets.weights.torch_detectors import CLASS_LOGITS
+from trainers.data.sources.image_sizes import image_sizes
+from trainers.runtime.choices import EXPORT_PRECISIONS
+from trainers.runtime.failures import naming
+
+CANVAS_MULTIPLE = 32  # px, of torchvision's canvases
+
+
+def export_published(
+    name: str,
+    weights: str,
+    base: str | pathlib.Path | None = None,
+    version: int | None = None,
+    precision: str = "float32",
+    options: Mapping[str, Any] | None = None,
+    resizing: Resizing = TORCHVISION,
+    **settings: Any,
+) -> pathlib.Path:
+    """Exports a published detector.
+
+    Args:
+        name: one of `keras_resnets.list_detectors()`.
+        weights: "coco", or a file of torchvision's detector of this name, with any classes.
+        base: folder of all versions; None for `saved_models/NAME`.
+        version, precision, options: see `trainers.serving.export.export`.
+        resizing: of the images.
+        **settings: other arguments of `export_detector`.
+
+    Returns:
+        The path of the version's folder.
+
+    Raises:
+        ArgumentError: for an argument that cannot work.
+    """
+    with naming("--weights", about="weights"), dtype_policy_scope(EXPORT_PRECISIONS[precision]):
+        labels = _labels(weights)
+        model = keras_resnets.create_detector(name, len(labels), weights, **(options or {}))
+    return export_detector(model, resizing, labels, base or f"saved_models/{name}", version, **settings)
+
+
+def _labels(weights):
+    """Returns the names of the classes: of files with other classes than COCO's, their numbers, from 1 on."""
+    if weights == COCO:
+        return LABELS
+    logits = read_weights(weights, say_nothing).content.get(CLASS_LOGITS)
+    classes = len(LABELS) if logits is None else len(logits) - 1
+    return LABELS if classes == len(LABELS) else tuple(map(str, range(1, classes + 1)))
+
+
+def known_objects(answer: dict[str, Any]) -> dict[str, Any]:
+    """Returns the answer of a detector for an image without objects of the classes that COCO does not use."""
+    if "boxes" not in answer or UNUSED not in answer["labels"]:
+        return answer
+    kept = [i for i, label in enumerate(answer["labels"]) if label != UNUSED]
+    return {name: [value[i] for i in kept] if isinstance(value, list) else value for name, value in answer.items()}
+
+
+def resizing_for(files: Sequence[pathlib.Path]) -> Resizing:
+    """Returns torchvision's resizing, on the smallest canvas that all images fit in; for one image, as it has there.
+
+    Args:
+        files: paths of image files; damaged ones do not count.
+    """
+    sizes = [(file.height, file.width) for file in image_sizes(files, "reading") if not file.reason]
+    if not sizes:
+        return TORCHVISION
+    shapes = np.array(sizes)
+    scales = np.minimum(TORCHVISION.short_side / shapes.min(axis=1), TORCHVISION.long_side / shapes.max(axis=1))
+    sides = np.floor(shapes * scales[:, np.newaxis]).max(axis=0)
+    canvas = np.ceil(sides / CANVAS_MULTIPLE) * CANVAS_MULTIPLE
+    return dataclasses.replace(TORCHVISION, canvas=tuple(canvas.astype(int).tolist()))
