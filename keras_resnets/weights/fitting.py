@@ -4,6 +4,7 @@ import re
 from typing import TYPE_CHECKING
 
 import keras
+import numpy as np
 
 from keras_resnets.errors import ArgumentError
 from keras_resnets.weights.family import CLASSIFIER
@@ -60,9 +61,16 @@ def _as_numbers(weights, name, values):
     try:
         if any(value.dtype == object for value in values):
             raise TypeError
-        return [value.astype("float32") for value in values]
+        numbers = [value.astype("float32") for value in values]
     except (TypeError, ValueError):
         raise ArgumentError(f"{weights.source} does not fit: {name} does not hold numbers.") from None
+    for value in numbers:
+        if not np.isfinite(value).all():
+            raise ArgumentError(
+                f"{weights.source} does not fit: {name} holds numbers that are not finite, as of a training that has "
+                "failed: use an earlier file."
+            )
+    return numbers
 
 
 def _check(model, layers, arrays, weights):
