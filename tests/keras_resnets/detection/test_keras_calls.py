@@ -92,7 +92,8 @@ def test_inputs_and_targets_that_cannot_work(detector, given, targets, message):
 @pytest.mark.parametrize("channels", [1, 4])
 def test_images_of_other_channels_are_refused_in_predict_after_others(channels, detector):
     detector.predict(inputs(), verbose=0)
-    with pytest.raises(ArgumentError, match=rf"^images=\(.*, {channels}\) must have three channels"):
+    # TensorFlow has made one graph of both numbers, which knows neither.
+    with pytest.raises(ArgumentError, match=rf"^images=\(.*, ({channels}|None)\) must have three channels"):
         detector.predict(with_channels(channels), verbose=0)
 
 
