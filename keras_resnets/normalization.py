@@ -49,3 +49,17 @@ class Normalization:
 CAFFE = Normalization((123.68, 116.779, 103.939), (1.0, 1.0, 1.0), bgr=True)
 TORCH = Normalization((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))  # of ImageNet's training images
 INCEPTION = Normalization((127.5, 127.5, 127.5), (127.5, 127.5, 127.5))
+
+
+def check_channels(images: Any) -> None:
+    """Raises ArgumentError for images, (..., H, W, C), of other than three channels, or of an unknown number."""
+    shape = tuple(images.shape) if hasattr(images, "shape") else np.shape(images)
+    if shape[-1:] == (3,):
+        return
+    remedies = {
+        4: "leave out the transparency of RGBA: images[..., :3]",
+        1: "repeat the channel of grayscale: np.repeat(images, 3, axis=-1)",
+        None: "their number is unknown, or not that of the last call: see whether all have three",
+    }
+    remedy = remedies.get(shape[-1] if len(shape) > 2 else 0, "pass (..., H, W, 3) RGB")
+    raise ArgumentError(f"images={shape} must have three channels, the last: {remedy}.")

@@ -14,7 +14,7 @@ import tensorflow as tf
 from keras_resnets.errors import ArgumentError, check_choice
 from keras_resnets.images.decoding import decode as decode
 from keras_resnets.models.registry import find
-from keras_resnets.normalization import Normalization
+from keras_resnets.normalization import Normalization, check_channels
 from keras_resnets.weights.imagenet_names import imagenet_names
 from keras_resnets.weights.published import evaluation_of, normalization_of
 from keras_resnets.weights.published_files import CLASSES
@@ -207,25 +207,13 @@ def preprocess_input(images: Any, net: str, weights: str | os.PathLike[str] = "i
             do not tell what they expect.
     """
     find(net)  # An unknown name is an error, also together with a path.
-    _check_channels(images)
+    check_channels(images)
     normalization = normalization_of(net, weights)
     if normalization is None:
         raise ArgumentError(
             f"weights={str(weights)!r} does not record its normalization: use what it was trained with."
         )
     return normalization.normalize(images)
-
-
-def _check_channels(images):
-    shape = tuple(images.shape) if hasattr(images, "shape") else np.shape(images)
-    if shape[-1:] == (3,):
-        return
-    remedies = {
-        4: "leave out the transparency of RGBA: images[..., :3]",
-        1: "repeat the channel of grayscale: np.repeat(images, 3, axis=-1)",
-    }
-    remedy = remedies.get(shape[-1] if len(shape) > 2 else 0, "pass (..., H, W, 3) RGB")
-    raise ArgumentError(f"images={shape} must have three channels, the last: {remedy}.")
 
 
 def decode_predictions(predictions: Any, top: int = 5) -> list[list[tuple[str, str, float]]]:

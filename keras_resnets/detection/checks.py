@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 
 from keras_resnets.errors import ArgumentError
+from keras_resnets.normalization import check_channels
 
 ASSERTION = "ArgumentError: "  # at the beginning of the message of an assertion in a graph
 
@@ -27,7 +28,7 @@ def check_arguments(
 
 
 def check_inputs(inputs: Mapping[str, Any]) -> None:
-    """Raises ArgumentError if a model's input is no dict with images and their shapes."""
+    """Raises ArgumentError if a model's input is no dict with RGB images and their shapes."""
     if not isinstance(inputs, Mapping):
         is_array = hasattr(inputs, "shape")  # Keras makes its own tensors of arrays.
         given = f"an array of shape {tuple(inputs.shape)}" if is_array else f"a {type(inputs).__name__}"
@@ -38,6 +39,7 @@ def check_inputs(inputs: Mapping[str, Any]) -> None:
     ):
         if name not in inputs:
             raise ArgumentError(f"inputs has {', '.join(inputs)}, but no {name}: pass {meaning}.")
+    check_channels(inputs["images"])
 
 
 def checked_targets(targets: Any, num_classes: int) -> dict[str, Any]:

@@ -32,6 +32,7 @@ FORMATS = {
 JPEG, PNG, BMP, GIF, WEBP = range(len(FORMATS))  # the formats' indices
 *_FIRST, _LAST = FORMATS
 NAMES = f"{', '.join(_FIRST)} or {_LAST}"
+GIT_LFS = b"version https://"  # of pointers in place of files that were not fetched
 FOREIGN = (  # the format's name, its first bytes, and where they are
     ("TIFF", b"II*\0", 0),
     ("TIFF", b"MM\0*", 0),
@@ -48,4 +49,5 @@ FOREIGN = (  # the format's name, its first bytes, and where they are
     ("a Photoshop file", b"8BPS", 0),
     ("a PDF file", b"%PDF", 0),
     ("text", b"<", 0),
+    ("a pointer of Git LFS (run git lfs pull)", GIT_LFS, 0),
 )

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from keras_resnets.errors import ArgumentError
+from keras_resnets.images.formats import GIT_LFS
 from keras_resnets.surgery.graph import leaf_layers
 from keras_resnets.weights import keras_names, torch_detectors, torch_names
 from keras_resnets.weights.family import Arrays, Family, say
@@ -170,6 +171,8 @@ def read_weights(path: str | os.PathLike[str], say: Callable[[str], None] = say)
         return _of_torch(source, read_safetensors(path), say)
     if is_pickle(start):
         return _of_torch(source, read_pth(path), say)
+    if start == GIT_LFS:
+        raise ArgumentError(f"{source} is a pointer of Git LFS, not the file itself: run git lfs pull.")
     raise ArgumentError(
         f"{source} is not a file of weights: give an .h5, .keras, .safetensors or .pth file; download or save it "
         "again if it should be one."

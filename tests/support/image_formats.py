@@ -113,6 +113,9 @@ REFUSED = {  # the files, and why
     "it is JPEG XL, not JPEG, PNG, BMP, GIF or WebP": b"\xff\x0a\x00\x00",
     "it is HEIC, not JPEG, PNG, BMP, GIF or WebP": b"\0\0\0\x18ftypheic\0\0\0\0",
     "it is text, not JPEG, PNG, BMP, GIF or WebP": b"<html>404</html>",
+    "it is a pointer of Git LFS (run git lfs pull), not JPEG, PNG, BMP, GIF or WebP": (
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 2\n"
+    ),
     "it is a 16-bit grayscale PNG, which programs scale differently: save it with 8 bits": sixteen_bits(),
     "it is a GIF whose first frame does not fill the image: save it as PNG": small_frame(),
     "it is an animated WebP: save its first frame as PNG": encoded(

@@ -17,6 +17,10 @@ def narrow_detector(build=keras_resnets.FasterRCNN, **options):
     return build(3, net, anchor_sizes=(16, 32), **options)
 
 
+def with_channels(count):
+    return {**inputs(), "images": np.repeat(inputs()["images"][..., :1], count, axis=-1)}
+
+
 @pytest.fixture(scope="module")
 def detector():
     return narrow_detector(train_post_nms_topk=20, test_post_nms_topk=20, roi_batch_size=8)
@@ -65,6 +69,8 @@ def test_a_compiled_detector_is_saved_with_its_optimizer(detector, tmp_path):
     [
         ({"images": inputs()["images"]}, TARGETS, "inputs has images, but no image_shapes: pass .B, 2., height and"),
         (inputs()["images"], TARGETS, "inputs is an array of shape .*, 3.: pass a dict of images"),
+        (with_channels(4), TARGETS, r"images=\(.*, 4\) must have three channels, .*transparency of RGBA: images"),
+        (with_channels(1), TARGETS, r"images=\(.*, 1\) must have three channels, .*grayscale: np.repeat"),
         (inputs(), TARGETS["boxes"], "the targets must be a dict of boxes, .B, G, 4., and classes"),
         (
             inputs(),
@@ -72,7 +78,7 @@ def test_a_compiled_detector_is_saved_with_its_optimizer(detector, tmp_path):
             "classes of the targets must be from 0 to 2 for num_classes=3, .*: subtract 1 where they count from 1",
         ),
     ],
-    ids=["image_shapes", "no_dict", "boxes_only", "classes_from_1"],
+    ids=["image_shapes", "no_dict", "RGBA", "grayscale", "boxes_only", "classes_from_1"],
 )
 def test_inputs_and_targets_that_cannot_work(detector, given, targets, message):
     detector.compile("sgd")
@@ -81,6 +87,14 @@ def test_inputs_and_targets_that_cannot_work(detector, given, targets, message):
     if targets is TARGETS:
         with pytest.raises(ArgumentError, match=message):
             detector(given)
+
+
+@pytest.mark.parametrize("channels", [1, 4])
+def test_images_of_other_channels_are_refused_in_predict_after_others(channels, detector):
+    detector.predict(inputs(), verbose=0)
+    # TensorFlow has made one graph of both numbers, which knows neither.
+    with pytest.raises(ArgumentError, match=rf"^images=\(.*, ({channels}|None)\) must have three channels"):
+        detector.predict(with_channels(channels), verbose=0)
 
 
 def test_predict_names_what_it_was_given(detector):

@@ -267,6 +267,25 @@ def test_a_file_that_does_not_fit_leaves_the_model_unchanged(tmp_path):
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_weights_that_are_not_finite_are_refused_with_the_layer(value, tmp_path):
+    """As of a training that has failed: every loss of a fine-tuning would be NaN."""
+    model = keras_resnets.CifarResNet(8)
+    kernel = np.array(model.get_layer("conv1_conv").kernel)
+    kernel[0, 0, 0, 0] = value
+    model.get_layer("conv1_conv").kernel.assign(kernel)
+    path = keras3_weights(model, tmp_path / "failed")
+    with pytest.raises(ArgumentError, match="does not fit: conv1_conv holds numbers that are not finite"):
+        keras_resnets.CifarResNet(8, weights=path)
+
+
+def test_a_pointer_of_git_lfs_is_named(tmp_path):
+    path = tmp_path / "model.safetensors"
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 2\n")
+    with pytest.raises(ArgumentError, match=r"model\.safetensors' is a pointer of Git LFS, .*: run git lfs pull"):
+        keras_resnets.ResNet50(weights=path)
+
+
 def test_damaged_files(tmp_path, randomize):
     whole = keras3_weights(randomize(keras_resnets.CifarResNet(8)), tmp_path / "whole").read_bytes()
     for name, content in {"empty": b"", "text": b"not HDF5", "truncated": whole[: len(whole) // 2]}.items():

@@ -12,13 +12,17 @@ import numpy as np
 from keras_resnets.errors import ArgumentError
 from trainers.data.detection_dataset import Annotation, DetectionDataset, file_split, max_boxes
 from trainers.data.registry import Purpose
-from trainers.data.sources.image_sizes import image_sizes
+from trainers.data.sources.image_sizes import image_sizes, say_common_files
 from trainers.data.sources.problems import Damage, Problems, counted
 
 HELD_OUT_SHARE = 0.1
 # Boxes are clipped by this much without a report: COCO rounds to hundredths of a pixel, YOLO's tools to 4 or 5 digits.
 ROUNDING, RELATIVE_ROUNDING = 0.01, 1e-4  # pixels, and shares of the longer side
 
+RESIZED = (
+    "the size of the file is used, and boxes as they are: if images were resized, take the original ones, or annotate "
+    "these"
+)
 STORED_SIZE = "the stated size is that of the file without its EXIF orientation, and so may be the boxes"
 
 
@@ -110,7 +114,9 @@ def file_dataset(
     test_files, test_annotations = _checked("test", test, relative, problems)
     for images, files in (("training image", train_files), ("image to measure with", test_files)):
         if not files:
-            raise ArgumentError(f"--dataset={problems.dataset} has no {images} that can be used; {layout}.")
+            raise ArgumentError(
+                f"--dataset={problems.dataset} has no {images} that can be used{problems.main_cause}; {layout}."
+            )
     if purpose == "training" and not max_boxes(train_annotations):
         raise ArgumentError(f"--dataset={problems.dataset} has no object in its training images; {layout}.")
     train_annotations, test_annotations = _trained_on(train_annotations, test_annotations, purpose, problems)
@@ -127,7 +133,7 @@ def file_dataset(
 def _held_out(images, layout, problems):
     """Returns the images in two parts: nine tenths to train on, and a tenth, at least one, to measure with."""
     if len(images) < 2:
-        found = counted(len(images), "image")
+        found = f"{counted(len(images), 'image')}{problems.main_cause}"
         raise ArgumentError(f"--dataset={problems.dataset} has {found}, too few to hold one out; {layout}.")
     order = np.random.default_rng(0).permutation(len(images))
     chosen = set(order[: max(1, int(len(images) * HELD_OUT_SHARE))].tolist())
@@ -168,13 +174,13 @@ def _compare_size(image, file, problems):
             image.name,
             STORED_SIZE if is_stored else "the stated size is not that of the file",
             f"{' '.join(wrong)}, but {image.file} has width={file.width} height={file.height}",
-            "boxes are taken as of the upright image" if is_stored else "the size of the file is used",
+            "boxes are taken as of the upright image" if is_stored else RESIZED,
         )
 
 
 def _annotation(objects, height, width, relative, problems):
     boxes, kept = [], []
-    for item in objects:
+    for item in _each_once(objects, problems):
         x1, y1, x2, y2 = item.box
         box, rounding = item.box, ROUNDING
         if relative:
@@ -186,6 +192,16 @@ def _annotation(objects, height, width, relative, problems):
     of_boxes = [(x2 - x1) * (y2 - y1) for x1, y1, x2, y2 in boxes]
     areas = [box if relative or item.area is None else item.area for item, box in zip(kept, of_boxes)]
     return Annotation.of(boxes, [item.index for item in kept], [item.ignored for item in kept], areas)
+
+
+def _each_once(objects, problems):
+    """Returns objects without those that repeat another's class and box, as merged files have them."""
+    seen = {}
+    for item in objects:
+        key = item.index, item.ignored, *item.box
+        if seen.setdefault(key, item) is not item:
+            problems.note("object", item.name, "an object that is there already", item.stated, "taken once")
+    return list(seen.values())
 
 
 def _clipped(item, stated, rounding, height, width, problems):
@@ -230,8 +246,4 @@ def _say_what_is_odd(labels, train_files, train, test_files, test, problems):
         problems.say(f"classes whose names differ by case only: {', '.join(alike)}")
     if not max_boxes(test):
         problems.say("no image to measure with has an object: there will be no average precision")
-    common = len(set(train_files) & set(test_files))
-    if common:
-        problems.say(
-            f"{common} of {len(test_files)} images to measure with are training images, too: figures will be too good"
-        )
+    say_common_files([file.path for file in train_files], [file.path for file in test_files], problems)

@@ -20,6 +20,7 @@ from trainers.data.sources.image_index import ImageIndex
 from trainers.data.sources.masks import mask_box
 from trainers.data.sources.problems import Damage, Problems
 from trainers.data.sources.split_words import split_word
+from trainers.data.sources.text_files import check_fetched
 from trainers.data.split_names import choose_splits
 
 LAYOUT = (
@@ -100,9 +101,12 @@ def _image_folder(root, file):
 
 def _content(file, problems):
     try:
-        content = json.loads(pathlib.Path(file).read_bytes())
+        text = pathlib.Path(file).read_bytes()
     except OSError as error:
         raise ArgumentError(f"--dataset={problems.dataset}: {file} cannot be read; {LAYOUT}.") from error
+    check_fetched(file, text)
+    try:
+        content = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ArgumentError(f"{file} is not JSON ({error}): mend it, or fetch it again.") from error
     for key in ("images", "annotations", "categories"):
@@ -175,7 +179,7 @@ def _images(folder, file, content, classes, names, problems):
     """Returns a list of `AnnotatedImage`s."""
     if not pathlib.Path(folder).is_dir():
         raise ArgumentError(f"--dataset={problems.dataset}: there is no folder {folder}; {LAYOUT}.")
-    images, index = {}, ImageIndex(folder, problems)
+    images, by_file, index = {}, {}, ImageIndex(folder, problems)
     for position, entry in enumerate(_entries(content, "images"), 1):
         identifier, stated = _key(entry.get("id")), entry.get("file_name", entry.get("filename"))
         with problems.leave_out("image", f"{file}: image {position} ({stated})"):
@@ -185,14 +189,12 @@ def _images(folder, file, content, classes, names, problems):
                 raise Damage("the id of another image", f"id={identifier}")
             images[identifier] = None  # unless its file is found
             name = f"{file}: image id={identifier}"
-            images[identifier] = AnnotatedImage(
-                name=name,
-                file=index.find(name, [stated]),
-                objects=[],
-                width=number(entry.get("width")),
-                height=number(entry.get("height")),
-            )
-    found = [image for image in images.values() if image is not None]
+            path = index.find(name, [stated])
+            if path in by_file:
+                problems.note("image", name, "the file of another id", stated, "read once, with the objects of both")
+            size = (number(entry.get(side)) for side in ("width", "height"))
+            images[identifier] = by_file.setdefault(path, AnnotatedImage(name, path, [], *size))
+    found = list(by_file.values())
     if not found:
         _propose_folder(folder, file, content, problems)
     _add_objects(file, content, classes, names, images, problems)

@@ -159,7 +159,10 @@ def splits_of(rows: Sequence[Row], measured: str | None, problems: Problems) -> 
     Raises:
         ArgumentError: if there is a split to measure with, but none to train on.
     """
-    stated = sorted({row.get("split", "") for _, row in rows} - {""})
+    names = {row.get("split", "") for _, row in rows} - {""}
+    # Case has no meaning in a column: TRAIN and train are one split, under the name in lower case if it is there.
+    by_meaning = {name.lower(): name for name in sorted(names, key=lambda name: (name == name.lower(), name))}
+    stated = sorted(by_meaning.values())
     splits = choose_splits(stated, None if measured == OLDER_RUNS else measured)
     if splits.train is None and splits.test is not None:
         raise ArgumentError(f"--dataset={problems.dataset} has the split {splits.test!r}, but no 'train'.")
@@ -185,9 +188,10 @@ def rows_by_split(
     if splits.train is None:
         return list(rows), None
     splits.say(problems.dataset, held_out)
-    known = (splits.train, splits.test, *splits.untouched)
+    parts = {name.lower(): [] for name in (splits.train, splits.test, *splits.untouched) if name is not None}
     for name, row in rows:
-        if row["split"] not in known:
+        if row["split"].lower() in parts:
+            parts[row["split"].lower()].append((name, row))
+        else:
             problems.report("row", name, f"the split {row['split']!r}, which is not known")
-    train, test = ([one for one in rows if one[1]["split"] == split] for split in (splits.train, splits.test))
-    return train, test or None
+    return parts[splits.train.lower()], None if splits.test is None else parts[splits.test.lower()]

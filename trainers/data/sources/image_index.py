@@ -19,10 +19,14 @@ class ImageIndex:
         folder: the folder.
         problems: where files are noted that are found by their names, or outside of the folder.
         outside: whether a stated path may lead out of the folder.
+        says_folders: whether it is noted that the file of a path without folders is in another one.
     """
 
-    def __init__(self, folder: str | pathlib.Path, problems: Problems, outside: bool = False):
-        self._folder, self._problems, self._outside = pathlib.Path(folder), problems, outside
+    def __init__(
+        self, folder: str | pathlib.Path, problems: Problems, outside: bool = False, says_folders: bool = True
+    ):
+        self._folder, self._problems = pathlib.Path(folder), problems
+        self._outside, self._says_folders = outside, says_folders
         self._passed_over = PassedOver()
 
     def find(self, name: str | pathlib.Path, stated: Sequence[str], near: pathlib.Path | None = None) -> pathlib.Path:
@@ -65,6 +69,10 @@ class ImageIndex:
             raise Damage(f"outside of {self._folder}", existing[0])
         return near / stated[0]
 
+    def has(self, stated: str) -> bool:
+        """Whether there is a file with the name of a path, in any folder, and with any ending if it has none."""
+        return any(parts[-1].lower() in self._by_name for parts in _readings(stated))
+
     @functools.cached_property
     def files(self) -> list[pathlib.Path]:
         """All image files, but not hidden ones."""
@@ -93,7 +101,7 @@ class ImageIndex:
         inner = _lower(file.parent.relative_to(self._folder).parts)
         if len(parts) > 1 and inner and parts[-2].lower() not in inner:
             self._problems.report("image", name, "no such path", f"{stated}, but {file}", "the latter is used")
-        elif file.parent != near.joinpath(*parts[:-1]):
+        elif file.parent != near.joinpath(*parts[:-1]) and (len(parts) > 1 or self._says_folders):
             self._problems.note("image", name, "no such path", stated, "the only file of the same name is used")
         return file
 
@@ -110,6 +118,11 @@ class ImageIndex:
     def _folder_names(self):
         """The names of the folders with images, and of those above them, in lower case."""
         return {name for file in self.files for name in _lower(file.parent.relative_to(self._folder).parts)}
+
+
+def last_part(path: str) -> str:
+    """Returns the last part of a path of any machine."""
+    return _readings(path)[-1][-1]
 
 
 def _is_below(path, folder):

@@ -11,6 +11,7 @@ from keras_resnets.images.formats import BMP, JPEG
 from keras_resnets.images.inspection import DAMAGED, inspect
 from keras_resnets.images.orientation import SIDEWAYS
 from trainers.data.image_source import InspectedFile
+from trainers.data.sources.problems import Problems
 from trainers.data.tf_data_options import CORES, untuned
 from trainers.runtime.progress import Progress
 
@@ -37,6 +38,24 @@ def image_sizes(files: Sequence[str | pathlib.Path], title: str) -> list[Inspect
             found[index] = file if not reason else InspectedFile(files[index], reason=reason.decode())
             progress.update(1)
     return [found.get(index) or _unreadable(file) for index, file in enumerate(files)]
+
+
+def say_common_files(
+    train: Sequence[str | pathlib.Path], test: Sequence[str | pathlib.Path], problems: Problems
+) -> None:
+    """Says how many files to measure with are training images, too, also by links; copies are other files.
+
+    Args:
+        train: paths of the training images.
+        test: paths of the images to measure with.
+        problems: where it is said.
+    """
+    trained = set(map(os.path.realpath, train))
+    common = sum(os.path.realpath(file) in trained for file in test)
+    if common:
+        problems.say(
+            f"{common} of {len(test)} images to measure with are training images, too: figures will be too good"
+        )
 
 
 def _encoded(file):

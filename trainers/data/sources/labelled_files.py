@@ -9,7 +9,7 @@ import tensorflow as tf
 from keras_resnets.errors import ArgumentError
 from trainers.data.classification_dataset import IMAGENET_MEAN, IMAGENET_STD, ImageDataset
 from trainers.data.image_source import encoded_files
-from trainers.data.sources.image_sizes import image_sizes
+from trainers.data.sources.image_sizes import image_sizes, say_common_files
 from trainers.data.sources.problems import Problems
 from trainers.data.split import Split, shuffled_indices
 
@@ -40,6 +40,7 @@ def file_dataset(
         test = _usable("measure with", test, problems)
         if without := _without_image(labels, test):
             problems.say(f"there is no image of {without} to measure with")
+        say_common_files([file.path for file, _ in train], [file.path for file, _ in test], problems)
     return ImageDataset(
         labels=tuple(labels),
         side=None,
@@ -78,7 +79,9 @@ def _usable(use, files, problems):
             problems.report("image", file.path, file.reason)
     usable = [(file, label) for file, (_, label) in zip(found, files) if not file.reason]
     if not usable:
-        raise ArgumentError(f"--dataset={problems.dataset} has no image to {use} that can be used.")
+        raise ArgumentError(
+            f"--dataset={problems.dataset} has no image to {use} that can be used{problems.main_cause}."
+        )
     return usable
 
 

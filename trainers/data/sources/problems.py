@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from keras_resnets.errors import ArgumentError
 
 CAUSES = 20  # that are printed; the others are counted
+LEFT_OUT = "left out"
 
 
 class Damage(Exception):
@@ -60,12 +61,25 @@ class Problems:
             left = [found.count for found in list(self._causes.values())[CAUSES:]]
             self.say(f"{sum(left)} problems of {len(left)} other causes")
 
+    @property
+    def main_cause(self) -> str:
+        """Returns what most images were left out for, e.g. " (12 images: it does not exist)"; "" if none was."""
+        counts = {
+            cause: found.count
+            for (unit, cause, outcome), found in self._causes.items()
+            if (unit, outcome) == ("image", LEFT_OUT)
+        }
+        if not counts:
+            return ""
+        cause = max(counts, key=counts.get)
+        return f" ({counted(counts[cause], 'image')}: {cause})"
+
     def say(self, text: str) -> None:
         """Prints a line about the whole data set at once."""
         print(f"{self.dataset}: {text}", file=sys.stderr)
 
     def report(
-        self, unit: str, name: str | pathlib.Path, cause: str, detail: str = "", outcome: str = "left out"
+        self, unit: str, name: str | pathlib.Path, cause: str, detail: str = "", outcome: str = LEFT_OUT
     ) -> None:
         """Counts a problem.
 

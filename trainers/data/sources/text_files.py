@@ -4,6 +4,7 @@ import codecs
 import pathlib
 
 from keras_resnets.errors import ArgumentError
+from keras_resnets.images.formats import GIT_LFS
 
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
@@ -16,6 +17,7 @@ def read_text(file: pathlib.Path) -> str:
         OSError: if it cannot be read.
     """
     content = file.read_bytes()
+    check_fetched(file, content)
     try:
         text = content.decode("utf-16" if content.startswith(UTF16) else "utf-8-sig")
     except UnicodeDecodeError as error:
@@ -23,6 +25,12 @@ def read_text(file: pathlib.Path) -> str:
     if "\0" in text:  # UTF-16 without a byte order mark
         raise _not_utf8(file, 1)
     return text
+
+
+def check_fetched(file: str | pathlib.Path, content: bytes) -> None:
+    """Raises ArgumentError if the content of a file is a pointer of Git LFS: the file was not fetched."""
+    if content.startswith(GIT_LFS):
+        raise ArgumentError(f"{file} is a pointer of Git LFS, not the file itself: run git lfs pull.")
 
 
 def lines_of(file: pathlib.Path) -> list[str]:

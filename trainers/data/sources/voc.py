@@ -2,7 +2,7 @@
 
 PATH is a folder with VOC2007, VOC2012, ... (VOCdevkit), or one of these folders. In each of them,
 `ImageSets/Main/SPLIT.txt` lists the images of `JPEGImages`, and `Annotations/ID.xml` has their objects. An image is
-`ID.jpg`, the file that its annotation names, or `ID` with another ending.
+`ID.jpg`, `ID` with another ending or, where there is neither, the file that `<filename>` states.
 
 The training split is `trainval` (or `train`) of all years. The test split is `test` of the years whose test images are
 annotated. Without such a year, or where there are `train` and `val` but no `trainval`, the splits are `train` and
@@ -49,6 +49,7 @@ LABELS = (
     "train",
     "tvmonitor",
 )
+NOT_UTF8 = 'not in UTF-8: save it as UTF-8, with encoding="utf-8" in its first line'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,7 +110,8 @@ def _labels(root, of_run, images, problems):
         return _unique(root / LABEL_MAP, [name for name in labels if name != "background" or name in found])
     if years_of(root) and set(found) <= set(LABELS):
         return LABELS
-    problems.say(f"its classes are the names of its objects: {', '.join(found)} (labels.txt may list them)")
+    if found:
+        problems.say(f"its classes are the names of its objects: {', '.join(found)} (labels.txt may list them)")
     return found
 
 
@@ -127,7 +129,7 @@ def _first_pixel(images, labels, problems):
                     f"coordinates count from 0, as {item.name} shows ({_stated(item.box)}): nothing is subtracted"
                 )
                 return 0
-    if tuple(labels) != LABELS:
+    if labels and tuple(labels) != LABELS:
         problems.say("coordinates count from 1, as VOC's do; if they count from 0, train with --voc_first_pixel=0")
     return 1
 
@@ -151,16 +153,43 @@ def _parsed(listed, problems):
                     objects=_objects(image.annotation, root, problems),
                 )
             )
-    return images
+    return _one_of_each_file(images, problems)
 
 
 def _parse(file):
     try:
-        return xml.etree.ElementTree.parse(file).getroot()
+        root = xml.etree.ElementTree.parse(file).getroot()
     except OSError as error:
         raise Damage("cannot be read", error.strerror) from error
-    except (xml.etree.ElementTree.ParseError, ValueError, LookupError) as error:  # the last two: a wrong encoding
-        raise Damage("not XML", str(error)) from error
+    except xml.etree.ElementTree.ParseError as error:
+        raise Damage("not XML" if _is_utf8(file) else NOT_UTF8, str(error)) from error
+    except (ValueError, LookupError) as error:  # an encoding that is not read, e.g. GBK
+        raise Damage(NOT_UTF8, str(error)) from error
+    if root.tag == "annotations":
+        raise Damage("CVAT's own XML, not VOC's: export 'COCO 1.0' or 'Pascal VOC 1.1'")
+    if root.find("object/polygon") is not None and root.find("object/bndbox") is None:
+        raise Damage("LabelMe's own XML, not VOC's: convert it to COCO or VOC, e.g. with datumaro")
+    return root
+
+
+def _is_utf8(file):
+    try:
+        file.read_text("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _one_of_each_file(images, problems):
+    """Returns the images without those whose file is another one's; the XML file of the same name keeps it."""
+    owners = {}
+    for image in images:
+        if image.file not in owners or pathlib.Path(image.name).stem == image.file.stem:
+            owners[image.file] = image
+    for image in images:
+        if image is not (owner := owners[image.file]):
+            problems.report("image", image.name, "the image of another XML file", f"{image.file}, of {owner.name}")
+    return [image for image in images if image is owners[image.file]]
 
 
 def _objects(file, root, problems):

@@ -2,13 +2,14 @@
 
 import collections
 import dataclasses
+import os
 import pathlib
 import re
 import sys
 
 from keras_resnets.errors import ArgumentError
 from trainers.data.image_files import PassedOver, files_below
-from trainers.data.sources.image_index import ImageIndex
+from trainers.data.sources.image_index import ImageIndex, last_part
 from trainers.data.sources.problems import Problems, counted
 from trainers.data.sources.split_words import split_word
 from trainers.data.sources.text_files import lines_of
@@ -35,18 +36,38 @@ class ListedImage:
         may_be_empty: whether it has no object if it has no annotation file.
         index: of the images.
         near: the folder where the image is looked for first.
+        problems: where an annotation file is reported that names another image.
     """
 
     annotation: pathlib.Path
     may_be_empty: bool
     index: ImageIndex
     near: pathlib.Path
+    problems: Problems
 
     def find(self, stated: str = "") -> pathlib.Path:
-        """Returns the image: it has the name of its annotation file or, if it is no JPEG, the stated one."""
-        image_id = self.annotation.stem
-        paths = [path for path in (f"{image_id}.jpg", stated, image_id) if path]
-        return self.index.find(self.annotation, paths, near=self.near)
+        """Returns the image: the one of the annotation file's own name or, if there is none, the stated one.
+
+        People rename and copy files, and leave what is written in them.
+        """
+        own = self.annotation.stem
+        paths = [f"{own}.jpg", own]
+        name = last_part(stated)
+        if own.lower() in (name.lower(), os.path.splitext(name)[0].lower()):
+            paths = [name, *paths]  # Of several images of the file's own name, the stated one is meant.
+            stated = ""
+        file = self.index.find(self.annotation, paths, self.near)
+        if stated and not file.is_file():
+            return self.index.find(self.annotation, [stated], self.near)
+        if stated and self.index.has(stated):
+            self.problems.report(
+                "image",
+                self.annotation,
+                "<filename> is another image than that of the XML file's own name",
+                f"{stated}, but {file}",
+                "the latter is used",
+            )
+        return file
 
 
 def listed_splits(
@@ -153,7 +174,7 @@ def _listed(year, file, problems):
         if times > 1:
             problems.note("image", file, "listed more than once", f"{image_id}, {times} times", "taken once")
         folder = (root / image_id).parent
-        images.append(ListedImage(_annotation_file(year, image_id), may_be_empty, index, folder))
+        images.append(ListedImage(_annotation_file(year, image_id), may_be_empty, index, folder, problems))
     return images
 
 
@@ -163,14 +184,14 @@ def _folder_splits(root, measured, problems):
         raise ArgumentError(
             f"--dataset=voc:{root}: there is no ImageSets/Main in it or its folders, and no XML file; {LAYOUT}."
         )
-    index, by_split = ImageIndex(root, problems), {}
+    index, by_split = ImageIndex(root, problems, says_folders=False), {}
     stems = {file.stem.lower() for file in files}
     bare = [image for image in index.files if image.stem.lower() not in stems]
     index.say_passed_over(".xml")
     if bare:
         problems.say(f"{counted(len(bare), 'image')} without an XML file left out (e.g. {bare[0]})")
     for file in files:
-        listed = ListedImage(file, False, index, file.parent)
+        listed = ListedImage(file, False, index, file.parent, problems)
         by_split.setdefault(split_word(file.parent.relative_to(root)), []).append(listed)
     chosen = choose_splits(by_split, measured)
     if chosen.train is None and chosen.test is not None:

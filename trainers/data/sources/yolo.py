@@ -26,6 +26,7 @@ from trainers.data.detection_dataset import DetectionDataset
 from trainers.data.registry import Purpose
 from trainers.data.sources.annotated_files import AnnotatedImage, AnnotatedObject, file_dataset, number, twice
 from trainers.data.sources.image_index import ImageIndex
+from trainers.data.sources.label_files import report_without_image
 from trainers.data.sources.problems import Damage, Problems, counted
 from trainers.data.sources.split_words import split_word
 from trainers.data.sources.text_files import lines_of, read_text
@@ -35,7 +36,8 @@ LAYOUT = (
     "expected is a data.yaml with names, train and val, or a folder with it or with classes.txt, images/ID.jpg and "
     "labels/ID.txt"
 )
-TEXTS = (".txt", ".yaml", ".yml")  # of labels, lists of images and names, beside the images
+# Endings of labels, lists of images, names, and Darknet's table of these, beside the images.
+TEXTS = (".txt", ".yaml", ".yml", ".names", ".data")
 NAMES = ("classes.txt", "obj.names")
 MOST_CLASSES = 100_000  # that `nc` may be
 MARGIN = 0.01  # of the image's sides, by which boxes may lie outside, as in Ultralytics; they are clipped
@@ -69,10 +71,9 @@ def open_yolo(path: str, strict: bool, purpose: Purpose = "training") -> Detecti
             raise ArgumentError(f"--dataset=yolo:{path} has no images to train on ({found}); {LAYOUT}.")
         chosen.say(problems.dataset)
         root = file.parent if file else pathlib.Path(path)
-        train, test = (
-            name and [_image(image, root, labels, points, problems) for image in splits[name]()]
-            for name in (chosen.train, chosen.test)
-        )
+        files = [name and splits[name]() for name in (chosen.train, chosen.test)]
+        train, test = (part and [_image(image, root, labels, points, problems) for image in part] for part in files)
+        report_without_image([_label_file(image, root) for part in files for image in part or ()], problems)
         return file_dataset(labels, train, test, LAYOUT, problems, relative=True, purpose=purpose)
 
 
@@ -96,10 +97,9 @@ def _from_yaml(file, problems):
         raise ArgumentError(f"--dataset={problems.dataset}: {file} cannot be read ({error}); {LAYOUT}.") from error
     if not isinstance(content, dict):
         raise ArgumentError(f"{file} has no names, train and val; {LAYOUT}.")
-    root = pathlib.Path(os.path.normpath(file.parent / _text(file, "path", content.get("path") or "")))
-    roots = [root, file.parent]
+    stated = _text(file, "path", content.get("path") or "").replace("\\", "/")
     splits = {
-        split: lambda split=split: _listed_images(file, split, content[split], roots, problems)
+        split: lambda split=split: _listed_images(file, split, content[split], stated, problems)
         for split in SPLITS
         if content.get(split)
     }
@@ -163,11 +163,11 @@ def _folder_splits(root, problems):
     return {split: lambda images=images: images for split, images in by_split.items()}
 
 
-def _listed_images(file, split, stated, roots, problems):
-    """Returns the image files of a split, whose folders and lists of files data.yaml states."""
+def _listed_images(file, split, stated, root, problems):
+    """Returns the image files of a split, whose folders and lists of files data.yaml states, and `root`, its path."""
     images = []
     for entry in stated if isinstance(stated, list) else [stated]:
-        path = _existing(_text(file, split, entry), roots, problems)
+        path = _existing(_text(file, split, entry).replace("\\", "/"), file, root, problems)
         if path.is_dir():
             images += _images_in(path, problems)
         else:
@@ -193,19 +193,31 @@ def _images_in_list(file, problems):
     return images
 
 
-def _existing(stated, roots, problems):
-    """Returns a path of data.yaml that exists: as it is stated, or without its first folders."""
-    parts = pathlib.PurePosixPath(stated.replace("\\", "/")).parts
-    for start in range(len(parts)):
-        for root in roots:
-            path = root.joinpath(*parts[start:])
+def _existing(stated, file, root, problems):
+    """Returns a path of data.yaml that exists: as it is stated, in the folder of data.yaml, or without its first parts.
+
+    Args:
+        stated: the path of a split.
+        file: the data.yaml.
+        root: its `path`, which may be another machine's; "" for none.
+        problems: where to say what else is used.
+    """
+    home = pathlib.Path(os.path.normpath(file.parent / root))
+    inner = pathlib.PurePosixPath(stated)
+    if not home.is_dir() and root and inner.is_relative_to(root):
+        inner = inner.relative_to(root)
+    for start in range(len(inner.parts)):
+        for folder in (home, file.parent):
+            path = folder.joinpath(*inner.parts[start:])
             if os.path.exists(path):
-                if start and parts[start:] == ("images",):  # of another split, maybe
+                if start and inner.parts[start:] == ("images",):  # of another split, maybe
                     continue
-                if set(parts[:start]) - {".."}:
-                    problems.say(f"{stated} does not exist: {path} is used")
+                if set(inner.parts[:start]) - {".."} or not home.is_dir():
+                    detail = f"{home / stated}, but {path}"
+                    problems.note("path", file, "it does not exist", detail, "the latter is used")
                 return path
-    raise ArgumentError(f"--dataset={problems.dataset}: {stated} of data.yaml does not exist in {roots[0]}; {LAYOUT}.")
+    remedy = "" if home.is_dir() else f": delete its line 'path: {root}', or state the folder of the data set"
+    raise ArgumentError(f"--dataset={problems.dataset}: {stated} of {file} does not exist in {home}{remedy}; {LAYOUT}.")
 
 
 def _image(file, root, labels, points, problems):
@@ -215,13 +227,9 @@ def _image(file, root, labels, points, problems):
         problems.note("image", file, "no file of labels", str(text_file), "read without objects")
         return AnnotatedImage(str(file), file, [])
     lines = text_file.read_text("utf-8-sig", errors="replace").splitlines()
-    objects, seen = [], set()
+    objects = []
     for position, line in enumerate(map(str.strip, lines), 1):
         name = f"{text_file}: line {position}"
-        if line in seen:
-            problems.note("object", name, "a line that is there already", line, "taken once")
-            continue
-        seen.add(line or None)
         with problems.leave_out("object", name):
             if line:
                 index, box = _object(line, labels, points)

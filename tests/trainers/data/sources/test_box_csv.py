@@ -142,3 +142,11 @@ def test_paths_that_are_no_data_sets(root):
     (root / "notes.csv").write_text("")
     with pytest.raises(ArgumentError, match=r"has no train\.csv \(found: notes\.csv, val\.csv\); expected is"):
         open_detection_dataset(f"csv:{root}")
+
+
+def test_rows_that_are_there_twice_are_taken_once(root, capsys):
+    (root / "train.csv").write_text(ROWS + ROWS)
+    assert [len(found) for found in boxes(open_detection_dataset(f"csv:{root}", strict=True).train)] == [2, 0, 1]
+    message = capsys.readouterr().err
+    assert "3 objects: an object that is there already (e.g. " in message
+    assert "1 of 1 images to measure with are training images, too" in message

@@ -182,7 +182,9 @@ def test_paths_that_are_no_data_sets(files):
         open_coco(f"{files.folder},none.json", strict=False)
     shutil.rmtree(files.folder)
     files.folder.mkdir()
-    with pytest.raises(ArgumentError, match="has no training image that can be used; expected is"):
+    with pytest.raises(
+        ArgumentError, match=r"has no training image that can be used \(\d images: it does not exist\); exp"
+    ):
         files.open()
 
 
@@ -272,7 +274,7 @@ def test_a_category_that_only_groups_is_no_class(group, files, capsys):
 
 def test_two_categories_of_one_name_are_one_class(files, capsys):
     categories = [{"id": 1, "name": "dog"}, {"id": 18, "name": "dog"}, {"id": 19, "name": "cat"}]
-    write_json(files.train, files.images[:2], [DOG, {**DOG, "category_id": 1}], categories)
+    write_json(files.train, files.images[:2], [DOG, {**DOG, "category_id": 1, "bbox": [1, 2, 3, 4]}], categories)
     write_json(files.test, files.images[2:], [], categories)
     dataset = files.open(strict=True)
     assert dataset.labels == ("dog", "cat") and load(dataset.train)[0]["classes"].tolist() == [0, 0]
@@ -376,3 +378,42 @@ def test_objects_of_images_that_are_left_out_are_not_counted_again(files, capsys
     assert files.open().train.size == 1
     message = capsys.readouterr().err
     assert "1 image: outside of" in message and "no image with the image_id" not in message
+
+
+def test_annotations_that_are_there_twice_are_taken_once(files, capsys):
+    """As after a merge: average precision could be half at most."""
+    other = {**DOG, "id": 9, "category_id": 1}
+    files.annotations += [{**DOG, "id": 8}, other, {**DOG, "id": 10, "bbox": [10, 20, 30.5, 9]}]
+    files.write()
+    assert load(files.open(strict=True).train)[0]["classes"].tolist() == [1, 0, 1]
+    example = f"{files.train}: annotation 8 (dog): bbox=[10, 20, 30.5, 8]"
+    assert f"1 object: an object that is there already ({example}); taken once" in capsys.readouterr().err
+
+
+def test_a_file_of_two_ids_is_one_image(files, capsys):
+    files.images.append({**files.images[0], "id": 4})
+    files.annotations += [{**DOG, "id": 8, "image_id": 4}, {**DOG, "id": 9, "image_id": 4, "category_id": 1}]
+    files.write()
+    dataset = files.open(strict=True)
+    assert sizes(dataset.train) == [(60, 50), (61, 50)]
+    assert load(dataset.train)[0]["classes"].tolist() == [1, 0]
+    said = f"1 image: the file of another id ({files.train}: image id=4: 001.jpg); read once, with the objects of both"
+    assert said in capsys.readouterr().err
+
+
+def test_resized_images_are_said_with_a_remedy(files, capsys):
+    files.images[0].update(width=120, height=100)
+    files.write()
+    files.open()
+    message = capsys.readouterr().err
+    assert "1 image: the stated size is not that of the file (" in message
+    assert "if images were resized, take the original ones, or annotate these" in message
+
+
+def test_a_pointer_of_git_lfs_is_named(files, capsys):
+    (files.folder / "002.jpg").write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 2\n")
+    assert files.open().train.size == 1
+    assert "1 image: it is a pointer of Git LFS (run git lfs pull), not JPEG" in capsys.readouterr().err
+    files.train.write_bytes((files.folder / "002.jpg").read_bytes())
+    with pytest.raises(ArgumentError, match=r"train\.json is a pointer of Git LFS, .*: run git lfs pull"):
+        files.open()

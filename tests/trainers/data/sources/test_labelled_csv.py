@@ -213,3 +213,19 @@ def test_splits_of_unknown_names_are_said(write, capsys):
     with pytest.raises(ArgumentError, match="names no images to measure with"):
         open_dataset(name)
     assert said in capsys.readouterr().err
+
+
+def test_images_in_both_splits_are_said(write, tmp_path, capsys):
+    (tmp_path / "photos" / "9.png").symlink_to(tmp_path / "photos" / "1.png")
+    rows = ["file,label,split", *(f"photos/{row},train" for row in ROWS[:3])]
+    open_dataset(write(*rows, "photos/9.png,cat,val", "photos/4.png,dog,val"))
+    said = "1 of 2 images to measure with are training images, too: figures will be too good"
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("train", [["TRAIN", "train", "Train"], ["TRAIN", "Train", "TRAIN"]])
+def test_case_has_no_meaning_in_the_column_split(train, write, capsys):
+    rows = ["file,label,split", *(f"photos/{row},{split}" for row, split in zip(ROWS, [*train, "Valid", "VALID"]))]
+    dataset = open_dataset(write(*rows))
+    assert levels(dataset.train) == TRAIN and levels(dataset.test) == TEST
+    assert "not used" not in capsys.readouterr().err

@@ -1,5 +1,7 @@
 """Data sets in the format of PASCAL VOC."""
 
+import re
+
 import numpy as np
 import pytest
 from annotated_images import load, sizes, write_image
@@ -190,7 +192,7 @@ def test_damaged_files_leave_out_their_image(tmp_path, capsys):
 
 def test_a_cause_is_one_line_with_its_number_and_an_example(year, capsys):
     (year.parent / "labels.txt").write_text("\n".join(LABELS))
-    annotate(year, "1", *[object_xml("unicorn", 1, 1, 5, 5)] * 25, *[object_xml("cow", 1, 1, 99, 9)] * 2)
+    annotate(year, "1", *[object_xml("unicorn", 1, 1, 5, 5)] * 25, *[object_xml("cow", 1, 1, x, 9) for x in (98, 99)])
     open_voc(year.parent, strict=False)
     *_, unknown, clipped = capsys.readouterr().err.splitlines()
     assert unknown.startswith(f"voc:{year.parent}: 25 objects: no such class in the data set (e.g. {year}")
@@ -207,7 +209,9 @@ def test_folders_that_are_no_data_sets(tmp_path):
     with pytest.raises(ArgumentError, match=message.replace("val.txt", "cow_val.txt, val.txt")):
         open_voc(tmp_path, strict=False)
     (year / "ImageSets" / "Main" / "train.txt").write_text("2\n")
-    with pytest.raises(ArgumentError, match="has no training image that can be used; expected are"):
+    with pytest.raises(
+        ArgumentError, match=r"has no training image that can be used \(1 image: cannot be read\); expected are"
+    ):
         open_voc(tmp_path, strict=False)
 
 
@@ -259,6 +263,83 @@ def test_an_image_by_the_name_in_its_annotation(year):
     assert widths(open_voc(year.parent, strict=True).train) == [60, 61]
     path.write_text(path.read_text().replace("photo.jpg", "C:\\photos\\photo.jpg"))
     assert widths(open_voc(year.parent, strict=True).train) == [60, 61]
+
+
+@pytest.mark.parametrize("lists", [True, False], ids=["ImageSets", "no lists"])
+@pytest.mark.parametrize("stated", ["61.png", "..\\photos\\61", "60.png"], ids=["moved on", "a path", "all the same"])
+def test_an_image_of_the_xml_files_own_name_is_taken_before_a_stated_one(stated, lists, tmp_path, capsys):
+    """People rename and copy images, and leave <filename>: boxes would lie on another image."""
+    for width in (60, 61, 62):
+        write_image(tmp_path / "JPEGImages" / f"{width}.png", width, 50)
+        annotate(tmp_path, str(width), f"<filename>{stated}</filename>", object_xml(*CHAIR), width=width)
+    if lists:
+        (tmp_path / "ImageSets" / "Main").mkdir(parents=True)
+        (tmp_path / "ImageSets" / "Main" / "default.txt").write_text("60\n61\n62\n")
+    dataset = open_voc(tmp_path, strict=False)
+    assert sorted(widths(dataset.train) + widths(dataset.test)) == [60, 61, 62]
+    message = capsys.readouterr().err
+    assert "the stated size" not in message and "no such path" not in message
+    first = 61 if stated == "60.png" else 60
+    example = f"{tmp_path}/Annotations/{first}.xml: {stated}, but {tmp_path}/JPEGImages/{first}.png"
+    cause = "<filename> is another image than that of the XML file's own name"
+    assert f"voc:{tmp_path}: 2 images: {cause} (e.g. {example}); the latter is used" in message
+    with pytest.raises(ArgumentError, match=f"{re.escape(cause)}: mend it"):
+        open_voc(tmp_path, strict=True)
+
+
+def test_of_two_images_of_the_xml_files_own_name_the_stated_one_is_taken(year):
+    write_image(year / "JPEGImages" / "1.png", 90, 50)
+    annotate(year, "1", "<filename>1.png</filename>", object_xml(*CHAIR), width=90)
+    assert widths(open_voc(year.parent, strict=True).train) == [90, 61]
+
+
+@pytest.mark.parametrize("copy", ["0 (copy)", "9"])
+def test_an_image_has_one_xml_file(copy, tmp_path, capsys):
+    for width in (60, 61, 62):
+        write_beside(tmp_path, width, "dog", 1, 2, 30, 40)
+    text = (tmp_path / "61.xml").read_text().replace("<xmin>1<", "<xmin>20<")
+    (tmp_path / f"{copy}.xml").write_text(text)
+    dataset = open_voc(tmp_path, strict=False)
+    assert sorted(widths(dataset.train) + widths(dataset.test)) == [60, 61, 62]
+    found = load(dataset.train) + load(dataset.test)
+    assert {tuple(example["boxes"][0]) for example in found} == {(0, 1, 30, 40)}
+    example = f"{tmp_path}/{copy}.xml: {tmp_path}/61.jpg, of {tmp_path}/61.xml"
+    assert f"1 image: the image of another XML file ({example}); left out" in capsys.readouterr().err
+    with pytest.raises(ArgumentError, match="the image of another XML file: mend it"):
+        open_voc(tmp_path, strict=True)
+
+
+@pytest.mark.parametrize("images", ["JPEGImages", "images", "."])
+def test_an_image_in_a_folder_beside_that_of_the_xml_files_is_not_remarkable(images, tmp_path, capsys):
+    for position, stated in enumerate(["1.png", "C:\\photos\\2.jpg", ""], 1):
+        write_image(tmp_path / images / f"{position}.png", 60, 50)
+        annotate(tmp_path, str(position), f"<filename>{stated}</filename>", object_xml(*CHAIR))
+    open_voc(tmp_path, strict=True)
+    message = capsys.readouterr().err
+    assert "no such path" not in message and "/Annotations/" not in message
+
+
+@pytest.mark.parametrize(
+    "text, cause",
+    [
+        ("<annotations><image id='0' name='1.jpg'><box/></image></annotations>", "CVAT's own XML, not VOC's: export"),
+        (
+            "<annotation><object><name>cow</name><polygon><pt><x>1</x><y>2</y></pt></polygon></object></annotation>",
+            "LabelMe's own XML, not VOC's: convert",
+        ),
+        ("<?xml version='1.0' encoding='gbk'?><annotation>\u732b</annotation>", "not in UTF-8: save it as UTF-8"),
+        ("<annotation>\u6807</annotation>", "not in UTF-8: save it as UTF-8"),
+    ],
+    ids=["CVAT", "LabelMe", "GBK", "GBK without a word"],
+)
+def test_other_xml_is_named_in_the_refusal(text, cause, tmp_path, capsys):
+    for name in ("1", "2"):
+        write_image(tmp_path / f"{name}.jpg", 60, 50)
+        (tmp_path / f"{name}.xml").write_bytes(text.encode("gbk"))
+    with pytest.raises(ArgumentError, match=rf"has 0 images \(2 images: {cause}"):
+        open_voc(tmp_path, strict=False)
+    message = capsys.readouterr().err
+    assert "its classes are" not in message and "coordinates count" not in message
 
 
 def test_an_archive_of_cvat(tmp_path, capsys):

@@ -51,14 +51,73 @@ def test_boxes_in_pixels_of_roboflows_folders(root):
         "path: /content/datasets/mine\ntrain: train/images\nval: valid/images\nnames: [cat, dog]",
         "train: /content/mine/train/images\nval: D:\\mine\\valid\\images\nnames: [cat, dog]",
         "train: train.txt\nval: valid/images\nnames: [cat, dog]",
+        "path: D:\\mine\ntrain: D:\\mine\\train\\images\nval: valid/images\nnames: [cat, dog]",
     ],
-    ids=["names by number", "a list", "no such path", "of another machine", "a file of files"],
+    ids=["names by number", "a list", "no such path", "of another machine", "a file of files", "of Windows"],
 )
 def test_forms_of_data_yaml(text, root):
     (root / "train.txt").write_text("./train/images/a.jpg\n/content/mine/train/images/b.jpg\n")
     dataset = open_detection_dataset(data_yaml(root, text) + "/data.yaml", strict=True)
     assert dataset.labels == ("cat", "dog") and sizes(dataset.train) == [(60, 40), (61, 40)]
     assert sizes(dataset.test) == [(60, 40)] and len(boxes(dataset.test)[0]) == 1
+
+
+def test_the_path_of_another_machine(tmp_path, capsys):
+    """Images lie in `images`, which without `path` might be another split's."""
+    for split in ("images", "valid/images"):
+        write_image(tmp_path / split / "a.jpg", 60, 40)
+    text = "path: /home/someone/data\ntrain: /home/someone/data/images\nval: valid/images\nnames: [cat, dog]\n"
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / "a.txt").write_text(BOX)
+    assert open_detection_dataset(data_yaml(tmp_path, text), strict=True).train.size == 1
+    example = f"{tmp_path}/data.yaml: /home/someone/data/images, but {tmp_path}/images"
+    said = f"yolo:{tmp_path}: 2 paths: it does not exist (e.g. {example}); the latter is used"
+    assert said in capsys.readouterr().err
+    remedy = "does not exist in /home/someone/data: delete its line 'path: /home/someone/data', or state"
+    with pytest.raises(ArgumentError, match=remedy):
+        open_detection_dataset(data_yaml(tmp_path, text.replace("data/images", "data/photos")), strict=True)
+
+
+@pytest.mark.parametrize("layout", ["labels", "beside", "deeper"])
+def test_files_of_labels_without_image_are_counted(layout, root, capsys):
+    """Whose images are lost, and their objects with them."""
+    name = data_yaml(root)
+    if layout == "beside":
+        for path in [*root.glob("*/labels/*.txt")]:
+            path.rename(path.parent.parent / "images" / path.name)
+    folder = root / "train" / {"labels": "labels", "beside": "images", "deeper": "labels/day"}[layout]
+    folder.mkdir(exist_ok=True)
+    images = root / "train" / "images" / ("day" if layout == "deeper" else ".")
+    for lost in ("x", "y"):
+        (folder / f"{lost}.txt").write_text(BOX)
+    (folder / "empty.txt").write_text("")
+    (folder / "notes.txt").write_text("0 and 1 are the classes\n")
+    (folder / "scan.txt").write_text(BOX)
+    images.mkdir(exist_ok=True)
+    (images / "scan.tif").write_bytes(b"")  # counted as a .tif
+    open_detection_dataset(name)
+    said = f"yolo:{root}: 2 label files: no image of its name (e.g. {folder}/x.txt); left out"
+    assert said in capsys.readouterr().err
+    with pytest.raises(ArgumentError, match=r"x\.txt: no image of its name: mend it, or go on without --strict"):
+        open_detection_dataset(name, strict=True)
+
+
+def test_labels_of_another_splits_images_have_their_image(tmp_path, capsys):
+    for name in "abc":
+        write(tmp_path, ".", **{name: BOX})
+    (tmp_path / "train.txt").write_text("images/a.jpg\n")
+    (tmp_path / "val.txt").write_text("images/b.jpg\n")
+    name = data_yaml(tmp_path, "train: train.txt\nval: val.txt\nnames: [cat, dog]\n")
+    assert open_detection_dataset(name, strict=True).train.size == 1
+    assert "label file" not in capsys.readouterr().err
+
+
+def test_darknets_own_files_are_not_passed_over(tmp_path, capsys):
+    write(tmp_path, ".", a=BOX, b=BOX)
+    (tmp_path / "obj.names").write_text("cat\ndog\n")
+    (tmp_path / "obj.data").write_text("classes = 2\nnames = data/obj.names\n")
+    assert open_detection_dataset(f"yolo:{tmp_path}", strict=True).labels == ("cat", "dog")
+    assert "passed over" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("file", ["data.yaml", "classes.txt", "train.txt"])
@@ -167,7 +226,7 @@ def test_the_same_images_in_both_splits_are_said(root, capsys):
         ("names: {1: cat, 2: dog}\ntrain: train/images\n", "the numbers of its names must be 0, 1 ... 1"),
         ("val: valid/images\nnames: [cat, dog]\n", "has no images to train on .only val.; expected is a data.yaml"),
         ("train: train/labels\nnames: [cat, dog]\n", "train of .*data.yaml has no image: .*train/labels has none"),
-        ("train: nowhere\nnames: [cat, dog]\n", "nowhere of data.yaml does not exist in"),
+        ("train: nowhere\nnames: [cat, dog]\n", "nowhere of .*data.yaml does not exist in"),
         ("train: train/images\nnames: cat\n", "names must be a list, or numbers with names"),
         ("- a list", "has no names, train and val; expected is"),
         ("names: [", "data.yaml cannot be read"),
@@ -215,7 +274,7 @@ def test_lines_are_numbered_as_in_the_file(root, capsys):
     path.write_text(f"{BOX}\n\n{BOX}\n{BOX}\n1 0.5\n")
     assert len(boxes(open_detection_dataset(data_yaml(root)).train)[0]) == 1
     message = capsys.readouterr().err
-    assert f"2 objects: a line that is there already (e.g. {path}: line 3: {BOX}); taken once" in message
+    assert f"2 objects: an object that is there already (e.g. {path}: line 3: {BOX}); taken once" in message
     assert f"{path}: line 5: 1 0.5); left out" in message
 
 
