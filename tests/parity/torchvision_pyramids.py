@@ -4,9 +4,9 @@ python torchvision_pyramids.py full 2 FOLDER
 python torchvision_pyramids.py narrow REFERENCE.npz
 
 Of the full net, `fasterrcnn_resnet50_fpn` is version 1 and `fasterrcnn_resnet50_fpn_v2` is 2. FOLDER/images.npz has
-images (H, W, 3) uint8, RGB. Afterwards FOLDER has net.pth and net.safetensors, the state dict, and answers.npz: of image
-i, `{i}_proposals` (R, 4) in pixels of the resized image, and of its detections, `{i}_boxes` (D, 4), `{i}_scores` (D,)
-and `{i}_labels` (D,), where 0 would be the background.
+images (H, W, 3) uint8, RGB. Afterwards FOLDER has net.pth and net.safetensors, the state dict, and answers.npz: of
+image i, `{i}_proposals` (R, 4) in pixels of the resized image, and of its detections, `{i}_boxes` (D, 4), `{i}_scores`
+(D,) and `{i}_labels` (D,), where 0 would be the background.
 
 REFERENCE has the same of narrow nets of both versions, on the images of `tests/support/torch_pyramids.py`, by names
 that begin with "v1_" or "v2_"; `v1_state_dict` and `v2_state_dict`, JSON of the tensors' shapes; and images that
@@ -24,7 +24,7 @@ from safetensors.torch import save_file
 from torchvision.models import detection, resnet
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.backbone_utils import BackboneWithFPN
-from torchvision.models.detection.faster_rcnn import FastRCNNConvFCHead, FasterRCNN, FastRCNNPredictor, TwoMLPHead
+from torchvision.models.detection.faster_rcnn import FasterRCNN, FastRCNNConvFCHead, FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.rpn import RPNHead
 from torchvision.ops import MultiScaleRoIAlign
 
@@ -88,14 +88,13 @@ def filled(detector, version):
 
 def answers(detector, images):
     """Returns the proposals and detections of images, by "0_boxes" and the like."""
-    found = {}
+    found, proposals = {}, []
+    hook = detector.rpn.register_forward_hook(lambda module, inputs, outputs: proposals.extend(outputs[0]))
     for i, image in enumerate(images):
-        proposals = []
-        hook = detector.rpn.register_forward_hook(lambda module, inputs, outputs: proposals.extend(outputs[0]))
         with torch.no_grad():
             (detections,) = detector([_as_tensor(image)])
-        hook.remove()
-        found |= {f"{i}_{name}": value.numpy() for name, value in {"proposals": proposals[0], **detections}.items()}
+        found |= {f"{i}_{name}": value.numpy() for name, value in {"proposals": proposals[i], **detections}.items()}
+    hook.remove()
     return found
 
 

@@ -33,7 +33,7 @@ def tensors(shapes, version):
         gain *= 0.7 if "fpn" in name and len(shape) == 4 else 1
         value = gain * tensor(name, shape)
         if name.startswith("roi_heads.box") and len(shape) > 1:
-            # Features are positive. Otherwise, the first term of a sum is the same for all regions, and so is the class.
+            # Features are positive: without this, their mean alone would tell the class, the same for all regions.
             value = value - value.mean(axis=1, keepdims=True)
         values[name] = np.asarray(value, "int64" if part == "num_batches_tracked" else "float32")
     return values

@@ -87,9 +87,11 @@ def test_max_pooling_is_that_of_the_map_of_each_regions_level(dtype):
     np.testing.assert_array_equal(tf.cast(pooled, "float32"), expected)
 
 
-@pytest.mark.parametrize("layer", [PyramidRoIAlign(4, aligned=False), PyramidRoIAlign(4), PyramidRoIPooling(3)])
+@pytest.mark.parametrize(
+    "layer", [PyramidRoIAlign(4, aligned=False), PyramidRoIAlign(4), PyramidRoIPooling(3, (16, 32))]
+)
 def test_values_and_gradients_are_the_same_compiled(layer):
-    features, rois = maps(channels=2), tf.constant(regions(20))
+    features, rois = maps(layer.strides, channels=2), tf.constant(regions(20))
     cotangent = tf.random.stateless_normal((2, rois.shape[1], layer.pool_size, layer.pool_size, 2), seed=[0, 0])
 
     def run(features, rois, cotangent):

@@ -4,6 +4,7 @@
 """
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -90,12 +91,7 @@ def assert_equal(model, expected):
 def test_names_of_torchvisions_first_files_are_the_same():
     first = {}
     for name, value in tensors().items():
-        for new, old in [(".0.0.weight", ".0.weight"), (".0.0.bias", ".0.bias")]:
-            if name.startswith("rpn.head.conv"):
-                name = name.replace(new, new[4:])
-            elif "_blocks" in name:
-                name = name.replace(new[2:], new[4:])
-        first[name] = value
+        first[re.sub(r"(_blocks\.\d)\.0|(rpn\.head\.conv)\.0\.0", r"\1\2", name)] = value
     assert {"backbone.fpn.inner_blocks.0.weight", "rpn.head.conv.weight"} <= first.keys()
     model, expected = detector(), detector()
     load_torch(expected, tensors())
@@ -135,9 +131,7 @@ def test_only_layers_of_the_classes_start_anew_for_other_classes():
         is_new = "class_logits" in path or "box_deltas" in path
         np.testing.assert_array_equal(value, fresh[path] if is_new else other, err_msg=path)
     fresh = weights_of(model)
-    with pytest.raises(
-        ArgumentError, match="The file has 5 classes: pass num_classes=5.* class_logits is 64x6 6, not 64x4 4"
-    ):
+    with pytest.raises(ArgumentError, match="The file has 5 classes: pass num_classes=5.* class_logits is 64x6 6, n"):
         load_torch(model, tensors())
     assert_equal(model, fresh)
 
@@ -149,7 +143,7 @@ def test_files_that_do_not_fit_leave_the_detector_as_it_is(tmp_path):
         "other version": (tensors(2), "holds weights of torchvision's detectors with a feature pyramid"),
         "classifier": (
             state_dict("torchvision_resnet18"),
-            "holds a classification net, of torchvision's ResNet: pass it as weights=",
+            "holds a classification net, of .*: pass it as weights=",
         ),
         "nothing known": ({"encoder.weight": np.zeros((3, 3), "float32")}, "has unknown tensor names: encoder.weight"),
     }
@@ -169,8 +163,6 @@ def test_a_detectors_file_is_refused_for_a_classifier():
     model = keras_resnets.ResNet18(input_shape=(64, 64, 3), classes=3)
     before = weights_of(model)
     for build in (lambda: load_torch(model, tensors()), lambda: load_torch(model, tensors(), new_classifier=True)):
-        with pytest.raises(
-            ArgumentError, match="holds a detector, of torchvision's .*: pass it to keras_resnets.create_det"
-        ):
+        with pytest.raises(ArgumentError, match="holds a detector, of .*: pass it to keras_resnets.create"):
             build()
     assert_equal(model, before)
