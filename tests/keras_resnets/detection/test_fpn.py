@@ -1,6 +1,7 @@
 """Faster R-CNN with a feature pyramid: torchvision's figures, what is trained, and what it does inside of Keras."""
 
 import io
+import json
 
 import keras
 import numpy as np
@@ -245,3 +246,34 @@ def test_arguments_that_cannot_work(arguments, message):
     arguments = {name: value() if callable(value) else value for name, value in arguments.items()}
     with pytest.raises(ArgumentError, match=message):
         FasterRCNN(3, net(), **{"neck": "fpn", **arguments})
+
+
+@slow
+def test_two_replicas_learn_the_same_as_one(in_new_process):
+    # Everything is sampled, so that the samples do not depend on the replica.
+    process = in_new_process("""
+import json
+import keras, numpy as np, tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, 2 * [tf.config.LogicalDeviceConfiguration()])
+import keras_resnets
+given = {"images": np.random.default_rng(0).uniform(0, 255, (2, 64, 96, 3)), "image_shapes": np.int32(2 * [[64, 96]])}
+targets = {"boxes": np.float32([[[5, 5, 40, 40]], [[30, 10, 60, 50]]]), "classes": np.int32([[1], [2]])}
+losses = []
+for devices in (["CPU:0"], ["CPU:0", "CPU:1"]):
+    with tf.distribute.MirroredStrategy(devices).scope():
+        keras.utils.set_random_seed(0)
+        net = keras_resnets.ResNet((1, 1, 1, 1), (8, 8, 16, 16), include_top=False)
+        detector = keras_resnets.FasterRCNN(
+            3, net, neck="fpn", anchor_sizes=(8, 16, 32, 64, 128), fpn_filters=16, rpn_filters=16, head_units=32,
+            rpn_batch_size=2000, rpn_positive_fraction=1.0, train_post_nms_topk=20, roi_batch_size=64,
+            roi_positive_fraction=1.0,
+        )
+        detector.compile(keras.optimizers.SGD(0.01))
+    losses.append(detector.fit(given, targets, batch_size=2, epochs=3, shuffle=False, verbose=0).history["loss"])
+print(json.dumps(losses))
+""")
+    assert process.returncode == 0, process.stderr[-2000:]
+    one, two = json.loads(process.stdout.splitlines()[-1])
+    np.testing.assert_allclose(two, one, rtol=1e-3)
+    assert one[-1] < one[0]
