@@ -58,8 +58,9 @@ class PyramidLayer(keras.layers.Layer):
         features = self._used(features)
         for part in features:
             check_size(part.shape)  # A detector takes the layer for built.
-        # Proposals carry no gradient.
-        return self.pool(features, tf.stop_gradient(tf.cast(rois, tf.float32)))
+        rois = tf.stop_gradient(tf.cast(rois, tf.float32))  # Proposals carry no gradient.
+        # What is no number has no level and no cells, and a gather would fail.
+        return self.pool(features, tf.where(tf.math.is_finite(rois), rois, 0.0))
 
     def _used(self, features):
         if len(features) < len(self.strides):
