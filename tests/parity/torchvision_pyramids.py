@@ -27,6 +27,7 @@ from torchvision.models.detection.backbone_utils import BackboneWithFPN
 from torchvision.models.detection.faster_rcnn import FasterRCNN, FastRCNNConvFCHead, FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.rpn import RPNHead
 from torchvision.ops import MultiScaleRoIAlign
+from torchvision_faster_rcnn import randomize
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
 import torch_pyramids as narrow
@@ -111,7 +112,9 @@ def resized(detector, image):
 def full(version, folder):
     """Writes weights and answers of a whole detector."""
     name = {"1": "fasterrcnn_resnet50_fpn", "2": "fasterrcnn_resnet50_fpn_v2"}[version]
-    detector, _ = filled(getattr(detection, name)(weights=None, weights_backbone=None), int(version))
+    detector = getattr(detection, name)(weights=None, weights_backbone=None).eval()
+    gains = {name: narrow.gain_of(name, int(version)) for name, _ in detector.named_modules()}
+    randomize(detector, np.random.default_rng(0), gains)
     folder = pathlib.Path(folder)
     torch.save(detector.state_dict(), folder / "net.pth")
     save_file({key: value.contiguous() for key, value in detector.state_dict().items()}, folder / "net.safetensors")

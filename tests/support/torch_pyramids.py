@@ -18,6 +18,12 @@ GAINS = {
 }
 
 
+def gain_of(module, version):
+    """Returns the factor of a module's kernel."""
+    gains = [gain[version - 1] for end, gain in GAINS.items() if module.endswith(end)]
+    return (gains or [1])[0] * (0.7 if "fpn" in module else 1)
+
+
 def tensors(shapes, version):
     """Returns the state dict of a detector, a dict of arrays by name.
 
@@ -28,9 +34,7 @@ def tensors(shapes, version):
     values = {}
     for name, shape in shapes.items():
         module, _, part = name.rpartition(".")
-        gains = [gain[version - 1] for end, gain in GAINS.items() if module.endswith(end)]
-        gain = gains[0] if gains and part == "weight" else 1
-        gain *= 0.7 if "fpn" in name and len(shape) == 4 else 1
+        gain = gain_of(module, version) if part == "weight" and len(shape) > 1 else 1
         value = gain * tensor(name, shape)
         if name.startswith("roi_heads.box") and len(shape) > 1:
             # Features are positive: without this, their mean alone would tell the class, the same for all regions.

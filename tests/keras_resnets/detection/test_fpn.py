@@ -108,10 +108,17 @@ def test_maps_proposals_and_detections_have_their_shapes(shape, sizes):
     assert all(np.isfinite(value) and value > 0 for value in losses.values())
 
 
-@pytest.mark.parametrize("build", [keras_resnets.ResNet, keras_resnets.ResNetV2, keras_resnets.PlainNet18])
-def test_residual_and_plain_nets_learn_and_detect(build):
-    backbone = build(include_top=False, width=1 / 8) if build is keras_resnets.PlainNet18 else net(build)
-    detector = FasterRCNN(3, backbone, **SMALL)
+@pytest.mark.parametrize(
+    "build, arguments",
+    [
+        (keras_resnets.ResNet, {"bottleneck": True}),
+        (keras_resnets.ResNetV2, {}),
+        (keras_resnets.ResNet, {"shortcut": None}),
+    ],
+    ids=["bottleneck", "version 2", "plain"],
+)
+def test_residual_and_plain_nets_learn_and_detect(build, arguments):
+    detector = FasterRCNN(3, net(build, **arguments), **SMALL)
     losses = detector.training_losses(inputs(), TARGETS, tf.constant(SEEDS))
     assert losses.keys() == {"rpn_class", "rpn_box", "region_class", "region_box"}
     assert all(np.isfinite(value) and value > 0 for value in losses.values())
@@ -123,7 +130,7 @@ def test_residual_and_plain_nets_learn_and_detect(build):
     [
         lambda: keras_resnets.VGG16(include_top=False, width=1 / 32),
         lambda: keras_resnets.ZFNet(include_top=False, padding="faster_rcnn", width=1 / 32),
-        lambda: keras_resnets.InceptionV3(include_top=False, input_shape=(299, 299, 3)),
+        lambda: keras_resnets.InceptionV3(include_top=False),
         lambda: keras_resnets.CifarResNet(8, include_top=False),
     ],
 )
