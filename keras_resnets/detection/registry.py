@@ -103,6 +103,7 @@ def find(name: str) -> Detector:
 
 def create_detector(
     name: str,
+    /,
     num_classes: int | None = None,
     weights: str | os.PathLike[str] | None = None,
     **arguments: Any,
@@ -118,7 +119,7 @@ def create_detector(
         weights: None for random ones; "coco" for those that torchvision publishes, which are downloaded once; or the
             path of a file of torchvision's detector of this name, as .pth or .safetensors. If it has another number of
             classes, the layers of the classes start from random weights.
-        **arguments: of the detector's class, in place of the registry's, such as `score_threshold`.
+        **arguments: of the detector's class, in place of the registry's, such as `score_threshold` or `backbone`.
 
     Returns:
         A `keras_resnets.FasterRCNN`.
@@ -132,7 +133,7 @@ def create_detector(
     row = find(name)
     classes = len(LABELS) if num_classes is None else num_classes
     path = weights_file(name) if weights == COCO else weights
-    model = row.build(classes, row.backbone, **{"name": name, **row.arguments, **arguments})
+    model = row.build(classes, **{"backbone": row.backbone, "name": name, **row.arguments, **arguments})
     if path is not None:
         load_weights(model, path, new_classifier=num_classes is not None)
     return model

@@ -46,20 +46,22 @@ class PyramidLayer(keras.layers.Layer):
         POSITIVE_INTEGER.check("pool_size", pool_size)
         POSITIVE.check("canonical_size", canonical_size)
         self.pool_size, self.strides, self.canonical_size = pool_size, tuple(strides), canonical_size
-        expected = [self.strides[0] * 2**i for i in range(len(self.strides))] if self.strides else []
-        if not expected or list(self.strides) != expected or math.log2(expected[0]) % 1:
+        finest = self.strides[0] if self.strides else 0
+        is_power = finest > 0 and math.log2(finest) % 1 == 0
+        if not is_power or self.strides != tuple(finest * 2**level for level in range(len(self.strides))):
             raise ArgumentError(f"strides={self.strides} must be powers of two, each twice the one before it.")
 
-    def build(self, features_shapes, rois_shape=None):
-        for shape in self._used(features_shapes):
+    def build(self, features_shape, rois_shape=None):
+        for shape in self._used(features_shape):
             check_size(shape)
 
     def call(self, features, rois):
         features = self._used(features)
         for part in features:
             check_size(part.shape)  # A detector takes the layer for built.
-        # Proposals carry no gradient.
-        return self.pool(features, tf.stop_gradient(tf.cast(rois, tf.float32)))
+        rois = tf.stop_gradient(tf.cast(rois, tf.float32))  # Proposals carry no gradient.
+        # What is no number has no level and no cells, and a gather would fail.
+        return self.pool(features, tf.where(tf.math.is_finite(rois), rois, 0.0))
 
     def _used(self, features):
         if len(features) < len(self.strides):
@@ -77,8 +79,8 @@ class PyramidLayer(keras.layers.Layer):
         levels = tf.floor(finest + tf.math.log(sides / self.canonical_size) / math.log(2.0) + EPSILON)
         return tf.cast(tf.clip_by_value(levels, 0, len(self.strides) - 1), tf.int32)
 
-    def compute_output_shape(self, features_shapes, rois_shape):
-        return (*rois_shape[:2], self.pool_size, self.pool_size, features_shapes[0][-1])
+    def compute_output_shape(self, features_shape, rois_shape):
+        return (*rois_shape[:2], self.pool_size, self.pool_size, features_shape[0][-1])
 
     def get_config(self):
         names = ["pool_size", "strides", "canonical_size"]

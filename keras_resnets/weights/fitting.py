@@ -18,6 +18,7 @@ SHOWN = 3  # names in an error's list
 UNKNOWN = (
     "Either the builder's arguments are not the file's, or the file is damaged, or its net is not in this package."
 )
+LOGITS = "class_logits"  # the layer of detectors that has the classes
 HEAD = re.compile(rf"{CLASSIFIER}|fc\d(_dropout)?")  # layers of the classifier only
 
 
@@ -102,6 +103,9 @@ def _remedy_of_shapes(misshapen, arrays, layers):
     if misshapen == [CLASSIFIER] and kernels[CLASSIFIER][0] != kernels[CLASSIFIER][1]:
         classes = kernels[CLASSIFIER][0][-1]
         return f"The file has {classes} classes: pass classes={classes}, or include_top=False."
+    if LOGITS in kernels and set(misshapen) <= set(OF_CLASSES):
+        classes = kernels[LOGITS][0][-1] - 1  # without the background
+        return f"The file has {classes} classes: pass num_classes={classes}, or new_classifier=True to load the rest."
     if "fc6" in kernels:
         return (
             "Its first dense layer is for images of another size: pass the file's input_shape (of published weights, "
@@ -120,6 +124,8 @@ def _remedy_of_names(model, missing, unexpected, arrays, layers, weights):
     if not unexpected and all(AUXILIARY.fullmatch(name) for name in missing):
         return "The file has no auxiliary head: load it into the net without one."
     if weights.family is not None:
+        if weights.family.is_detector != (LOGITS in layers):
+            return _remedy_of_kinds(weights.family)
         builder = weights.family.builder(weights.kernels)
         if builder is not None and _letters(builder) == _letters(model.name):
             return f"The file holds weights of {weights.family.title}. {UNKNOWN}"
@@ -133,6 +139,19 @@ def _remedy_of_names(model, missing, unexpected, arrays, layers, weights):
         )
         return f"The file holds a net of version {version} V1_5."
     return "Use the builder and the arguments that the file was made with."
+
+
+def _remedy_of_kinds(family):
+    """Returns what to do about a detector's file for a classification net, and the reverse."""
+    if family.is_detector:
+        return (
+            f"The file holds a detector, of {family.title}: pass it to keras_resnets.create_detector. This is a "
+            "classification net."
+        )
+    return (
+        f"The file holds a classification net, of {family.title}: pass it as weights= with the name of that net as "
+        "backbone=. This is a detector."
+    )
 
 
 def _letters(name):

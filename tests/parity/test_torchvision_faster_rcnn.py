@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+from detection_pairs import pair
 from sklearn.datasets import load_sample_images
 
 import keras_resnets
@@ -71,14 +72,6 @@ def on_canvas(image):
     height, width = image.shape[:2]
     canvas = np.pad(image, [(0, -height % 32), (0, -width % 32), (0, 0)])
     return {"images": canvas[np.newaxis], "image_shapes": np.array([[height, width]], "int32")}
-
-
-def pair(theirs, ours, their_classes=0, our_classes=0):
-    """Returns which of our boxes is nearest to each of theirs of its class, and how far its corners are, in pixels."""
-    distances = np.abs(theirs[:, np.newaxis] - ours).max(axis=-1)
-    same_class = np.reshape(their_classes, [-1, 1]) == np.reshape(our_classes, [1, -1])
-    distances = np.where(same_class, distances, np.inf)
-    return distances.argmin(axis=1), distances.min(axis=1)
 
 
 @pytest.mark.parametrize("roi_pooling", ROI_POOLING)

@@ -56,7 +56,7 @@ def make(resnet, roi_pooling):
     return detector.eval()
 
 
-def randomize(net, random):
+def randomize(net, random, gains=GAINS):
     """Gives layers statistics as trained nets have, and kernels that let images through."""
     for name, layer in net.named_modules():
         if isinstance(layer, torch.nn.BatchNorm2d):
@@ -68,7 +68,7 @@ def randomize(net, random):
             }
         elif isinstance(layer, torch.nn.Conv2d | torch.nn.Linear):
             shape = tuple(layer.weight.shape)
-            values = {"weight": GAINS.get(name, 1) * random.normal(0, (2 / np.prod(shape[1:])) ** 0.5, shape)}
+            values = {"weight": gains.get(name, 1) * random.normal(0, (2 / np.prod(shape[1:])) ** 0.5, shape)}
             if layer.bias is not None:
                 values["bias"] = random.normal(0, 0.1, len(layer.bias))
         else:

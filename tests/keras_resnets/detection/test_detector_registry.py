@@ -1,0 +1,55 @@
+"""Detectors by name, and where their weights are."""
+
+import pytest
+
+import keras_resnets
+from keras_resnets import ArgumentError
+from keras_resnets.detection.coco import LABELS, UNUSED
+
+
+def test_names():
+    assert {"faster_rcnn_resnet50_fpn", "faster_rcnn_resnet50_fpn_v2"} <= {*keras_resnets.list_detectors()}
+    with pytest.raises(ArgumentError, match="detector='faster_rcnn' is unknown: use one of 'faster_rcnn_resnet50_fpn'"):
+        keras_resnets.create_detector("faster_rcnn")
+
+
+@pytest.mark.usefixtures("without_weights")
+def test_classes_and_options_are_those_of_the_row_unless_given():
+    detector = keras_resnets.create_detector("faster_rcnn_resnet50_fpn")
+    assert (detector.name, detector.num_classes) == ("faster_rcnn_resnet50_fpn", 90)
+    options = detector.options
+    assert (options.anchor_floor_strides, options.roi_aligned, options.nms_threshold) == (True, False, 0.5)
+    other = keras_resnets.create_detector("faster_rcnn_resnet50_fpn_v2", 7, score_threshold=0.3, name="mine")
+    assert (other.name, other.num_classes, other.options.score_threshold) == ("mine", 7, 0.3)
+    assert (other.options.head, other.options.rpn_convolutions) == ("conv_bn", 2)
+    with pytest.raises(ArgumentError, match="score_treshold=0.3 is not an argument of this model: use score_threshold"):
+        keras_resnets.create_detector("faster_rcnn_resnet50_fpn", score_treshold=0.3)
+
+
+def test_labels_are_cocos():
+    # Of its categories 1 to 90, these ten were never annotated.
+    assert [i for i, label in enumerate(LABELS, 1) if label == UNUSED] == [12, 26, 29, 30, 45, 66, 68, 69, 71, 83]
+    assert len(LABELS) == 90 and len({*LABELS}) == 80 + 1
+    assert (LABELS[0], LABELS[17], LABELS[89]) == ("person", "dog", "toothbrush")
+
+
+@pytest.mark.usefixtures("without_weights")
+def test_weights_without_a_network_say_what_to_do(monkeypatch, tmp_path):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setattr("socket.getaddrinfo", _no_network)
+    with pytest.raises(ArgumentError) as error:
+        keras_resnets.create_detector("faster_rcnn_resnet50_fpn", weights="coco")
+    message = str(error.value)
+    assert 'weights="coco" of faster_rcnn_resnet50_fpn cannot be downloaded' in message and "\n" not in message
+    address = "https://download.pytorch.org/models/fasterrcnn_resnet50_fpn_coco-258fb6c6.pth"
+    assert f"where there is a network, download {address} and pass its path as weights=" in message
+
+
+def _no_network(*args, **kwargs):
+    raise OSError("no network")
+
+
+@pytest.mark.usefixtures("without_weights")
+def test_weights_that_are_no_file():
+    with pytest.raises(ArgumentError, match="weights='cocoo' is not an existing file"):
+        keras_resnets.create_detector("faster_rcnn_resnet50_fpn", weights="cocoo")
