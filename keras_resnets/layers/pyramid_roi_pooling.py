@@ -31,5 +31,5 @@ class PyramidRoIPooling(PyramidLayer):
         pooled = [pooling(part, rois) for pooling, part in zip(self._poolings, features)]
         chosen = pooled[0]
         for level, part in enumerate(pooled[1:], 1):
-            chosen = tf.where(levels == level, part, chosen)
+            chosen = tf.where(tf.equal(levels, level), part, chosen)
         return chosen

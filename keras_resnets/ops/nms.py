@@ -52,7 +52,8 @@ def nms_by_class(
         As `nms`.
     """
     valid &= areas(boxes) > 0
-    overlap = (iou(boxes, boxes) > iou_threshold) & (classes[:, :, tf.newaxis] == classes[:, tf.newaxis])
+    # Operators compare Python objects in the graph of an export.
+    overlap = (iou(boxes, boxes) > iou_threshold) & tf.equal(classes[:, :, tf.newaxis], classes[:, tf.newaxis])
     better = tf.linalg.band_part(tf.cast(overlap, tf.float32), 0, -1)  # [b, i, j] is for i <= j.
     better = tf.linalg.set_diag(better, tf.zeros(tf.shape(better)[:2]))
     valid = tf.cast(valid, tf.float32)
@@ -60,7 +61,7 @@ def nms_by_class(
     def step(kept, _):
         suppressed = tf.linalg.matvec(better, kept, transpose_a=True) > 0
         again = tf.where(suppressed, 0.0, valid)
-        return again, tf.reduce_any(again != kept)
+        return again, tf.reduce_any(tf.not_equal(again, kept))
 
     kept, _ = tf.while_loop(lambda _, changes: changes, step, [valid, tf.constant(True)])
     kept, indices = tf.math.top_k(kept, min(limit, boxes.shape[1]))

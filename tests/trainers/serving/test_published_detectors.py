@@ -1,0 +1,47 @@
+"""Published detectors without a run."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_resnets.detection.resizing import TORCHVISION
+from trainers.serving.published_detectors import known_objects, resizing_for
+
+
+def test_the_canvas_is_torchvisions_for_one_image_and_fits_all(tmp_path):
+    files = []
+    for i, (width, height) in enumerate([(320, 240), (100, 200)]):
+        files.append(tmp_path / f"{i}.png")
+        Image.fromarray(np.zeros((height, width, 3), "uint8")).save(files[-1])
+    assert resizing_for(files[:1]).canvas == (800, 1088)  # 800x1066
+    assert resizing_for(files).canvas == (1344, 1088)  # 1333x666 as well
+    assert resizing_for(files).as_torchvision
+    (tmp_path / "damaged.png").write_bytes(b"no image")
+    assert resizing_for([tmp_path / "damaged.png"]) == TORCHVISION
+
+
+def test_numbers_without_a_class_of_coco_are_left_out():
+    answer = {"file": "a", "labels": ["cat", "N/A"], "classes": [16, 11], "scores": [0.9, 0.8], "boxes": [[0] * 4] * 2}
+    assert known_objects(answer) == {**answer, "labels": ["cat"], "classes": [16], "scores": [0.9], "boxes": [[0] * 4]}
+
+
+@pytest.mark.parametrize(
+    "command, flags, message",
+    [
+        ("predict", ["--weights=coco", "--export=x"], "error: --weights=coco is for --detector: pass that as well"),
+        (
+            "predict",
+            ["--detector=faster_rcnn_resnet50_fpn", "--weights=none.pth"],
+            "--weights=none.pth is no existing file",
+        ),
+        ("predict", ["--detector=faster_rcnn_resnet50_fpn", "--classes=1"], "--classes is for localizers"),
+        ("export", [], "error: --model_dir is required: pass --model_dir=..., or --detector=NAME instead."),
+        ("export", ["--detector=faster_rcnn_resnet50_fpn", "--best"], "--best is for --model_dir, not --detector="),
+        ("export", ["--detector=faster_rcnn_resnet50_fpn", "--nms_threshold=2"], "error: --nms_threshold=2.0 must be"),
+    ],
+)
+def test_wrong_flags_end_in_one_line(command, flags, message, tmp_path, run_command):
+    Image.fromarray(np.zeros((8, 8, 3), "uint8")).save(tmp_path / "a.png")
+    arguments = [tmp_path / "a.png"] if command == "predict" else []
+    process = run_command(f"trainers.{command}", *flags, *arguments)
+    assert process.returncode == 1 and message in process.stderr and "Traceback" not in process.stderr
