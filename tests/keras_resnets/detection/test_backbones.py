@@ -24,14 +24,14 @@ NETS = {
 @pytest.mark.parametrize("net, stride, bins, features", [("vgg", 16, 7, 128), ("zf", 16, 6, 256)])
 def test_fully_connected_layers_are_as_narrow_as_their_net(net, stride, bins, features):
     parts = make_backbone(NETS[net]())
-    assert (parts.stride, parts.pool_size, parts.region_features.shape[1:]) == (stride, bins, (features,))
+    assert (parts.strides, parts.pool_size, parts.region_features.shape[1:]) == ((stride,), bins, (features,))
     assert [layer.name for layer in parts.trunk.layers][-1] == "conv5_out"
 
 
 @pytest.mark.parametrize("net, stride, features", [("plain", 16, 16), ("cifar_plain", 2, 16), ("googlenet", 16, 64)])
 def test_the_last_stage_of_other_nets_is_for_regions(net, stride, features):
     parts = make_backbone(NETS[net]())
-    assert (parts.stride, parts.pool_size, parts.region_features.shape[1:]) == (stride, 14, (features,))
+    assert (parts.strides, parts.pool_size, parts.region_features.shape[1:]) == ((stride,), 14, (features,))
 
 
 def test_zf_is_padded_as_in_detectors():
