@@ -74,4 +74,4 @@ def test_detections_and_masks_are_torchvisions(version, tmp_path):
         assert distances.max() < 0.01
         np.testing.assert_allclose(ours["scores"][nearest], theirs["scores"], rtol=0, atol=1e-4)
         assert mask_ious(ours["masks"][nearest], theirs["masks"][:, 0] >= 0.5).min() > 0.99
-        assert 0.05 < np.mean(theirs["masks"] >= 0.5)  # Otherwise this would say little.
+        assert np.median(np.sum(theirs["masks"] >= 0.5, axis=(1, 2, 3))) > 200  # Otherwise this would say little.

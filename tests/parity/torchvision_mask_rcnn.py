@@ -26,6 +26,7 @@ GAINS = {
     "box_predictor.bbox_pred": (0.05, 0.5),
 }
 PYRAMID_GAIN = 0.7
+GROWTH = 10.0  # of deltas of regions, in fifths: the best of random detections would be of a few pixels
 
 
 def randomize(net, random, has_norm):
@@ -45,6 +46,8 @@ def randomize(net, random, has_norm):
             values = {"weight": gain * random.normal(0, (2 / np.prod(shape[1:])) ** 0.5, shape)}
             if layer.bias is not None:
                 values["bias"] = random.normal(0, 0.1, len(layer.bias))
+            if name.endswith("box_predictor.bbox_pred"):
+                values["bias"].reshape(-1, 4)[:, 2:] += GROWTH
         else:
             continue
         for key, value in values.items():
