@@ -30,6 +30,7 @@ from keras_resnets.surgery.truncated_svd import truncated_svd
 from keras_resnets.weights.family import CLASSIFIER
 
 TOP = 5  # classes that a classifier returns
+PASTED_MASKS = "pasted_masks"  # a signature of a Mask R-CNN
 DESCRIBED = ("max_detections", "score_threshold", "nms_threshold")  # options of a detector
 DETECTOR_PARTS = ("trunk", "rpn", "region_network", "head", "linear", "mask_head")
 Path = str | os.PathLike
@@ -198,7 +199,7 @@ def export_detector(
     given = () if finds_regions else (tf.TensorSpec((batch_size, num_proposals, 4), tf.float32, "proposals"),)
     signatures = _resizing_signatures(answer, given, resizing, batch_size, max_pixels)
     if isinstance(model, MaskRCNN):
-        signatures["pasted_masks"] = _pasting(signatures["serving_default"])
+        signatures[PASTED_MASKS] = _pasting(signatures["serving_default"])
     options = (model.classifiers[0] if isinstance(model, Ensemble) else model).options
     facts = {name: getattr(options, name) for name in DESCRIBED}
     return _write(signatures, parts, base, version, resizing.canvas if warmup else None, facts)
