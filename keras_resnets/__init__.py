@@ -11,6 +11,7 @@ from keras_resnets.detection.ensemble import Ensemble as Ensemble
 from keras_resnets.detection.fast_rcnn import FastRCNN as FastRCNN
 from keras_resnets.detection.faster_rcnn import FasterRCNN as FasterRCNN
 from keras_resnets.detection.localizer import Localizer as Localizer
+from keras_resnets.detection.mask_rcnn import MaskRCNN as MaskRCNN
 from keras_resnets.detection.rcnn import RCNN as RCNN
 from keras_resnets.detection.registry import create_detector as create_detector
 from keras_resnets.detection.registry import list_detectors as list_detectors

@@ -18,7 +18,7 @@ from trainers.data.proposals.methods import METHODS
 from trainers.flags import command, detection
 from trainers.flags.train import check_for_stages, train_from_flags
 from trainers.recipes.detection import default_recipe
-from trainers.tasks.specs import DETECTION, MOST_PROPOSALS, SYSTEMS, system_of
+from trainers.tasks.specs import DETECTION, MOST_PROPOSALS, SYSTEMS, systems_of_detectors
 
 
 def _define_flags():
@@ -27,7 +27,7 @@ def _define_flags():
     flags.DEFINE_enum(
         "detector",
         None,
-        registry.list_detectors(),
+        list(systems_of_detectors()),
         "A published detector, with its system, backbone, options and image size; --init_weights=coco has its weights.",
     )
     flags.DEFINE_boolean("alternating", False, "Whether Faster R-CNN is trained in four steps, instead of jointly.")
@@ -76,10 +76,10 @@ def _take_detector():
     options, detector = flags.FLAGS, flags.FLAGS.detector
     if detector is None:
         if options.init_weights == registry.COCO:
-            known = " or ".join(registry.list_detectors())
+            known = " or ".join(systems_of_detectors())
             raise ArgumentError(f"--init_weights={registry.COCO} is for --detector: pass that as well, {known}.")
         return
-    for name, value in (("system", system_of(detector)), ("backbone", registry.find(detector).backbone)):
+    for name, value in (("system", systems_of_detectors()[detector]), ("backbone", registry.find(detector).backbone)):
         if options[name].present and options[name].value != value:
             raise ArgumentError(
                 f"--{name}={options[name].value} does not fit --detector={detector}, whose {name} is {value}: leave "

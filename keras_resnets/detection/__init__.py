@@ -6,7 +6,9 @@ from keras_resnets.deprecation import moved_names
 from keras_resnets.detection import truncated_svd as truncated_svd
 from keras_resnets.detection.options import FasterRCNNOptions as FasterRCNNOptions
 from keras_resnets.detection.options import FastRCNNOptions as FastRCNNOptions
+from keras_resnets.detection.options import FPNOptions as FPNOptions
 from keras_resnets.detection.options import LocalizerOptions as LocalizerOptions
+from keras_resnets.detection.options import MaskRCNNOptions as MaskRCNNOptions
 from keras_resnets.detection.options import RCNNOptions as RCNNOptions
 from keras_resnets.detection.options import RegionOptions as RegionOptions
 from keras_resnets.detection.options import SPPNetOptions as SPPNetOptions

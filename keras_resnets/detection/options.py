@@ -454,6 +454,19 @@ class FPNOptions(FasterRCNNOptions):
 
 @_documented
 @dataclasses.dataclass(frozen=True)
+class MaskRCNNOptions(FPNOptions):
+    """The options of `keras_resnets.MaskRCNN`: those of a feature pyramid, and of the mask head."""
+
+    mask_filters: int = option(256, POSITIVE_INTEGER, "Filters of each convolution of the mask head.")
+    mask_batch_norm: bool = option(
+        False,
+        BOOLEAN,
+        "Whether the mask head's convolutions have batch normalization, which is always trained, instead of a bias.",
+    )
+
+
+@_documented
+@dataclasses.dataclass(frozen=True)
 class LocalizerOptions(AnchorOptions):
     """The options of `keras_resnets.Localizer` (ResNet, arXiv 1512.03385, appendix C)."""
 

@@ -219,6 +219,18 @@ class RegionDetector(BoxModel):
             inputs, targets, seeds, training: see `training_losses`.
         """
         regions, sampled = sample_regions(self.options, proposals, valid, padded_targets(targets), seeds)
+        return self.sampled_losses(features, regions, sampled, inputs, targets, training)
+
+    def sampled_losses(
+        self,
+        features: Sequence[tf.Tensor],
+        regions: tf.Tensor,
+        sampled: Mapping[str, tf.Tensor],
+        inputs: Mapping[str, tf.Tensor],
+        targets: Mapping[str, tf.Tensor],
+        training: bool = True,
+    ) -> dict[str, tf.Tensor]:
+        """As `region_losses`, of regions (B, S, 4) that are sampled: see `sample_regions`."""
         pooled = self.pool_scales(features, regions, training)
         logits, deltas = self.classify(features, pooled, tf.convert_to_tensor(inputs["image_shapes"]), training)
         return region_losses(self.options, logits, deltas, sampled)

@@ -49,8 +49,8 @@ def sample_regions(
 
     Returns:
         Regions (B, S, 4), where S is `roi_batch_size`, or R + G if that is less; and a dict of `labels` (B, S) int32, 0
-        for background and class + 1 for objects, `deltas` (B, S, 4), and `valid` (B, S) bool. None of these carries a
-        gradient.
+        for background and class + 1 for objects, `objects` (B, S) int32, the index of the object with the largest IoU,
+        `deltas` (B, S, 4), and `valid` (B, S) bool. Foreground comes first. None of these carries a gradient.
     """
     is_object = targets["classes"] >= 0
     regions = tf.stop_gradient(tf.concat([proposals, targets["boxes"]], axis=1))
@@ -67,6 +67,7 @@ def sample_regions(
     true_boxes, classes = (tf.gather(targets[name], objects, batch_dims=1) for name in ("boxes", "classes"))
     return regions, {
         "labels": tf.where(foreground & valid, classes + 1, 0),
+        "objects": objects,
         "deltas": boxes.encode(true_boxes, regions, options.delta_stds),
         "valid": valid,
     }

@@ -49,6 +49,7 @@ class Detector:
         file: name of torchvision's file of weights for COCO.
         checksum: first digits of its SHA-256.
         box_ap: its average precision of boxes on COCO's val2017, in %, as torchvision 0.29 states it.
+        mask_ap: the same of masks, or None.
     """
 
     model: str
@@ -57,6 +58,7 @@ class Detector:
     file: str
     checksum: str
     box_ap: float
+    mask_ap: float | None = None
 
     @property
     def class_name(self) -> str:
@@ -86,6 +88,24 @@ DETECTORS = {
         "fasterrcnn_resnet50_fpn_v2_coco-dd69338a.pth",
         "dd69338a",
         46.7,
+    ),
+    "mask_rcnn_resnet50_fpn": Detector(
+        "mask_rcnn.MaskRCNN",
+        "resnet50_v1_5",
+        TORCHVISION,
+        "maskrcnn_resnet50_fpn_coco-bf2d0c1e.pth",
+        "bf2d0c1e",
+        37.9,
+        34.6,
+    ),
+    "mask_rcnn_resnet50_fpn_v2": Detector(
+        "mask_rcnn.MaskRCNN",
+        "resnet50_v1_5",
+        {**VERSION_2, "mask_batch_norm": True},
+        "maskrcnn_resnet50_fpn_v2_coco-73cbd019.pth",
+        "73cbd019",
+        47.4,
+        41.8,
     ),
 }
 
@@ -122,7 +142,7 @@ def create_detector(
         **arguments: of the detector's class, in place of the registry's, such as `score_threshold` or `backbone`.
 
     Returns:
-        A `keras_resnets.FasterRCNN`.
+        A `keras_resnets.FasterRCNN` or `keras_resnets.MaskRCNN`.
 
     Raises:
         ArgumentError: (a ValueError) for an unknown name, weights that do not fit or cannot be downloaded, or arguments

@@ -11,11 +11,13 @@ import tensorflow as tf
 from keras_resnets.detection.ensemble import Ensemble
 from keras_resnets.detection.faster_rcnn import FasterRCNN
 from keras_resnets.detection.localizer import Localizer, localize_in_two_stages
+from keras_resnets.detection.mask_rcnn import MaskRCNN
 from keras_resnets.detection.rcnn import RCNN
 from keras_resnets.detection.region_detector import RegionDetector
 from keras_resnets.detection.resizing import Resizing, from_original, to_original
 from keras_resnets.errors import ArgumentError
 from keras_resnets.layers.detections import PADDING
+from keras_resnets.ops.masks import paste_masks
 from keras_resnets.preprocessing import Preprocessing
 from keras_resnets.serving.description import write_description
 from keras_resnets.serving.formats import MAX_PIXELS
@@ -28,8 +30,9 @@ from keras_resnets.surgery.truncated_svd import truncated_svd
 from keras_resnets.weights.family import CLASSIFIER
 
 TOP = 5  # classes that a classifier returns
+PASTED_MASKS = "pasted_masks"  # a signature of a Mask R-CNN
 DESCRIBED = ("max_detections", "score_threshold", "nms_threshold")  # options of a detector
-DETECTOR_PARTS = ("trunk", "rpn", "region_network", "head", "linear")
+DETECTOR_PARTS = ("trunk", "rpn", "region_network", "head", "linear", "mask_head")
 Path = str | os.PathLike
 
 
@@ -158,6 +161,11 @@ def export_detector(
     The signatures of a detector without a region proposal network also take `proposals` (B, R, 4) float32, boxes in
     pixels of the given image, padded with zeros.
 
+    Both signatures of a `MaskRCNN` also return `masks` (B, D, 28, 28) float32, probabilities in the detections' boxes,
+    which `keras_resnets.ops.masks.paste_masks` puts into an image of any size. A third one, `pasted_masks`, takes the
+    `images` of `serving_default` and returns them in the images, (B, D, H, W) uint8, 0 or 1: a byte for each pixel and
+    each possible detection.
+
     Args:
         model: a detector of this package, or an `Ensemble`.
         resizing: the resizing with which it, or all its members, was trained.
@@ -190,6 +198,8 @@ def export_detector(
 
     given = () if finds_regions else (tf.TensorSpec((batch_size, num_proposals, 4), tf.float32, "proposals"),)
     signatures = _resizing_signatures(answer, given, resizing, batch_size, max_pixels)
+    if isinstance(model, MaskRCNN):
+        signatures[PASTED_MASKS] = _pasting(signatures["serving_default"])
     options = (model.classifiers[0] if isinstance(model, Ensemble) else model).options
     facts = {name: getattr(options, name) for name in DESCRIBED}
     return _write(signatures, parts, base, version, resizing.canvas if warmup else None, facts)
@@ -281,6 +291,17 @@ def _folded_detector(model, svd_ranks):
     for name, part in parts.items():
         setattr(detector, name, part)
     return detector, [*parts.values()]
+
+
+def _pasting(signature):
+    """Returns a signature with the masks in the images that it is given."""
+
+    def serve(images):
+        found = signature.function(images)
+        height, width = tf.unstack(tf.shape(images)[1:3])
+        return {**found, "masks": paste_masks(found["masks"], found["boxes"], height, width)}
+
+    return Signature(signature.inputs, serve)
 
 
 def _names(labels, classes):

@@ -25,6 +25,7 @@ from keras_resnets.serving import (
     export_localizer,
     export_portable,
 )
+from keras_resnets.serving.export import PASTED_MASKS
 from keras_resnets.serving.formats import FILES
 from keras_resnets.serving.predict_requests import arrays, read_warmup
 from keras_resnets.surgery.graph import batch_normalizations
@@ -86,8 +87,8 @@ def export_and_compare(name: str, folder: str | os.PathLike, format: str = SAVED
 
     Returns:
         The largest absolute differences, each as a share of the largest absolute value in Keras, and the size of the
-        export in bytes. The keys of the differences are a classifier's signatures, "SIGNATURE scores" and "SIGNATURE
-        boxes" of a detector or localizer, or the other format.
+        export in bytes. The keys of the differences are a classifier's signatures, "SIGNATURE scores", "SIGNATURE
+        boxes" and "SIGNATURE masks" of a detector or localizer, or the other format.
 
     Raises:
         ArgumentError: if the name is unknown, or a package of the format is missing.
@@ -184,6 +185,8 @@ def _box_differences(path, model):
         signature = request.model_spec.signature_name
         differences[f"{signature} scores"] = _difference(answer["scores"], found["scores"].numpy())
         differences[f"{signature} boxes"] = _difference(answer["boxes"], boxes)
+        if "masks" in found and signature != PASTED_MASKS:  # These are rounded to 0 or 1.
+            differences[f"{signature} masks"] = _difference(answer["masks"], found["masks"].numpy())
     return differences
 
 

@@ -23,6 +23,10 @@ def _ensemble(*backbones):
     return keras_resnets.Ensemble(detectors, detectors)
 
 
+def _mask_rcnn(backbone, **options):
+    return keras_resnets.MaskRCNN(3, backbone, test_post_nms_topk=20, score_threshold=0.0, **options)
+
+
 def _localizer(backbone):
     return keras_resnets.Localizer(3, backbone, **ANCHORS, post_nms_topk=20)
 
@@ -34,6 +38,7 @@ DETECTORS = {
     "faster_rcnn_resnet50_v2": lambda: _faster_rcnn("resnet50_v2"),
     "faster_rcnn_zfnet": lambda: _faster_rcnn("zfnet"),
     **{name: functools.partial(_published, name) for name in list_detectors()},
+    "mask_rcnn_resnet18": lambda: _mask_rcnn("resnet18", mask_batch_norm=True),
     "ensemble_resnet18_resnet18_v2": lambda: _ensemble("resnet18", "resnet18_v2"),
 }
 # Name -> function that builds the localizer and, optionally, its second stage.

@@ -144,11 +144,14 @@ SYSTEMS = {
 }
 
 
-def system_of(detector: str) -> str:
-    """Returns the name in `SYSTEMS` of a name of `keras_resnets.list_detectors()`."""
-    row = registry.find(detector)
-    kind = row.class_name, row.arguments.get("neck")
-    return next(name for name, one in SYSTEMS.items() if (one.class_name, one.arguments.get("neck")) == kind)
+def systems_of_detectors() -> dict[str, str]:
+    """Returns the names in `SYSTEMS` by those of `keras_resnets.list_detectors()` that have one.
+
+    Mask R-CNN has none: data sets have no masks yet.
+    """
+    systems = {(one.class_name, one.arguments.get("neck")): name for name, one in SYSTEMS.items()}
+    kinds = {name: (row.class_name, row.arguments.get("neck")) for name, row in registry.DETECTORS.items()}
+    return {name: systems[kind] for name, kind in kinds.items() if kind in systems}
 
 
 # Options of a detector that change nothing that was trained.

@@ -13,6 +13,7 @@ import keras_resnets
 from keras_resnets import ArgumentError
 from keras_resnets.detection.resizing import Resizing
 from keras_resnets.dtype_policies import dtype_policy_scope
+from keras_resnets.ops.masks import paste_masks
 from keras_resnets.preprocessing import Preprocessing
 from keras_resnets.serving import SavedModelSession, export_classifier, export_detector, export_portable
 from keras_resnets.serving.versions import next_version, resolve
@@ -212,3 +213,27 @@ def test_only_detectors_that_take_proposals_have_a_number_of_them(kind, num_prop
     detector = kind(2, keras_resnets.ResNet((1, 1, 1, 1), (4, 4, 4, 4), include_top=False), pool_size=2)
     with pytest.raises(ArgumentError, match=message):
         export_detector(detector, Resizing(64, 96, (64, 96)), ["a", "b"], tmp_path, num_proposals=num_proposals)
+
+
+def test_masks_are_exported_in_boxes_and_in_images(tmp_path):
+    net = keras_resnets.ResNet((1, 1, 1), (8, 8, 16), include_top=False)
+    narrow = {"fpn_filters": 8, "rpn_filters": 8, "head_units": 8, "mask_filters": 8, "mask_batch_norm": True}
+    detector = keras_resnets.MaskRCNN(
+        2, net, anchor_sizes=(8, 16, 32, 64), score_threshold=0.0, max_detections=5, test_post_nms_topk=20, **narrow
+    )
+    detector.mask_head.get_layer("mask_logits").kernel.assign(np.random.default_rng(0).normal(size=(1, 1, 8, 3)))
+    session = SavedModelSession(export_detector(detector, Resizing(48, 96, (64, 96)), ["a", "b"], tmp_path))
+    image = images_of_different_sizes()[0]  # The canvas has another size.
+    found = session("serving_default", images=image[np.newaxis])
+    assert found["masks"].shape == (1, 5, 28, 28) and found["num_detections"] > 0
+    resized, _ = Resizing(48, 96, (64, 96)).resize(image)
+    canvas, shape = Resizing(48, 96, (64, 96)).pad(resized)
+    expected = detector({"images": canvas[tf.newaxis], "image_shapes": shape[tf.newaxis]})
+    np.testing.assert_allclose(found["masks"], expected["masks"], rtol=0, atol=1e-4)
+    pasted = session("pasted_masks", images=image[np.newaxis])
+    assert pasted["masks"].shape == (1, 5, *image.shape[:2]) and pasted["masks"].dtype == "uint8"
+    np.testing.assert_array_equal(pasted["masks"], paste_masks(found["masks"], found["boxes"], *image.shape[:2]))
+    np.testing.assert_allclose(pasted["boxes"], found["boxes"], rtol=0, atol=1e-3)
+    of_files = session("image_bytes", image_bytes=[encoded(image, "PNG"), b"no image"])
+    np.testing.assert_allclose(of_files["masks"][0], found["masks"][0], rtol=0, atol=1e-3)
+    assert not of_files["masks"][1].any()

@@ -49,6 +49,18 @@ def test_a_detector(name, tmp_path):
 
 
 @slow
+def test_a_detector_of_masks(tmp_path):
+    differences, _ = export_and_compare("mask_rcnn_resnet18", tmp_path)
+    names = {
+        f"{signature} {name}"
+        for signature in ("serving_default", "image_bytes")
+        for name in ("scores", "boxes", "masks")
+    }
+    assert differences.keys() == names | {"pasted_masks scores", "pasted_masks boxes"}
+    assert max(differences.values()) < TOLERANCE
+
+
+@slow
 @pytest.mark.parametrize("name", ["localizer_resnet18", "localization_rcnn_resnet18"])
 def test_a_localizer(name, tmp_path):
     differences, _ = export_and_compare(name, tmp_path)
