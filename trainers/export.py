@@ -10,12 +10,13 @@ import importlib.util
 
 from absl import flags
 
+from keras_resnets.detection.options import FPNOptions
 from keras_resnets.errors import ArgumentError, check_folder
 from keras_resnets.serving.formats import FILES, MAX_PIXELS
 from trainers.engine.run_folder import RunFolder
 from trainers.flags import command, detection
 from trainers.runtime.choices import EXPORT_PRECISIONS, SAVED_MODEL, WEIGHTS
-from trainers.tasks.specs import DETECTION, SYSTEMS, TEST_OPTIONS, recipe_options, system_of
+from trainers.tasks.specs import DETECTION, TEST_OPTIONS, recipe_options
 
 FOR_RUNS = ("best", "ensemble", "format", "stages")  # flags
 
@@ -82,7 +83,8 @@ def _check_test_options():
         return
     given = detection.options_from_flags(DETECTION, TEST_OPTIONS)
     with detection.naming_options():
-        recipe_options(DETECTION, SYSTEMS[system_of(options.detector)].options, "", given, None, options.detector)
+        # All published detectors have a pyramid.
+        recipe_options(DETECTION, FPNOptions, "", given, None, options.detector)
 
 
 def _svd_ranks():
