@@ -128,7 +128,7 @@ PREDICT = ["predict", __file__]
         (["predict", "--export=/nowhere", "/nowhere.png"], "/nowhere.png does not exist: give image files or folders."),
         ([*PREDICT, "--export=/nowhere"], "/nowhere holds no SavedModel: "),
         ([*PREDICT, "--export=/nowhere", "--classes=-1"], "--classes=-1 must be numbers of classes, from 0 on."),
-        (PREDICT, "pass either --export=FOLDER or --server=HOST:PORT."),
+        (PREDICT, "pass either --export=FOLDER, --detector=NAME or --server=HOST:PORT."),
         ([*PREDICT, "--server=x:1"], "--server=x:1 needs --model=NAME, "),
         (["prediction_service", "--export=/nowhere"], "/nowhere holds no SavedModel: "),
         (["proposals", "--dataset=digits", "--method=edge_boxes", "--output=x"], "--dataset=digits has no boxes or "),

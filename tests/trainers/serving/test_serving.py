@@ -183,7 +183,7 @@ def test_predictions_of_a_server_are_those_of_an_export(served, digit_files, run
 @pytest.mark.parametrize(
     "flags, message",
     [
-        ([], "error: pass either --export=FOLDER or --server=HOST:PORT"),
+        ([], "error: pass either --export=FOLDER, --detector=NAME or --server=HOST:PORT"),
         (["--server=localhost:1"], "error: --server=localhost:1 needs --model=NAME"),
     ],
 )
