@@ -64,4 +64,4 @@ def test_proposals_and_detections_are_torchvisions(version, suffix, tmp_path):
         assert sorted(nearest) == list(range(ours["num_detections"]))
         assert distances.max() < 0.01
         np.testing.assert_allclose(ours["scores"][nearest], theirs["scores"], rtol=0, atol=1e-4)
-        assert len(set(theirs["labels"])) >= 3  # Otherwise this would say little.
+        assert len(set(theirs["labels"])) >= 2  # Otherwise this would say little.
