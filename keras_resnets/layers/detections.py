@@ -71,7 +71,7 @@ class Detections(keras.layers.Layer):
             return best
         # Whether a box is kept depends on boxes with higher scores only: there may be more to find, or not.
         found_all = tf.math.count_nonzero(scores, axis=[1, 2]) <= BEST
-        is_complete = tf.reduce_all(found_all | (best["num_detections"] == self.max_detections))
+        is_complete = tf.reduce_all(found_all | tf.equal(best["num_detections"], self.max_detections))
         return tf.cond(is_complete, lambda: best, lambda: self._of_all(*arguments))
 
     def _of_best(self, scores, deltas, regions, image_shapes):

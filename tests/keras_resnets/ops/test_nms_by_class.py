@@ -104,3 +104,16 @@ def test_an_image_does_not_depend_on_its_batch(few, monkeypatch):
         alone = answers(monkeypatch, few, [part[i : i + 1] for part in given], iou_threshold=0.5)
         for name, value in alone.items():
             np.testing.assert_array_equal(value[0], together[name][i], err_msg=name)
+
+
+def test_detections_in_the_graph_of_a_session_are_those_outside():
+    """There, as in an export, == compares Python objects, not tensors."""
+    random = np.random.default_rng(5)
+    some, scores = boxes(random, (2, 60)), random.uniform(size=(2, 60, 30)).astype("float32")
+    arguments = [scores, np.zeros((2, 60, 30, 4), "float32"), some, np.ones((2, 60), bool), np.full((2, 2), 90)]
+    layer = Detections(score_threshold=0.05, iou_threshold=0.5, max_detections=50)
+    expected = layer(*map(tf.constant, arguments))
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        found = session.run(Detections.from_config(layer.get_config())(*map(tf.constant, arguments)))
+    for name, values in expected.items():
+        np.testing.assert_allclose(found[name], values, rtol=0, atol=2e-4)
