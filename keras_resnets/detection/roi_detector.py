@@ -57,6 +57,6 @@ def check_roi_pooling(roi_pooling: Any, kind: type, names: str, example: str) ->
     """Raises ArgumentError for a pooling of regions of another kind; `names` and `example` are for the message."""
     if not isinstance(roi_pooling, kind):
         raise ArgumentError(
-            f"roi_pooling={roi_pooling!r} cannot be used: pass {', '.join(map(repr, ROI_POOLING))}, or a {names} of "
+            f"roi_pooling={roi_pooling!r} is unknown: use {', '.join(map(repr, ROI_POOLING))}, or a {names} of "
             f"keras_resnets.layers, such as {example}."
         )

@@ -7,8 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from detection_pairs import pair
-from sklearn.datasets import load_sample_images
+from detection_pairs import on_canvas, pair, photographs
 
 import keras_resnets
 from keras_resnets.layers import RoIAlign, RoIPooling
@@ -30,12 +29,6 @@ LAYERS = {
     "box_deltas": "roi_heads.box_predictor.bbox_pred",
 }
 ROI_POOLING = {"align": RoIAlign(14, 16, sampling_ratio=2, aligned=False), "max": RoIPooling(14, 16)}
-
-
-def photographs():
-    """Returns images whose sides are multiples of 32, of 8, and odd."""
-    china, flower = load_sample_images().images
-    return [china[:416, :640], flower[:392, 200:528], china[100:355, 250:451]]
 
 
 def their_detector(roi_pooling, images, folder):
@@ -65,13 +58,6 @@ def our_detector(roi_pooling, tensors, folder):
         kernel = np.moveaxis(tensors[f"{theirs}.weight"], [0, 1], [-1, -2])
         part.get_layer(name).set_weights([kernel, tensors[f"{theirs}.bias"]])
     return detector
-
-
-def on_canvas(image):
-    """Returns the input of our detector for an image, padded as torchvision does: to a multiple of 32 pixels."""
-    height, width = image.shape[:2]
-    canvas = np.pad(image, [(0, -height % 32), (0, -width % 32), (0, 0)])
-    return {"images": canvas[np.newaxis], "image_shapes": np.array([[height, width]], "int32")}
 
 
 @pytest.mark.parametrize("roi_pooling", ROI_POOLING)

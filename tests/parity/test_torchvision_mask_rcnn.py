@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 import pytest
-from test_torchvision_faster_rcnn import on_canvas, pair, photographs
+from detection_pairs import on_canvas, pair, photographs
 
 import keras_resnets
 from keras_resnets.detection.resizing import TORCHVISION, to_original

@@ -228,13 +228,13 @@ def test_a_head_takes_a_classification_nets_layers_of_the_same_size(options, new
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"head": "fc"}, "head='fc' must be 'mlp', 'conv', 'maxout' or None"),
+        ({"head": "fc"}, "head='fc' must be 'mlp', 'conv', 'conv_bn', 'maxout' or None"),
         ({"head": {}}, "head={} must be 'mlp'"),
         ({"head": ["mlp"]}, r"head=\('mlp',\) must be 'mlp'"),
         ({"head_layers": 1}, "head_layers=1 must be an integer from 2 to 4"),
         ({"head_layers": 5}, "head_layers=5 must be an integer from 2 to 4"),
         ({"head_layers": 2.5}, r"head_layers=2\.5 must be an integer"),
-        ({"head_convolutions": 4}, "head_convolutions=4 must be an integer from 1 to 3"),
+        ({"head_convolutions": 5}, "head_convolutions=5 must be an integer from 1 to 4"),
         ({"head_layers": 2}, "head_layers=2 has no effect with head=None: leave it out, or pass head='mlp' or 'conv'"),
         ({"head": "mlp", "head_convolutions": 1}, "head_convolutions=1 has no effect with head='mlp': leave it out"),
         ({"head_units": 0}, "head_units=0 must be a positive integer"),
