@@ -38,7 +38,7 @@ def export_published(
     Args:
         name: one of `keras_resnets.list_detectors()`.
         weights: "coco", or a file of torchvision's detector of this name, with any classes.
-        base: folder of all versions; None for `saved_models/NAME`.
+        base: folder of all versions; None for one of the detector's name in `saved_models`.
         version, precision, options: see `trainers.serving.export.export`.
         resizing: of the images.
         **settings: other arguments of `export_detector`.

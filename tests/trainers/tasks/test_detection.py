@@ -420,7 +420,8 @@ def test_train_evaluate_export_predict(tmp_path, run_command):
     assert config["recipe_name"] == "faster_rcnn" and config["recipe"]["bias_learning_rate"] == 2.0
     assert config["options"]["rpn_softmax"] is True and config["recipe"]["augmentation"] == "iou_crop"
     assert config["options"]["anchor_sizes"] == [16, 32] and config["options"]["train_batch_norm"] is True
-    assert config["resizing"] == {"short_side": 96, "long_side": 128, "canvas": [96, 128]}
+    sides = {"short_side": 96, "long_side": 128, "canvas": [96, 128]}
+    assert config["resizing"] == {**sides, "as_torchvision": False}
     assert "Faster R-CNN (resnet) on voc: mAP@.5 " in printed
 
     run("trainers.evaluate", f"--model_dir={model_dir}")
