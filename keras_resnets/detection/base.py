@@ -35,12 +35,16 @@ class DetectionModel(keras.Model):
 
     def __call__(self, inputs, *args, **kwargs):
         check_inputs(inputs)
-        with xla_scope(getattr(self, "jit_compile", False)):
-            outputs = super().__call__(inputs, *args, **kwargs)
+        outputs = super().__call__(inputs, *args, **kwargs)
         specs = {name: _spec(value) for name, value in inputs.items()}
         # Keras and TensorFlow would make it a part of the model's state.
         object.__setattr__(self, "_input_signature", [specs])
         return outputs
+
+    def predict_step(self, data):
+        """Runs a step of `predict`."""
+        with xla_scope(self.jit_compile):
+            return super().predict_step(data)
 
     def export(self, filepath, format="tf_saved_model", verbose=None, input_signature=None, **kwargs):
         """Writes the model as `keras.Model.export` does, for inputs of the shapes and dtypes of the last call.

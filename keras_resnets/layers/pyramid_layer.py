@@ -4,20 +4,19 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_resnets.errors import ArgumentError
-from keras_resnets.layers.region_layer import check_size
+from keras_resnets.layers.region_layer import RegionLayer, check_size
 from keras_resnets.ops import boxes
-from keras_resnets.values import POSITIVE, POSITIVE_INTEGER
+from keras_resnets.values import POSITIVE
 
 CANONICAL_STRIDE = 16  # px per cell of the level at which regions of the canonical size are pooled
 EPSILON = 1e-6  # so that regions of exactly 2**k times the canonical size are not rounded down
 
 
-class PyramidLayer(keras.layers.Layer):
+class PyramidLayer(RegionLayer):
     """A layer from the maps of a feature pyramid and regions to features of bins.
 
     Each region is pooled at one level: that of stride 16 if its area is that of the canonical square (224 pixels on
@@ -41,11 +40,9 @@ class PyramidLayer(keras.layers.Layer):
     def __init__(
         self, pool_size: int, strides: Sequence[int] = (4, 8, 16, 32), canonical_size: float = 224.0, **kwargs: Any
     ):
-        # Autocasting would round the coordinates of regions to the compute dtype: bfloat16 has no 1,001.
-        super().__init__(autocast=False, **kwargs)
-        POSITIVE_INTEGER.check("pool_size", pool_size)
+        super().__init__(pool_size, **kwargs)
         POSITIVE.check("canonical_size", canonical_size)
-        self.pool_size, self.strides, self.canonical_size = pool_size, tuple(strides), canonical_size
+        self.strides, self.canonical_size = tuple(strides), canonical_size
         finest = self.strides[0] if self.strides else 0
         is_power = finest > 0 and math.log2(finest) % 1 == 0
         if not is_power or self.strides != tuple(finest * 2**level for level in range(len(self.strides))):
@@ -68,10 +65,6 @@ class PyramidLayer(keras.layers.Layer):
             raise ArgumentError(f"features has {len(features)} maps: pass {len(self.strides)}, one for each stride.")
         return features[: len(self.strides)]
 
-    def pool(self, features: Sequence[tf.Tensor], rois: tf.Tensor) -> tf.Tensor:
-        """Returns (B, R, P, P, C) for float32 regions."""
-        raise NotImplementedError
-
     def levels(self, rois: tf.Tensor) -> tf.Tensor:
         """Returns the index (B, R) int32 of the map at which each region is pooled."""
         finest = np.log2(CANONICAL_STRIDE / self.strides[0])
@@ -80,8 +73,7 @@ class PyramidLayer(keras.layers.Layer):
         return tf.cast(tf.clip_by_value(levels, 0, len(self.strides) - 1), tf.int32)
 
     def compute_output_shape(self, features_shape, rois_shape):
-        return (*rois_shape[:2], self.pool_size, self.pool_size, features_shape[0][-1])
+        return super().compute_output_shape(features_shape[0], rois_shape)
 
     def get_config(self):
-        names = ["pool_size", "strides", "canonical_size"]
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+        return {**super().get_config(), "strides": self.strides, "canonical_size": self.canonical_size}

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_resnets.layers.pyramid_layer import PyramidLayer
+from keras_resnets.layers.roi_align import is_counted, sample_centers
 from keras_resnets.values import POSITIVE_INTEGER
 from keras_resnets.xla import is_for_xla
 
@@ -47,20 +48,14 @@ class PyramidRoIAlign(PyramidLayer):
         sheet, corners = _sheet(features)
         sizes = np.array([part.shape[1:3] for part in features], np.int32)
         strides = tf.gather(tf.constant(self.strides, tf.float32), levels)
+        samples = self.pool_size * self.sampling_ratio
         sides = []
         for axis, (low, high) in enumerate([(rois[..., 1], rois[..., 3]), (rois[..., 0], rois[..., 2])]):
             size, corner = (tf.gather(values[:, axis], levels)[..., tf.newaxis] for values in (sizes, corners))
-            sides.append((self._centers(low / strides, high / strides), size, corner))
+            sides.append((sample_centers(low / strides, high / strides, samples, self.aligned), size, corner))
         pooled = (self._gathered if is_for_xla() else self._cropped)(sheet, *sides)
         shape = [-1, rois.shape[1] or tf.shape(rois)[1], self.pool_size, self.pool_size, sheet.shape[-1]]
         return tf.cast(tf.reshape(pooled, shape), features[0].dtype)
-
-    def _centers(self, low, high):
-        """Returns the places (B, R, samples) of samples along one side, in cells of the region's map."""
-        length = high - low if self.aligned else tf.maximum(high - low, 1.0)
-        samples = self.pool_size * self.sampling_ratio
-        places = (tf.range(samples, dtype=tf.float32) + 0.5) / samples
-        return low[..., tf.newaxis] + length[..., tf.newaxis] * places - (0.5 if self.aligned else 0.0)
 
     def _cropped(self, sheet, *sides):
         """Returns the bins (B * R, P, P, C) float32 of crops with a pixel for each sample."""
@@ -68,7 +63,7 @@ class PyramidRoIAlign(PyramidLayer):
         for axis, (centers, size, corner) in enumerate(sides):
             last = sheet.shape[1 + axis] - 1
             ends.append(tf.gather(centers + tf.cast(corner, tf.float32), [0, centers.shape[-1] - 1], axis=-1) / last)
-            inside.append(_inside(centers, size))
+            inside.append(is_counted(centers, tf.cast(size, tf.float32)))
         crops = tf.stack([ends[0][..., 0], ends[1][..., 0], ends[0][..., 1], ends[1][..., 1]], axis=-1)
         image = tf.broadcast_to(tf.range(tf.shape(crops)[0])[:, tf.newaxis], tf.shape(crops)[:2])
         samples = tf.image.crop_and_resize(
@@ -99,21 +94,17 @@ class PyramidRoIAlign(PyramidLayer):
     def _neighbours(self, centers, size, corner):
         """Returns the cells of each bin along one side of the sheet, and their weights: (B, R, P, samples * 2)."""
         places = tf.clip_by_value(centers, 0.0, tf.cast(size - 1, tf.float32))
+        counted = tf.cast(is_counted(centers, tf.cast(size, tf.float32)), tf.float32)
         low = tf.floor(places)
         share = places - low
         first = tf.cast(low, tf.int32)
         cells = tf.stack([first, tf.minimum(first + 1, size - 1)], axis=-1) + corner[..., tf.newaxis]
-        weights = tf.stack([1 - share, share], axis=-1) * tf.cast(_inside(centers, size), tf.float32)[..., tf.newaxis]
+        weights = tf.stack([1 - share, share], axis=-1) * counted[..., tf.newaxis]
         shape = [*(centers.shape[i] or tf.shape(centers)[i] for i in (0, 1)), self.pool_size, 2 * self.sampling_ratio]
         return tf.reshape(cells, shape), tf.reshape(weights, shape) / self.sampling_ratio
 
     def get_config(self):
         return {**super().get_config(), "sampling_ratio": self.sampling_ratio, "aligned": self.aligned}
-
-
-def _inside(centers, size):
-    """Returns whether samples count: up to one cell outside of the map, they have the value at its border."""
-    return (centers >= -1) & (centers <= tf.cast(size, tf.float32))
 
 
 def _sheet(features):

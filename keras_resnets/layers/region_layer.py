@@ -34,7 +34,7 @@ class RegionLayer(keras.layers.Layer):
         # Proposals carry no gradient.
         return self.pool(features, tf.stop_gradient(tf.cast(rois, tf.float32)))
 
-    def pool(self, features: tf.Tensor, rois: tf.Tensor) -> tf.Tensor:
+    def pool(self, features: Any, rois: tf.Tensor) -> tf.Tensor:
         """Returns (B, R, P, P, C) for float32 regions."""
         raise NotImplementedError
 

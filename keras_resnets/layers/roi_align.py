@@ -48,12 +48,10 @@ class RoIAlign(RoILayer):
 
     def _weights(self, low, high, size):
         """Returns (B, R, P, size), the weight of each cell in each bin along one side."""
-        low, high = low / self.stride, high / self.stride
-        length = high - low if self.aligned else tf.maximum(high - low, 1.0)
-        samples = self.pool_size * self.sampling_ratio
-        places = (tf.range(samples, dtype=tf.float32) + 0.5) / samples
-        centers = low[..., tf.newaxis] + length[..., tf.newaxis] * places - (0.5 if self.aligned else 0.0)
-        inside = (centers >= -1) & (centers <= size)
+        centers = sample_centers(
+            low / self.stride, high / self.stride, self.pool_size * self.sampling_ratio, self.aligned
+        )
+        inside = is_counted(centers, size)
         distance = tf.abs(tf.clip_by_value(centers, 0, size - 1)[..., tf.newaxis] - tf.range(size, dtype=tf.float32))
         weights = tf.maximum(1 - distance, 0) * tf.cast(inside, tf.float32)[..., tf.newaxis]
         batch, regions = tf.shape(low)[0], low.shape[1] or tf.shape(low)[1]
@@ -61,3 +59,21 @@ class RoIAlign(RoILayer):
 
     def get_config(self):
         return {**super().get_config(), "sampling_ratio": self.sampling_ratio, "aligned": self.aligned}
+
+
+def sample_centers(low: tf.Tensor, high: tf.Tensor, samples: int, aligned: bool) -> tf.Tensor:
+    """Returns the places (..., samples) of a region's samples along one side, in cells of the map.
+
+    Args:
+        low, high: (...) float32, where regions begin and end, in cells of the map.
+        samples: number of samples along the side.
+        aligned: see `RoIAlign`.
+    """
+    length = high - low if aligned else tf.maximum(high - low, 1.0)
+    places = (tf.range(samples, dtype=tf.float32) + 0.5) / samples
+    return low[..., tf.newaxis] + length[..., tf.newaxis] * places - (0.5 if aligned else 0.0)
+
+
+def is_counted(centers: tf.Tensor, size: Any) -> tf.Tensor:
+    """Returns whether samples count on a map of `size` cells: up to one cell outside, they have the border's value."""
+    return (centers >= -1) & (centers <= size)

@@ -59,18 +59,16 @@ def check_regions(regions):
     return check
 
 
-def main(what, pooling, *numbers):
-    """Detects or trains on one image."""
-    height, width, classes, regions = map(int, numbers)
-    torch.manual_seed(0)
+def run(what, detector, regions, height, width, weight_decay):
+    """Detects or trains on one image, with this number of regions, in a process of `step_server`."""
     torch.set_num_threads(len(os.sched_getaffinity(0)))
-    detector = make(pooling, height, width, classes, regions).train(what == "training")
+    detector.train(what == "training")
     detector.roi_heads.box_head.register_forward_hook(check_regions(regions))
     weights = [weight for weight in detector.parameters() if weight.requires_grad]
     image = torch.rand(3, height, width)
     boxes = torch.tensor([[100.0, 100, 400, 300], [500, 50, 780, 550]])
     targets = [{"boxes": boxes, "labels": torch.tensor([4, 15])}]
-    optimizer = torch.optim.SGD(weights, 1e-9, momentum=0.9, weight_decay=5e-4)
+    optimizer = torch.optim.SGD(weights, 1e-9, momentum=0.9, weight_decay=weight_decay)
 
     def train():
         optimizer.zero_grad(set_to_none=True)
@@ -84,6 +82,14 @@ def main(what, pooling, *numbers):
         return detector([image])
 
     serve(train if what == "training" else detect, units=1, parameters=sum(weight.numel() for weight in weights))
+
+
+def main(what, pooling, *numbers):
+    """Detects or trains with the detector of `make`."""
+    height, width, classes, regions = map(int, numbers)
+    torch.manual_seed(0)
+    detector = make(pooling, height, width, classes, regions)
+    run(what, detector, regions, height, width, weight_decay=5e-4)
 
 
 if __name__ == "__main__":

@@ -3,14 +3,12 @@
 python pytorch_detectors.py inference|training NAME HEIGHT WIDTH
 """
 
-import os
 import sys
 
 import torch
 import torchvision
-from step_server import serve
+from pytorch_detection import NMS_THRESHOLD, run
 
-NMS_THRESHOLD = 1.0  # No proposal is dropped: random weights would propose too few others.
 REGIONS = {"inference": 1000, "training": 512}
 
 
@@ -36,35 +34,11 @@ def freeze(net):
 
 
 def main(what, name, *sides):
-    """Detects or trains on one image."""
+    """Detects or trains with one of torchvision's detectors."""
     height, width = map(int, sides)
     torch.manual_seed(0)
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
-    detector = make(name, height, width).train(what == "training")
-
-    def check(module, inputs, outputs):
-        if len(outputs) != REGIONS[what]:
-            raise RuntimeError(f"{len(outputs)} regions instead of {REGIONS[what]}: the work is not the same.")
-
-    detector.roi_heads.box_head.register_forward_hook(check)
-    weights = [weight for weight in detector.parameters() if weight.requires_grad]
-    image = torch.rand(3, height, width)
-    boxes = torch.tensor([[100.0, 100, 400, 300], [500, 50, 780, 550]])
-    targets = [{"boxes": boxes, "labels": torch.tensor([4, 15])}]
-    optimizer = torch.optim.SGD(weights, 1e-9, momentum=0.9)
-
-    def train():
-        optimizer.zero_grad(set_to_none=True)
-        loss = sum(detector([image], targets).values())
-        loss.backward()
-        optimizer.step()
-        return loss.item()
-
-    @torch.inference_mode()
-    def detect():
-        return detector([image])
-
-    serve(train if what == "training" else detect, units=1, parameters=sum(weight.numel() for weight in weights))
+    detector = make(name, height, width)
+    run(what, detector, REGIONS[what], height, width, weight_decay=0)
 
 
 if __name__ == "__main__":
