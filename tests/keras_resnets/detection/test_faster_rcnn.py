@@ -35,6 +35,13 @@ def narrow(build=keras_resnets.ResNet, **options):
     return FasterRCNN(3, build((1, 1, 1, 1), (8, 8, 16, 16), include_top=False), **SMALL | options)
 
 
+@pytest.fixture(scope="module")
+def fresh():
+    """A small detector that no test changes."""
+    keras.utils.set_random_seed(0)
+    return narrow()
+
+
 @pytest.fixture
 def trained(randomize):
     """Returns the function that makes a small detector whose scores are far from each other."""
@@ -202,8 +209,8 @@ def crowd():
     ],
     ids=["no object", "one object", "100 objects", "at the border", "one pixel"],
 )
-def test_losses_and_gradients_of_unusual_images_are_finite(of_image):
-    detector, targets = narrow(), {"boxes": np.full((1, 100, 4), -1, "float32"), "classes": np.full((1, 100), -1)}
+def test_losses_and_gradients_of_unusual_images_are_finite(of_image, fresh):
+    detector, targets = fresh, {"boxes": np.full((1, 100, 4), -1, "float32"), "classes": np.full((1, 100), -1)}
     targets["boxes"][0, : len(of_image)], targets["classes"][0, : len(of_image)] = of_image, 2
     with tf.GradientTape() as tape:
         losses = detector.training_losses(inputs(noise(count=1), [[64, 96]]), targets, tf.constant([[0, 0]]))
@@ -213,15 +220,15 @@ def test_losses_and_gradients_of_unusual_images_are_finite(of_image):
     assert (losses["region_box"] > 0) == (len(of_image) > 0)
 
 
-def test_targets_may_have_no_row():
+def test_targets_may_have_no_row(fresh):
     targets = {"boxes": np.zeros((1, 0, 4), "float32"), "classes": np.zeros((1, 0), "int32")}
-    losses = narrow().training_losses(inputs(noise(count=1), [[64, 96]]), targets, [[0, 0]])
+    losses = fresh.training_losses(inputs(noise(count=1), [[64, 96]]), targets, [[0, 0]])
     assert losses["region_class"] > 0 and losses["region_box"] == losses["rpn_box"] == 0
 
 
 def test_fit_lowers_the_loss_and_evaluate_says_the_same_again():
     detector = narrow()
-    detector.compile(keras.optimizers.SGD(0.02, momentum=0.9))
+    detector.compile(keras.optimizers.SGD(0.02, momentum=0.9), run_eagerly=True)  # Tracing would take most of the time.
     before, again = (detector.evaluate(inputs(), TARGETS, verbose=0, return_dict=True) for _ in range(2))
     assert before == again
     history = detector.fit(inputs(), TARGETS, batch_size=2, epochs=4, verbose=0).history
@@ -231,8 +238,8 @@ def test_fit_lowers_the_loss_and_evaluate_says_the_same_again():
     np.testing.assert_allclose(sum(value for name, value in after.items() if name != "loss"), after["loss"], rtol=1e-5)
 
 
-def test_evaluate_returns_the_mean_of_all_batches():
-    detector, images = narrow(), inputs(np.concatenate([noise(), np.zeros_like(noise())]), [*SHAPES, *SHAPES])
+def test_evaluate_returns_the_mean_of_all_batches(fresh):
+    detector, images = fresh, inputs(np.concatenate([noise(), np.zeros_like(noise())]), [*SHAPES, *SHAPES])
     targets = {name: np.concatenate([value, np.full_like(value, -1)]) for name, value in TARGETS.items()}
     detector.compile(keras.optimizers.SGD(0.02))
     whole = detector.evaluate(images, targets, batch_size=2, verbose=0, return_dict=True)
@@ -253,8 +260,8 @@ def test_fc6_takes_regions_of_one_size():
         FasterRCNN(2, keras_resnets.ZFNet(include_top=False, padding="faster_rcnn", width=1 / 32), pool_size=14)
 
 
-def test_predict_pads_to_the_same_size():
-    found = narrow().predict(inputs(np.tile(noise(), [2, 1, 1, 1])[:3], [*SHAPES, [64, 96]]), batch_size=2, verbose=0)
+def test_predict_pads_to_the_same_size(fresh):
+    found = fresh.predict(inputs(np.tile(noise(), [2, 1, 1, 1])[:3], [*SHAPES, [64, 96]]), batch_size=2, verbose=0)
     shapes = {"boxes": (3, 10, 4), "scores": (3, 10), "classes": (3, 10), "num_detections": (3,)}
     assert {name: value.shape for name, value in found.items()} == shapes
     types = {"boxes": "float32", "scores": "float32", "classes": "int32", "num_detections": "int32"}
