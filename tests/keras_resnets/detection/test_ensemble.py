@@ -1,5 +1,7 @@
 """Ensembles: what a detector says alone, and what several say together."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -23,6 +25,12 @@ def make(kind=FasterRCNN, num_classes=3, width=8, **options):
     if kind is FasterRCNN:
         options = {"anchor_sizes": (16, 32), "rpn_filters": 16, "test_post_nms_topk": 20} | options
     return kind(num_classes, net, **OPTIONS | options)
+
+
+@functools.cache
+def fresh(*arguments, **options):
+    """Returns a detector that no test changes."""
+    return make(*arguments, **options)
 
 
 @pytest.fixture
@@ -137,20 +145,20 @@ def test_predict_and_xla_say_the_same(detector):
 @pytest.mark.parametrize(
     "members, message",
     [
-        (lambda: ([], [make()]), r"proposers=\[\] must be a list of FasterRCNN, with at least one"),
-        (lambda: ([make()], ()), r"classifiers=\(\) must be a list of FasterRCNN, FastRCNN, RCNN or SPPNet, with"),
-        (lambda: (make(), [make()]), "proposers=<FasterRCNN name=.* must be a list of FasterRCNN, with at least"),
-        (lambda: ([make(FastRCNN)], [make()]), r"proposers=\[<FastRCNN name=.* must be a list of FasterRCNN, with"),
+        (lambda: ([], [fresh()]), r"proposers=\[\] must be a list of FasterRCNN, with at least one"),
+        (lambda: ([fresh()], ()), r"classifiers=\(\) must be a list of FasterRCNN, FastRCNN, RCNN or SPPNet, with"),
+        (lambda: (fresh(), [fresh()]), "proposers=<FasterRCNN name=.* must be a list of FasterRCNN, with at least"),
+        (lambda: ([fresh(FastRCNN)], [fresh()]), r"proposers=\[<FastRCNN name=.* must be a list of FasterRCNN, with"),
         (
-            lambda: ([make()], ["resnet18"]),
+            lambda: ([fresh()], ["resnet18"]),
             r"classifiers=\['resnet18'\] must be a list of FasterRCNN, FastRCNN, RCNN or",
         ),
         (
-            lambda: ([make()], [make(), make(num_classes=2)]),
+            lambda: ([fresh()], [fresh(), fresh(num_classes=2)]),
             "classifiers have num_classes=3, 2, which must be the same for their means to make",
         ),
         (
-            lambda: ([make()], [make(), make(FastRCNN, delta_stds=(1, 1, 1, 1))]),
+            lambda: ([fresh()], [fresh(), fresh(FastRCNN, delta_stds=(1, 1, 1, 1))]),
             r"classifiers have delta_stds=\(0.1, 0.1, 0.2, 0.2\), \(1, 1, 1, 1\), which must be the same",
         ),
     ],

@@ -49,21 +49,27 @@ def test_the_proposals_of_faster_rcnn_give_its_detections(twins):
     assert_same(fast(with_proposals(padded)), expected, 1e-6)
 
 
-def test_losses_are_those_of_the_sampled_regions_and_compile(twins):
+def losses_of(detector, proposals):
+    """Returns the function from seeds to the losses of proposals."""
+    asked = keras.tree.map_structure(tf.constant, with_proposals(proposals))
+    return lambda seeds: detector.training_losses(asked, TARGETS, seeds, training=False)
+
+
+def test_losses_are_those_of_the_sampled_regions(twins):
     _, fast = twins
-    asked = keras.tree.map_structure(tf.constant, with_proposals(around_the_objects()))
+    losses = losses_of(fast, around_the_objects())(tf.constant(SEEDS))
+    assert losses.keys() == {"region_class", "region_box"} and all(0 < value < 100 for value in losses.values())
+    without = losses_of(fast, np.zeros((2, 12, 4), "float32"))(tf.constant(SEEDS))
+    assert without["region_class"] < losses["region_class"]
 
-    def losses(seeds):
-        return fast.training_losses(asked, TARGETS, seeds, training=False)
 
+@pytest.mark.slow  # `test_faster_rcnn.py` compiles the same losses.
+def test_losses_are_the_same_compiled(twins):
     # All 14 and 15 regions are sampled, so that XLA's random numbers do not matter.
-    eager, compiled = (function(tf.constant(SEEDS)) for function in (losses, tf.function(losses, jit_compile=True)))
-    assert eager.keys() == {"region_class", "region_box"}
-    for name, value in eager.items():
-        assert 0 < value < 100
+    losses, seeds = losses_of(twins[1], around_the_objects()), tf.constant(SEEDS)
+    compiled = tf.function(losses, jit_compile=True)(seeds)
+    for name, value in losses(seeds).items():
         np.testing.assert_allclose(compiled[name], value, rtol=1e-4)
-    without = with_proposals(np.zeros((2, 12, 4), "float32"))
-    assert fast.training_losses(without, TARGETS, tf.constant(SEEDS))["region_class"] < eager["region_class"]
 
 
 @pytest.mark.slow

@@ -75,7 +75,7 @@ def test_parameters_of_heads_on_zf(options, expected):
     assert sum(map(parameters, networks)) - box_deltas == expected
 
 
-@pytest.mark.parametrize("convolutions", [1, 2, 3])
+@pytest.mark.parametrize("convolutions", [1, pytest.param(2, marks=slow), 3])
 def test_new_convolutions_change_nothing_on_a_trunk_that_ends_in_relu(convolutions, trained):
     mlp, conv = trained("mlp"), narrow("conv", head_convolutions=convolutions)
     give(conv, weights(mlp))
@@ -197,7 +197,7 @@ def test_a_training_step_compiles(head):
     assert_learns(detector, *tf.function(steps(detector), jit_compile=True)())
 
 
-@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("head", [pytest.param("mlp", marks=slow), pytest.param("conv", marks=slow), "maxout"])
 def test_a_saved_detector_says_the_same(head, trained, tmp_path):
     detector = trained(head, global_context=True, head_layers=2, scales=(1.0, 2.0))
     detector.save(tmp_path / "detector.keras")
