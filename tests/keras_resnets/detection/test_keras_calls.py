@@ -13,7 +13,7 @@ from keras_resnets import ArgumentError
 
 
 def narrow_detector(build=keras_resnets.FasterRCNN, **options):
-    net = keras_resnets.ResNet((1, 1, 1, 1), (8, 16, 24, 32), include_top=False)
+    net = keras_resnets.ResNet((1, 1), (8, 16), include_top=False)  # Few layers are traced quickly.
     return build(3, net, anchor_sizes=(16, 32), **options)
 
 
@@ -55,7 +55,7 @@ def test_losses_and_metrics_of_others_are_refused(detector, arguments):
 
 
 def test_a_compiled_detector_is_saved_with_its_optimizer(detector, tmp_path):
-    detector.compile(keras.optimizers.SGD(0.01, momentum=0.9))
+    detector.compile(keras.optimizers.SGD(0.01, momentum=0.9), run_eagerly=True)
     detector.fit(inputs(), TARGETS, verbose=0)
     detector.save(tmp_path / "detector.keras")
     loaded = keras.models.load_model(tmp_path / "detector.keras")
@@ -108,14 +108,22 @@ def test_a_localizer_learns_without_classes_in_its_input():
     assert np.isfinite(localizer.fit(inputs(), TARGETS, verbose=0).history["loss"][0])
 
 
-def test_a_replica_without_an_image_adds_nothing(in_new_process):
+@pytest.mark.parametrize(
+    "model, options",
+    [
+        ("Localizer", {}),
+        pytest.param("FasterRCNN", {"train_post_nms_topk": 20, "roi_batch_size": 8}, marks=pytest.mark.slow),
+    ],
+)
+def test_a_replica_without_an_image_adds_nothing(model, options, in_new_process):
     # Of three images in batches of two, the second replica has none in the last batch.
-    process = in_new_process("""
-import json
+    program = """
+import json, sys
 import keras, numpy as np, tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, 2 * [tf.config.LogicalDeviceConfiguration()])
 import keras_resnets
+model, options = sys.argv[1], json.loads(sys.argv[2])
 shapes = np.array(3 * [[64, 96]], "int32")
 given = {"images": np.random.default_rng(0).uniform(0, 255, (3, 64, 96, 3)), "image_shapes": shapes}
 targets = {"boxes": np.float32(3 * [[[5, 5, 40, 40]]]), "classes": np.int32(3 * [[1]])}
@@ -123,13 +131,12 @@ losses = []
 for devices in (["CPU:0"], ["CPU:0", "CPU:1"]):
     with tf.distribute.MirroredStrategy(devices).scope():
         keras.utils.set_random_seed(0)
-        net = keras_resnets.ResNet((1, 1, 1, 1), (8, 16, 24, 32), include_top=False)
-        detector = keras_resnets.FasterRCNN(
-            3, net, anchor_sizes=(16, 32), train_post_nms_topk=20, roi_batch_size=8, train_batch_norm=False
-        )
+        net = keras_resnets.ResNet((1, 1), (8, 16), include_top=False)
+        detector = getattr(keras_resnets, model)(3, net, anchor_sizes=(16, 32), train_batch_norm=False, **options)
         detector.compile(keras.optimizers.SGD(0.0))
     losses.append(detector.fit(given, targets, batch_size=2, shuffle=False, verbose=0).history["loss"][0])
 print(json.dumps(losses))
-""")
+"""
+    process = in_new_process(program, [model, json.dumps(options)])
     one, two = json.loads(process.stdout.splitlines()[-1])
     assert np.isfinite(two) and two == pytest.approx(one, rel=0.2)  # Other samples of regions are learnt from.
