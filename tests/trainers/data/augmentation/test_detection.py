@@ -16,6 +16,11 @@ from trainers.data.image_source import Pixels
 from trainers.runtime.choices import BOX_AUGMENTATIONS
 
 
+def change_of(name):
+    """Returns the change of an augmentation as a graph, as in training."""
+    return tf.function(AUGMENTATIONS[name].change)
+
+
 @pytest.mark.parametrize("name", ["none", "flip", "scale_jitter_and_flip"])
 def test_boxes_follow_their_objects(name):
     """A white rectangle is where its box is, whatever happened to the image."""
@@ -43,6 +48,7 @@ def test_crops_cut_boxes_off_and_leave_out_those_whose_centre_is_outside():
     crop = AUGMENTATIONS["crop_and_color"]
     resizing = crop.resizing(Resizing(64, 128, (128, 128)))
     assert resizing.canvas == (56, 56)  # as 224 of 256
+    change = change_of("crop_and_color")
     boxes = np.float32([[20, 30, 60, 70], [100, 0, 160, 40]])
     kinds, sides = set(), []
     for i in range(60):
@@ -50,7 +56,7 @@ def test_crops_cut_boxes_off_and_leave_out_those_whose_centre_is_outside():
         image = np.full((100, 160, 3), 60, np.uint8)
         image[int(box[1]) : int(box[3]), int(box[0]) : int(box[2])] = 200
         seed = tf.constant([i, 5], tf.int64)
-        changed, moved = crop.change(image, boxes[which : which + 1], resizing, seed)
+        changed, moved = change(image, boxes[which : which + 1], resizing, seed)
         white = changed.numpy()[..., 0] > 130
         rows, columns = np.flatnonzero(white.any(axis=1)), np.flatnonzero(white.any(axis=0))
         (x1, y1, x2, y2), whole = moved.numpy()[0], False
@@ -102,7 +108,7 @@ def test_flags_offer_the_rows():
 @pytest.mark.parametrize("flip", ["", "_and_flip"])
 def test_what_is_seen_of_an_object_is_its_box(name, flip):
     """For every seed: what is left of a rectangle is where its box is; the image fits into the canvas."""
-    resizing, change, shapes, mirrored = Resizing(90, 120, (96, 128)), AUGMENTATIONS[name + flip].change, set(), 0
+    resizing, change, shapes, mirrored = Resizing(90, 120, (96, 128)), change_of(name + flip), set(), 0
     for i in range(40):
         image, boxes = change(scene(), SCENE, resizing, tf.constant([i, 3], tf.int64))
         shapes.add(tuple(image.shape))
@@ -121,8 +127,9 @@ def test_what_is_seen_of_an_object_is_its_box(name, flip):
 
 def test_large_scale_jitter_draws_factors_of_a_tenth_to_two():
     resizing, factors, places = Resizing(90, 120, (96, 128)), [], set()
+    change = change_of("large_scale_jitter")
     for i in range(80):
-        image, boxes = AUGMENTATIONS["large_scale_jitter"].change(scene(), SCENE, resizing, tf.constant([i, 1]))
+        image, boxes = change(scene(), SCENE, resizing, tf.constant([i, 1]))
         x1, y1, x2, y2 = boxes.numpy()[0]
         if 0 < x1 and 0 < y1 and x2 < image.shape[1] and y2 < image.shape[0]:
             factors.append((x2 - x1) / 30)
@@ -153,12 +160,12 @@ def test_a_crop_has_the_iou_that_was_drawn():
 
 
 def test_a_crop_leaves_out_objects_whose_centre_is_outside_and_asks_objects_only():
-    resizing = Resizing(90, 120, (96, 128))
+    resizing, change = Resizing(90, 120, (96, 128)), change_of("iou_crop")
     kinds, proposal = set(), np.float32([[0, 0, 5, 5]])
     for i in range(60):
         seed = tf.constant([i, 5])
-        _, boxes = AUGMENTATIONS["iou_crop"].change(scene(), SCENE, resizing, seed)
-        _, moved = AUGMENTATIONS["iou_crop"].change(scene(), np.concatenate([proposal, SCENE]), resizing, seed, 1)
+        _, boxes = change(scene(), SCENE, resizing, seed)
+        _, moved = change(scene(), np.concatenate([proposal, SCENE]), resizing, seed, 1)
         np.testing.assert_array_equal(moved[1:], boxes)  # Proposals do not choose the window.
         kinds.add(tuple((boxes.numpy()[:, 2] > boxes.numpy()[:, 0]).tolist()))
     assert kinds == {(True, True), (True, False), (False, True)}
@@ -176,17 +183,18 @@ def test_images_without_objects_are_changed_as_well(name):
 def test_colours_are_distorted_in_half_of_the_images_each():
     """On a gray image, only brightness has an effect; on a coloured one, each change has."""
     gray, colored = tf.fill([4, 4, 3], 100.0), tf.constant(np.float32([[[100, 150, 50], [50, 60, 120]]]))
-    changed = np.stack([distort(gray, tf.constant([i, 2]))[0, 0] for i in range(100)])
+    change = tf.function(distort)
+    changed = np.stack([change(gray, tf.constant([i, 2]))[0, 0] for i in range(100)])
     assert (
         0.3 < np.mean(np.abs(changed[:, 0] - 100) < 0.02) < 0.7
         and 87 <= changed.min() < 92
         and 108 < changed.max() <= 113
     )
     np.testing.assert_allclose(changed, changed[:, :1] * np.ones(3), rtol=1e-4)
-    distorted = np.stack([distort(colored, tf.constant([i, 2])) for i in range(100)])
+    distorted = np.stack([change(colored, tf.constant([i, 2])) for i in range(100)])
     unchanged = np.all(np.abs(distorted - colored) < 1e-2, axis=(1, 2, 3))
     assert 0 < np.mean(unchanged) < 0.2  # 1/16
     assert distorted.min() >= 0 and distorted.max() <= 255
     hues = tf.image.rgb_to_hsv(distorted / 255)[:, 0, 0, 0].numpy()
     assert np.ptp(hues) > 0.06 and np.ptp(hues) <= 0.1 + 1e-3
-    np.testing.assert_array_equal(distort(colored, tf.constant([3, 2])), distorted[3])
+    np.testing.assert_array_equal(change(colored, tf.constant([3, 2])), distorted[3])
