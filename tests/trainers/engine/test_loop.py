@@ -46,7 +46,7 @@ def killed_at(step):
 
 def digits(steps, **changes):
     dataset = open_dataset("digits")
-    changes = {"batch_size": 8, "seed": 5, **changes}
+    changes = {"batch_size": 8, "seed": 5, "arguments": {"filters": [4, 8, 16]}, **changes}
     config = classification_config("cifar_resnet8", "digits", dataset, "digits", steps=steps, **changes)
     return config, dataset
 
@@ -109,10 +109,10 @@ def test_on_one_core_the_step_is_not_counted_as_a_wait_for_data(tmp_path):
     )
     flags = [
         f"--model_dir={tmp_path}/run",
-        "--model=cifar_resnet20",
+        "--model=cifar_resnet8",
         "--dataset=digits",
-        "--steps=20",
-        "--log_every=10",
+        "--steps=10",
+        "--log_every=5",
     ]
     subprocess.run([sys.executable, "-c", program, *flags], check=True, capture_output=True, cwd=ROOT)
     waits = [line["input_wait"] for line in RunFolder(tmp_path / "run").metrics() if "input_wait" in line]
@@ -484,9 +484,8 @@ def test_a_run_of_an_older_version_goes_on_as_it_began(tmp_path):
         del older["recipe"][name]
     RunFolder(tmp_path).begin(older)
     begun = begun_as("classification", tmp_path)
-    config = classification_config(
-        "cifar_resnet8", "digits", dataset, older["recipe_name"], begun=begun, seed=older["seed"]
-    )
+    same = {"arguments": older["arguments"], "seed": older["seed"]}
+    config = classification_config("cifar_resnet8", "digits", dataset, older["recipe_name"], begun=begun, **same)
     task = Classification(config, dataset)
     engine_train.train(task, RunFolder(tmp_path), log_every=4)
     assert (task.recipe.decay, task.recipe.bias_learning_rate) == ("kernels", 1.0)
