@@ -26,9 +26,9 @@ class FasterRCNN(RoIDetector):
     """A two-stage detector, trained end to end (approximate joint training in the paper).
 
     Both stages share the trunk's features. A region proposal network finds regions in them. Then the pooled features of
-    each region go through the head: conv5 of a residual net (on 14x14 bins, with its stride of 2), or fc6 and fc7 of
-    VGG and ZF. Proposals carry no gradient. With a pre-activation net, both stages see what its conv5 does: the sums of
-    conv4, before batch normalization and ReLU.
+    each region go through the head: conv5 of a residual net (on 14x14 bins, with its stride of 2), fc6 and fc7 of VGG
+    and ZF, or, with a neck, two fully connected layers (on 7x7 bins). Proposals carry no gradient. With a
+    pre-activation net, both stages see what its conv5 does: the sums of conv4, before batch normalization and ReLU.
 
     Input: a dict of `images` (B, H, W, 3) RGB, 0 to 255, of any numeric dtype, with known H and W, and `image_shapes`
     (B, 2) int32, the height and width of the image in the upper left corner of each canvas. The rest of the canvas does
@@ -37,11 +37,13 @@ class FasterRCNN(RoIDetector):
     `num_detections` (B,) int32: see `keras_resnets.layers.Detections`.
 
     Training is by `model.compile(optimizer)` and `model.fit` on pairs of that input and a dict of `boxes` (B, G, 4) and
-    `classes` (B, G), both padded with -1; or by `training_losses` in a custom loop.
+    `classes` (B, G), both padded with -1; or by `training_losses` in a custom loop. `fit`, `evaluate` and `predict`
+    choose kernels that XLA has where `compile` has `jit_compile=True`; a function of your own with `jit_compile=True`
+    needs `with keras_resnets.xla.xla_scope():` around the call of a detector with a neck.
 
     Attributes:
-        trunk: `keras.Model` from normalized images to features (B, h, w, C).
-        rpn: `keras.Model` from features to logits and deltas of all anchors.
+        trunk: `keras.Model` from normalized images to features (B, h, w, C), with a neck a list of maps.
+        rpn: `keras.Model` from features, of one level, to logits and deltas of all anchors.
         region_network: `keras.Model` from pooled features (N, P, P, C) to region features.
         head: `keras.Model` from region features to logits (N, K + 1), the background first, and deltas (N, K + 1, 4).
 

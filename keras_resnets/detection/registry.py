@@ -25,6 +25,7 @@ TORCHVISION = {
     "anchor_rounding": "corners",
     "anchor_floor_strides": True,
     "roi_aligned": False,
+    "roi_smooth_l1_beta": 1 / 9,
     "proposal_min_size": 1e-3,
 }
 # "Benchmarking Detection Transfer Learning with Vision Transformers" (arXiv 2111.11429), as torchvision implements it.
