@@ -144,16 +144,6 @@ def test_unknown_tags_name_those_that_there_are(hub):
             build(*arguments, weights=weights)
 
 
-def test_without_a_network_errors_say_what_to_download(hub):
-    for weights, message in [
-        ("timm:resnet18.a2_in1k", "download model.safetensors and config.json of timm/resnet18.a2_in1k from the Hug"),
-        ("hf://mine/net", "config.json cannot be downloaded .* model.safetensors and config.json of mine/net from"),
-        ("torchvision:IMAGENET1K_V1", "download https://download.pytorch.org/models/resnet18-f37072fd.pth into the fo"),
-    ]:
-        with pytest.raises(ArgumentError, match=message):
-            keras_resnets.ResNet18(weights=weights)
-
-
 @pytest.mark.parametrize(
     "config, net",
     [
