@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from keras_resnets.detection.coco import LABELS
-from keras_resnets.errors import ArgumentError, check_choice
+from keras_resnets.errors import check_choice
 
 if TYPE_CHECKING:
     import keras

@@ -1,4 +1,4 @@
-"""Downloading files once, into the caches of Keras and of the Hugging Face Hub; without a network that ends in seconds."""
+"""Files that are downloaded once, into the caches of Keras and of the Hugging Face Hub; errors come soon."""
 
 import contextlib
 import functools

@@ -109,7 +109,7 @@ def create_model(net, weights):
         (
             create_model("resnet50", "imagenet"),
             'weights="imagenet"',
-            f"download {KERAS} into .*, or pass its path as we",
+            f"download https://storage.*/{KERAS} into .*, or pass its path as we",
         ),
         (
             create_model("resnet50_v1_5", "torchvision:IMAGENET1K_V2"),

@@ -54,7 +54,7 @@ def prepared_builder(name: str, data_dir: str | None, download: bool) -> tfds.co
         except (requests.RequestException, tfds.download.DownloadError) as error:
             raise ArgumentError(
                 f"--dataset=tfds:{name} cannot be downloaded ({first_line(error)}): where there is a network, run "
-                f"tfds.builder({name!r}).download_and_prepare(), and copy the folder that it makes to {builder.data_dir}."
+                f"tfds.builder({name!r}).download_and_prepare(), and copy its folder to {builder.data_dir}."
             ) from error
     return builder
 
