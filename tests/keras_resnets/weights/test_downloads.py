@@ -120,7 +120,7 @@ def create_model(net, weights):
             (
                 create_model("resnet18", weights),
                 f'weights="{weights}" of resnet18',
-                f"config.json of https://huggingface.co/timm/{repository} into one folder, and pass the path of model.s",
+                f"of https://huggingface.co/timm/{repository} into one folder, and pass the path of model.s",
             )
             for weights, repository in [
                 ("imagenet", "resnet18.tv_in1k"),
