@@ -103,7 +103,7 @@ def test_the_table_of_published_files():
     assert (row.size, row.pillow_filter, row.classes, row.top1) == (224, "bilinear", 1000, 80.858)
     assert OURS.for_weights(row.net, row.weights).short_side == 232
     assert keras_resnets.list_weights("cifar_resnet20") == []
-    with pytest.raises(ArgumentError, match="model 'resnet5' is unknown"):
+    with pytest.raises(ArgumentError, match="model='resnet5' is unknown"):
         keras_resnets.list_weights("resnet5")
 
 

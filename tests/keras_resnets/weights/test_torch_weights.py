@@ -413,7 +413,7 @@ def test_preprocessing_of_published_weights(resnet18_file):
     np.testing.assert_allclose(keras_resnets.preprocess_input(images, "inception_v4"), images / 127.5 - 1, atol=1e-5)
     with pytest.raises(ArgumentError, match="cifar_resnet20: keras.applications, torchvision and timm publish none"):
         keras_resnets.preprocess_input(images, "cifar_resnet20")
-    with pytest.raises(ArgumentError, match="model 'resnet999' is unknown"):
+    with pytest.raises(ArgumentError, match="model='resnet999' is unknown"):
         keras_resnets.preprocess_input(images, "resnet999", resnet18_file)
     with pytest.raises(ArgumentError, match="weights='None' is not an existing file"):
         keras_resnets.preprocess_input(images, "resnet18", None)

@@ -1,9 +1,9 @@
 """`folder:PATH`: image files in `PATH/train/CLASS/` and `PATH/val/CLASS/`, or in `PATH/CLASS/`.
 
 The training split is `train` or `training`. The split to measure with is the first one that there is of `val`, `valid`,
-`validation`, `dev`, `development`, `eval`, `evaluation`, `test`, `testing` and `holdout`; the others stay untouched, which
-is said. All of these names may be in any case. From a folder without splits, the images to measure with are held out in
-training (--holdout); evaluation takes all of them.
+`validation`, `dev`, `development`, `eval`, `evaluation`, `test`, `testing` and `holdout`; the others stay untouched,
+which is said. All of these names may be in any case. From a folder without splits, the images to measure with are held
+out in training (--holdout); evaluation takes all of them.
 
 ILSVRC2012 as unpacked has its validation images in one folder: see `trainers.data.sources.ilsvrc`.
 """
