@@ -17,9 +17,7 @@ from keras_resnets import ArgumentError
 from keras_resnets.weights import downloads
 
 COCO = "https://download.pytorch.org/models/fasterrcnn_resnet50_fpn_coco-258fb6c6.pth"
-KERAS = (
-    "https://storage.googleapis.com/tensorflow/keras-applications/resnet/resnet50_weights_tf_dim_ordering_tf_kernels.h5"
-)
+KERAS = "keras-applications/resnet/resnet50_weights_tf_dim_ordering_tf_kernels.h5"
 
 
 class Server(http.server.BaseHTTPRequestHandler):
