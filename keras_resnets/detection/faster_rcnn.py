@@ -9,15 +9,13 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_resnets.detection.fpn import make_pyramid, pyramid_roi_pooling
-from keras_resnets.detection.options import NECKS, FasterRCNNOptions, FPNOptions
+from keras_resnets.detection.necks import NECKS
+from keras_resnets.detection.options import FasterRCNNOptions
 from keras_resnets.detection.region_losses import padded_targets
 from keras_resnets.detection.roi_detector import RoIDetector
-from keras_resnets.detection.rpn import anchor_generator, region_proposal_network, rpn_losses
+from keras_resnets.detection.rpn import region_proposal_network, rpn_losses
 from keras_resnets.errors import check_choice
-from keras_resnets.layers.proposals import Proposals
 from keras_resnets.layers.pyramid_layer import PyramidLayer
-from keras_resnets.layers.pyramid_proposals import PyramidProposals
 from keras_resnets.layers.region_layer import RoILayer
 
 
@@ -85,27 +83,25 @@ class FasterRCNN(RoIDetector):
         neck: str | None = None,
         **options: Any,
     ):
-        check_choice("neck", neck, [None, *NECKS])
+        check_choice("neck", neck, [*NECKS])
         super().__init__(num_classes, backbone, weights, roi_pooling, normalization, name, options, neck=neck)
 
     def _options_class(self, **others):
-        return self.OPTIONS if others["neck"] is None else FPNOptions
+        return NECKS[others["neck"]].options
 
     @property
-    def _has_pyramid(self):
-        return isinstance(self.options, FPNOptions)
+    def _neck(self):
+        return NECKS[self._config["neck"]]
 
     def _cut(self, backbone):
-        return make_pyramid(backbone, self.options) if self._has_pyramid else super()._cut(backbone)
+        return self._neck.cut(backbone, self.options)
 
     def _make_roi_pooling(self, parts, **others):
-        if self._has_pyramid:
-            return pyramid_roi_pooling(others["roi_pooling"], self.options, parts)
-        return super()._make_roi_pooling(parts, **others)
+        return self._neck.roi_pooling(others["roi_pooling"], self.options, parts)
 
     def _make_parts(self, parts):
         options = self.options
-        self.anchors = anchor_generator(options, parts.strides)
+        self.anchors = self._neck.anchors(options, parts.strides)
         self.rpn = region_proposal_network(
             keras.tree.flatten(self.trunk.output)[0].shape[-1],
             self.anchors.per_cell,
@@ -113,7 +109,7 @@ class FasterRCNN(RoIDetector):
             options.rpn_softmax,
             getattr(options, "rpn_convolutions", 1),
         )
-        kind = PyramidProposals if self._has_pyramid else Proposals
+        kind = self._neck.proposals
         limits = options.rpn_nms_threshold, options.proposal_min_size
         self.proposals = kind(options.test_pre_nms_topk, options.test_post_nms_topk, *limits, name="proposals")
         self.training_proposals = kind(
@@ -145,12 +141,9 @@ class FasterRCNN(RoIDetector):
         return layer(*self._anchors(features, training), image_shapes)
 
     def _anchors(self, features, training):
-        """Returns logits, deltas and anchors, of the image at scale 1; of a pyramid, lists with those of each level."""
+        """Returns logits, deltas and anchors, of the image at scale 1."""
         features = features[self.options.scales.index(1)]
-        if not self._has_pyramid:
-            return *self.rpn(features, training=training), self.anchors(features)
-        logits, deltas = zip(*(self.rpn(level, training=training) for level in features))
-        return logits, deltas, self.anchors(features)
+        return *self._neck.rpn_outputs(self.rpn, features, training), self.anchors(features)
 
     def training_losses(self, inputs, targets, seeds, training=True):
         features = self.features(inputs, training)
@@ -172,9 +165,8 @@ class FasterRCNN(RoIDetector):
             inputs, targets, seeds, training: see `training_losses`.
         """
         image_shapes = tf.convert_to_tensor(inputs["image_shapes"])
-        logits, deltas, anchors = self._anchors(features, training)
-        proposals, valid = self.training_proposals(logits, deltas, anchors, image_shapes)
-        if self._has_pyramid:
-            logits, deltas, anchors = tf.concat(logits, 1), tf.concat(deltas, 1), tf.concat(anchors, 0)
+        outputs = self._anchors(features, training)
+        proposals, valid = self.training_proposals(*outputs, image_shapes)
+        logits, deltas, anchors = self._neck.joined(*outputs)
         losses = rpn_losses(self.options, logits, deltas, anchors, image_shapes, padded_targets(targets), seeds)
         return losses, proposals, valid

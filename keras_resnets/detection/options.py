@@ -44,7 +44,6 @@ OLD_NAMES = {
     "train_before_nms": "train_pre_nms_topk",
 }
 HEADS = ("mlp", "conv", "conv_bn", "maxout")
-NECKS = ("fpn",)
 ROI_POOLING = {"max": "RoIPooling", "align": "RoIAlign"}  # names of `keras_resnets.layers`
 WIDTH = 120  # characters of a docstring's line
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from keras_resnets.detection.coco import LABELS
-from keras_resnets.errors import ArgumentError, check_choice
+from keras_resnets.errors import check_choice
 
 if TYPE_CHECKING:
     import keras
@@ -166,15 +166,9 @@ def weights_file(name: str) -> str:
     Raises:
         ArgumentError: (a ValueError) if they cannot be downloaded.
     """
-    from keras_resnets.weights.published import download
+    from keras_resnets.weights.downloads import download
     from keras_resnets.weights.published_files import TORCHVISION as FOLDER
 
     row = find(name)
-    address = f"{FOLDER}/{row.file}"
-    try:
-        return download(address, row.checksum)
-    except Exception as error:  # Every library has its own error for a missing network.
-        raise ArgumentError(
-            f'weights="{COCO}" of {name} cannot be downloaded ({error}): where there is a network, download {address} '
-            "and pass its path as weights=."
-        ) from error
+    purpose = f'weights="{COCO}" of {name}'
+    return download(f"{FOLDER}/{row.file}", purpose, "pass its path as weights=", sha256=row.checksum)
