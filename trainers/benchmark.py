@@ -10,13 +10,14 @@ import sys
 
 from absl import flags
 
+from keras_resnets.errors import ArgumentError
 from trainers.benchmarks.registry import BENCHMARKS, OLD_NAMES, chosen_rows, find
 from trainers.flags import command
 
 
 def _define_flags():
     names = [*BENCHMARKS, *OLD_NAMES]
-    flags.DEFINE_multi_enum("what", list(BENCHMARKS), names, "What to measure; may be repeated.")
+    flags.DEFINE_multi_enum("what", None, names, "What to measure; may be repeated.")
     flags.DEFINE_integer("repeats", 5, "Measurements of each, whose median counts.", lower_bound=1)
     flags.DEFINE_list("only", [], "Rows to measure (nets, augmentations or depths); all by default.")
     flags.DEFINE_string("peer_python", sys.executable, "Python that has PyTorch and torchvision.")
@@ -24,6 +25,8 @@ def _define_flags():
 
 
 def _check():
+    if not flags.FLAGS.what:
+        raise ArgumentError(f"--what is required, and may be repeated: pass --what=NAME, with {', '.join(BENCHMARKS)}.")
     chosen_rows(flags.FLAGS.what, flags.FLAGS.only)
 
 

@@ -14,7 +14,7 @@ from absl import flags
 from keras_resnets.serving.formats import FILES
 from trainers.flags import command
 from trainers.runtime.choices import SAVED_MODEL
-from trainers.runtime.failures import naming
+from trainers.runtime.failures import as_flags
 from trainers.serving.conformance_models import check_name
 
 
@@ -31,7 +31,7 @@ def _define_flags():
 
 def _check():
     for name in flags.FLAGS.model or ():
-        with naming(f"--model={name}"):
+        with as_flags():
             check_name(name, flags.FLAGS.format)
 
 

@@ -57,7 +57,9 @@ def _define_flags():
 
 def _check():
     options = flags.FLAGS
-    config = RunFolder(options.model_dir).config()
+    run = RunFolder(options.model_dir)
+    config = run.config()
+    run.check_writable()
     if options.dataset is not None:
         check_name("classification" if config["task"] == "classification" else "detection", options.dataset)
     detection.check_test_options(config)

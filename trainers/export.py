@@ -16,6 +16,7 @@ from keras_resnets.serving.formats import FILES, MAX_PIXELS
 from trainers.engine.run_folder import RunFolder
 from trainers.flags import command, detection
 from trainers.runtime.choices import EXPORT_PRECISIONS, SAVED_MODEL, WEIGHTS
+from trainers.runtime.failures import as_flags
 from trainers.tasks.specs import DETECTION, TEST_OPTIONS, recipe_options
 
 FOR_RUNS = ("best", "ensemble", "format", "stages")  # flags
@@ -82,7 +83,7 @@ def _check_test_options():
         detection.check_test_options(RunFolder(options.model_dir).config())
         return
     given = detection.options_from_flags(DETECTION, TEST_OPTIONS)
-    with detection.naming_options():
+    with as_flags():
         # All published detectors have a pyramid.
         recipe_options(DETECTION, FPNOptions, "", given, None, options.detector)
 

@@ -18,6 +18,7 @@ from keras_resnets.weights import load_weights
 
 CONV5_POOL_SIZE = 14  # conv5_1 has stride 2: its output has 7x7 cells
 LAST_POOLING = "pool5"  # the last pooling of nets with fc6 and fc7
+ANY_IMAGE = (None, None, 3)  # the input_shape of a detector's net
 PROBE = 512  # px, side of the image from which a trunk's stride and padding are computed
 
 
@@ -55,6 +56,9 @@ class Backbone:
         pool_size: bins on each side of a region for which the net is made.
         pooled: (N, P, P, C), pooled features, or None if the net has no network of regions.
         region_features: (N, F), computed from `pooled`, or None.
+
+    Raises:
+        ArgumentError: (a ValueError) if the net does not take RGB images of any size.
     """
 
     net: keras.Model
@@ -62,6 +66,13 @@ class Backbone:
     pool_size: int
     pooled: keras.KerasTensor | None = None
     region_features: keras.KerasTensor | None = None
+
+    def __post_init__(self):
+        if self.net.input_shape != (None, *ANY_IMAGE):
+            raise ArgumentError(
+                f"backbone={self.net.name} has the input shape {self.net.input_shape}, but a detector needs a net "
+                f"for RGB images of any size: build it with include_top=False and input_shape={ANY_IMAGE}."
+            )
 
     def check_pool_size(self, pool_size: int) -> None:
         """Raises ArgumentError if the network of regions does not take this number of bins on each side."""
@@ -104,7 +115,7 @@ def make_backbone(backbone: str | keras.Model, dropout_rate: float = 0.5) -> Bac
         A `Backbone`.
 
     Raises:
-        ArgumentError: (a ValueError) if there is no such net, or it cannot be cut.
+        ArgumentError: (a ValueError) if there is no such net, it cannot be cut, or it takes images of one size only.
     """
     net = classified_net(backbone)
     stages = [*stage_outputs(net)]

@@ -9,15 +9,13 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_resnets.detection.fpn import make_pyramid, pyramid_roi_pooling
-from keras_resnets.detection.options import NECKS, FasterRCNNOptions, FPNOptions
+from keras_resnets.detection.necks import NECKS
+from keras_resnets.detection.options import FasterRCNNOptions
 from keras_resnets.detection.region_losses import padded_targets
 from keras_resnets.detection.roi_detector import RoIDetector
-from keras_resnets.detection.rpn import anchor_generator, region_proposal_network, rpn_losses
+from keras_resnets.detection.rpn import region_proposal_network, rpn_losses
 from keras_resnets.errors import check_choice
-from keras_resnets.layers.proposals import Proposals
 from keras_resnets.layers.pyramid_layer import PyramidLayer
-from keras_resnets.layers.pyramid_proposals import PyramidProposals
 from keras_resnets.layers.region_layer import RoILayer
 
 
@@ -26,9 +24,9 @@ class FasterRCNN(RoIDetector):
     """A two-stage detector, trained end to end (approximate joint training in the paper).
 
     Both stages share the trunk's features. A region proposal network finds regions in them. Then the pooled features of
-    each region go through the head: conv5 of a residual net (on 14x14 bins, with its stride of 2), or fc6 and fc7 of
-    VGG and ZF. Proposals carry no gradient. With a pre-activation net, both stages see what its conv5 does: the sums of
-    conv4, before batch normalization and ReLU.
+    each region go through the head: conv5 of a residual net (on 14x14 bins, with its stride of 2), fc6 and fc7 of VGG
+    and ZF, or, with a neck, two fully connected layers (on 7x7 bins). Proposals carry no gradient. With a
+    pre-activation net, both stages see what its conv5 does: the sums of conv4, before batch normalization and ReLU.
 
     Input: a dict of `images` (B, H, W, 3) RGB, 0 to 255, of any numeric dtype, with known H and W, and `image_shapes`
     (B, 2) int32, the height and width of the image in the upper left corner of each canvas. The rest of the canvas does
@@ -37,11 +35,13 @@ class FasterRCNN(RoIDetector):
     `num_detections` (B,) int32: see `keras_resnets.layers.Detections`.
 
     Training is by `model.compile(optimizer)` and `model.fit` on pairs of that input and a dict of `boxes` (B, G, 4) and
-    `classes` (B, G), both padded with -1; or by `training_losses` in a custom loop.
+    `classes` (B, G), both padded with -1; or by `training_losses` in a custom loop. `fit`, `evaluate` and `predict`
+    choose kernels that XLA has where `compile` has `jit_compile=True`; a function of your own with `jit_compile=True`
+    needs `with keras_resnets.xla.xla_scope():` around the call of a detector with a neck.
 
     Attributes:
-        trunk: `keras.Model` from normalized images to features (B, h, w, C).
-        rpn: `keras.Model` from features to logits and deltas of all anchors.
+        trunk: `keras.Model` from normalized images to features (B, h, w, C), with a neck a list of maps.
+        rpn: `keras.Model` from features, of one level, to logits and deltas of all anchors.
         region_network: `keras.Model` from pooled features (N, P, P, C) to region features.
         head: `keras.Model` from region features to logits (N, K + 1), the background first, and deltas (N, K + 1, 4).
 
@@ -83,27 +83,25 @@ class FasterRCNN(RoIDetector):
         neck: str | None = None,
         **options: Any,
     ):
-        check_choice("neck", neck, [None, *NECKS])
+        check_choice("neck", neck, [*NECKS])
         super().__init__(num_classes, backbone, weights, roi_pooling, normalization, name, options, neck=neck)
 
     def _options_class(self, **others):
-        return self.OPTIONS if others["neck"] is None else FPNOptions
+        return NECKS[others["neck"]].options
 
     @property
-    def _has_pyramid(self):
-        return isinstance(self.options, FPNOptions)
+    def _neck(self):
+        return NECKS[self._config["neck"]]
 
     def _cut(self, backbone):
-        return make_pyramid(backbone, self.options) if self._has_pyramid else super()._cut(backbone)
+        return self._neck.cut(backbone, self.options)
 
     def _make_roi_pooling(self, parts, **others):
-        if self._has_pyramid:
-            return pyramid_roi_pooling(others["roi_pooling"], self.options, parts)
-        return super()._make_roi_pooling(parts, **others)
+        return self._neck.roi_pooling(others["roi_pooling"], self.options, parts)
 
     def _make_parts(self, parts):
         options = self.options
-        self.anchors = anchor_generator(options, parts.strides)
+        self.anchors = self._neck.anchors(options, parts.strides)
         self.rpn = region_proposal_network(
             keras.tree.flatten(self.trunk.output)[0].shape[-1],
             self.anchors.per_cell,
@@ -111,7 +109,7 @@ class FasterRCNN(RoIDetector):
             options.rpn_softmax,
             getattr(options, "rpn_convolutions", 1),
         )
-        kind = PyramidProposals if self._has_pyramid else Proposals
+        kind = self._neck.proposals
         limits = options.rpn_nms_threshold, options.proposal_min_size
         self.proposals = kind(options.test_pre_nms_topk, options.test_post_nms_topk, *limits, name="proposals")
         self.training_proposals = kind(
@@ -143,12 +141,9 @@ class FasterRCNN(RoIDetector):
         return layer(*self._anchors(features, training), image_shapes)
 
     def _anchors(self, features, training):
-        """Returns logits, deltas and anchors, of the image at scale 1; of a pyramid, lists with those of each level."""
+        """Returns logits, deltas and anchors, of the image at scale 1."""
         features = features[self.options.scales.index(1)]
-        if not self._has_pyramid:
-            return *self.rpn(features, training=training), self.anchors(features)
-        logits, deltas = zip(*(self.rpn(level, training=training) for level in features))
-        return logits, deltas, self.anchors(features)
+        return *self._neck.rpn_outputs(self.rpn, features, training), self.anchors(features)
 
     def training_losses(self, inputs, targets, seeds, training=True):
         features = self.features(inputs, training)
@@ -170,9 +165,8 @@ class FasterRCNN(RoIDetector):
             inputs, targets, seeds, training: see `training_losses`.
         """
         image_shapes = tf.convert_to_tensor(inputs["image_shapes"])
-        logits, deltas, anchors = self._anchors(features, training)
-        proposals, valid = self.training_proposals(logits, deltas, anchors, image_shapes)
-        if self._has_pyramid:
-            logits, deltas, anchors = tf.concat(logits, 1), tf.concat(deltas, 1), tf.concat(anchors, 0)
+        outputs = self._anchors(features, training)
+        proposals, valid = self.training_proposals(*outputs, image_shapes)
+        logits, deltas, anchors = self._neck.joined(*outputs)
         losses = rpn_losses(self.options, logits, deltas, anchors, image_shapes, padded_targets(targets), seeds)
         return losses, proposals, valid

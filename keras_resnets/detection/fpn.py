@@ -1,5 +1,6 @@
 """Feature pyramid networks (Lin et al., 2017; arXiv 1612.03144) on residual nets."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -10,6 +11,7 @@ from keras_resnets.detection.options import ROI_POOLING, FPNOptions
 from keras_resnets.detection.roi_detector import check_roi_pooling
 from keras_resnets.errors import ArgumentError
 from keras_resnets.layers.batch_normalization import BatchNormalization
+from keras_resnets.layers.pyramid_anchors import PyramidAnchors
 from keras_resnets.layers.pyramid_layer import PyramidLayer
 from keras_resnets.layers.top_down_addition import TopDownAddition
 from keras_resnets.surgery.graph import stage_outputs
@@ -71,6 +73,12 @@ def _pyramid(stages, options):
         top_down = lateral if top_down is None else TopDownAddition(name=f"fpn_sum{level}")([lateral, top_down])
         maps.insert(0, convolution(top_down, 3, f"fpn_output{level}"))
     return maps
+
+
+def pyramid_anchors(options: FPNOptions, strides: Sequence[int]) -> PyramidAnchors:
+    """Returns the layer that makes the anchors of a pyramid whose levels have these strides in pixels."""
+    conventions = options.anchor_offset, options.anchor_rounding, options.anchor_floor_strides
+    return PyramidAnchors(options.anchor_sizes, options.anchor_ratios, strides, *conventions, name="anchors")
 
 
 def pyramid_roi_pooling(roi_pooling: Any, options: FPNOptions, parts: Backbone) -> PyramidLayer:

@@ -94,7 +94,9 @@ def mask_loss(
         targets: dict of `boxes` (B, G, 4) and `masks` (B, G, M, M), as `checked_masks` returns them.
 
     Returns:
-        Float32 scalar, 0 if no region counts.
+        Float32 scalar, 0 if no region counts. Its divisor is the foreground of these images, as in torchvision and
+        detectron2: other than of the other terms, the mean of several replicas' is not that of one device with all
+        images, if they have unlike numbers of objects.
     """
     old, masks = (tf.gather(targets[name], sampled["objects"], batch_dims=1) for name in ("boxes", "masks"))
     expected = resample(masks, old, regions, logits.shape[2])

@@ -44,7 +44,6 @@ OLD_NAMES = {
     "train_before_nms": "train_pre_nms_topk",
 }
 HEADS = ("mlp", "conv", "conv_bn", "maxout")
-NECKS = ("fpn",)
 ROI_POOLING = {"max": "RoIPooling", "align": "RoIAlign"}  # names of `keras_resnets.layers`
 WIDTH = 120  # characters of a docstring's line
 
@@ -403,11 +402,24 @@ class FPNOptions(FasterRCNNOptions):
     """The options of `keras_resnets.FasterRCNN` with `neck="fpn"`.
 
     The defaults are those of the paper (arXiv 1612.03144, section 4) and, where it gives none, of torchvision's
-    `fasterrcnn_resnet50_fpn`.
+    `fasterrcnn_resnet50_fpn`; but for the places of anchors and samples and the box loss of regions, which are those of
+    `FasterRCNNOptions`. The rows of `keras_resnets.detection.registry.DETECTORS` have torchvision's.
     """
 
     head: str = option(
-        "mlp", one_of("mlp", "conv", "conv_bn"), RegionOptions.__dataclass_fields__["head"].metadata["help"]
+        "mlp",
+        one_of("mlp", "conv", "conv_bn"),
+        "The network of regions: 'mlp' has fully connected layers; 'conv' has 3x3 convolutions before them, which "
+        "start as the identity, and 'conv_bn' has convolutions with batch normalization, which is always trained.",
+    )
+    pool_size: int | None = option(
+        None, POSITIVE_INTEGER, "Number of bins on each side of a pooled region. None is 7 (arXiv 1612.03144, 4.2)."
+    )
+    canonical_size: float = option(
+        224.0,
+        POSITIVE,
+        "Square root of the area, in pixels, of regions that are pooled at the level of stride 16; regions of half the "
+        "side are pooled one level below it.",
     )
     head_units: int = _with_default(RegionOptions, "head_units", 1024)
     dropout_rate: float = _with_default(RegionOptions, "dropout_rate", 0.0)

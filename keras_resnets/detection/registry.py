@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from keras_resnets.detection.coco import LABELS
-from keras_resnets.errors import ArgumentError, check_choice
+from keras_resnets.errors import check_choice
 
 if TYPE_CHECKING:
     import keras
@@ -25,6 +25,7 @@ TORCHVISION = {
     "anchor_rounding": "corners",
     "anchor_floor_strides": True,
     "roi_aligned": False,
+    "roi_smooth_l1_beta": 1 / 9,
     "proposal_min_size": 1e-3,
 }
 # "Benchmarking Detection Transfer Learning with Vision Transformers" (arXiv 2111.11429), as torchvision implements it.
@@ -165,15 +166,9 @@ def weights_file(name: str) -> str:
     Raises:
         ArgumentError: (a ValueError) if they cannot be downloaded.
     """
-    from keras_resnets.weights.published import download
+    from keras_resnets.weights.downloads import download
     from keras_resnets.weights.published_files import TORCHVISION as FOLDER
 
     row = find(name)
-    address = f"{FOLDER}/{row.file}"
-    try:
-        return download(address, row.checksum)
-    except Exception as error:  # Every library has its own error for a missing network.
-        raise ArgumentError(
-            f'weights="{COCO}" of {name} cannot be downloaded ({error}): where there is a network, download {address} '
-            "and pass its path as weights=."
-        ) from error
+    purpose = f'weights="{COCO}" of {name}'
+    return download(f"{FOLDER}/{row.file}", purpose, "pass its path as weights=", sha256=row.checksum)

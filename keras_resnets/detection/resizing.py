@@ -1,6 +1,7 @@
 """The preprocessing of a detector's images: resizing with fixed aspect ratio, and padding to a canvas of fixed size."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import tensorflow as tf
 
@@ -35,7 +36,7 @@ class Resizing:
                 "the short side not longer than the long one, and the canvas a height and a width."
             )
 
-    def resize(self, image: tf.Tensor, factor: float = 1.0) -> tuple[tf.Tensor, tf.Tensor]:
+    def resize(self, image: tf.Tensor, factor: float | tf.Tensor = 1.0) -> tuple[tf.Tensor, tf.Tensor]:
         """Resizes an image bilinearly.
 
         Args:
@@ -47,19 +48,34 @@ class Resizing:
             (2,) float32.
         """
         shape = tf.shape(image)[:2]
-        precise = tf.cast(shape, tf.float64 if self.as_torchvision else tf.float32)
-        scale = tf.reduce_min(
-            [
-                self.short_side * factor / tf.reduce_min(precise),
-                self.long_side / tf.reduce_max(precise),
-                *tf.unstack(tf.constant(self.canvas, precise.dtype) / precise),
-            ]
-        )
-        target = (tf.floor if self.as_torchvision else tf.round)(precise * scale)
-        target = tf.clip_by_value(tf.cast(target, tf.int32), 1, self.canvas)
+        size = self.size_of(shape, factor)
+        return self.interpolate(image, size), tf.cast(size, tf.float32) / tf.cast(shape, tf.float32)
+
+    def interpolate(self, image: tf.Tensor, size: Sequence[int] | tf.Tensor) -> tf.Tensor:
+        """Returns an image (H, W, 3) of any numeric dtype with another height and width, (h, w, 3) float32."""
         # Large photographs are not cast before: as float32 they would need four times the memory.
-        resized = tf.cast(tf.image.resize(image, target, antialias=not self.as_torchvision), tf.float32)
-        return resized, tf.cast(target, tf.float32) / tf.cast(shape, tf.float32)
+        return tf.cast(tf.image.resize(image, size, antialias=not self.as_torchvision), tf.float32)
+
+    def size_of(self, shape: tf.Tensor, factor: float | tf.Tensor = 1.0) -> tf.Tensor:
+        """Returns the height and width (..., 2) int32 of resized images of heights and widths `shape` (..., 2).
+
+        Args:
+            shape: integers.
+            factor: see `resize`.
+        """
+        precise = tf.cast(shape, tf.float64 if self.as_torchvision else tf.float32)
+        canvas = tf.constant(self.canvas, precise.dtype)
+        short_side = self.short_side * tf.cast(factor, precise.dtype)
+        scale = tf.minimum(
+            short_side / tf.reduce_min(precise, axis=-1, keepdims=True),
+            self.long_side / tf.reduce_max(precise, axis=-1, keepdims=True),
+        )
+        to_whole = tf.floor if self.as_torchvision else tf.round
+        size = to_whole(precise * scale)
+        fits = tf.reduce_all(size <= canvas, axis=-1, keepdims=True)
+        on_canvas = tf.minimum(scale, tf.reduce_min(canvas / precise, axis=-1, keepdims=True))
+        size = tf.where(fits, size, to_whole(precise * on_canvas))
+        return tf.clip_by_value(tf.cast(size, tf.int32), 1, self.canvas)
 
     def pad(self, image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns an image (h, w, 3) in the upper left corner of a canvas of zeros, and (h, w) as (2,) int32."""

@@ -10,7 +10,7 @@ import keras
 
 from keras_resnets import layers
 from keras_resnets.detection.backbones import Backbone
-from keras_resnets.detection.options import ROI_POOLING
+from keras_resnets.detection.options import ROI_POOLING, RegionOptions
 from keras_resnets.detection.region_detector import RegionDetector
 from keras_resnets.errors import ArgumentError
 from keras_resnets.layers.pyramid_layer import PyramidLayer
@@ -37,20 +37,33 @@ class RoIDetector(RegionDetector):
         others["roi_pooling"] = roi_pooling
         super().__init__(num_classes, backbone, weights, normalization, name, options, **others)
 
-    def _make_roi_pooling(self, parts: Backbone, **others: Any) -> RoILayer:
-        layer: Any = others["roi_pooling"] or "max"
-        if layer in [*ROI_POOLING]:
-            pool_size = self.options.pool_size or parts.pool_size
-            layer = getattr(layers, ROI_POOLING[layer])(pool_size, parts.strides[0], name="roi_pooling")
-        check_roi_pooling(layer, RoILayer, "RoIPooling or RoIAlign", "RoIAlign(14, 16, aligned=False)")
-        if self.options.head is None:
-            parts.check_pool_size(layer.pool_size)
-        if layer.stride != parts.strides[0]:
-            raise ArgumentError(
-                f"roi_pooling has stride={layer.stride}, but the trunk has stride={parts.strides[0]}: make it with "
-                "the trunk's."
-            )
-        return layer
+    def _make_roi_pooling(self, parts, **others):
+        return map_roi_pooling(others["roi_pooling"], self.options, parts)
+
+
+def map_roi_pooling(roi_pooling: Any, options: RegionOptions, parts: Backbone) -> RoILayer:
+    """Returns the layer that pools regions of one map.
+
+    Args:
+        roi_pooling: a name of `keras_resnets.detection.options.ROI_POOLING`, a layer, or None for "max".
+        options: of the detector.
+        parts: the net that is cut.
+
+    Raises:
+        ArgumentError: (a ValueError) for another layer, or one with another stride.
+    """
+    (stride,) = parts.strides
+    layer: Any = roi_pooling or "max"
+    if layer in [*ROI_POOLING]:
+        layer = getattr(layers, ROI_POOLING[layer])(options.pool_size or parts.pool_size, stride, name="roi_pooling")
+    check_roi_pooling(layer, RoILayer, "RoIPooling or RoIAlign", "RoIAlign(14, 16, aligned=False)")
+    if options.head is None:
+        parts.check_pool_size(layer.pool_size)
+    if layer.stride != stride:
+        raise ArgumentError(
+            f"roi_pooling has stride={layer.stride}, but the trunk has stride={stride}: make it with the trunk's."
+        )
+    return layer
 
 
 def check_roi_pooling(roi_pooling: Any, kind: type, names: str, example: str) -> None:

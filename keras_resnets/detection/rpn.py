@@ -8,23 +8,19 @@ from collections.abc import Mapping, Sequence
 import keras
 import tensorflow as tf
 
-from keras_resnets.detection.options import AnchorOptions, FPNOptions
+from keras_resnets.detection.options import AnchorOptions
 from keras_resnets.layers.anchor_generator import AnchorGenerator
-from keras_resnets.layers.pyramid_anchors import PyramidAnchors
 from keras_resnets.ops import boxes
 from keras_resnets.ops.box_matching import BACKGROUND, IGNORED, match
 from keras_resnets.ops.sampling import sample
 from keras_resnets.ops.smooth_l1 import smooth_l1
 
 
-def anchor_generator(options: AnchorOptions, strides: Sequence[int]) -> AnchorGenerator | PyramidAnchors:
-    """Returns the layer that makes the anchors of a model, for features of these strides in pixels."""
-    conventions = options.anchor_offset, options.anchor_rounding
-    sizes = options.anchor_sizes, options.anchor_ratios
-    if isinstance(options, FPNOptions):
-        return PyramidAnchors(*sizes, strides, *conventions, options.anchor_floor_strides, name="anchors")
+def anchor_generator(options: AnchorOptions, strides: Sequence[int]) -> AnchorGenerator:
+    """Returns the layer that makes the anchors of a model, for a map of this stride in pixels."""
     (stride,) = strides
-    return AnchorGenerator(*sizes, stride, *conventions, name="anchors")
+    conventions = options.anchor_offset, options.anchor_rounding
+    return AnchorGenerator(options.anchor_sizes, options.anchor_ratios, stride, *conventions, name="anchors")
 
 
 def region_proposal_network(

@@ -19,7 +19,8 @@ class PyramidRoIAlign(PyramidLayer):
 
     Samples are at the places of `keras_resnets.layers.RoIAlign`. All maps are put on one sheet first, so that the
     work does not grow with their number. TensorFlow's kernel for crops, which XLA lacks, reads the sheet; in
-    `keras_resnets.xla.xla_scope` and on TPUs, a gather of the samples' neighbours does. Coordinates get no gradient.
+    `keras_resnets.xla.xla_scope` and on TPUs, a gather of the samples' neighbours does. The gradient is added up in
+    float32 under any dtype policy. Coordinates get none.
 
     Inputs, output, errors: see `keras_resnets.layers.pyramid_layer.PyramidLayer`.
 
@@ -53,9 +54,15 @@ class PyramidRoIAlign(PyramidLayer):
         for axis, (low, high) in enumerate([(rois[..., 1], rois[..., 3]), (rois[..., 0], rois[..., 2])]):
             size, corner = (tf.gather(values[:, axis], levels)[..., tf.newaxis] for values in (sizes, corners))
             sides.append((sample_centers(low / strides, high / strides, samples, self.aligned), size, corner))
-        pooled = (self._gathered if is_for_xla() else self._cropped)(sheet, *sides)
+        forward = self._gathered if is_for_xla() else self._cropped
+
+        @tf.custom_gradient
+        def pooled(sheet):
+            # The gradient of TensorFlow's kernel loses a part of it where threads add to the same cell of the sheet.
+            return forward(sheet, *sides), lambda upstream: self._scattered(upstream, sheet, *sides)
+
         shape = [-1, rois.shape[1] or tf.shape(rois)[1], self.pool_size, self.pool_size, sheet.shape[-1]]
-        return tf.cast(tf.reshape(pooled, shape), features[0].dtype)
+        return tf.cast(tf.reshape(pooled(sheet), shape), features[0].dtype)
 
     def _cropped(self, sheet, *sides):
         """Returns the bins (B * R, P, P, C) float32 of crops with a pixel for each sample."""
@@ -80,26 +87,39 @@ class PyramidRoIAlign(PyramidLayer):
         return tf.nn.avg_pool2d(samples, self.sampling_ratio, self.sampling_ratio, "VALID")
 
     def _gathered(self, sheet, *sides):
-        """Returns the bins (B * R * P * P, C) as weighted sums of the cells around their samples."""
+        """Returns the bins (B * R * P * P, 1, C) as weighted sums of the cells around their samples."""
+        cells, weights = self._cells(sheet, *sides)
+        found = tf.gather(tf.reshape(sheet, [-1, sheet.shape[-1]]), cells)
+        return tf.matmul(tf.cast(weights, found.dtype), found, transpose_a=True)
+
+    def _scattered(self, upstream, sheet, *sides):
+        """Returns the gradient of a sheet from that of the bins: each cell's is a weighted sum."""
+        cells, weights = self._cells(sheet, *sides)
+        channels = sheet.shape[-1]
+        shares = weights * tf.reshape(tf.cast(upstream, tf.float32), [-1, 1, channels])
+        total = tf.math.reduce_prod(tf.shape(sheet)[:3])
+        summed = tf.math.unsorted_segment_sum(tf.reshape(shares, [-1, channels]), tf.reshape(cells, [-1]), total)
+        return tf.cast(tf.reshape(summed, tf.shape(sheet)), sheet.dtype)
+
+    def _cells(self, sheet, *sides):
+        """Returns the cells (B * R * P * P, N) of a flat sheet around the samples of each bin, and their weights."""
         (rows, by_row), (columns, by_column) = (self._neighbours(*side) for side in sides)
-        height, width, channels = sheet.shape[1:]
+        height, width = sheet.shape[1:3]
         image = tf.reshape(tf.range(tf.shape(sheet)[0]) * (height * width), [-1, 1, 1, 1, 1, 1])
         cells = image + rows[:, :, :, tf.newaxis, :, tf.newaxis] * width + columns[:, :, tf.newaxis, :, tf.newaxis]
         weights = by_row[:, :, :, tf.newaxis, :, tf.newaxis] * by_column[:, :, tf.newaxis, :, tf.newaxis]
         count = rows.shape[-1] * columns.shape[-1]
-        found = tf.gather(tf.reshape(sheet, [-1, channels]), tf.reshape(cells, [-1, count]))
-        weights = tf.cast(tf.reshape(weights, [-1, 1, count]), found.dtype)
-        return tf.matmul(weights, found)
+        return tf.reshape(cells, [-1, count]), tf.reshape(weights, [-1, count, 1])
 
     def _neighbours(self, centers, size, corner):
         """Returns the cells of each bin along one side of the sheet, and their weights: (B, R, P, samples * 2)."""
-        places = tf.clip_by_value(centers, 0.0, tf.cast(size - 1, tf.float32))
-        counted = tf.cast(is_counted(centers, tf.cast(size, tf.float32)), tf.float32)
+        counted = is_counted(centers, tf.cast(size, tf.float32))  # NaN is not.
+        places = tf.where(counted, tf.clip_by_value(centers, 0.0, tf.cast(size - 1, tf.float32)), 0.0)
         low = tf.floor(places)
         share = places - low
         first = tf.cast(low, tf.int32)
         cells = tf.stack([first, tf.minimum(first + 1, size - 1)], axis=-1) + corner[..., tf.newaxis]
-        weights = tf.stack([1 - share, share], axis=-1) * counted[..., tf.newaxis]
+        weights = tf.stack([1 - share, share], axis=-1) * tf.cast(counted, tf.float32)[..., tf.newaxis]
         shape = [*(centers.shape[i] or tf.shape(centers)[i] for i in (0, 1)), self.pool_size, 2 * self.sampling_ratio]
         return tf.reshape(cells, shape), tf.reshape(weights, shape) / self.sampling_ratio
 

@@ -113,7 +113,7 @@ def find(name: str) -> Net:
         error = net.depths.get(int(depth), "")
         return Net(net.builder, net.size, error, depth=int(depth))
     close = difflib.get_close_matches(str(name), list_models()) or list_models()
-    raise ArgumentError(f"model {name!r} is unknown: use {', '.join(close)} (keras_resnets.list_models() has all).")
+    raise ArgumentError(f"model={name!r} is unknown: use {', '.join(close)} (keras_resnets.list_models() has all).")
 
 
 def list_weights(name: str | None = None) -> list[Published]:

@@ -5,12 +5,9 @@ import importlib.util
 import json
 import pathlib
 
-import keras
+from keras_resnets.weights.downloads import download
 
-from keras_resnets.errors import ArgumentError, first_line
-
-FILE = "imagenet_class_index.json"
-ADDRESS = f"https://storage.googleapis.com/download.tensorflow.org/data/{FILE}"
+ADDRESS = "https://storage.googleapis.com/download.tensorflow.org/data/imagenet_class_index.json"
 MD5 = "c2c37ea517e94d9795004a39431a14cb"  # as in keras.applications
 
 
@@ -30,13 +27,7 @@ def imagenet_names() -> list[tuple[str, str]]:
             return names_of_timm(folder)
         except OSError:
             pass  # a version that keeps them elsewhere
-    try:
-        file = keras.utils.get_file(FILE, ADDRESS, cache_subdir="models", file_hash=MD5)
-    except Exception as error:  # Every library has its own error for a missing network.
-        raise ArgumentError(
-            f"the names of ImageNet's classes cannot be downloaded ({first_line(error)}): where there is a network, "
-            f"download {ADDRESS} into the folder models of Keras's cache (~/.keras), or pip install timm."
-        ) from error
+    file = download(ADDRESS, "the file of ImageNet's class names", "pip install timm", md5=MD5)
     classes = json.loads(pathlib.Path(file).read_text())
     return [tuple(classes[str(index)]) for index in range(len(classes))]
 

@@ -1,20 +1,17 @@
-"""Finding published weights: downloading them, and the preprocessing that they expect.
+"""Finding published weights: where their files are, and the preprocessing that they expect.
 
-Weights of timm come from its repositories on the Hugging Face Hub. All files are kept in the caches of their libraries.
+Weights of timm come from its repositories on the Hugging Face Hub.
 """
 
 import functools
-import hashlib
 import os
-import pathlib
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-import keras
-
 from keras_resnets.errors import ArgumentError, first_line
 from keras_resnets.normalization import TORCH, Normalization
+from keras_resnets.weights.downloads import download, download_from_hub
 from keras_resnets.weights.evaluation import Evaluation
 from keras_resnets.weights.family import say_nothing
 from keras_resnets.weights.loading import check_file, read_weights
@@ -137,56 +134,17 @@ def _config_of_repository(weights, net):
 
 def _from_hub(weights, net, repository, file=HUB_FILE):
     try:
-        return downloaded_from_hub(repository, file)
+        return download_from_hub(repository, file)
     except Exception as error:  # Every library has its own error for a missing network.
         raise ArgumentError(
             f'weights="{weights}" of {net}: {file} cannot be downloaded ({first_line(error)}): where there is a '
-            f"network, download {HUB_FILE} and {CONFIG} of {repository} from the Hugging Face Hub into one folder, and "
+            f"network, download {HUB_FILE} and {CONFIG} of https://huggingface.co/{repository} into one folder, and "
             f"pass the path of {HUB_FILE} as weights=."
         ) from error
-
-
-@functools.lru_cache
-def downloaded_from_hub(repository: str, file: str) -> str:
-    """Returns the path of a repository's file. The Hub is asked once: `preprocess_input` may be called for every batch.
-
-    Raises:
-        ArgumentError: if huggingface_hub is missing. Other errors are those of huggingface_hub.
-    """
-    try:
-        from huggingface_hub import hf_hub_download
-    except ImportError:
-        raise ArgumentError("huggingface_hub is missing: pip install 'keras_resnets[weights]'") from None
-    return hf_hub_download(repository, file)
 
 
 def _from_address(weights, row, include_top):
     whole = include_top or row.notop is None
     address, checksum = (row.file, row.checksum) if whole else (row.notop, row.notop_checksum)
-    try:
-        if row.source == "keras.applications":
-            return keras.utils.get_file(os.path.basename(address), address, cache_subdir="models", file_hash=checksum)
-        return download(address, checksum)
-    except Exception as error:
-        raise ArgumentError(
-            f'weights="{weights}" of {row.net} cannot be downloaded ({first_line(error)}): where there is a network, '
-            f"download {address} into the folder models of Keras's cache (~/.keras)."
-        ) from error
-
-
-def download(address: str, checksum: str) -> str:
-    """Returns the path of a file that is downloaded once, into Keras's cache.
-
-    Args:
-        address: URL.
-        checksum: the first digits of the file's SHA-256.
-
-    Raises:
-        ArgumentError: (a ValueError) if the file has another checksum; it is deleted then.
-    """
-    name = os.path.basename(address)
-    path = pathlib.Path(keras.utils.get_file(name, address, cache_subdir="models"))
-    if not hashlib.sha256(path.read_bytes()).hexdigest().startswith(checksum):
-        path.unlink()
-        raise ArgumentError(f"{name} was damaged in transit and has been deleted: try again")
-    return str(path)
+    kind = "md5" if row.source == "keras.applications" else "sha256"
+    return download(address, f'weights="{weights}" of {row.net}', "pass its path as weights=", **{kind: checksum})

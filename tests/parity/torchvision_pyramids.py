@@ -6,7 +6,8 @@ python torchvision_pyramids.py narrow REFERENCE.npz
 Of the full net, `fasterrcnn_resnet50_fpn` is version 1 and `fasterrcnn_resnet50_fpn_v2` is 2. FOLDER/images.npz has
 images (H, W, 3) uint8, RGB. Afterwards FOLDER has net.pth and net.safetensors, the state dict, and answers.npz: of
 image i, `{i}_proposals` (R, 4) in pixels of the resized image, and of its detections, `{i}_boxes` (D, 4), `{i}_scores`
-(D,) and `{i}_labels` (D,), where 0 would be the background.
+(D,) and `{i}_labels` (D,), where 0 would be the background. They are computed in float64: where neighbours have the
+same score but for rounding, torchvision's own answers in float32 change with the layout of its tensors in memory.
 
 REFERENCE has the same of narrow nets of both versions, on the images of `tests/support/torch_pyramids.py`, by names
 that begin with "v1_" or "v2_"; `v1_state_dict` and `v2_state_dict`, JSON of the tensors' shapes; and images that
@@ -90,10 +91,11 @@ def filled(detector, version):
 def answers(detector, images):
     """Returns the proposals and detections of images, by "0_boxes" and the like."""
     found, proposals = {}, []
+    dtype = next(detector.parameters()).dtype
     hook = detector.rpn.register_forward_hook(lambda module, inputs, outputs: proposals.extend(outputs[0]))
     for i, image in enumerate(images):
         with torch.no_grad():
-            (detections,) = detector([_as_tensor(image)])
+            (detections,) = detector([_as_tensor(image).to(dtype)])
         found |= {f"{i}_{name}": value.numpy() for name, value in {"proposals": proposals[i], **detections}.items()}
     hook.remove()
     return found
@@ -119,7 +121,7 @@ def full(version, folder):
     torch.save(detector.state_dict(), folder / "net.pth")
     save_file({key: value.contiguous() for key, value in detector.state_dict().items()}, folder / "net.safetensors")
     with np.load(folder / "images.npz") as images:
-        np.savez(folder / "answers.npz", **answers(detector, images.values()))
+        np.savez(folder / "answers.npz", **answers(detector.double(), images.values()))
 
 
 def reference(path):

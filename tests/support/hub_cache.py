@@ -4,7 +4,7 @@ import pathlib
 
 from huggingface_hub import constants
 
-from keras_resnets.weights import published
+from keras_resnets.weights import downloads
 
 COMMIT = "0" * 40
 
@@ -12,7 +12,7 @@ COMMIT = "0" * 40
 def use_cache(monkeypatch, folder):
     """Has the Hub's client look into the folder, and this package ask it again."""
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(folder))
-    published.downloaded_from_hub.cache_clear()
+    downloads.download_from_hub.cache_clear()
 
 
 def repository(cache, name):

@@ -10,7 +10,10 @@ from typing import Any
 from trainers.runtime.choices import OLDER_SPLITS
 
 TRAINING = ("train", "training")
-MEASURED = ("val", "valid", "validation", "test", "testing")  # The first one that there is is measured with.
+VALIDATION = ("val", "valid", "validation", "dev", "development")
+EITHER = ("eval", "evaluation")  # the validation split beside a test split, the test split beside a validation split
+TEST = ("test", "testing", "holdout")
+MEASURED = VALIDATION + EITHER + TEST  # The first one that there is is measured with.
 # In place of the name of a split: what runs that recorded none were measured with.
 OLDER_RUNS = "as in older runs"
 

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pathlib
+import tempfile
 
 from keras_resnets.errors import ArgumentError, check_folder, first_line
 from keras_resnets.file_lock import locked
@@ -66,6 +67,20 @@ class RunFolder:
     def exists(self) -> bool:
         """Whether the run has begun."""
         return self._config.exists()
+
+    def check_writable(self) -> None:
+        """Checks that files can be written, before a computation whose results belong here.
+
+        Raises:
+            ArgumentError: if not.
+        """
+        try:
+            tempfile.TemporaryFile(dir=self.path).close()
+        except OSError as error:
+            raise ArgumentError(
+                f"--model_dir={self.path} cannot be written ({error.strerror}), and the results belong there: make it "
+                "writable, or copy the run, and pass the copy."
+            ) from error
 
     def begin(self, config: dict) -> None:
         """Checks the folder, and writes config.json for a new run."""

@@ -110,6 +110,8 @@ def define_old_name(old: str, new: str) -> None:
 def _warn_of_old_names():
     for old, new in _new_names.items():
         if flags.FLAGS[old].present:
+            if flags.FLAGS[new].present > flags.FLAGS[old].present:  # An alias counts for both.
+                raise ArgumentError(f"--{old} is the old name of --{new}, which is given as well: leave --{old} out.")
             print(f"warning: --{old} is now --{new}; the next release has the new name only", file=sys.stderr)
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import math
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from absl import flags
@@ -24,6 +23,7 @@ from trainers.engine.run_folder import RunFolder, begun_as
 from trainers.flags import command, net_sizes, training
 from trainers.recipes.recipe import chosen_recipe, get_recipe
 from trainers.runtime.choices import BOX_AUGMENTATIONS
+from trainers.runtime.failures import as_flags
 from trainers.tasks.nets import GENERAL
 from trainers.tasks.specs import DETECTION, SYSTEMS, TEST_OPTIONS, BoxTaskSpec, recipe_options
 
@@ -163,7 +163,7 @@ def check(spec: BoxTaskSpec, options_class: type, detector: str | None = None) -
     tags = () if detector is None else (COCO,)
     training.check(get_recipe(recipe_name, spec.recipes, begun), begun is not None, tags)
     given = options_from_flags(spec)
-    with naming_options():
+    with as_flags():
         chosen = recipe_options(spec, options_class, recipe_name, given, begun, detector)
     if getattr(chosen, "head", None) is None and "head_units" in given:
         raise ArgumentError(f"--head_units={given['head_units']} has no effect without --head: leave it out.")
@@ -191,17 +191,8 @@ def check_test_options(config: Mapping[str, Any]) -> None:
     """
     given = options_from_flags(DETECTION, TEST_OPTIONS)
     if given and config["task"] == DETECTION.task:
-        with naming_options():
+        with as_flags():
             make_options({**config["options"], **given}, SYSTEMS[config["system"]].options)
-
-
-@contextlib.contextmanager
-def naming_options() -> Iterator[None]:
-    """Writes options as flags in the ArgumentErrors of a `with` statement, which begin with NAME=VALUE."""
-    try:
-        yield
-    except ArgumentError as error:
-        raise ArgumentError(f"--{error}") from error
 
 
 def _recipe_choices():

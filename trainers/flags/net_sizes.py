@@ -7,7 +7,7 @@ from absl import flags
 from keras_resnets.errors import ArgumentError
 from keras_resnets.models import registry
 from trainers.flags import command
-from trainers.runtime.failures import naming
+from trainers.runtime.failures import as_flags
 from trainers.tasks.nets import GENERAL, builder_arguments
 
 
@@ -34,7 +34,7 @@ def check_net(flag: str, name: str) -> None:
         ArgumentError: for an unknown name, and for sizes that are no numbers or differ in length.
     """
     if name not in GENERAL:
-        with naming(f"--{flag}={name}"):
+        with as_flags():
             registry.find(name)
     sizes = _sizes(name)
     block_counts, filters = sizes["block_counts"], sizes["filters"]

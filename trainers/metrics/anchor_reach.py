@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from pycocotools.cocoeval import Params
 
 from trainers.metrics.boxes import ious
 from trainers.metrics.percent import percent
 
-# COCO's limits of areas, in squared pixels.
-SIZES = {"small": (0, 32**2), "medium": (32**2, 96**2), "large": (96**2, np.inf)}
+COCO = Params(iouType="bbox")
+SIZES = dict(zip(COCO.areaRngLbl[1:], COCO.areaRng[1:]))  # limits of areas in squared pixels, without those of all
 IOUS = {"reached_50": 0.5, "reached_70": 0.7}
 
 
@@ -94,9 +95,10 @@ def in_words(reach: Mapping[str, Any], images: str) -> list[str]:
     """Returns two lines of text about a result of `anchor_reach`, of at least one object, in some `images`."""
     at_50, at_70 = (percent(reach[name] / reach["objects"]) for name in IOUS)
     of_sizes = [f"{name} {reach[name]['reached_50']:,} of {reach[name]['objects']:,}" for name in SIZES]
+    small, large = (round(limit**0.5) for limit in SIZES["medium"])
     return [
         f"anchors reach {at_50} of {reach['objects']:,} objects with an IoU of 0.5, and {at_70} with 0.7 ({images})",
-        f"with an IoU of 0.5: {', '.join(of_sizes)} (small: under 32x32 px, large: from 96x96 px)",
+        f"with an IoU of 0.5: {', '.join(of_sizes)} (small: under {small}x{small} px, large: from {large}x{large} px)",
     ]
 
 

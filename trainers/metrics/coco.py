@@ -40,7 +40,7 @@ def coco_metrics(predictions: Predictions, num_classes: int) -> tuple[dict[str, 
         "coco_map_50": mean_of_defined(everything[AT_50]),
         "coco_map_75": mean_of_defined(everything[AT_75]),
     }
-    for name, values in zip(("small", "medium", "large"), by_area):
+    for name, values in zip(evaluation.params.areaRngLbl[1:], by_area):
         metrics[f"map_{name}"] = mean_of_defined(values)
     return metrics, everything.mean(axis=(0, 1))
 

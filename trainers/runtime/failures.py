@@ -39,6 +39,15 @@ def naming(flag: str, about: str = "") -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def as_flags() -> Iterator[None]:
+    """Writes arguments as flags in the ArgumentErrors of a `with` statement, which begin with NAME=VALUE."""
+    try:
+        yield
+    except ArgumentError as error:
+        raise ArgumentError(f"--{error}") from error
+
+
+@contextlib.contextmanager
 def explained(several_machines: bool) -> Iterator[None]:
     """Turns TensorFlow's errors of data, memory and machines in a `with` statement into ArgumentErrors.
 

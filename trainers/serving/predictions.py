@@ -15,7 +15,7 @@ from keras_resnets.serving import SavedModelSession, predict_files
 from trainers.plots.drawing import draw_detections
 from trainers.runtime.choices import SHOWN_SCORE
 from trainers.runtime.progress import Progress
-from trainers.serving.published_detectors import export_published, known_objects, resizing_for
+from trainers.serving.published_detectors import export_published, resizing_for
 
 
 def open_export(export: str, classes: Sequence[int] | None) -> SavedModelSession:
@@ -74,7 +74,7 @@ def predict(
     with Progress(len(files), "predicting", "images") as progress:
         for answer in predict_files(session, files, classes=classes):
             check(answer)
-            answers.append(known_objects(answer))
+            answers.append(answer)
             progress.update(1)
     answered = [answer for answer in answers if "error" not in answer]
     found = {number for answer in answered for number in answer["classes"]}

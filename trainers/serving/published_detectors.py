@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 import keras_resnets
-from keras_resnets.detection.coco import LABELS, UNUSED
+from keras_resnets.detection.coco import LABELS
 from keras_resnets.detection.registry import COCO
 from keras_resnets.detection.resizing import TORCHVISION, Resizing
 from keras_resnets.dtype_policies import dtype_policy_scope
@@ -64,14 +64,6 @@ def _labels(weights):
     return LABELS if classes == len(LABELS) else tuple(map(str, range(1, classes + 1)))
 
 
-def known_objects(answer: dict[str, Any]) -> dict[str, Any]:
-    """Returns the answer of a detector for an image without objects of the classes that COCO does not use."""
-    if "boxes" not in answer or UNUSED not in answer["labels"]:
-        return answer
-    kept = [i for i, label in enumerate(answer["labels"]) if label != UNUSED]
-    return {name: [value[i] for i in kept] if isinstance(value, list) else value for name, value in answer.items()}
-
-
 def resizing_for(files: Sequence[pathlib.Path]) -> Resizing:
     """Returns torchvision's resizing, on the smallest canvas that all images fit in; for one image, as it has there.
 
@@ -81,8 +73,6 @@ def resizing_for(files: Sequence[pathlib.Path]) -> Resizing:
     sizes = [(file.height, file.width) for file in image_sizes(files, "reading") if not file.reason]
     if not sizes:
         return TORCHVISION
-    shapes = np.array(sizes)
-    scales = np.minimum(TORCHVISION.short_side / shapes.min(axis=1), TORCHVISION.long_side / shapes.max(axis=1))
-    sides = np.floor(shapes * scales[:, np.newaxis]).max(axis=0)
-    canvas = np.ceil(sides / CANVAS_MULTIPLE) * CANVAS_MULTIPLE
-    return dataclasses.replace(TORCHVISION, canvas=tuple(canvas.astype(int).tolist()))
+    sides = TORCHVISION.size_of(np.array(sizes)).numpy().max(axis=0)
+    canvas = -(-sides // CANVAS_MULTIPLE) * CANVAS_MULTIPLE
+    return dataclasses.replace(TORCHVISION, canvas=tuple(canvas.tolist()))

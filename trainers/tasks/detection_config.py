@@ -161,12 +161,13 @@ def default_resizing(
     Args:
         spec: of the task.
         dataset: the data set.
-        short_side, long_side: in pixels; None for those of images of one size, or the spec's.
+        short_side, long_side: in pixels; None for those of the detector, of images of one size, or the spec's.
         canvas: (height, width); None for a square that images of any shape fit in.
-        detector: a name of `keras_resnets.list_detectors()`, whose sides are in place of the spec's; or None.
+        detector: a name of `keras_resnets.list_detectors()`, whose sides are those of torchvision; or None.
     """
+    of_one_size = dataset.side is not None and detector is None
     sides = (TORCHVISION.short_side, TORCHVISION.long_side) if detector else spec.sides
-    short_side = short_side or dataset.side or sides[0]
-    long_side = long_side or (short_side if dataset.side else max(sides[1], short_side))
+    short_side = short_side or (dataset.side if of_one_size else sides[0])
+    long_side = long_side or (short_side if of_one_size else max(sides[1], short_side))
     side = -(-long_side // CANVAS_MULTIPLE) * CANVAS_MULTIPLE
     return Resizing(short_side, long_side, canvas or (side, side), as_torchvision=detector is not None)

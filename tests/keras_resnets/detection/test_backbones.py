@@ -1,5 +1,7 @@
 """Narrow nets without shortcuts as the two parts of a detector."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -13,9 +15,11 @@ from keras_resnets.detection.backbones import backbone_net, classification_net, 
 NARROW = {"anchor_sizes": (16, 32), "test_post_nms_topk": 20, "train_post_nms_topk": 40, "roi_batch_size": 16}
 NARROW |= {"max_detections": 10, "score_threshold": 0.0}
 NETS = {
-    "vgg": lambda: keras_resnets.VGG((1, 1, 1, 1, 1), include_top=False, width=1 / 32),
+    "vgg": lambda **shape: keras_resnets.VGG((1, 1, 1, 1, 1), include_top=False, width=1 / 32, **shape),
     "zf": lambda: keras_resnets.ZFNet(include_top=False, padding="faster_rcnn", width=1 / 16),
-    "plain": lambda: keras_resnets.ResNet((1, 1, 1, 1), (8, 8, 16, 16), include_top=False, shortcut=None),
+    "plain": lambda **shape: keras_resnets.ResNet(
+        (1, 1, 1, 1), (8, 8, 16, 16), include_top=False, shortcut=None, **shape
+    ),
     "cifar_plain": lambda: keras_resnets.CifarPlainNet(8, include_top=False, filters=(4, 8, 16)),
     "googlenet": lambda: keras_resnets.GoogLeNet(include_top=False, width=1 / 16),
 }
@@ -39,6 +43,24 @@ def test_zf_is_padded_as_in_detectors():
     with pytest.raises(ArgumentError, match="zfnet has layers without padding, .*: pad them, .* padding='faster_rcnn'"):
         make_backbone(net)
     assert make_backbone(backbone_net("zfnet", width=1 / 32)).covers_the_image
+
+
+@pytest.mark.parametrize("shape", [(64, 64, 3), (512, 512, 3), (64, None, 3), (None, None, 1)])
+@pytest.mark.parametrize("neck", [None, "fpn"])
+def test_a_net_for_images_of_one_size_is_refused(shape, neck):
+    net = keras_resnets.ResNet((1, 1, 1, 1), (8, 8, 16, 16), include_top=False, input_shape=shape)
+    remedy = r"build it with include_top=False and input_shape=\(None, None, 3\).$"
+    with pytest.raises(ArgumentError, match=f"^backbone=resnet has .* {re.escape(str((None, *shape)))}, .*: {remedy}"):
+        FasterRCNN(3, net, neck=neck, **NARROW)
+
+
+@pytest.mark.parametrize("net", ["vgg", "plain"])
+@pytest.mark.parametrize("model", ["FastRCNN", "Localizer", "RCNN", "SPPNet"])
+def test_every_model_refuses_a_net_for_images_of_one_size(model, net):
+    with pytest.raises(
+        ArgumentError, match=r"has the input shape \(None, 224, 224, 3\), .*input_shape=\(None, None, 3"
+    ):
+        getattr(keras_resnets, model)(3, NETS[net](input_shape=(224, 224, 3)))
 
 
 def _with_last_pooling(layer):

@@ -111,6 +111,30 @@ def test_values_and_gradients_are_the_same_compiled(layer):
     assert all(np.any(gradient) for gradient in expected[1:])  # All maps have one.
 
 
+@pytest.mark.parametrize("dtype, tolerance", [("float32", 1e-5), ("float16", 1e-3), ("bfloat16", 1e-2)])
+def test_gradients_of_many_regions_at_one_place_are_those_of_matrix_products(dtype, tolerance):
+    """Where threads add up in the same cells, or in 16 bits, a part of a gradient can be lost."""
+    random = np.random.default_rng(0)
+    corners, sides = random.uniform(0, 40, (1, 256, 2)), random.uniform(60, 110, (1, 256, 2))
+    rois = tf.constant(np.concatenate([corners, corners + sides], axis=-1), tf.float32)
+    features = tf.zeros((1, 40, 40, 256), dtype)
+    cotangent = tf.cast(random.normal(1, 1, (1, 256, 7, 7, 256)), dtype)
+
+    def gradient(layer, features, cotangent):
+        with tf.GradientTape() as tape:
+            tape.watch(features)
+            pooled = layer(features, rois)
+        return tf.cast(tape.gradient(pooled, features, cotangent), tf.float32).numpy()
+
+    one_map = RoIAlign(7, 4)
+    expected = gradient(one_map, tf.cast(features, tf.float32), tf.cast(cotangent, tf.float32))
+    pyramid = PyramidRoIAlign(7, (4,))
+    for for_xla in (False, False, False, True):
+        with xla_scope(for_xla):
+            found = gradient(lambda part, rois: pyramid([part], rois), features, cotangent)
+        np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance * np.abs(expected).max())
+
+
 def test_coordinates_get_no_gradient_and_the_last_map_neither():
     features, rois = maps(more=1), tf.constant(regions(5))
     for layer in (PyramidRoIAlign(2), PyramidRoIPooling(2)):

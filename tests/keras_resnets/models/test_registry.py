@@ -26,11 +26,11 @@ def test_a_net_of_another_name():
 @pytest.mark.parametrize(
     "name, message",
     [
-        ("resnet5", "model 'resnet5' is unknown: use .*resnet50"),
-        ("cifar_resnet", "model 'cifar_resnet' is unknown"),
+        ("resnet5", "model='resnet5' is unknown: use .*resnet50"),
+        ("cifar_resnet", "model='cifar_resnet' is unknown"),
         ("cifar_resnet21", r"depth=21 must be 6n\+2 or 9n\+2"),
-        ("", "model '' is unknown"),
-        (None, "model None is unknown"),
+        ("", "model='' is unknown"),
+        (None, "model=None is unknown"),
     ],
 )
 def test_names_that_do_not_exist(name, message):

@@ -338,14 +338,9 @@ def test_damaged_files_and_pickles_leave_the_model_and_the_disk_alone(tmp_path, 
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
 
 
-def test_published_weights_without_a_network_say_what_to_do(monkeypatch, tmp_path):
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+def test_published_weights_that_there_are_not_say_which_there_are():
     with pytest.raises(ArgumentError, match='weights="imagenet" of plainnet18: .* publish none for this net; they do'):
         keras_resnets.PlainNet18(weights="imagenet")
-    with pytest.raises(
-        ArgumentError, match="resnet50_v1_5: model.safetensors cannot be .*timm/resnet50.tv_in1k .* pass the path"
-    ):
-        keras_resnets.ResNet50V1_5(weights="imagenet")
     for build in (keras_resnets.CifarResNet, keras_resnets.CifarPlainNet, keras_resnets.CifarResNetV2):
         with pytest.raises(ArgumentError, match="weights='imagenet' is not an existing file"):
             build(8, weights="imagenet")
@@ -418,7 +413,7 @@ def test_preprocessing_of_published_weights(resnet18_file):
     np.testing.assert_allclose(keras_resnets.preprocess_input(images, "inception_v4"), images / 127.5 - 1, atol=1e-5)
     with pytest.raises(ArgumentError, match="cifar_resnet20: keras.applications, torchvision and timm publish none"):
         keras_resnets.preprocess_input(images, "cifar_resnet20")
-    with pytest.raises(ArgumentError, match="model 'resnet999' is unknown"):
+    with pytest.raises(ArgumentError, match="model='resnet999' is unknown"):
         keras_resnets.preprocess_input(images, "resnet999", resnet18_file)
     with pytest.raises(ArgumentError, match="weights='None' is not an existing file"):
         keras_resnets.preprocess_input(images, "resnet18", None)

@@ -1,5 +1,6 @@
 """Commands check their flags before they load TensorFlow: a TensorFlow that cannot be imported shows it."""
 
+import os
 import pathlib
 
 import pytest
@@ -42,7 +43,7 @@ PREDICT = ["predict", __file__]
     "arguments, message",
     [
         ([*TRAIN, "x"], "unexpected argument 'x': flags are written --name=value."),
-        ([*TRAIN, "--model=resnet5"], "--model=resnet5: model 'resnet5' is unknown: use resnet50, "),
+        ([*TRAIN, "--model=resnet5"], "error: --model='resnet5' is unknown: use resnet50, "),
         ([*TRAIN, "--dataset=digitz"], "--dataset=digitz is unknown (did you mean digits?): use digits, "),
         ([*TRAIN, "--recipe=fast"], "--recipe=fast is unknown: use cifar, "),
         ([*TRAIN, "--ema_decay=1"], "--ema_decay=1.0 must be less than 1, "),
@@ -140,8 +141,19 @@ PREDICT = ["predict", __file__]
         (["reproduce", "--output=x", "--report", "--scale=full"], "--scale has no effect with --report: "),
         (["reproduce", "--output=x", "--experiment=degradation", "--shard=3/2"], "--shard=3/2 must be I/N "),
         (["reproduce", "--output=x", "--experiment=degradation", "--dataset=digitz"], "--dataset=digitz is unknown "),
-        (["conformance", "--model=resnet5"], "--model=resnet5: model 'resnet5' is unknown: use resnet50, "),
-        (["conformance", "--model=localizer_resnet18", "--format=onnx"], "model 'localizer_resnet18' is unknown: "),
+        (["conformance", "--model=resnet5"], "error: --model='resnet5' is unknown: use resnet50, "),
+        (
+            ["conformance", "--model=localizer_resnet18", "--format=onnx"],
+            "error: --model='localizer_resnet18' is unknown: ",
+        ),
+        (
+            ["benchmark"],
+            "--what is required, and may be repeated: pass --what=NAME, with import_time, build_resnet101, ",
+        ),
+        (
+            [*EVALUATE, "--nms_threshold=0.5", "--detection_iou=0.4"],
+            "--detection_iou is the old name of --nms_threshold, which is given as well: leave --detection_iou out.",
+        ),
         (["models", f"--readme={ROOT / 'CHANGELOG.md'}"], "--readme must have the lines "),
     ],
 )
@@ -149,6 +161,16 @@ def test_values_that_cannot_work_need_no_tensorflow(arguments, message, without_
     process = without_tensorflow("-m", "trainers", *arguments)
     assert process.returncode == 1 and process.stdout == ""
     assert process.stderr.startswith("error: ") and process.stderr.count("\n") == 1 and message in process.stderr
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root writes to every folder")
+def test_a_run_that_cannot_be_written_is_refused_before_it_is_evaluated(tmp_path, without_tensorflow):
+    run = pathlib.Path(EVALUATE[1].partition("=")[2])
+    (tmp_path / "config.json").write_bytes((run / "config.json").read_bytes())
+    tmp_path.chmod(0o555)
+    process = without_tensorflow("-m", "trainers", "evaluate", f"--model_dir={tmp_path}")
+    assert process.returncode == 1
+    assert process.stderr.startswith(f"error: --model_dir={tmp_path} cannot be written (Permission denied), ")
 
 
 @pytest.mark.parametrize("folder", ["", "1"])

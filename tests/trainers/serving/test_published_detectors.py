@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from keras_resnets.detection.resizing import TORCHVISION
-from trainers.serving.published_detectors import known_objects, resizing_for
+from trainers.serving.published_detectors import resizing_for
 
 
 def test_the_canvas_is_torchvisions_for_one_image_and_fits_all(tmp_path):
@@ -20,9 +20,13 @@ def test_the_canvas_is_torchvisions_for_one_image_and_fits_all(tmp_path):
     assert resizing_for([tmp_path / "damaged.png"]) == TORCHVISION
 
 
-def test_numbers_without_a_class_of_coco_are_left_out():
-    answer = {"file": "a", "labels": ["cat", "N/A"], "classes": [16, 11], "scores": [0.9, 0.8], "boxes": [[0] * 4] * 2}
-    assert known_objects(answer) == {**answer, "labels": ["cat"], "classes": [16], "scores": [0.9], "boxes": [[0] * 4]}
+@pytest.mark.parametrize(
+    "height, width, size", [(601, 818, (800, 1088)), (600, 818, (800, 1090)), (9, 600, (19, 1333))]
+)
+def test_an_image_alone_is_as_large_as_torchvision_makes_it(height, width, size, tmp_path):
+    Image.fromarray(np.zeros((height, width, 3), "uint8")).save(tmp_path / "a.png")
+    resized, _ = resizing_for([tmp_path / "a.png"]).resize(np.zeros((height, width, 3), "uint8"))
+    assert resized.shape == (*size, 3)
 
 
 @pytest.mark.parametrize(

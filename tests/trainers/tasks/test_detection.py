@@ -18,7 +18,7 @@ import keras_resnets
 from keras_resnets import ArgumentError
 from keras_resnets.detection.backbones import classification_net
 from keras_resnets.detection.options import OLD_NAMES
-from keras_resnets.detection.resizing import Resizing
+from keras_resnets.detection.resizing import TORCHVISION, Resizing
 from keras_resnets.ops.boxes import areas, iou
 from keras_resnets.serving import SavedModelSession
 from keras_resnets.surgery.graph import leaf_layers
@@ -366,6 +366,7 @@ def test_default_sizes():
     assert default_resizing(DETECTION, photos, 300, 500) == Resizing(300, 500, (512, 512))
     assert default_resizing(DETECTION, photos, canvas=(608, 1024)) == Resizing(600, 1000, (608, 1024))
     assert default_resizing(DETECTION, scenes) == Resizing(256, 256, (256, 256))
+    assert default_resizing(DETECTION, scenes, detector="faster_rcnn_resnet50_fpn") == TORCHVISION
 
 
 def test_the_export_detects_what_the_trainer_does(trained, tmp_path):

@@ -69,7 +69,7 @@ def crop_and_color(image, boxes, resizing, seed, proposals=0):
     scale_seed, place_seed, flip_seed, color_seed = tf.unstack(tf.random.split(seed, 4))
     top, left, side = tf.unstack(random_square(tf.shape(image)[:2], scale_seed, place_seed))
     window = image[top : top + side, left : left + side]
-    cropped = tf.image.resize(tf.cast(window, tf.float32), resizing.canvas, antialias=True)
+    cropped = resizing.interpolate(window, resizing.canvas)
     canvas = float(resizing.canvas[0])
     moved = (boxes - tf.cast([left, top, left, top], tf.float32)) * (canvas / tf.cast(side, tf.float32))
     centers = (moved[:, :2] + moved[:, 2:]) / 2
@@ -93,8 +93,7 @@ def large_scale_jitter(image, boxes, resizing, seed, proposals=0):
     window = tf.cast(tf.concat([corner[::-1], (corner + part)[::-1]], axis=0), tf.int32)
     image, boxes = _cut_out(image, boxes, window)
     target = tf.cast(tf.clip_by_value(tf.round(part * scale), 1.0, canvas), tf.int32)
-    resized = tf.cast(tf.image.resize(image, target, antialias=True), tf.float32)
-    return resized, from_original(boxes, tf.cast(target, tf.float32) / part)
+    return resizing.interpolate(image, target), from_original(boxes, tf.cast(target, tf.float32) / part)
 
 
 def iou_crop(image, boxes, resizing, seed, proposals=0):

@@ -18,7 +18,7 @@ from trainers.data.registry import Purpose
 from trainers.data.sources.annotated_files import AnnotatedImage, AnnotatedObject, file_dataset, number, twice
 from trainers.data.sources.image_index import ImageIndex
 from trainers.data.sources.masks import mask_box
-from trainers.data.sources.problems import Damage, Problems
+from trainers.data.sources.problems import Damage, Problems, counted
 from trainers.data.sources.split_words import split_word
 from trainers.data.sources.text_files import check_fetched
 from trainers.data.split_names import choose_splits
@@ -88,6 +88,8 @@ def _sources_in(folder, problems):
             f"--dataset=coco:{folder}: its JSON files do not tell which one to train on (found: {found}); {LAYOUT}."
         )
     chosen.say(problems.dataset)
+    if others := by_split.get(""):
+        problems.say(f"{counted(len(others), 'JSON file')} without the name of a split: not used (e.g. {others[0]})")
     return [(_image_folder(root, by_split[split][0]), by_split[split][0]) for split in splits]
 
 

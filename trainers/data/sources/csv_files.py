@@ -6,7 +6,7 @@ import pathlib
 from collections.abc import Callable, Mapping, Sequence
 
 from keras_resnets.errors import ArgumentError
-from trainers.data.sources.problems import Problems
+from trainers.data.sources.problems import Problems, counted
 from trainers.data.sources.split_words import split_word
 from trainers.data.sources.text_files import read_text
 from trainers.data.split_names import MEASURED, OLDER_RUNS, TRAINING, SplitNames, choose_splits
@@ -56,6 +56,8 @@ def split_files(
                 f"one of them away; {layout}."
             )
         chosen.say(problems.dataset, held_out)
+        if others := _names(by_split.get("", ()), path):
+            problems.say(f"{counted(len(others), 'file')} without the name of a split: not used (e.g. {others[0]})")
         return [files[0] for files in used]
     if len(files) != 1:
         found = ", ".join(_names(files, path)) or "no CSV file"

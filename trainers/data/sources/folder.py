@@ -1,8 +1,9 @@
 """`folder:PATH`: image files in `PATH/train/CLASS/` and `PATH/val/CLASS/`, or in `PATH/CLASS/`.
 
 The training split is `train` or `training`. The split to measure with is the first one that there is of `val`, `valid`,
-`validation`, `test` and `testing`; the others stay untouched. All of these names may be in any case. From a folder
-without splits, the images to measure with are held out in training (--holdout); evaluation takes all of them.
+`validation`, `dev`, `development`, `eval`, `evaluation`, `test`, `testing` and `holdout`; the others stay untouched,
+which is said. All of these names may be in any case. From a folder without splits, the images to measure with are held
+out in training (--holdout); evaluation takes all of them.
 
 ILSVRC2012 as unpacked has its validation images in one folder: see `trainers.data.sources.ilsvrc`.
 """
@@ -17,7 +18,7 @@ from trainers.data.registry import Purpose
 from trainers.data.sources.ilsvrc import LAYOUT as NEEDED
 from trainers.data.sources.ilsvrc import labelled_validation_images
 from trainers.data.sources.labelled_files import file_dataset
-from trainers.data.sources.problems import Problems
+from trainers.data.sources.problems import Problems, counted
 from trainers.data.split_names import choose_splits
 
 LAYOUT = "expected are PATH/train/CLASS/ and PATH/val/CLASS/ (or valid/, validation/, test/)"
@@ -41,7 +42,7 @@ def open_folder(path: str, purpose: Purpose = "training", measured: str | None =
     """
     root, passed_over = pathlib.Path(path), PassedOver()
     with Problems(f"folder:{path}", strict=False) as problems:
-        train_folder, test_folder = _split_folders(problems.dataset, root, purpose, measured)
+        train_folder, test_folder = _split_folders(root, purpose, measured, problems)
         labels = _classes(train_folder, passed_over)
         test_labels = [] if test_folder is None else _classes(test_folder, passed_over)
         if unknown := sorted(set(test_labels) - set(labels)):
@@ -60,11 +61,13 @@ def open_folder(path: str, purpose: Purpose = "training", measured: str | None =
         return dataclasses.replace(dataset, measured=test_folder and test_folder.name)
 
 
-def _split_folders(dataset, root, purpose, measured):
+def _split_folders(root, purpose, measured, problems):
     """Returns the folders of the training and of the test split; None for one that there is not."""
+    dataset = problems.dataset
     if not root.is_dir():
         raise ArgumentError(f"--dataset={dataset}: there is no such folder; {LAYOUT}.")
-    splits = choose_splits(_classes(root, PassedOver()), measured)
+    names = _classes(root, PassedOver())
+    splits = choose_splits(names, measured)
     if splits.train is None and splits.test is not None:
         raise ArgumentError(f"--dataset={dataset} has the folder {splits.test}, but no train; {LAYOUT}.")
     if splits.train is None and (deeper := _deeper(root)) is not None:
@@ -81,6 +84,9 @@ def _split_folders(dataset, root, purpose, measured):
             "the images, which is not trained on."
         )
     splits.say(dataset, held_out=purpose == "holdout")
+    others = sorted({*names} - {splits.train, splits.test, *splits.untouched})
+    if splits.train is not None and others:
+        problems.say(f"{counted(len(others), 'folder')} beside those of splits: not used (e.g. {others[0]})")
     return root / (splits.train or ""), None if splits.test is None else root / splits.test
 
 

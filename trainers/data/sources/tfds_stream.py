@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
-from keras_resnets.errors import ArgumentError
+from keras_resnets.errors import ArgumentError, first_line
 from keras_resnets.images.formats import JPEG, PNG
 from trainers.data.image_source import Encoded, ImageSource
 from trainers.data.split import Split
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 ENCODINGS = [JPEG, PNG]  # of TensorFlow Datasets' images
 SHUFFLED_PIXELS = 10_000 * 224 * 224  # of a shuffled block: 10,000 examples of ImageNet, or all of CIFAR
+DOWNLOAD_RETRIES = 5  # TensorFlow Datasets' ten take more than three minutes, also if there is no network
 # Machines read files of their own if the smallest of their shares has this many examples, relative to the largest.
 EQUAL_SHARE = 0.99
 
@@ -32,20 +33,28 @@ def prepared_builder(name: str, data_dir: str | None, download: bool) -> tfds.co
         download: whether to download and prepare the data set if it is missing.
 
     Raises:
-        ArgumentError: if there is no such data set, or its files have to be downloaded by hand.
+        ArgumentError: if there is no such data set, or its files cannot be downloaded, or only by hand.
     """
+    import requests  # by which TensorFlow Datasets downloads
     import tensorflow_datasets as tfds  # Imported here: it takes seconds.
+    from tensorflow_datasets.core.download import downloader
 
     try:
         builder = tfds.builder(name, data_dir=data_dir)
     except (tfds.core.DatasetNotFoundError, ValueError) as error:
         raise ArgumentError(f"--dataset=tfds:{name}: TensorFlow Datasets has no {name!r}: check its name.") from error
     if download:
+        downloader.MAX_RETRIES = DOWNLOAD_RETRIES
         try:
             builder.download_and_prepare()
         except AssertionError as error:  # if files have to be downloaded by hand
             raise ArgumentError(
                 f"--dataset=tfds:{name} cannot be downloaded: {' '.join(str(error).split())}"
+            ) from error
+        except (requests.RequestException, tfds.download.DownloadError) as error:
+            raise ArgumentError(
+                f"--dataset=tfds:{name} cannot be downloaded ({first_line(error)}): where there is a network, run "
+                f"tfds.builder({name!r}).download_and_prepare(), and copy its folder to {builder.data_dir}."
             ) from error
     return builder
 

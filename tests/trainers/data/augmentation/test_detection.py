@@ -21,13 +21,14 @@ def change_of(name):
     return tf.function(AUGMENTATIONS[name].change)
 
 
+@pytest.mark.parametrize("as_torchvision", [False, True])
 @pytest.mark.parametrize("name", ["none", "flip", "scale_jitter_and_flip"])
-def test_boxes_follow_their_objects(name):
+def test_boxes_follow_their_objects(name, as_torchvision):
     """A white rectangle is where its box is, whatever happened to the image."""
     image = np.zeros((90, 120, 3), np.uint8)
     image[20:50, 10:40] = 255
     boxes = np.float32([[10, 20, 40, 50]])
-    resizing, change, seen = Resizing(120, 200, (200, 200)), AUGMENTATIONS[name].change, set()
+    resizing, change, seen = Resizing(120, 200, (200, 200), as_torchvision), AUGMENTATIONS[name].change, set()
     assert AUGMENTATIONS[name].resizing(resizing) == resizing
     for i in range(8):
         changed, moved = change(image, boxes, resizing, tf.constant([i, 5], tf.int64))

@@ -340,6 +340,16 @@ def test_a_folder_with_its_splits(layout, tmp_path, capsys):
     assert f"coco:{tmp_path}: measured with val" in capsys.readouterr().err
 
 
+def test_a_file_that_is_no_splits_is_named(tmp_path, capsys):
+    for position, name in enumerate(("train", "eval", "unlabeled")):
+        write_image(tmp_path / "images" / f"{position}.jpg", 60 + position, 50)
+        write_json(tmp_path / f"{name}.json", [{"id": 1, "file_name": f"{position}.jpg"}], [DOG])
+    dataset = open_coco(str(tmp_path), strict=True)
+    assert sizes(dataset.train) == [(60, 50)] and sizes(dataset.test) == [(61, 50)]
+    unused = f"(e.g. {tmp_path / 'unlabeled.json'})"
+    assert f"1 JSON file without the name of a split: not used {unused}" in capsys.readouterr().err
+
+
 def test_a_folder_with_one_file(tmp_path):
     images = write_images(tmp_path / "images", range(50, 70))
     (tmp_path / "annotations").mkdir()

@@ -77,6 +77,11 @@ def write_classes(folder, counts):
         (["Train", "validation", "Test"], "validation", "Test"),
         (["Training", "Testing"], "Testing", ""),
         (["train", "val", "test", "valid"], "val", "valid, test"),
+        *((["train", name], name, "") for name in ("dev", "Development", "eval", "evaluation", "holdout")),
+        (["train", "test", "dev"], "dev", "test"),
+        (["train", "test", "eval"], "eval", "test"),  # which may be either: both are named
+        (["train", "val", "eval"], "val", "eval"),
+        (["train", "holdout", "val", "dev"], "val", "dev, holdout"),
     ],
 )
 def test_the_validation_split_is_measured_with(folders, measured, untouched, tmp_path, capsys):
@@ -86,6 +91,16 @@ def test_the_validation_split_is_measured_with(folders, measured, untouched, tmp
     assert dataset.train.size == 2 and dataset.test.size == 2 * (folders.index(measured) + 1)
     said = f"folder:{tmp_path}: measured with {measured}; not used: {untouched}\n"
     assert (said in capsys.readouterr().err) == bool(untouched)
+
+
+def test_folders_beside_the_splits_are_named(tmp_path, capsys):
+    for folder in ("train", "val", "unlabeled", "extra"):
+        write_classes(tmp_path / folder, {"cat": 1, "dog": 1})
+    open_dataset(f"folder:{tmp_path}")
+    assert "2 folders beside those of splits: not used (e.g. extra)" in capsys.readouterr().err
+    write_classes(tmp_path / "classes", {"cat": 2, "dog": 2})
+    open_dataset(f"folder:{tmp_path / 'classes'}", holdout=0.5)
+    assert "not used" not in capsys.readouterr().err
 
 
 def levels(split):

@@ -68,6 +68,15 @@ def test_a_folder_with_a_table_for_each_split(write, tmp_path):
     assert levels(dataset.train) == TRAIN and levels(dataset.test) == TEST
 
 
+def test_a_table_that_is_no_splits_is_named(write, tmp_path, capsys):
+    for lines, name in ((ROWS[:3], "train.csv"), (ROWS[3:], "dev.csv"), (ROWS[:1], "sample_submission.csv")):
+        write(*lines, name=name)
+    dataset = open_dataset(f"csv:{tmp_path}")
+    assert levels(dataset.train) == TRAIN and levels(dataset.test) == TEST
+    said = f"csv:{tmp_path}: 1 file without the name of a split: not used (e.g. sample_submission.csv)"
+    assert said in capsys.readouterr().err
+
+
 def test_a_column_for_each_class_as_roboflow_writes_it(tmp_path, capsys):
     for split, numbers in (("train", range(3)), ("valid", range(3, 5)), ("test", range(5, 6))):
         (tmp_path / split).mkdir()

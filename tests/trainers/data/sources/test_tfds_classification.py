@@ -1,5 +1,7 @@
 """Data sets of TensorFlow Datasets with labels."""
 
+import time
+
 import keras
 import numpy as np
 import pytest
@@ -81,6 +83,20 @@ def test_tensorflow_datasets_that_cannot_be_used(tmp_path):
         open_dataset("tfds:cifar10", str(tmp_path))
     with tfds.testing.mock_data(), pytest.raises(ArgumentError, match="not a data set of images with one label"):
         open_dataset("tfds:coco/2017", str(tmp_path))
+
+
+def test_without_a_network_a_download_says_soon_what_to_do(tmp_path):
+    """It is tried again for 6 s."""
+
+    class Planets(NumberedImages):
+        def _split_generators(self, dl_manager):
+            return dl_manager.download("http://127.0.0.1:1/planets.zip")
+
+    start = time.monotonic()
+    folder = tmp_path / "planets" / "1.0.0"
+    with pytest.raises(ArgumentError, match=f"tfds:planets cannot be .*/planets.zip .*copy its folder to {folder}"):
+        open_dataset("tfds:planets", str(tmp_path), download=True)
+    assert time.monotonic() - start < 20
 
 
 def test_a_sample_is_the_beginning_of_the_stream(tmp_path):
