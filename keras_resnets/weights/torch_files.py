@@ -94,7 +94,7 @@ def refusal(error: Exception) -> str:
         reason = first_line(str(error).rpartition("WeightsUnpickler error: ")[2])
         return f"cannot be read by PyTorch ({reason}): download or save it again, as a state dict of tensors."
     return (
-        f"holds a {foreign[1]}, which PyTorch's safe loader refuses; nothing in the file was executed. Where you trust "
+        f"holds {foreign[1]}, which PyTorch's safe loader refuses; nothing in the file was executed. Where you trust "
         "the file, load it with torch.load(..., weights_only=False), and save its state dict alone."
     )
 

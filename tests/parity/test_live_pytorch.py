@@ -85,9 +85,9 @@ def test_files_of_pytorch_that_are_something_else(tmp_path):
     torch.save([1, 2], tmp_path / "list.pth")
     torch.save({"state_dict": torch.load(tmp_path / "weights.pth")}, tmp_path / "nested.pth")
     for name, message in [
-        ("code", "cannot be read by PyTorch's safe loader, and nothing in it was executed"),
-        ("truncated", "cannot be read by PyTorch's safe loader"),
-        ("list", "is not a state dict"),
+        ("code", "holds io.open, which PyTorch's safe loader refuses; nothing in the file was executed"),
+        ("truncated", "cannot be read by PyTorch"),
+        ("list", "holds a list, which is no state dict"),
     ]:
         with pytest.raises(keras_resnets.ArgumentError, match=message):
             keras_resnets.ResNet18(weights=tmp_path / f"{name}.pth")

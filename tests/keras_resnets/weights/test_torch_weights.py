@@ -273,7 +273,7 @@ def test_hugging_faces_names():
         (
             "Weights only load failed. You have two options, \x1b[1mdo those\x1b[0m. \n\tWeightsUnpickler error: "
             "Unsupported global: GLOBAL models.Net was not an allowed global by default. Please use ...",
-            "holds a models.Net, which PyTorch's safe loader refuses; nothing in the file was executed",
+            "holds models.Net, which PyTorch's safe loader refuses; nothing in the file was executed",
         ),
         (
             "Weights only load failed. \nPlease file: WeightsUnpickler error: \n\nUnsupported operand 149\n\nCheck",
