@@ -23,7 +23,7 @@ def predict_files(
 
     The prediction of a classification net is `labels`, `classes` and `probabilities` of its most likely classes. That
     of a detector is `boxes` ([x1, y1, x2, y2] in pixels of the image), `labels`, `classes` and `scores`, best
-    first. That of a localizer is the same, in the order of the given classes. All values are lists.
+    first; that of a Mask R-CNN has `masks` (28 x 28 probabilities in each box) as well. That of a localizer is the same, in the order of the given classes. All values are lists.
 
     Args:
         session: a `SavedModelSession`, `GrpcClient` or `RestClient`.
@@ -62,5 +62,5 @@ def _detections(output):
     found = output["classes"] >= 0
     return {
         "labels": [label.decode() for label in output["labels"][found]],
-        **{name: output[name][found].tolist() for name in ("classes", "scores", "boxes")},
+        **{name: output[name][found].tolist() for name in ("classes", "scores", "boxes", "masks") if name in output},
     }
