@@ -22,8 +22,9 @@ def predict_files(
     """Yields a dict for each file, in their order, with `file` and either the prediction or `error`.
 
     The prediction of a classification net is `labels`, `classes` and `probabilities` of its most likely classes. That
-    of a detector is `boxes` ([x1, y1, x2, y2] in pixels of the image), `labels`, `classes` and `scores`, best
-    first; that of a Mask R-CNN has `masks` (28 x 28 probabilities in each box) as well. That of a localizer is the same, in the order of the given classes. All values are lists.
+    of a detector is `boxes` ([x1, y1, x2, y2] in pixels of the image), `labels`, `classes` and `scores`, best first,
+    and of a Mask R-CNN `masks` (28 rows of 28 probabilities in the box). That of a localizer is the same, in the order
+    of the given classes. All values are lists.
 
     Args:
         session: a `SavedModelSession`, `GrpcClient` or `RestClient`.

@@ -185,7 +185,7 @@ def open_detection_dataset(
         masks: whether annotations have the objects' masks; an object without one is left out.
 
     Raises:
-        ArgumentError: if there is no such data set, or it is damaged, or `strict` or `masks` are for other sources only.
+        ArgumentError: if there is no such data set, it is damaged, or `strict` or `masks` is for other sources only.
     """
     return _open(
         "detection",
@@ -246,6 +246,8 @@ def _check_takes(option: str, source: Source, sources: list[Source], name: str) 
         return
     takers = [source for source in sources if option in source.options]
     if option == "masks":
-        raise ArgumentError(f"--dataset={name} has no masks: use {', '.join(taker.usage for taker in takers)}.")
+        raise ArgumentError(
+            f"--dataset={name} has no masks of its objects: use {', '.join(taker.usage for taker in takers)}."
+        )
     kinds = ", ".join(f"{taker.kind}:" for taker in takers)
     raise ArgumentError(f"--{option} is for {kinds}, not for --dataset={name}.")

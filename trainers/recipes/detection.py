@@ -101,8 +101,8 @@ RECIPES = {
     "faster_rcnn": BoxRecipe(_FASTER_RCNN, frozen=_FROZEN),
     "faster_rcnn_coco": BoxRecipe(_FASTER_RCNN_COCO, _COCO_ANCHORS, _OF_ONE_MAP, frozen=_FROZEN),
     "faster_rcnn_fpn": BoxRecipe(_FASTER_RCNN_FPN),
-    # Mask R-CNN (arXiv 1703.06870, section 3.1) for COCO: 160,000 steps of 16 images, a tenth of the learning rate after
-    # 120,000, otherwise as FPN. These are as many images, two in a step.
+    # Mask R-CNN (arXiv 1703.06870, section 3.1) for COCO: 160,000 steps of 16 images, a tenth of the learning rate
+    # after 120,000, otherwise as FPN. These are as many images, two in a step.
     "mask_rcnn_fpn": BoxRecipe(dataclasses.replace(_FASTER_RCNN_FPN, steps=1_280_000)),
     # Alternating training (arXiv 1506.01497, sections 3.1.3 and 3.2). The steps for proposals have 60,000 steps of one
     # image, and 20,000 with a tenth of the learning rate. Those for regions are Fast R-CNN's, 40,000 of two images.

@@ -13,7 +13,6 @@ from PIL import Image
 from keras_resnets.errors import ArgumentError
 from keras_resnets.preprocessing import decode
 from keras_resnets.serving import SavedModelSession, predict_files
-from trainers.data.sources.image_sizes import image_sizes
 from trainers.metrics.masks import as_coco
 from trainers.metrics.masks import decode as decode_mask
 from trainers.plots.drawing import draw_detections, shade_masks
@@ -95,10 +94,13 @@ def _with_pasted_masks(answer):
     """Returns an answer with masks in the image, as COCO's results have them, where it has masks in boxes."""
     if not answer.get("masks"):
         return answer
-    (file,) = image_sizes([answer["file"]], "reading")
+    size = _pixels(answer["file"]).shape[:2]
     masks, boxes = (np.array(answer[name], np.float32) for name in ("masks", "boxes"))
-    runs = pasted_masks(masks, boxes, file.height, file.width)
-    return {**answer, "masks": [as_coco(one.decode(), file.height, file.width) for one in runs]}
+    return {**answer, "masks": [as_coco(runs.decode(), *size) for runs in pasted_masks(masks, boxes, *size)]}
+
+
+def _pixels(file):
+    return decode(tf.constant(pathlib.Path(file).read_bytes())).numpy()
 
 
 def limit_note(session: SavedModelSession, answers: list[dict], score: float = SHOWN_SCORE) -> str | None:
@@ -184,7 +186,7 @@ def draw(answers: list[dict], folder: str | os.PathLike, score: float = SHOWN_SC
         shown = [i for i, share in enumerate(answer["scores"]) if share >= score]
         boxes, classes, scores = ([answer[name][i] for i in shown] for name in ("boxes", "classes", "scores"))
         labels = dict(zip(answer["classes"], answer["labels"]))
-        picture = decode(tf.constant(file.read_bytes())).numpy()
+        picture = _pixels(file)
         if "masks" in answer:
             masks = (decode_mask(answer["masks"][i]["counts"], *picture.shape[:2]) for i in reversed(shown))
             picture = shade_masks(picture, masks, classes[::-1])

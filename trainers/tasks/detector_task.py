@@ -32,7 +32,7 @@ class DetectorTask(BoxTask):
 
     @staticmethod
     def open_dataset(config, name, data_dir, download):
-        """See `Task`. The data set has the proposals that the run's detector takes, or the masks that it learns from."""
+        """See `Task`. The data set has the proposals or the masks that the run's detector needs."""
         dataset = BoxTask.open_dataset(config, name, data_dir, download, SYSTEMS[config["system"]].finds_masks)
         return dataset if config["proposals"] is None else propose_by(dataset, **config["proposals"])
 
@@ -74,13 +74,11 @@ class DetectorTask(BoxTask):
         found = self.detections(model, self.inputs(batch))
         annotation = {name: batch[name] for name in ANNOTATION}
         boxes = to_original(found["boxes"], batch["scales"])
+        sizes = tf.math.divide_no_nan(tf.cast(batch["image_shapes"], tf.float32), batch["scales"])
+        annotation["sizes"] = tf.cast(tf.round(sizes), tf.int32)
         losses = self.image_losses(model, batch) if self.config.get("validation_losses") else {}
-        masks = {}
-        if "masks" in found:  # An ensemble has none.
-            sizes = tf.math.divide_no_nan(tf.cast(batch["image_shapes"], tf.float32), batch["scales"])
-            masks = {"masks": found["masks"], "sizes": tf.cast(tf.round(sizes), tf.int32)}
-        names = ("scores", "classes")
-        return {**annotation, **losses, **masks, "boxes": boxes, **{name: found[name] for name in names}}
+        found = {name: found[name] for name in ("scores", "classes", "masks") if name in found}
+        return {**annotation, **losses, **found, "boxes": boxes}
 
     def condensed(self, predictions):
         """Returns predictions with masks as run lengths of the original images: see `trainers.metrics.predictions`."""
@@ -140,15 +138,12 @@ class DetectorTask(BoxTask):
         """Returns COCO's figures of masks, where there are masks."""
         if "masks" not in predictions:
             return {}
-        true = np.empty(predictions["true_classes"].shape, object)
-        masks = self.dataset.test.keys(None).map(lambda key: self.dataset.test.load(key)["masks"])
-        for row, of_image in zip(true, masks.as_numpy_iterator()):
+        true_masks, split = np.empty(predictions["true_classes"].shape, object), self.dataset.test
+        masks = split.keys(None).map(lambda key: split.load(key)["masks"])  # No image is decoded.
+        for row, of_image in zip(true_masks, masks.as_numpy_iterator()):
             row[: len(of_image)] = of_image
-        figures, _ = coco.coco_metrics(
-            {**predictions, "true_masks": true, "ignored": predictions["ignored"] > 0},
-            len(self.config["labels"]),
-            of_masks=True,
-        )
+        predictions = {**predictions, "true_masks": true_masks, "ignored": predictions["ignored"] > 0}
+        figures, _ = coco.coco_metrics(predictions, len(self.config["labels"]), of_masks=True)
         return {f"segm_{name.removeprefix('coco_')}": value for name, value in figures.items()}
 
     def _measured(self, predictions):

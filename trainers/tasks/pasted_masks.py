@@ -19,13 +19,9 @@ def pasted_masks(masks: np.ndarray, boxes: np.ndarray, height: int, width: int) 
         height, width: of the image, in pixels.
     """
     count = max(1, MOST_PIXELS // max(1, height * width))
-    parts = [
-        encode(
-            _pasted(masks[start : start + count], boxes[start : start + count], height, width).numpy().swapaxes(1, 2)
-        )
-        for start in range(0, len(masks), count)
-    ]
-    return np.concatenate([np.empty(0, object), *parts])
+    parts = [slice(start, start + count) for start in range(0, len(masks), count)]
+    runs = [encode(_pasted(masks[part], boxes[part], height, width).numpy().swapaxes(1, 2)) for part in parts]
+    return np.concatenate([np.empty(0, object), *runs])
 
 
 @tf.function(

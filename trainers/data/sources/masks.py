@@ -58,7 +58,8 @@ def mask_runs(segmentation: Any, box: list[float], height: int, width: int, rela
         relative: whether polygons are in shares of the image's sides, and not in pixels.
 
     Raises:
-        Damage: if it is missing, is neither polygons nor run lengths, is for another size of image, or has no pixel in the box.
+        Damage: if it is missing, neither polygons nor run lengths, for another size of image, or without a pixel in the
+            box.
     """
     if not segmentation:
         raise Damage("no mask")
@@ -96,7 +97,7 @@ def _of_runs(runs, height, width):
 
 
 def _uncompressed(text):
-    """Returns the run lengths that a text has: numbers of six bits a character, each a difference from the last but one."""
+    """Returns the run lengths that a text has, five bits a character; from the fourth on, the last but one is added."""
     lengths, value, shift = [], 0, 0
     for code in text.encode() if isinstance(text, str) else text:
         bits = code - ord("0")
