@@ -15,7 +15,7 @@ def encode(masks: np.ndarray) -> np.ndarray:
     return runs
 
 
-def decode(runs: bytes, height: int, width: int) -> np.ndarray:
+def decode(runs: bytes | str, height: int, width: int) -> np.ndarray:
     """Returns a mask, (H, W) uint8, 0 or 1.
 
     Raises:
@@ -24,6 +24,6 @@ def decode(runs: bytes, height: int, width: int) -> np.ndarray:
     return mask.decode(as_coco(runs, height, width))
 
 
-def as_coco(runs: bytes, height: int, width: int) -> dict:
+def as_coco(runs: bytes | str, height: int, width: int) -> dict:
     """Returns a mask as pycocotools takes it."""
     return {"size": [height, width], "counts": runs}
