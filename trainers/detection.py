@@ -1,4 +1,4 @@
-"""Trains an object detector: R-CNN, SPPnet, Fast R-CNN or Faster R-CNN.
+"""Trains an object detector: R-CNN, SPPnet, Fast R-CNN, Faster R-CNN or Mask R-CNN.
 
 python -m trainers.detection --backbone=resnet --filters=32,64,128,256 --dataset=digit_scenes --model_dir=/tmp/scenes
 python -m trainers.detection --detector=faster_rcnn_resnet50_fpn_v2 --init_weights=coco --freeze=stem,conv2 \
@@ -63,7 +63,7 @@ def _check():
         raise ArgumentError(
             "--system=spp_net does not train the convolutions: pass --init_weights, of a classification net."
         )
-    chosen = detection.check(_spec(), SYSTEMS[system].options, options.detector)
+    chosen = detection.check(_spec(), SYSTEMS[system].options, options.detector, SYSTEMS[system].finds_masks)
     if options.alternating or getattr(chosen, "svm", False):
         stages_flag = "--alternating" if options.alternating else f"--system={system}"
         check_for_stages(stages_flag)
@@ -100,9 +100,10 @@ def _main():
     from trainers.tasks.detection import Detection, configure
 
     options = flags.FLAGS
-    choices, run, strategy = detection.choices_from_flags(_spec(), options.detector)
+    system = SYSTEMS[options.system]
+    choices, run, strategy = detection.choices_from_flags(_spec(), options.detector, system.finds_masks)
     proposals = None
-    if not SYSTEMS[options.system].finds_regions:
+    if not system.finds_regions:
         folder = os.path.abspath(options.proposal_dir or run.path / "proposals")
         proposals = {"folder": folder, "method": options.proposals, "limit": options.max_proposals}
         choices = dataclasses.replace(choices, dataset=propose_by(choices.dataset, **proposals))

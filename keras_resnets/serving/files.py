@@ -22,8 +22,9 @@ def predict_files(
     """Yields a dict for each file, in their order, with `file` and either the prediction or `error`.
 
     The prediction of a classification net is `labels`, `classes` and `probabilities` of its most likely classes. That
-    of a detector is `boxes` ([x1, y1, x2, y2] in pixels of the image), `labels`, `classes` and `scores`, best
-    first. That of a localizer is the same, in the order of the given classes. All values are lists.
+    of a detector is `boxes` ([x1, y1, x2, y2] in pixels of the image), `labels`, `classes` and `scores`, best first,
+    and of a Mask R-CNN `masks` (28 rows of 28 probabilities in the box). That of a localizer is the same, in the order
+    of the given classes. All values are lists.
 
     Args:
         session: a `SavedModelSession`, `GrpcClient` or `RestClient`.
@@ -62,5 +63,5 @@ def _detections(output):
     found = output["classes"] >= 0
     return {
         "labels": [label.decode() for label in output["labels"][found]],
-        **{name: output[name][found].tolist() for name in ("classes", "scores", "boxes")},
+        **{name: output[name][found].tolist() for name in ("classes", "scores", "boxes", "masks") if name in output},
     }

@@ -16,12 +16,15 @@ HEADS = {
     "fc7": "roi_heads.box_head.fc7",
     "class_logits": "roi_heads.box_predictor.cls_score",
     "box_deltas": "roi_heads.box_predictor.bbox_pred",
+    **{f"mask_conv{number}": f"roi_heads.mask_head.{number - 1}.0" for number in range(1, 5)},
+    "mask_deconv": "roi_heads.mask_predictor.conv5_mask",
+    "mask_logits": "roi_heads.mask_predictor.mask_fcn_logits",
 }
 PARTS = {"gamma": "weight", "kernel": "weight", "beta": "bias", "moving_variance": "running_var"}
 
 
 def _module(layer):
-    """Returns torchvision's name of a layer of `faster_rcnn_resnet50_fpn`."""
+    """Returns torchvision's name of a layer of `faster_rcnn_resnet50_fpn` or `mask_rcnn_resnet50_fpn`."""
     if layer in HEADS:
         return HEADS[layer]
     if match := re.fullmatch(r"fpn_(lateral|output)(\d)", layer):
@@ -43,7 +46,7 @@ def _in_their_layout(layer, value):
 
 
 def write_detector(path, model):
-    """Writes the weights of a `faster_rcnn_resnet50_fpn` of any width as torchvision's state_dict, .safetensors.
+    """Writes the weights of such a detector of any width as torchvision's state_dict, .safetensors.
 
     Its frozen batch normalization has an epsilon of 0 there, which is a part of the variance here.
     """

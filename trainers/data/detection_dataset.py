@@ -27,12 +27,15 @@ class Annotation:
             the difficult ones of PASCAL VOC, the crowds of COCO.
         areas: (n,) float32, of the objects in pixels, which divide them into small, medium and large ones. In COCO, the
             areas of the masks.
+        masks: (n,) of bytes, the objects' pixels in the image: see `trainers.metrics.masks`. None where the data set
+            was opened without.
     """
 
     boxes: np.ndarray
     classes: np.ndarray
     ignored: np.ndarray
     areas: np.ndarray
+    masks: np.ndarray | None = None
 
     @classmethod
     def of(
@@ -41,6 +44,7 @@ class Annotation:
         classes: ArrayLike,
         ignored: ArrayLike | None = None,
         areas: ArrayLike | None = None,
+        masks: Sequence[bytes] | None = None,
     ) -> Annotation:
         """Returns an annotation of arrays or sequences, by default without ignored objects, with the boxes' areas."""
         boxes = np.asarray(boxes, np.float32).reshape(-1, 4)
@@ -49,12 +53,13 @@ class Annotation:
         if areas is None:
             areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
         arrays = (np.asarray(classes, np.int32), np.asarray(ignored, bool), np.asarray(areas, np.float32))
-        return cls(boxes, *(array.reshape(-1) for array in arrays))
+        runs = None if masks is None else np.array(masks, object)
+        return cls(boxes, *(array.reshape(-1) for array in arrays), runs)
 
 
 @dataclasses.dataclass(frozen=True)
 class DetectionDataset:
-    """Images with boxes: the examples of both splits have the fields of an `Annotation`, as tensors.
+    """Images with boxes: the examples of both splits have the fields of an `Annotation`, as tensors, but those of None.
 
     Attributes:
         labels: names of the classes; class i is `labels[i]`.
@@ -87,6 +92,7 @@ def annotated_split(annotations: Sequence[Annotation], image: Callable[[tf.Tenso
     columns = {
         field.name: tf.constant(np.concatenate([getattr(annotation, field.name) for annotation in annotations]))
         for field in dataclasses.fields(Annotation)
+        if getattr(annotations[0], field.name) is not None
     }
 
     def keys(seed):

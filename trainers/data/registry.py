@@ -69,11 +69,12 @@ class Source:
 
 SOURCES = (
     Source("digits", classification="digits.open_digits"),
-    Source("digit_scenes", detection="digit_scenes.open_digit_scenes"),
+    Source("digit_scenes", detection="digit_scenes.open_digit_scenes", options=("masks",)),
     Source(
         "one_digit_scenes",
         classification="digit_scenes.open_one_digit_images",
         detection="digit_scenes.open_one_digit_scenes",
+        options=("masks",),
     ),
     Source("idx", "PATH", classification="idx.open_idx"),
     Source("folder", "PATH", classification="folder.open_folder", options=("purpose", "measured")),
@@ -84,7 +85,7 @@ SOURCES = (
         "coco",
         "FOLDER[,TRAIN.json,FOLDER,TEST.json]",
         detection="coco.open_coco",
-        options=("strict", "labels", "purpose"),
+        options=("strict", "labels", "purpose", "masks"),
     ),
     Source("yolo", "PATH", detection="yolo.open_yolo", options=("strict", "purpose")),
     Source(
@@ -110,18 +111,20 @@ def usage(target: Target | None) -> str:
     return f"{', '.join(others)} or {last}"
 
 
-def check_name(target: Target | None, name: str, strict: bool = False, voc_first_pixel: str = "auto") -> None:
+def check_name(
+    target: Target | None, name: str, strict: bool = False, voc_first_pixel: str = "auto", masks: bool = False
+) -> None:
     """Checks a value of --dataset. Its paths may still be wrong: the data set is not opened.
 
     Args:
         target: what the data set is for; None for any.
         name: the value.
-        strict, voc_first_pixel: see `open_detection_dataset`.
+        strict, voc_first_pixel, masks: see `open_detection_dataset`.
 
     Raises:
         ArgumentError: if no source has such names, or an option is for other sources only.
     """
-    _find(target, name, strict=strict, voc_first_pixel=voc_first_pixel != "auto")
+    _find(target, name, strict=strict, voc_first_pixel=voc_first_pixel != "auto", masks=masks)
 
 
 def open_dataset(
@@ -166,6 +169,7 @@ def open_detection_dataset(
     labels: Sequence[str] | None = None,
     measured: str | None = None,
     evaluation: bool = False,
+    masks: bool = False,
 ) -> DetectionDataset:
     """Opens a data set for detection.
 
@@ -178,9 +182,10 @@ def open_detection_dataset(
         labels: of the run that the data are for, where the files do not list the classes; None for no run.
         measured: the split that this run was measured with: see `trainers.data.split_names.choose_splits`.
         evaluation: whether nothing is trained: then no training image needs an object.
+        masks: whether annotations have the objects' masks; an object without one is left out.
 
     Raises:
-        ArgumentError: if there is no such data set, or it is damaged, or `strict` is for other sources only.
+        ArgumentError: if there is no such data set, it is damaged, or `strict` or `masks` is for other sources only.
     """
     return _open(
         "detection",
@@ -192,6 +197,7 @@ def open_detection_dataset(
         labels=labels,
         measured=measured,
         purpose="evaluation" if evaluation else "training",
+        masks=masks,
     )
 
 
@@ -215,7 +221,7 @@ def _sources(target: Target | None) -> list[Source]:
 
 
 def _open(target: Target, name: str, **options: Any) -> Any:
-    source, argument = _find(target, name, strict=options.get("strict", False))
+    source, argument = _find(target, name, **{option: options.get(option, False) for option in ("strict", "masks")})
     return source.open(target, argument, **options)
 
 
@@ -236,6 +242,12 @@ def _find(target: Target | None, name: str, **asked: bool) -> tuple[Source, str]
 
 
 def _check_takes(option: str, source: Source, sources: list[Source], name: str) -> None:
-    if option not in source.options:
-        takers = ", ".join(f"{source.kind}:" for source in sources if option in source.options)
-        raise ArgumentError(f"--{option} is for {takers}, not for --dataset={name}.")
+    if option in source.options:
+        return
+    takers = [source for source in sources if option in source.options]
+    if option == "masks":
+        raise ArgumentError(
+            f"--dataset={name} has no masks of its objects: use {', '.join(taker.usage for taker in takers)}."
+        )
+    kinds = ", ".join(f"{taker.kind}:" for taker in takers)
+    raise ArgumentError(f"--{option} is for {kinds}, not for --dataset={name}.")

@@ -35,7 +35,7 @@ def predictor(
 
     def predict():
         batches = strategy.distribute_datasets_from_function(task.evaluation_batches)
-        rows = [{name: values.numpy() for name, values in gathered(batch).items()} for batch in batches]
+        rows = [task.condensed({name: values.numpy() for name, values in gathered(batch).items()}) for batch in batches]
         table = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
         examples = np.flatnonzero(table.pop("weight"))
         examples = examples[np.argsort(table.pop("index")[examples])]

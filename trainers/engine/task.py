@@ -182,6 +182,10 @@ class Task(abc.ABC):
     def predictions(self, model: keras.Model, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Returns what `metrics` needs of an evaluation batch: a dict of tensors (B, ...)."""
 
+    def condensed(self, predictions: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Returns `predictions` of one batch in less memory, where those of the whole split would need too much."""
+        return predictions
+
     @abc.abstractmethod
     def metrics(self, predictions: dict[str, np.ndarray]) -> dict[str, float | None]:
         """Returns the metrics of predictions (N, ...) of the test split; None where one is undefined."""

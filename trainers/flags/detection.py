@@ -137,13 +137,14 @@ def options_from_flags(spec: BoxTaskSpec, names: tuple[str, ...] = ()) -> dict[s
     return given
 
 
-def check(spec: BoxTaskSpec, options_class: type, detector: str | None = None) -> Any:
+def check(spec: BoxTaskSpec, options_class: type, detector: str | None = None, masks: bool = False) -> Any:
     """Checks what the flags of `define_flags` say, as far as that needs neither the data nor TensorFlow.
 
     Args:
         spec: the task.
         options_class: one of its `options`.
         detector: the value of --detector, where there is such a flag.
+        masks: whether the model learns from masks of the objects.
 
     Returns:
         The options of that class.
@@ -157,7 +158,7 @@ def check(spec: BoxTaskSpec, options_class: type, detector: str | None = None) -
     net_sizes.check_net("backbone", options.backbone)
     if options.remat:
         raise ArgumentError("--remat is for classification: use a smaller --batch_size, or a higher --accumulation.")
-    check_name("detection", options.dataset, options.strict, options.voc_first_pixel or "auto")
+    check_name("detection", options.dataset, options.strict, options.voc_first_pixel or "auto", masks)
     _check_canvas()
     begun, recipe_name = _begun_and_recipe(spec)
     tags = () if detector is None else (COCO,)
@@ -210,12 +211,12 @@ def _begun_and_recipe(spec):
 
 
 def choices_from_flags(
-    spec: BoxTaskSpec, detector: str | None = None
+    spec: BoxTaskSpec, detector: str | None = None, masks: bool = False
 ) -> tuple[BoxChoices, RunFolder, tf.distribute.Strategy]:
     """Returns what the flags of `define_flags` say, which `check` has checked.
 
     Args:
-        spec, detector: see `check`.
+        spec, detector, masks: see `check`.
 
     Returns:
         The choices, the run's folder, and the strategy to train it with.
@@ -241,6 +242,7 @@ def choices_from_flags(
         voc_first_pixel=first_pixel,
         labels=begun and begun["labels"],
         measured=split_of_run(begun),
+        masks=masks,
     )
     choices = BoxChoices(
         options.dataset,

@@ -4,10 +4,12 @@ import contextlib
 import io
 
 import numpy as np
+from pycocotools import mask
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from trainers.metrics.boxes import xywh
+from trainers.metrics.masks import as_coco
 from trainers.metrics.means import mean_of_defined
 from trainers.metrics.predictions import Predictions
 
@@ -15,7 +17,9 @@ MAX_DETECTIONS = 100  # per class and image
 AT_50, AT_75 = 0, 5  # indices of the IoU thresholds 0.5, 0.55 ... 0.95
 
 
-def coco_metrics(predictions: Predictions, num_classes: int) -> tuple[dict[str, float | None], np.ndarray]:
+def coco_metrics(
+    predictions: Predictions, num_classes: int, of_masks: bool = False
+) -> tuple[dict[str, float | None], np.ndarray]:
     """Computes COCO's average precisions, with at most 100 detections per class and image.
 
     Ignored objects are crowds: any number of detections may lie in one.
@@ -23,6 +27,7 @@ def coco_metrics(predictions: Predictions, num_classes: int) -> tuple[dict[str, 
     Args:
         predictions: see `trainers.metrics.predictions`.
         num_classes: number of classes.
+        of_masks: whether masks are compared, and not boxes.
 
     Returns:
         - Means over the classes, 0..1; None without an object that counts. `map` is the mean over the IoU thresholds
@@ -31,7 +36,7 @@ def coco_metrics(predictions: Predictions, num_classes: int) -> tuple[dict[str, 
         - The average precision of each class, whose mean `map` is: (num_classes,) float64; NaN for a class without
           objects.
     """
-    evaluation = _evaluation(predictions, num_classes)
+    evaluation = _evaluation(predictions, num_classes, of_masks)
     precision = evaluation.eval["precision"][..., 0]  # (IoU thresholds, recalls, classes, areas)
     precision[precision == -1] = np.nan
     everything, *by_area = np.moveaxis(precision, -1, 0)
@@ -45,24 +50,33 @@ def coco_metrics(predictions: Predictions, num_classes: int) -> tuple[dict[str, 
     return metrics, everything.mean(axis=(0, 1))
 
 
-def _evaluation(predictions, num_classes):
-    objects = _annotations(
-        predictions["true_classes"],
-        predictions["true_boxes"],
-        area=predictions["areas"],
-        iscrowd=predictions["ignored"],
-    )
-    sizes = xywh(predictions["boxes"])[..., 2:]
-    detections = _annotations(
-        predictions["classes"], predictions["boxes"], area=sizes[..., 0] * sizes[..., 1], score=predictions["scores"]
-    )
-    images = len(predictions["classes"])
+def _evaluation(predictions, num_classes, of_masks):
+    sides = xywh(predictions["boxes"])[..., 2:]
+    found, given = {"area": sides[..., 0] * sides[..., 1]}, {}
+    if of_masks:
+        found, given = (_regions(predictions[name], predictions["sizes"]) for name in ("masks", "true_masks"))
+    given |= {"area": predictions["areas"], "iscrowd": predictions["ignored"]}
+    objects = _annotations(predictions["true_classes"], predictions["true_boxes"], **given)
+    detections = _annotations(predictions["classes"], predictions["boxes"], score=predictions["scores"], **found)
+    sizes = predictions["sizes"].tolist() if of_masks else [(0, 0)] * len(predictions["classes"])
     with contextlib.redirect_stdout(io.StringIO()):
-        evaluation = COCOeval(*(_coco(images, num_classes, rows) for rows in (objects, detections)), iouType="bbox")
+        evaluation = COCOeval(
+            *(_coco(sizes, num_classes, rows) for rows in (objects, detections)),
+            iouType="segm" if of_masks else "bbox",
+        )
         evaluation.params.maxDets = [MAX_DETECTIONS]
         evaluation.evaluate()
         evaluation.accumulate()
     return evaluation
+
+
+def _regions(masks, sizes):
+    """Returns the columns of masks (N, D), None for padding: the masks as pycocotools takes them, and their areas."""
+    segmentations, areas = np.empty(masks.shape, object), np.zeros(masks.shape)
+    for place in zip(*np.nonzero(masks != None)):  # noqa: E711, of each entry
+        segmentations[place] = as_coco(masks[place], *sizes[place[0]].tolist())
+        areas[place] = mask.area(segmentations[place])
+    return {"segmentation": segmentations, "area": areas}
 
 
 def _annotations(classes, boxes, **columns):
@@ -78,11 +92,11 @@ def _annotations(classes, boxes, **columns):
     return [dict(zip(table, row)) for row in zip(*(column.tolist() for column in table.values()))]
 
 
-def _coco(images, num_classes, annotations):
+def _coco(sizes, num_classes, annotations):
     """Returns a `COCO` of objects or of detections; COCO.loadRes would fail without any detection."""
     coco = COCO()
     coco.dataset = {
-        "images": [{"id": index} for index in range(images)],
+        "images": [{"id": index, "height": height, "width": width} for index, (height, width) in enumerate(sizes)],
         "categories": [{"id": index} for index in range(num_classes)],
         "annotations": annotations,
     }

@@ -1,11 +1,11 @@
-"""Boxes and labels on images."""
+"""Boxes, labels and masks on images."""
 
 import contextlib
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 from trainers.plots.fonts import font_file
 
@@ -47,6 +47,22 @@ def draw_detections(
         draw.rectangle(draw.textbbox(corner, text, font), fill=color)
         draw.text(corner, text, "black", font)
     return np.asarray(picture)
+
+
+def shade_masks(image: np.ndarray, masks: Iterable[np.ndarray], classes: Sequence[int]) -> np.ndarray:
+    """Returns a copy of an image with half transparent masks, in the colors of `draw_detections`.
+
+    Args:
+        image: (H, W, 3) uint8.
+        masks: n masks (H, W), 0 or 1. Each is drawn over the earlier ones.
+        classes: (n,) integers.
+    """
+    shaded = np.array(image)
+    for mask, label in zip(masks, classes):
+        inside = np.asarray(mask, bool)
+        color = np.uint8(ImageColor.getrgb(COLORS[int(label) % len(COLORS)]))
+        shaded[inside] = shaded[inside] // 2 + color // 2
+    return shaded
 
 
 @functools.cache

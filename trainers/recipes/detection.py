@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from keras_resnets.detection.options import FastRCNNOptions, FPNOptions
+from keras_resnets.detection.options import FastRCNNOptions, FPNOptions, MaskRCNNOptions
 from trainers.recipes.recipe import BoxRecipe, Recipe
 
 # Fast R-CNN (arXiv 1504.08083, section 2.3, and its author's code): 30,000 steps of two images, and 10,000 with a tenth
@@ -44,7 +44,7 @@ _FASTER_RCNN_FPN = dataclasses.replace(
 # Stages that these papers do not train if they start from trained weights (arXiv 1504.08083, section 4.5).
 _FROZEN = {"vgg16": ("conv1", "conv2"), "vgg19": ("conv1", "conv2")}
 _COCO_ANCHORS = {"anchor_sizes": (64, 128, 256, 512)}
-_OF_ONE_MAP = {FPNOptions: {}}  # A pyramid has other anchors and samples.
+_OF_ONE_MAP = {FPNOptions: {}, MaskRCNNOptions: {}}  # A pyramid has other anchors and samples.
 
 _DIGIT_SCENES = Recipe(
     batch_size=4,
@@ -80,6 +80,7 @@ def _of_digit_scenes(recipe, roi_batch_size):
         # Trained from scratch, Fast R-CNN has to learn what is no object at all.
         FastRCNNOptions: {**options, "roi_background_iou": (0.0, 0.5)},
         FPNOptions: {**options, "fpn_filters": 128},
+        MaskRCNNOptions: {**options, "fpn_filters": 128, "mask_filters": 64},
     }
     return BoxRecipe(recipe, options, options_of)
 
@@ -100,6 +101,9 @@ RECIPES = {
     "faster_rcnn": BoxRecipe(_FASTER_RCNN, frozen=_FROZEN),
     "faster_rcnn_coco": BoxRecipe(_FASTER_RCNN_COCO, _COCO_ANCHORS, _OF_ONE_MAP, frozen=_FROZEN),
     "faster_rcnn_fpn": BoxRecipe(_FASTER_RCNN_FPN),
+    # Mask R-CNN (arXiv 1703.06870, section 3.1) for COCO: 160,000 steps of 16 images, a tenth of the learning rate
+    # after 120,000, otherwise as FPN. These are as many images, two in a step.
+    "mask_rcnn_fpn": BoxRecipe(dataclasses.replace(_FASTER_RCNN_FPN, steps=1_280_000)),
     # Alternating training (arXiv 1506.01497, sections 3.1.3 and 3.2). The steps for proposals have 60,000 steps of one
     # image, and 20,000 with a tenth of the learning rate. Those for regions are Fast R-CNN's, 40,000 of two images.
     "faster_rcnn_alternating": BoxRecipe(

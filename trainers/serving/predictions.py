@@ -6,16 +6,20 @@ import pathlib
 import tempfile
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import tensorflow as tf
 from PIL import Image
 
 from keras_resnets.errors import ArgumentError
 from keras_resnets.preprocessing import decode
 from keras_resnets.serving import SavedModelSession, predict_files
-from trainers.plots.drawing import draw_detections
+from trainers.metrics.masks import as_coco
+from trainers.metrics.masks import decode as decode_mask
+from trainers.plots.drawing import draw_detections, shade_masks
 from trainers.runtime.choices import SHOWN_SCORE
 from trainers.runtime.progress import Progress
 from trainers.serving.published_detectors import export_published, resizing_for
+from trainers.tasks.pasted_masks import pasted_masks
 
 
 def open_export(export: str, classes: Sequence[int] | None) -> SavedModelSession:
@@ -61,6 +65,8 @@ def predict(
 ) -> list[dict]:
     """Returns the answers for image files, see `predict_files`, and shows progress.
 
+    Masks are in the image, as COCO's run lengths: dicts of `size`, [height, width], and `counts`, a text.
+
     Args:
         session: the session of an export, or the client of a server.
         files: paths of the image files.
@@ -74,7 +80,7 @@ def predict(
     with Progress(len(files), "predicting", "images") as progress:
         for answer in predict_files(session, files, classes=classes):
             check(answer)
-            answers.append(answer)
+            answers.append(_with_pasted_masks(answer))
             progress.update(1)
     answered = [answer for answer in answers if "error" not in answer]
     found = {number for answer in answered for number in answer["classes"]}
@@ -82,6 +88,19 @@ def predict(
     if answered and missing:
         raise ArgumentError(f"--classes={','.join(missing)}: the export has no such classes: leave them out.")
     return answers
+
+
+def _with_pasted_masks(answer):
+    """Returns an answer with masks in the image, as COCO's results have them, where it has masks in boxes."""
+    if not answer.get("masks"):
+        return answer
+    size = _pixels(answer["file"]).shape[:2]
+    masks, boxes = (np.array(answer[name], np.float32) for name in ("masks", "boxes"))
+    return {**answer, "masks": [as_coco(runs.decode(), *size) for runs in pasted_masks(masks, boxes, *size)]}
+
+
+def _pixels(file):
+    return decode(tf.constant(pathlib.Path(file).read_bytes())).numpy()
 
 
 def limit_note(session: SavedModelSession, answers: list[dict], score: float = SHOWN_SCORE) -> str | None:
@@ -143,7 +162,7 @@ def _objects(answer, score):
 
 
 def draw(answers: list[dict], folder: str | os.PathLike, score: float = SHOWN_SCORE) -> list[pathlib.Path]:
-    """Writes PNG copies of images with the boxes and labels of a detector.
+    """Writes PNG copies of images with the boxes, labels and masks of a detector.
 
     Args:
         answers: what `predict_files` yields.
@@ -167,7 +186,11 @@ def draw(answers: list[dict], folder: str | os.PathLike, score: float = SHOWN_SC
         shown = [i for i, share in enumerate(answer["scores"]) if share >= score]
         boxes, classes, scores = ([answer[name][i] for i in shown] for name in ("boxes", "classes", "scores"))
         labels = dict(zip(answer["classes"], answer["labels"]))
-        picture = draw_detections(decode(tf.constant(file.read_bytes())).numpy(), boxes, classes, labels, scores)
+        picture = _pixels(file)
+        if "masks" in answer:
+            masks = (decode_mask(answer["masks"][i]["counts"], *picture.shape[:2]) for i in reversed(shown))
+            picture = shade_masks(picture, masks, classes[::-1])
+        picture = draw_detections(picture, boxes, classes, labels, scores)
         Image.fromarray(picture).save(path)
         paths.append(path)
     return paths

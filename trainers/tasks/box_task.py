@@ -13,6 +13,7 @@ from keras_resnets.detection.resizing import Resizing, from_original
 from keras_resnets.ops.boxes import areas
 from keras_resnets.weights import load_weights
 from trainers.data.augmentation.detection import AUGMENTATIONS
+from trainers.data.box_masks import box_masks
 from trainers.data.detection_dataset import DetectionDataset
 from trainers.data.pipeline import evaluation_batches, training_batches
 from trainers.data.registry import open_detection_dataset
@@ -21,13 +22,15 @@ from trainers.engine import fine_tuning
 from trainers.engine.older_runs import OLDER_VOC_FIRST_PIXEL
 from trainers.engine.seeding import seeded
 from trainers.engine.task import Task
-from trainers.plots.drawing import draw_detections
+from trainers.metrics.masks import decode
+from trainers.plots.drawing import draw_detections, shade_masks
 from trainers.runtime.choices import SHOWN_SCORE
 from trainers.runtime.failures import ASSERTION, naming
 from trainers.tasks.nets import GENERAL, general_builder
 from trainers.tasks.starting_weights import detector_file, keeping_other_classifiers, weight_file
 
 INPUTS = ("images", "image_shapes", "proposals")
+OBJECTS = {"boxes": -1.0, "classes": -1, "masks": 0}  # what a detector learns from, and the padding
 ANNOTATION = ("true_boxes", "true_classes", "ignored", "areas")
 
 LARGEST_EVALUATION_BATCH = 8  # images on one replica
@@ -48,8 +51,8 @@ class BoxTask(Task):
         self.resizing = Resizing(**config["resizing"])
 
     @staticmethod
-    def open_dataset(config, name, data_dir, download):
-        """See `Task`. The run's own data set is opened as in training."""
+    def open_dataset(config, name, data_dir, download, masks=False):
+        """See `Task`. The run's own data set is opened as in training; `masks` says whether with the objects' masks."""
         is_own = name == config["dataset"]
         return open_detection_dataset(
             name,
@@ -59,6 +62,7 @@ class BoxTask(Task):
             labels=config["labels"],
             measured=split_of_run(config) if is_own else None,
             evaluation=True,
+            masks=masks,
         )
 
     def build_model(self):
@@ -115,29 +119,27 @@ class BoxTask(Task):
 
         They have `images` (B, H, W, 3) uint8, `image_shapes` (B, 2) int32, `boxes` (B, G, 4) float32 and `classes`
         (B, G) int32, padded with -1, and `seed` (B, 2); where the data set has proposals, also `proposals` (B, R, 4)
-        float32, padded with boxes without area.
+        float32, padded with boxes without area; where it has masks, also `masks` (B, G, M, M) float16, in the boxes.
         """
         augmentation = AUGMENTATIONS[self.recipe.augmentation]
         resizing = augmentation.resizing(self.resizing)
 
         def transform(example, seed):
             augmentation_seed, sample_seed = tf.unstack(tf.random.split(seed, 2))
-            trained_on = ~example["ignored"]
-            boxes, classes = (tf.boolean_mask(example[name], trained_on) for name in ("boxes", "classes"))
+            objects = _trained_on(example)
             proposals = example.get("proposals", tf.zeros([0, 4]))
-            moved = tf.concat([proposals, boxes], axis=0)
-            pixels = example["image"].pixels()
-            image, moved = augmentation.change(pixels, moved, resizing, augmentation_seed, proposals.shape[0])
-            proposals, boxes = tf.split(moved, [proposals.shape[0], -1])
+            moved = tf.concat([proposals, objects["boxes"]], axis=0)
+            pixels, count, masks = example["image"].pixels(), proposals.shape[0], objects.get("masks")
+            image, moved, masks = augmentation.change(pixels, moved, resizing, augmentation_seed, count, masks)
+            proposals, boxes = tf.split(moved, [count, -1])
+            objects |= {"boxes": boxes} | ({} if masks is None else {"masks": masks})
             image, shape = resizing.pad(image)
-            is_there = areas(boxes) > 0
             return {
                 **({"proposals": proposals} if "proposals" in example else {}),
                 # A quarter of the bytes of float32 to copy to the device.
                 "images": tf.cast(tf.round(image), tf.uint8),
                 "image_shapes": shape,
-                "boxes": _padded(tf.boolean_mask(boxes, is_there), -1.0, self.config["max_boxes"]),
-                "classes": _padded(tf.boolean_mask(classes, is_there), -1, self.config["max_boxes"]),
+                **_seen(objects, self.config["max_boxes"]),
                 "seed": sample_seed,
             }
 
@@ -174,10 +176,10 @@ class BoxTask(Task):
             "images": image,
             "image_shapes": shape,
             "scales": scale,
-            "true_boxes": _padded(example["boxes"], -1.0, limit),
-            "true_classes": _padded(example["classes"], -1, limit),
-            "ignored": _padded(tf.cast(example["ignored"], tf.int32), 0, limit),  # Replicas cannot gather bool.
-            "areas": _padded(example["areas"], -1.0, limit),
+            "true_boxes": padded(example["boxes"], -1.0, limit),
+            "true_classes": padded(example["classes"], -1, limit),
+            "ignored": padded(tf.cast(example["ignored"], tf.int32), 0, limit),  # Replicas cannot gather bool.
+            "areas": padded(example["areas"], -1.0, limit),
         }
 
     def losses(self, model, batch, training):
@@ -191,7 +193,7 @@ class BoxTask(Task):
 
     def targets(self, batch):
         """Returns the detector's targets in a training batch."""
-        return {name: batch[name] for name in ("boxes", "classes")}
+        return {name: batch[name] for name in OBJECTS if name in batch}
 
     def terms(self, model, inputs, targets, seeds, training):
         """Returns the terms of the loss."""
@@ -206,14 +208,33 @@ class BoxTask(Task):
             # TensorBoard keeps every picture of every evaluation.
             scale = min(1.0, LARGEST_PICTURE / max(image.shape[:2]))
             height, width = (max(1, round(side * scale)) for side in image.shape[:2])
-            image = np.asarray(Image.fromarray(image).resize((width, height)))
             shown = predictions["scores"][i] >= SHOWN_SCORE
             boxes, classes, scores = (predictions[name][i][shown] for name in ("boxes", "classes", "scores"))
+            if "masks" in predictions:
+                masks = (decode(runs, *image.shape[:2]) for runs in predictions["masks"][i][shown])
+                image = shade_masks(image, masks, classes)
+            image = np.asarray(Image.fromarray(image).resize((width, height)))
             pictures[f"detections/{i}"] = draw_detections(image, boxes * scale, classes, self.config["labels"], scores)
         return pictures
 
 
-def _padded(rows, value, limit):
+def _trained_on(example):
+    """Returns the objects of an example that are trained on: those of `OBJECTS` that it has, with masks in boxes."""
+    chosen = {name: tf.boolean_mask(example[name], ~example["ignored"]) for name in OBJECTS if name in example}
+    if "masks" in chosen:
+        chosen["masks"] = box_masks(chosen["masks"], chosen["boxes"], example["image"].shape())
+    return chosen
+
+
+def _seen(objects, limit):
+    """Returns the objects of which an image shows something, padded."""
+    is_there = areas(objects["boxes"]) > 0
+    if "masks" in objects:
+        is_there &= tf.reduce_any(objects["masks"] > 0, axis=[1, 2])
+    return {name: padded(tf.boolean_mask(rows, is_there), OBJECTS[name], limit) for name, rows in objects.items()}
+
+
+def padded(rows: tf.Tensor, value: float, limit: int) -> tf.Tensor:
     """Pads (n, ...) to (limit, ...); limit is the value of --max_boxes, or of the test images' most boxes."""
     count = tf.shape(rows)[0]
     message = (

@@ -8,6 +8,7 @@ from keras_resnets.detection.options import FPNOptions
 from keras_resnets.detection.resizing import from_original, to_original
 from keras_resnets.layers.detections import PADDING
 from keras_resnets.serving import export_detector
+from trainers.data.box_masks import box_masks
 from trainers.data.proposals.with_proposals import propose_by
 from trainers.data.registry import title
 from trainers.metrics import coco, report, voc
@@ -16,7 +17,8 @@ from trainers.plots.figures import learning_curve, precision_recall
 from trainers.runtime.atomic_files import write_json
 from trainers.runtime.failures import naming
 from trainers.tasks.anchor_report import anchor_report, anchors_of
-from trainers.tasks.box_task import ANNOTATION, BoxTask
+from trainers.tasks.box_task import ANNOTATION, BoxTask, padded
+from trainers.tasks.pasted_masks import pasted_masks
 from trainers.tasks.specs import SYSTEMS
 
 
@@ -30,8 +32,8 @@ class DetectorTask(BoxTask):
 
     @staticmethod
     def open_dataset(config, name, data_dir, download):
-        """See `Task`. The data set has the proposals that the run's detector takes."""
-        dataset = BoxTask.open_dataset(config, name, data_dir, download)
+        """See `Task`. The data set has the proposals or the masks that the run's detector needs."""
+        dataset = BoxTask.open_dataset(config, name, data_dir, download, SYSTEMS[config["system"]].finds_masks)
         return dataset if config["proposals"] is None else propose_by(dataset, **config["proposals"])
 
     @property
@@ -59,13 +61,34 @@ class DetectorTask(BoxTask):
         with naming("--anchor_sizes", about="anchor_sizes"):
             return system.model(*arguments, **system.arguments, **self.config["pooling"], **options)
 
+    def evaluation_example(self, example):
+        """See `BoxTask`. The losses of masks need `box_masks` (G, M, M): see `trainers.data.box_masks`."""
+        batched = super().evaluation_example(example)
+        if not self.config.get("validation_losses") or "masks" not in example:
+            return batched
+        masks = box_masks(example["masks"], example["boxes"], example["image"].shape())
+        return {**batched, "box_masks": padded(masks, 0, len(batched["true_boxes"]))}
+
     def predictions(self, model, batch):
         """Returns detections and annotation of each image, in pixels of the original: see `trainers.metrics.voc`."""
         found = self.detections(model, self.inputs(batch))
         annotation = {name: batch[name] for name in ANNOTATION}
         boxes = to_original(found["boxes"], batch["scales"])
+        sizes = tf.math.divide_no_nan(tf.cast(batch["image_shapes"], tf.float32), batch["scales"])
+        annotation["sizes"] = tf.cast(tf.round(sizes), tf.int32)
         losses = self.image_losses(model, batch) if self.config.get("validation_losses") else {}
-        return {**annotation, **losses, "boxes": boxes, "scores": found["scores"], "classes": found["classes"]}
+        found = {name: found[name] for name in ("scores", "classes", "masks") if name in found}
+        return {**annotation, **losses, **found, "boxes": boxes}
+
+    def condensed(self, predictions):
+        """Returns predictions with masks as run lengths of the original images: see `trainers.metrics.predictions`."""
+        if "masks" not in predictions:
+            return predictions
+        runs = np.empty(predictions["classes"].shape, object)
+        for i, (classes, size) in enumerate(zip(predictions["classes"], predictions["sizes"].tolist())):
+            found = classes >= 0
+            runs[i, found] = pasted_masks(predictions["masks"][i, found], predictions["boxes"][i, found], *size)
+        return {**predictions, "masks": runs}
 
     def image_losses(self, model, batch):
         """Returns the terms of the loss of each image, with the same samples every time: a dict of (B,) float32.
@@ -79,6 +102,7 @@ class DetectorTask(BoxTask):
         targets = {
             "boxes": tf.where(is_trained_on[..., tf.newaxis], boxes, float(PADDING)),
             "classes": tf.where(is_trained_on, batch["true_classes"], PADDING),
+            **({"masks": batch["box_masks"]} if "box_masks" in batch else {}),
         }
         seeds = tf.stack([tf.zeros_like(batch["index"]), batch["index"]], axis=1)
 
@@ -101,13 +125,26 @@ class DetectorTask(BoxTask):
         """Returns average precisions, averaged over the classes; None where there is no object.
 
         `map_50` is PASCAL VOC's, the area under the curve, `map_50_11_point` that of VOC 2007; `map`, `coco_map_50`,
-        `coco_map_75`, `map_small`, `map_medium` and `map_large` are COCO's. Where losses were measured, their terms
-        have the names of the training's, and `validation_loss` is their sum, without L2.
+        `coco_map_75`, `map_small`, `map_medium` and `map_large` are COCO's. COCO's figures of masks begin with
+        `segm_`. Where losses were measured, their terms have the names of the training's, and `validation_loss` is
+        their sum, without L2.
         """
         curves, figures, _ = self._measured(predictions)
         losses = {name: float(np.mean(values)) for name, values in predictions.items() if name.endswith("_loss")}
         total = {"validation_loss": sum(losses.values())} if losses else {}
-        return {**voc.mean_average_precision(curves), **figures, **losses, **total}
+        return {**voc.mean_average_precision(curves), **figures, **self._of_masks(predictions), **losses, **total}
+
+    def _of_masks(self, predictions):
+        """Returns COCO's figures of masks, where there are masks."""
+        if "masks" not in predictions:
+            return {}
+        true_masks, split = np.empty(predictions["true_classes"].shape, object), self.dataset.test
+        masks = split.keys(None).map(lambda key: split.load(key)["masks"])  # No image is decoded.
+        for row, of_image in zip(true_masks, masks.as_numpy_iterator()):
+            row[: len(of_image)] = of_image
+        predictions = {**predictions, "true_masks": true_masks, "ignored": predictions["ignored"] > 0}
+        figures, _ = coco.coco_metrics(predictions, len(self.config["labels"]), of_masks=True)
+        return {f"segm_{name.removeprefix('coco_')}": value for name, value in figures.items()}
 
     def _measured(self, predictions):
         """Returns VOC's curves of all classes, COCO's figures, and COCO's average precision of each class."""
@@ -124,6 +161,7 @@ class DetectorTask(BoxTask):
         series = [
             ("map_50", "mAP@.5", {"linewidth": 2, "color": "tab:blue"}),
             ("map", "mAP@[.5,.95]", {"linewidth": 1, "color": "tab:green"}),
+            ("segm_map", "mAP@[.5,.95] of masks", {"linewidth": 1, "color": "tab:red"}),
         ]
         losses = [
             ("training_loss", "training, without L2", {"linewidth": 1, "color": "tab:gray"}),
@@ -144,7 +182,8 @@ class DetectorTask(BoxTask):
         return {"worst_classes": report.worst_classes(labels, "ap_50", values, "objects", objects)}
 
     def summary(self, metrics):
-        return f"mAP@.5 {percent(metrics['map_50'])}, mAP@[.5,.95] {percent(metrics['map'])}"
+        of_masks = f", of masks {percent(metrics['segm_map'])}" if "segm_map" in metrics else ""
+        return f"mAP@.5 {percent(metrics['map_50'])}, mAP@[.5,.95] {percent(metrics['map'])}{of_masks}"
 
     def export(self, model, base, version, **settings):
         """Writes a detector, or an ensemble: see `export_detector`."""

@@ -11,6 +11,7 @@ from keras_resnets.detection.options import (
     FastRCNNOptions,
     FPNOptions,
     LocalizerOptions,
+    MaskRCNNOptions,
     RCNNOptions,
     RegionOptions,
     SPPNetOptions,
@@ -53,7 +54,7 @@ class BoxTaskSpec:
 
 DETECTION = BoxTaskSpec(
     task="detection",
-    options=(FasterRCNNOptions, RCNNOptions, SPPNetOptions, FastRCNNOptions, FPNOptions),
+    options=(FasterRCNNOptions, RCNNOptions, SPPNetOptions, FastRCNNOptions, FPNOptions, MaskRCNNOptions),
     rows=detection.RECIPES,
     default_recipe=detection.default_recipe,
 )
@@ -118,6 +119,7 @@ class System:
         arguments: of the class, besides the options.
         roi_pooling: the default of --roi_pooling; None where that has no effect.
         finds_regions: whether it needs no --proposals.
+        finds_masks: whether it finds masks, and needs those of the objects in training.
     """
 
     title: str
@@ -126,6 +128,7 @@ class System:
     arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     roi_pooling: str | None = None
     finds_regions: bool = False
+    finds_masks: bool = False
 
     @property
     def model(self) -> type:
@@ -138,6 +141,15 @@ SYSTEMS = {
     "faster_rcnn_fpn": System(
         "Faster R-CNN with FPN", "FasterRCNN", FPNOptions, {"neck": "fpn"}, roi_pooling="align", finds_regions=True
     ),
+    "mask_rcnn_fpn": System(
+        "Mask R-CNN with FPN",
+        "MaskRCNN",
+        MaskRCNNOptions,
+        {"neck": "fpn"},
+        roi_pooling="align",
+        finds_regions=True,
+        finds_masks=True,
+    ),
     "fast_rcnn": System("Fast R-CNN", "FastRCNN", FastRCNNOptions, roi_pooling="max"),
     "rcnn": System("R-CNN", "RCNN", RCNNOptions),
     "spp_net": System("SPPnet", "SPPNet", SPPNetOptions),
@@ -145,13 +157,9 @@ SYSTEMS = {
 
 
 def systems_of_detectors() -> dict[str, str]:
-    """Returns the names in `SYSTEMS` by those of `keras_resnets.list_detectors()` that have one.
-
-    Mask R-CNN has none: data sets have no masks yet.
-    """
+    """Returns the names in `SYSTEMS` by those of `keras_resnets.list_detectors()`."""
     systems = {(one.class_name, one.arguments.get("neck")): name for name, one in SYSTEMS.items()}
-    kinds = {name: (row.class_name, row.arguments.get("neck")) for name, row in registry.DETECTORS.items()}
-    return {name: systems[kind] for name, kind in kinds.items() if kind in systems}
+    return {name: systems[row.class_name, row.arguments.get("neck")] for name, row in registry.DETECTORS.items()}
 
 
 # Options of a detector that change nothing that was trained.

@@ -17,7 +17,7 @@ COCO = "coco:FOLDER[,TRAIN.json,FOLDER,TEST.json]"
 def test_the_openers_of_a_row_take_its_argument_and_options(source):
     given = {
         "classification": {"data_dir", "download", "purpose", "measured"},
-        "detection": {"data_dir", "download", "strict", "voc_first_pixel", "labels", "measured", "purpose"},
+        "detection": {"data_dir", "download", "strict", "voc_first_pixel", "labels", "measured", "purpose", "masks"},
     }
     assert source.classification or source.detection
     for target, options in given.items():
@@ -53,6 +53,13 @@ def test_strict_is_for_files_that_are_checked():
     message = "--strict is for voc:, coco:, yolo:, csv:, not for --dataset=tfds:voc/2007"
     with pytest.raises(ArgumentError, match=message):
         open_detection_dataset("tfds:voc/2007", strict=True)
+
+
+@pytest.mark.parametrize("name", ["voc:PATH", "yolo:PATH", "csv:PATH", "tfds:coco/2017"])
+def test_data_without_masks_are_refused_where_masks_are_learned(name):
+    known = re.escape(f"digit_scenes, one_digit_scenes, {COCO}")
+    with pytest.raises(ArgumentError, match=f"--dataset={name} has no masks of its objects: use {known}.$"):
+        open_detection_dataset(name, masks=True)
 
 
 def test_paths_become_absolute_and_names_stay(tmp_path, monkeypatch):

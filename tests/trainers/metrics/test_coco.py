@@ -1,18 +1,23 @@
 """Average precision of COCO, by hand and against pycocotools reading files."""
 
 import json
+import pathlib
 
 import numpy as np
 import pytest
 from detections import as_predictions, random_images
+from diamonds import diamond
+from pycocotools import mask
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from trainers.metrics.coco import coco_metrics
+from trainers.metrics.masks import encode
 
 NAMES = ["map", "coco_map_50", "coco_map_75", "map_small", "map_medium", "map_large"]
 CATEGORIES = [3, 7, 18, 44, 90]  # as in COCO's files, some numbers are missing
 ALL_RIGHT = pytest.approx(1.0, abs=1e-14)  # pycocotools adds 2e-16 to what it divides by
+SIZE = [560, 560]  # px, of images with masks
 A, B = [0, 0, 100, 100], [200, 200, 300, 300]
 
 
@@ -69,6 +74,54 @@ def test_the_same_as_pycocotools_reading_files(tmp_path):
     expected = [np.mean(evaluation.eval["precision"][:, :, place, 0, 2]) for place in range(len(CATEGORIES))]
     np.testing.assert_allclose(by_class[:-1], expected[:-1], rtol=1e-14)
     assert np.isnan(by_class[-1]) and expected[-1] == -1
+
+
+def diamond_runs(box):
+    return mask.merge(mask.frPyObjects([diamond(map(int, box))], *SIZE))["counts"]
+
+
+def with_diamonds(images):
+    """Returns the predictions of images whose masks are diamonds in the boxes, and the size of all images."""
+    predictions = as_predictions(images)
+    for name, boxes, classes in (("masks", "boxes", "classes"), ("true_masks", "true_boxes", "true_classes")):
+        predictions[name] = np.empty(predictions[classes].shape, object)
+        for place in zip(*np.nonzero(predictions[classes] >= 0)):
+            predictions[name][place] = diamond_runs(predictions[boxes][place])
+    return {**predictions, "sizes": np.int32([SIZE] * len(images))}
+
+
+def test_masks_are_compared_as_by_pycocotools_reading_files(tmp_path):
+    images = random_images(seed=2, count=60, num_classes=len(CATEGORIES), mask_area=0.5)
+    paths = list(write_coco_files(images, tmp_path))
+    for path, rows in zip(paths, (lambda content: content["annotations"], lambda content: content)):
+        content = json.loads(pathlib.Path(path).read_text())
+        for row in rows(content):
+            x, y, width, height = row.pop("bbox") if "score" in row else row["bbox"]
+            runs = diamond_runs([x, y, x + width, y + height]).decode()
+            row["segmentation"] = {"size": SIZE, "counts": runs}
+        if isinstance(content, dict):
+            content["images"] = [{**image, "height": SIZE[0], "width": SIZE[1]} for image in content["images"]]
+        pathlib.Path(path).write_text(json.dumps(content))
+    objects = COCO(paths[0])
+    evaluation = COCOeval(objects, objects.loadRes(paths[1]), "segm")
+    evaluation.evaluate()
+    evaluation.accumulate()
+    evaluation.summarize()
+
+    figures, _ = coco_metrics(with_diamonds(images), len(CATEGORIES), of_masks=True)
+    assert figures == dict(zip(NAMES, evaluation.stats[:6].tolist()))
+    of_boxes, _ = coco_metrics(with_diamonds(images), len(CATEGORIES))
+    assert all(0.05 < figures[name] < 0.9 and figures[name] != of_boxes[name] for name in NAMES)
+
+
+def test_a_wrong_mask_in_a_right_box_does_not_count():
+    predictions = with_diamonds([([(A, 0, 0.5)], [(A, 0, False, 5000)])])
+    assert coco_metrics(predictions, 1, of_masks=True)[0]["map"] == ALL_RIGHT
+    whole = np.zeros(SIZE, np.uint8)
+    whole[:100, :100] = 1  # An IoU of a half with the diamond: right at one of the ten thresholds at most.
+    predictions["masks"][0, 0] = encode(whole[np.newaxis])[0]
+    assert coco_metrics(predictions, 1)[0]["map"] == ALL_RIGHT
+    assert coco_metrics(predictions, 1, of_masks=True)[0]["map"] <= 0.1 + 1e-9
 
 
 def test_one_medium_object_that_is_found():

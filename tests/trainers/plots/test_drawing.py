@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from trainers.plots.drawing import draw_detections
+from trainers.plots.drawing import draw_detections, shade_masks
 
 
 def test_boxes_are_drawn_in_the_color_of_their_class():
@@ -22,3 +22,12 @@ def test_boxes_are_drawn_in_the_color_of_their_class():
 def test_an_image_without_boxes_stays():
     image = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
     np.testing.assert_array_equal(draw_detections(image, np.zeros((0, 4)), [], ["cat"]), image)
+
+
+def test_masks_are_half_transparent_in_the_color_of_their_class():
+    image = np.full((20, 30, 3), 100, np.uint8)
+    mask = np.zeros((20, 30), np.uint8)
+    mask[5:10, 3:20] = 1
+    shaded = shade_masks(image, [mask], [1])
+    assert tuple(shaded[5, 3]) == (50 + 30, 50 + 90, 50 + 37)  # of (60, 180, 75)
+    assert np.all(shaded[mask == 0] == 100) and np.all(image == 100)

@@ -136,6 +136,7 @@ def test_defaults_and_unknown_names():
         ("fast_rcnn", False, "fast_rcnn"),
         ("faster_rcnn", False, "faster_rcnn"),
         ("faster_rcnn", True, "faster_rcnn_alternating"),
+        ("mask_rcnn_fpn", False, "mask_rcnn_fpn"),
     ]:
         assert detection.default_recipe("voc:/data", system, alternating) == name
         assert detection.default_recipe("digit_scenes", system, alternating) == "digit_scenes"

@@ -2,8 +2,9 @@
 
 Each takes an image (H, W, 3) uint8, its boxes (n, 4) float32, the `Resizing` of training images, a seed, (2,)
 integers, and how many of the boxes, the first ones, are proposals and no objects. It returns the resized image,
-(h, w, 3) float32, 0..255, which fits into the canvas, and the boxes in pixels of that, (n, 4) float32. A box that is no
-longer in the image has no area.
+(h, w, 3) float32, 0..255, which fits into the canvas, and where the corners of the boxes are in it, in pixels, (n, 4)
+float32: maybe outside, and x1 > x2 where the image is mirrored. A box that is left out has no area.
+`Augmentation.change` makes boxes of them, and lets masks follow.
 """
 
 import dataclasses
@@ -12,6 +13,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from keras_resnets.detection.resizing import Resizing, from_original
+from keras_resnets.ops.masks import resample
 from trainers.data.augmentation.classification import random_square, shift_colors
 from trainers.data.augmentation.iou_crop import centers_inside, iou_window
 from trainers.data.augmentation.photometric_distortion import distort
@@ -20,7 +22,7 @@ from trainers.data.proportions import PAPERS_SHORT_SIDE, PAPERS_SIZE
 JITTER = (0.75, 1.25)  # factors of the short side
 LARGE_SCALE_JITTER = (0.1, 2.0)  # factors of both sides
 
-Change = Callable[[tf.Tensor, tf.Tensor, Resizing, tf.Tensor, int], tuple[tf.Tensor, tf.Tensor]]
+Move = Callable[[tf.Tensor, tf.Tensor, Resizing, tf.Tensor, int], tuple[tf.Tensor, tf.Tensor]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,11 +30,11 @@ class Augmentation:
     """A row of `AUGMENTATIONS`.
 
     Attributes:
-        change: function of this module.
+        move: function of this module.
         crop: side of the squares that it cuts out, as a share of the short side in evaluations; None for whole images.
     """
 
-    change: Change
+    move: Move
     crop: float | None = None
 
     def resizing(self, resizing: Resizing) -> Resizing:
@@ -40,6 +42,37 @@ class Augmentation:
         if self.crop is None:
             return resizing
         return dataclasses.replace(resizing, canvas=2 * (max(1, round(self.crop * resizing.short_side)),))
+
+    def change(
+        self,
+        image: tf.Tensor,
+        boxes: tf.Tensor,
+        resizing: Resizing,
+        seed: tf.Tensor,
+        proposals: int = 0,
+        masks: tf.Tensor | None = None,
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None]:
+        """Changes an image with its boxes and masks.
+
+        Args:
+            image, boxes, resizing, seed, proposals: see above.
+            masks: (n - proposals, M, M) floating, the objects in their boxes; None for none.
+
+        Returns:
+            The image; the boxes, clipped to it, (n, 4) float32, without area where nothing is left; and the masks in
+            these boxes, of their dtype.
+        """
+        image, moved = self.move(image, boxes, resizing, seed, proposals)
+        height, width = tf.unstack(tf.cast(tf.shape(image)[:2], tf.float32))
+        x1, y1, x2, y2 = tf.unstack(moved, axis=1)
+        upright = tf.stack([tf.minimum(x1, x2), y1, tf.maximum(x1, x2), y2], axis=1)
+        clipped = tf.clip_by_value(upright, 0.0, tf.stack([width, height, width, height]))
+        if masks is not None:
+            mirrored = (x1 > x2)[proposals:, tf.newaxis, tf.newaxis]
+            masks = tf.where(mirrored, tf.reverse(masks, axis=[2]), masks)
+            followed = resample(masks, upright[proposals:], clipped[proposals:], masks.shape[1])
+            masks = tf.cast(followed, masks.dtype)
+        return image, clipped, masks
 
 
 def none(image, boxes, resizing, seed, proposals=0):
@@ -64,7 +97,7 @@ def crop_and_color(image, boxes, resizing, seed, proposals=0):
 
     ResNet's classifiers and localizers are trained on such crops (arXiv 1512.03385, section 3.4 and appendix C); the
     image's short side is 256/224 to 480/224 times the side of the square. The paper does not mention the boxes. Here
-    they are clipped to the square, and removed if their center is outside (SSD, arXiv 1512.02325, section 2.2).
+    they are removed if their center is outside (SSD, arXiv 1512.02325, section 2.2).
     """
     scale_seed, place_seed, flip_seed, color_seed = tf.unstack(tf.random.split(seed, 4))
     top, left, side = tf.unstack(random_square(tf.shape(image)[:2], scale_seed, place_seed))
@@ -74,8 +107,7 @@ def crop_and_color(image, boxes, resizing, seed, proposals=0):
     moved = (boxes - tf.cast([left, top, left, top], tf.float32)) * (canvas / tf.cast(side, tf.float32))
     centers = (moved[:, :2] + moved[:, 2:]) / 2
     is_inside = tf.reduce_all((centers >= 0) & (centers < canvas), axis=1, keepdims=True)
-    moved = tf.where(is_inside, tf.clip_by_value(moved, 0.0, canvas), 0.0)
-    cropped, moved = _flipped(cropped, moved, flip_seed)
+    cropped, moved = _flipped(cropped, tf.where(is_inside, moved, 0.0), flip_seed)
     return shift_colors(cropped, color_seed), moved
 
 
@@ -99,7 +131,7 @@ def large_scale_jitter(image, boxes, resizing, seed, proposals=0):
 def iou_crop(image, boxes, resizing, seed, proposals=0):
     """A random window, resized: see `trainers.data.augmentation.iou_crop`.
 
-    Boxes are clipped to the window, and removed if their center is outside (SSD, arXiv 1512.02325, section 2.2).
+    Boxes are removed if their center is outside (SSD, arXiv 1512.02325, section 2.2).
     """
     window = iou_window(tf.shape(image)[:2], boxes[proposals:], seed)
     stay = centers_inside(boxes, tf.cast(window, tf.float32))
@@ -119,22 +151,21 @@ def distorted_iou_crop(image, boxes, resizing, seed, proposals=0):
     return distort(image, color_seed), boxes
 
 
-def _and_flip(change):
-    """Returns a change, followed by a horizontal flip with probability 1/2."""
+def _and_flip(move):
+    """Returns a function, followed by a horizontal flip with probability 1/2."""
 
-    def changed(image, boxes, resizing, seed, proposals=0):
+    def moved(image, boxes, resizing, seed, proposals=0):
         seed, flip_seed = tf.unstack(tf.random.split(seed, 2))
-        return _flipped(*change(image, boxes, resizing, seed, proposals), flip_seed)
+        return _flipped(*move(image, boxes, resizing, seed, proposals), flip_seed)
 
-    return changed
+    return moved
 
 
 def _cut_out(image, boxes, window):
-    """Returns a window, [x1, y1, x2, y2] (4,) int32, of an image, and the boxes clipped to it, in its pixels."""
+    """Returns a window, [x1, y1, x2, y2] (4,) int32, of an image, and the boxes in its pixels."""
     x1, y1, x2, y2 = tf.unstack(window)
-    corner, size = tf.cast(window[:2], tf.float32), tf.cast(window[2:] - window[:2], tf.float32)
-    moved = tf.reshape(boxes, [-1, 2, 2]) - corner
-    return image[y1:y2, x1:x2], tf.reshape(tf.clip_by_value(moved, 0.0, size), [-1, 4])
+    corner = tf.cast(tf.stack([x1, y1, x1, y1]), tf.float32)
+    return image[y1:y2, x1:x2], boxes - corner
 
 
 def _resized(image, boxes, resizing, factor):
@@ -145,7 +176,7 @@ def _resized(image, boxes, resizing, factor):
 def _flipped(image, boxes, seed):
     width = tf.cast(tf.shape(image)[1], tf.float32)
     x1, y1, x2, y2 = tf.unstack(boxes, axis=1)
-    mirrored = tf.stack([width - x2, y1, width - x1, y2], axis=1)
+    mirrored = tf.stack([width - x1, y1, width - x2, y2], axis=1)
     flips = tf.random.stateless_uniform([], seed) < 0.5
     # tf.where of the image, and a slice of step -1, are ten times as slow.
     image = tf.cond(flips, lambda: tf.reverse(image, axis=[1]), lambda: image)

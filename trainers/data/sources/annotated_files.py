@@ -13,6 +13,7 @@ from keras_resnets.errors import ArgumentError
 from trainers.data.detection_dataset import Annotation, DetectionDataset, file_split, max_boxes
 from trainers.data.registry import Purpose
 from trainers.data.sources.image_sizes import image_sizes, say_common_files
+from trainers.data.sources.masks import mask_runs
 from trainers.data.sources.problems import Damage, Problems, counted
 
 HELD_OUT_SHARE = 0.1
@@ -38,6 +39,7 @@ class AnnotatedObject:
         index: of its class in the labels.
         ignored: see `Annotation`.
         area: in pixels; None for the area of the box.
+        segmentation: the mask: see `trainers.data.sources.masks`; None for data without.
     """
 
     name: str
@@ -46,6 +48,7 @@ class AnnotatedObject:
     index: int
     ignored: bool = False
     area: float | None = None
+    segmentation: Any = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,6 +92,7 @@ def file_dataset(
     problems: Problems,
     relative: bool = False,
     purpose: Purpose = "training",
+    masks: bool = False,
 ) -> DetectionDataset:
     """Returns a data set of the images that can be decoded, with the boxes clipped to the images.
 
@@ -100,6 +104,7 @@ def file_dataset(
         problems: where to report missing and damaged images, wrong sizes, and boxes outside of their images.
         relative: whether boxes are shares of the image's sides. Boxes in pixels that all lie within 0..1 are, too.
         purpose: what the data set is for; a training split that is not trained on may be without objects.
+        masks: whether annotations have the masks; an object without one is left out.
 
     Raises:
         ArgumentError: if a split has no image, the training split has no object to train on, or `problems` is strict
@@ -110,8 +115,8 @@ def file_dataset(
     if not relative and _all_within_one([*train, *test]):
         problems.say("all boxes lie within 0..1: they are read as shares of the images' sides, not as pixels")
         relative = True
-    train_files, train_annotations = _checked("train", train, relative, problems)
-    test_files, test_annotations = _checked("test", test, relative, problems)
+    train_files, train_annotations = _checked("train", train, relative, masks, problems)
+    test_files, test_annotations = _checked("test", test, relative, masks, problems)
     for images, files in (("training image", train_files), ("image to measure with", test_files)):
         if not files:
             raise ArgumentError(
@@ -150,7 +155,7 @@ def _all_within_one(images):
     return max(map(max, boxes)) <= 1 and any(value % 1 for box in boxes for value in box)
 
 
-def _checked(split, images, relative, problems):
+def _checked(split, images, relative, masks, problems):
     """Returns the files that can be used, and their `Annotation`s."""
     found = image_sizes([image.file for image in images], f"reading {problems.dataset}, {split}")
     files, annotations = [], []
@@ -160,7 +165,7 @@ def _checked(split, images, relative, problems):
             continue
         _compare_size(image, file, problems)
         files.append(file)
-        annotations.append(_annotation(image.objects, file.height, file.width, relative, problems))
+        annotations.append(_annotation(image.objects, file.height, file.width, relative, masks, problems))
     return files, annotations
 
 
@@ -178,8 +183,8 @@ def _compare_size(image, file, problems):
         )
 
 
-def _annotation(objects, height, width, relative, problems):
-    boxes, kept = [], []
+def _annotation(objects, height, width, relative, masks, problems):
+    boxes, kept, runs = [], [], []
     for item in _each_once(objects, problems):
         x1, y1, x2, y2 = item.box
         box, rounding = item.box, ROUNDING
@@ -187,11 +192,15 @@ def _annotation(objects, height, width, relative, problems):
             box = [x1 * width, y1 * height, x2 * width, y2 * height]
             rounding = RELATIVE_ROUNDING * max(width, height)
         with problems.leave_out("object", item.name):
-            boxes.append(_clipped(item, box, rounding, height, width, problems))
+            box = _clipped(item, box, rounding, height, width, problems)
+            if masks:
+                runs.append(mask_runs(item.segmentation, box, height, width, relative))
+            boxes.append(box)
             kept.append(item)
     of_boxes = [(x2 - x1) * (y2 - y1) for x1, y1, x2, y2 in boxes]
     areas = [box if relative or item.area is None else item.area for item, box in zip(kept, of_boxes)]
-    return Annotation.of(boxes, [item.index for item in kept], [item.ignored for item in kept], areas)
+    classes, ignored = [item.index for item in kept], [item.ignored for item in kept]
+    return Annotation.of(boxes, classes, ignored, areas, runs if masks else None)
 
 
 def _each_once(objects, problems):

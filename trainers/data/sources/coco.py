@@ -30,7 +30,11 @@ LAYOUT = (
 
 
 def open_coco(
-    spec: str, strict: bool, labels: tuple[str, ...] | None = None, purpose: Purpose = "training"
+    spec: str,
+    strict: bool,
+    labels: tuple[str, ...] | None = None,
+    purpose: Purpose = "training",
+    masks: bool = False,
 ) -> DetectionDataset:
     """Opens data in COCO's format; crowds are ignored objects.
 
@@ -43,6 +47,7 @@ def open_coco(
         labels: of the run that the data are for, which may have been begun when every category was a class; None for
             no run.
         purpose: what the data set is for; of one to be measured with alone, no training image needs an object.
+        masks: whether annotations have the masks of `segmentation`; an object without one is then left out.
 
     Raises:
         ArgumentError: if a path does not exist, a JSON file is not COCO's, the two have different categories, no image
@@ -60,7 +65,7 @@ def open_coco(
             _images(folder, file, content, classes, names, problems)
             for (folder, file), content in zip(sources, contents)
         )
-        return file_dataset(names, train, test[0] if test else None, LAYOUT, problems, purpose=purpose)
+        return file_dataset(names, train, test[0] if test else None, LAYOUT, problems, purpose=purpose, masks=masks)
 
 
 def _sources_in(folder, problems):
@@ -237,6 +242,7 @@ def _add_objects(file, content, classes, names, images, problems):
                     index=index,
                     ignored=bool(number(entry.get("iscrowd"))),
                     area=number(entry.get("area")),
+                    segmentation=entry.get("segmentation"),
                 )
             )
 

@@ -1,4 +1,4 @@
-"""`digit_scenes` and `one_digit_scenes`: handwritten digits on crops of photographs, with tight boxes.
+"""`digit_scenes` and `one_digit_scenes`: handwritten digits on crops of photographs, with tight boxes and masks.
 
 Digits and photographs come with scikit-learn. The digits of a scene are 24 to 96 pixels large, in legible inks. Scenes
 are the same on every machine. Training and test scenes have different digits on the same two photographs. A scene of
@@ -17,6 +17,7 @@ from trainers.data.classification_dataset import ImageDataset
 from trainers.data.detection_dataset import Annotation, DetectionDataset, annotated_split, max_boxes
 from trainers.data.image_source import Pixels
 from trainers.data.sources.digits import SCALE, digit_arrays
+from trainers.metrics.masks import encode
 from trainers.runtime.progress import Progress
 
 SIDE, MOST_DIGITS = 256, 8  # of a scene of `digit_scenes`; the side in pixels
@@ -34,14 +35,14 @@ INKS = ((0, 50), (205, 255))  # dark and light ones
 MASTER_SIDE = 128  # of a digit before it gets its size, in pixels
 
 
-def open_digit_scenes() -> DetectionDataset:
-    """Opens the data set `digit_scenes`."""
-    return _open("digit_scenes", SIDE, MOST_DIGITS, (TRAIN, TEST), streams=(0, 1))
+def open_digit_scenes(masks: bool = False) -> DetectionDataset:
+    """Opens the data set `digit_scenes`, with masks of the digits or without."""
+    return _open("digit_scenes", SIDE, MOST_DIGITS, (TRAIN, TEST), (0, 1), masks)
 
 
-def open_one_digit_scenes() -> DetectionDataset:
-    """Opens the data set `one_digit_scenes`, for detection."""
-    return _open("one_digit_scenes", ONE_DIGIT_SIDE, 1, (ONE_DIGIT_TRAIN, ONE_DIGIT_TEST), streams=(2, 3))
+def open_one_digit_scenes(masks: bool = False) -> DetectionDataset:
+    """Opens the data set `one_digit_scenes`, for detection, with masks of the digits or without."""
+    return _open("one_digit_scenes", ONE_DIGIT_SIDE, 1, (ONE_DIGIT_TRAIN, ONE_DIGIT_TEST), (2, 3), masks)
 
 
 def open_one_digit_images() -> ImageDataset:
@@ -68,11 +69,11 @@ def _labelled(split):
     return dataclasses.replace(split, load=load)
 
 
-def _open(name, side, most_digits, counts, streams):
+def _open(name, side, most_digits, counts, streams, masks):
     train_digits, test_digits, train_labels, test_labels = digit_arrays()
     with Progress(sum(counts), f"drawing {name}", unit="scenes") as progress:
         (train, train_annotations), (test, test_annotations) = (
-            _scenes(count, stream, digits, labels, progress, side, most_digits)
+            _scenes(count, stream, digits, labels, progress, side, most_digits, masks)
             for count, stream, digits, labels in zip(
                 counts, streams, (train_digits, test_digits), (train_labels, test_labels)
             )
@@ -91,7 +92,7 @@ def _split(images, annotations):
     return annotated_split(annotations, lambda index: Pixels(tf.gather(images, index)))
 
 
-def _scenes(count, stream, digits, labels, progress, side, most_digits):
+def _scenes(count, stream, digits, labels, progress, side, most_digits, masks):
     """Returns (count, side, side, 3) uint8 and the scenes' annotations; each `stream` has its own random numbers."""
     inks, photos = [_ink(digit) for digit in digits], datasets.load_sample_images().images
     images, annotations = np.empty((count, side, side, 3), np.uint8), []
@@ -99,16 +100,21 @@ def _scenes(count, stream, digits, labels, progress, side, most_digits):
         random = np.random.default_rng((stream, i))
         boxes = []
         while not boxes:  # If no digit found a place, try another background.
-            scene, boxes, chosen = _scene(random, photos, inks, side, most_digits)
+            scene, owners, boxes, chosen = _scene(random, photos, inks, side, most_digits)
         images[i] = np.round(scene)
-        annotations.append(Annotation.of(boxes, labels[chosen]))
+        runs = encode(np.uint8([owners == number for number in range(1, len(boxes) + 1)])) if masks else None
+        annotations.append(Annotation.of(boxes, labels[chosen], masks=runs))
         progress.update(1)
     return images, annotations
 
 
 def _scene(random, photos, inks, side, most_digits):
-    """Returns a scene (side, side, 3) float32, the boxes of its digits, and their places among the inks."""
-    scene = _background(random, photos, side)
+    """Returns a scene with its digits.
+
+    These are (side, side, 3) float32; the number of the digit that each pixel shows, from 1 on, (side, side); the boxes
+    of the digits; and their places among the inks.
+    """
+    scene, owners = _background(random, photos, side), np.zeros((side, side), np.uint8)
     boxes, drawn = [], []
     for digit in random.integers(len(inks), size=random.integers(1, most_digits + 1)):
         ink = _resized(inks[digit], random.integers(SIDES[0], SIDES[1] + 1))
@@ -117,7 +123,9 @@ def _scene(random, photos, inks, side, most_digits):
             _draw(random, scene, ink, box)
             boxes.append(box)
             drawn.append(digit)
-    return scene, boxes, drawn
+            left, top, right, bottom = box
+            owners[top:bottom, left:right][ink >= 0.5] = len(boxes)
+    return scene, owners, boxes, drawn
 
 
 def _ink(digit):

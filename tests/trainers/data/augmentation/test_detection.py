@@ -7,6 +7,7 @@ from sklearn import datasets
 
 from keras_resnets.detection.resizing import Resizing
 from keras_resnets.ops.boxes import iou
+from keras_resnets.ops.masks import paste_masks
 from keras_resnets.preprocessing import Preprocessing
 from trainers.data.augmentation.classification import scale_jitter_and_color
 from trainers.data.augmentation.detection import AUGMENTATIONS
@@ -31,7 +32,7 @@ def test_boxes_follow_their_objects(name, as_torchvision):
     resizing, change, seen = Resizing(120, 200, (200, 200), as_torchvision), AUGMENTATIONS[name].change, set()
     assert AUGMENTATIONS[name].resizing(resizing) == resizing
     for i in range(8):
-        changed, moved = change(image, boxes, resizing, tf.constant([i, 5], tf.int64))
+        changed, moved, _ = change(image, boxes, resizing, tf.constant([i, 5], tf.int64))
         (x1, y1, x2, y2), inside = moved.numpy()[0], np.zeros(changed.shape[:2])
         inside[round(y1) : round(y2), round(x1) : round(x2)] = 1
         white = changed.numpy()[..., 0] > 127
@@ -57,7 +58,7 @@ def test_crops_cut_boxes_off_and_leave_out_those_whose_centre_is_outside():
         image = np.full((100, 160, 3), 60, np.uint8)
         image[int(box[1]) : int(box[3]), int(box[0]) : int(box[2])] = 200
         seed = tf.constant([i, 5], tf.int64)
-        changed, moved = change(image, boxes[which : which + 1], resizing, seed)
+        changed, moved, _ = change(image, boxes[which : which + 1], resizing, seed)
         white = changed.numpy()[..., 0] > 130
         rows, columns = np.flatnonzero(white.any(axis=1)), np.flatnonzero(white.any(axis=0))
         (x1, y1, x2, y2), whole = moved.numpy()[0], False
@@ -86,7 +87,7 @@ def test_localization_sees_what_classification_does():
     for i in range(4):
         seed = tf.constant([i, 5], tf.int64)
         expected = scale_jitter_and_color(source, Preprocessing(56, 64, (0, 0, 0), (1, 1, 1)), seed)
-        found, _ = crop.change(image, np.zeros((0, 4), np.float32), Resizing(64, 64, (56, 56)), seed)
+        found, *_ = crop.change(image, np.zeros((0, 4), np.float32), Resizing(64, 64, (56, 56)), seed)
         np.testing.assert_array_equal(found, expected)
 
 
@@ -111,7 +112,7 @@ def test_what_is_seen_of_an_object_is_its_box(name, flip):
     """For every seed: what is left of a rectangle is where its box is; the image fits into the canvas."""
     resizing, change, shapes, mirrored = Resizing(90, 120, (96, 128)), change_of(name + flip), set(), 0
     for i in range(40):
-        image, boxes = change(scene(), SCENE, resizing, tf.constant([i, 3], tf.int64))
+        image, boxes, _ = change(scene(), SCENE, resizing, tf.constant([i, 3], tf.int64))
         shapes.add(tuple(image.shape))
         assert image.dtype == tf.float32 and np.all(np.array(image.shape[:2]) <= resizing.canvas)
         assert 0 <= np.min(image) and np.max(image) <= 255
@@ -130,7 +131,7 @@ def test_large_scale_jitter_draws_factors_of_a_tenth_to_two():
     resizing, factors, places = Resizing(90, 120, (96, 128)), [], set()
     change = change_of("large_scale_jitter")
     for i in range(80):
-        image, boxes = change(scene(), SCENE, resizing, tf.constant([i, 1]))
+        image, boxes, _ = change(scene(), SCENE, resizing, tf.constant([i, 1]))
         x1, y1, x2, y2 = boxes.numpy()[0]
         if 0 < x1 and 0 < y1 and x2 < image.shape[1] and y2 < image.shape[0]:
             factors.append((x2 - x1) / 30)
@@ -165,8 +166,8 @@ def test_a_crop_leaves_out_objects_whose_centre_is_outside_and_asks_objects_only
     kinds, proposal = set(), np.float32([[0, 0, 5, 5]])
     for i in range(60):
         seed = tf.constant([i, 5])
-        _, boxes = change(scene(), SCENE, resizing, seed)
-        _, moved = change(scene(), np.concatenate([proposal, SCENE]), resizing, seed, 1)
+        _, boxes, _ = change(scene(), SCENE, resizing, seed)
+        _, moved, _ = change(scene(), np.concatenate([proposal, SCENE]), resizing, seed, 1)
         np.testing.assert_array_equal(moved[1:], boxes)  # Proposals do not choose the window.
         kinds.add(tuple((boxes.numpy()[:, 2] > boxes.numpy()[:, 0]).tolist()))
     assert kinds == {(True, True), (True, False), (False, True)}
@@ -176,7 +177,7 @@ def test_a_crop_leaves_out_objects_whose_centre_is_outside_and_asks_objects_only
 def test_images_without_objects_are_changed_as_well(name):
     for i in range(4):
         none = np.zeros((0, 4), np.float32)
-        image, boxes = AUGMENTATIONS[name].change(scene(), none, Resizing(90, 120, (96, 128)), tf.constant([i, 1]))
+        image, boxes, _ = AUGMENTATIONS[name].change(scene(), none, Resizing(90, 120, (96, 128)), tf.constant([i, 1]))
         assert boxes.shape == (0, 4) and min(image.shape) > 0
         assert name != "iou_crop" or image.shape == (90, 120, 3)
 
@@ -199,3 +200,24 @@ def test_colours_are_distorted_in_half_of_the_images_each():
     hues = tf.image.rgb_to_hsv(distorted / 255)[:, 0, 0, 0].numpy()
     assert np.ptp(hues) > 0.06 and np.ptp(hues) <= 0.1 + 1e-3
     np.testing.assert_array_equal(change(colored, tf.constant([3, 2])), distorted[3])
+
+
+@pytest.mark.parametrize("name", AUGMENTATIONS)
+def test_masks_follow_their_objects(name):
+    """An object that is no rectangle is seen where its mask in its box says, mirrored and cut off as well."""
+    image, box = np.full((90, 120, 3), 0, np.uint8), np.float32([[20, 15, 100, 75]])
+    image[15:75, 20:60] = image[15:35, 60:100] = 255  # an L
+    mask = np.zeros((1, 60, 60), np.float16)
+    mask[:, :, :30] = mask[:, :20] = 1
+    augmentation, seen = AUGMENTATIONS[name], 0
+    resizing = augmentation.resizing(Resizing(90, 120, (96, 128)))
+    for i in range(12):
+        changed, boxes, masks = augmentation.change(image, box, resizing, tf.constant([i, 3]), masks=tf.constant(mask))
+        (x1, y1, x2, y2), white = boxes.numpy()[0], changed.numpy().min(axis=-1) > 127
+        if min(x2 - x1, y2 - y1) < 12:
+            continue
+        pasted = paste_masks(tf.cast(masks[tf.newaxis], tf.float32), boxes[tf.newaxis], *white.shape)[0, 0].numpy()
+        inside = np.s_[round(y1) : round(y2), round(x1) : round(x2)]
+        assert np.mean(pasted[inside] != white[inside]) < 0.12
+        seen += 1
+    assert masks.dtype == tf.float16 and seen > 3

@@ -9,6 +9,7 @@ from annotated_images import load, sizes, write_image
 
 from keras_resnets import ArgumentError
 from trainers.data.sources.coco import open_coco
+from trainers.metrics.masks import decode
 
 CATEGORIES = [{"id": 90, "name": "toothbrush"}, {"id": 1, "name": "person"}, {"id": 18, "name": "dog"}]
 DOG = {"id": 7, "image_id": 1, "category_id": 18, "bbox": [10, 20, 30.5, 8], "area": 100.5, "iscrowd": 0}
@@ -427,3 +428,43 @@ def test_a_pointer_of_git_lfs_is_named(files, capsys):
     files.train.write_bytes((files.folder / "002.jpg").read_bytes())
     with pytest.raises(ArgumentError, match=r"train\.json is a pointer of Git LFS, .*: run git lfs pull"):
         files.open()
+
+
+def test_masks_are_those_of_the_objects(files):
+    """Of a polygon, run lengths, and a crowd; they are there only where they are asked for."""
+    triangle = {**DOG, "segmentation": [[10, 20, 40.5, 20, 10, 28]]}
+    runs = {"size": [50, 60], "counts": [100, 10, 40, 10, 2840]}
+    crowd = {"id": 8, "image_id": 1, "category_id": 90, "bbox": [0, 0, 60, 50], "iscrowd": 1, "segmentation": runs}
+    files.annotations = [triangle, crowd]
+    files.write()
+    assert all("masks" not in example for example in load(files.open().train))
+    write_json(files.test, files.images[2:3], [{**triangle, "image_id": 3}])
+    first, second = load(open_coco(files.name.removeprefix("coco:"), strict=True, masks=True).train)
+    found = [decode(one, 50, 60) for one in first["masks"]]
+    rows, columns = np.nonzero(found[0])
+    assert [columns.min(), rows.min(), rows.max()] == [10, 20, 27] and abs(found[0].sum() - 30.5 * 8 / 2) < 8
+    expected = np.zeros((50, 60))
+    expected[:10, 2:4] = 1
+    np.testing.assert_array_equal(found[1], expected)
+    assert second["masks"].shape == (0,)
+
+
+def test_objects_without_a_mask_are_left_out_and_counted(files, capsys):
+    whole = {**DOG, "segmentation": [[10, 20, 40, 20, 40, 28]]}
+    of_another_size = {"size": [9, 9], "counts": [40, 41]}
+    files.annotations = [
+        whole,
+        {**DOG, "id": 8, "bbox": [1, 2, 3, 4]},
+        {**DOG, "id": 9, "bbox": [5, 2, 3, 4], "segmentation": []},
+        {**DOG, "id": 10, "bbox": [9, 2, 3, 4], "segmentation": of_another_size},
+    ]
+    files.write()
+    write_json(files.test, files.images[2:3], [{**whole, "image_id": 3}])
+    spec = files.name.removeprefix("coco:")
+    assert [len(one["masks"]) for one in load(open_coco(spec, strict=False, masks=True).train)] == [1, 0]
+    said = capsys.readouterr().err
+    assert "2 objects: no mask (e.g." in said and "annotation 8 (dog)" in said and "left out" in said
+    assert "1 object: mask of another size than its image" in said and "size=[9, 9]; height=50 width=60" in said
+    with pytest.raises(ArgumentError, match="annotation 8 .dog.*no mask: mend it"):
+        open_coco(spec, strict=True, masks=True)
+    assert [len(one["boxes"]) for one in load(files.open(strict=True).train)] == [4, 0]

@@ -10,6 +10,7 @@ from sklearn import datasets
 
 from trainers.data.registry import open_dataset, open_detection_dataset
 from trainers.data.sources import digit_scenes
+from trainers.metrics.masks import decode
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +54,25 @@ def test_digit_scenes_are_those_of_the_published_figures(few_scenes, split, chec
     images, annotations = zip(*examples(getattr(few_scenes, split))[:4])
     rows = [annotation[name].tobytes() for annotation in annotations for name in ("boxes", "classes")]
     assert hashlib.sha256(np.stack(images).tobytes() + b"".join(rows)).hexdigest() == checksum
+
+
+def test_masks_are_the_ink_of_the_digits(few_scenes, monkeypatch):
+    """Each mask is in its box, touches its sides, and parts two colours; boxes and images are those without masks."""
+    monkeypatch.setattr(digit_scenes, "TRAIN", 6)
+    monkeypatch.setattr(digit_scenes, "TEST", 1)
+    with_masks = examples(digit_scenes.open_digit_scenes(masks=True).train)
+    for (image, annotation), (expected_image, expected) in zip(with_masks, examples(few_scenes.train)):
+        np.testing.assert_array_equal(image, expected_image)
+        np.testing.assert_array_equal(annotation["boxes"], expected["boxes"])
+        assert "masks" not in expected
+        for box, runs in zip(annotation["boxes"], annotation["masks"]):
+            x1, y1, x2, y2 = map(int, box)
+            mask = decode(runs, 256, 256).astype(bool)
+            rows, columns = np.nonzero(mask)
+            np.testing.assert_allclose([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1], box, atol=2)
+            inside, luminance = mask[y1:y2, x1:x2], image[y1:y2, x1:x2].mean(axis=-1)
+            assert 0.1 < inside.mean() < 0.8
+            assert abs(np.median(luminance[inside]) - np.median(luminance[~inside])) > 60
 
 
 @pytest.fixture
