@@ -67,10 +67,16 @@ def define_flags(spec: BoxTaskSpec) -> None:
         "is 0 where an xmin or ymin is 0, and else 1. Default: auto, or that of the run that goes on.",
     )
     flags.DEFINE_integer(
-        "short_side", None, f"Short side of a resized image, in pixels; default: {spec.sides[0]}.", lower_bound=1
+        "short_side",
+        None,
+        f"Short side of a resized image, in pixels; default: the recipe's or the detector's, or {spec.sides[0]}.",
+        lower_bound=1,
     )
     flags.DEFINE_integer(
-        "long_side", None, f"Longest side of a resized image, in pixels; default: {spec.sides[1]}.", lower_bound=1
+        "long_side",
+        None,
+        f"Longest side of a resized image, in pixels; default: the recipe's or the detector's, or {spec.sides[1]}.",
+        lower_bound=1,
     )
     flags.DEFINE_list(
         "canvas", None, "HEIGHT,WIDTH that images are padded to, in pixels; default: a square for images of any shape."
@@ -252,7 +258,7 @@ def choices_from_flags(
         begun=begun,
         backbone=options.backbone,
         options=options_from_flags(spec),
-        resizing=default_resizing(spec, dataset, *sides, detector) if any(sides) else None,
+        resizing=default_resizing(spec, dataset, recipe_name, *sides, detector) if any(sides) else None,
         detector=detector,
         max_boxes=options.max_boxes,
         jit_compile=options.jit_compile,

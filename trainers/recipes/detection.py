@@ -41,6 +41,9 @@ _FASTER_RCNN_FPN = dataclasses.replace(
     bias_learning_rate=1.0,
 )
 
+# Both papers have a short side of 800 pixels; the limit is that of the authors' code.
+_FPN_SIDES = 800, 1333
+
 # Stages that these papers do not train if they start from trained weights (arXiv 1504.08083, section 4.5).
 _FROZEN = {"vgg16": ("conv1", "conv2"), "vgg19": ("conv1", "conv2")}
 _COCO_ANCHORS = {"anchor_sizes": (64, 128, 256, 512)}
@@ -100,10 +103,10 @@ RECIPES = {
     "fast_rcnn_coco": BoxRecipe(dataclasses.replace(_FAST_RCNN, steps=240_000, drops=(2 / 3,)), frozen=_FROZEN),
     "faster_rcnn": BoxRecipe(_FASTER_RCNN, frozen=_FROZEN),
     "faster_rcnn_coco": BoxRecipe(_FASTER_RCNN_COCO, _COCO_ANCHORS, _OF_ONE_MAP, frozen=_FROZEN),
-    "faster_rcnn_fpn": BoxRecipe(_FASTER_RCNN_FPN),
+    "faster_rcnn_fpn": BoxRecipe(_FASTER_RCNN_FPN, sides=_FPN_SIDES),
     # Mask R-CNN (arXiv 1703.06870, section 3.1) for COCO: 160,000 steps of 16 images, a tenth of the learning rate
     # after 120,000, otherwise as FPN. These are as many images, two in a step.
-    "mask_rcnn_fpn": BoxRecipe(dataclasses.replace(_FASTER_RCNN_FPN, steps=1_280_000)),
+    "mask_rcnn_fpn": BoxRecipe(dataclasses.replace(_FASTER_RCNN_FPN, steps=1_280_000), sides=_FPN_SIDES),
     # Alternating training (arXiv 1506.01497, sections 3.1.3 and 3.2). The steps for proposals have 60,000 steps of one
     # image, and 20,000 with a tenth of the learning rate. Those for regions are Fast R-CNN's, 40,000 of two images.
     "faster_rcnn_alternating": BoxRecipe(

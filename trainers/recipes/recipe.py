@@ -116,6 +116,7 @@ class BoxRecipe:
         frozen: stages of a backbone that are not trained if it starts from trained weights, by the backbone's name.
         region_steps: the steps for regions of alternating training: their length and their batch size, as multiples of
             those of the steps for proposals.
+        sides: short side of a resized image, and its longest long side, in pixels; None for those of the task.
     """
 
     recipe: Recipe
@@ -123,6 +124,7 @@ class BoxRecipe:
     options_of: Mapping[type, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     frozen: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     region_steps: tuple[float, int] = (1 / 2, 1)
+    sides: tuple[int, int] | None = None
 
 
 def goes_on(begun: Mapping[str, Any] | None, name: str) -> bool:

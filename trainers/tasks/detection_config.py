@@ -72,7 +72,7 @@ def box_config(spec: BoxTaskSpec, options_class: type, choices: BoxChoices) -> d
     resizing = choices.resizing
     if resizing is None and goes_on(choices.begun, choices.recipe_name):
         resizing = Resizing(**choices.begun["resizing"])
-    resizing = resizing or default_resizing(spec, choices.dataset, detector=choices.detector)
+    resizing = resizing or default_resizing(spec, choices.dataset, choices.recipe_name, detector=choices.detector)
     if hasattr(options, "anchor_sizes"):
         _check_anchors(options, resizing)
     _compare_with_most_detections(options, choices.dataset)
@@ -151,6 +151,7 @@ def _max_boxes(dataset, max_boxes):
 def default_resizing(
     spec: BoxTaskSpec,
     dataset: DetectionDataset,
+    recipe_name: str,
     short_side: int | None = None,
     long_side: int | None = None,
     canvas: tuple[int, int] | None = None,
@@ -161,12 +162,13 @@ def default_resizing(
     Args:
         spec: of the task.
         dataset: the data set.
-        short_side, long_side: in pixels; None for those of the detector, of images of one size, or the spec's.
+        recipe_name: a row of `spec.rows`.
+        short_side, long_side: in pixels; None for those of the detector, of images of one size, or of the recipe.
         canvas: (height, width); None for a square that images of any shape fit in.
         detector: a name of `keras_resnets.list_detectors()`, whose sides are those of torchvision; or None.
     """
     of_one_size = dataset.side is not None and detector is None
-    sides = (TORCHVISION.short_side, TORCHVISION.long_side) if detector else spec.sides
+    sides = (TORCHVISION.short_side, TORCHVISION.long_side) if detector else spec.rows[recipe_name].sides or spec.sides
     short_side = short_side or (dataset.side if of_one_size else sides[0])
     long_side = long_side or (short_side if of_one_size else max(sides[1], short_side))
     side = -(-long_side // CANVAS_MULTIPLE) * CANVAS_MULTIPLE

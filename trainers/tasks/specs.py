@@ -36,7 +36,8 @@ class BoxTaskSpec:
         rows: its recipes.
         default_recipe: function from a value of --dataset to the name of a recipe.
         without_flag: names of options that have no effect on its models, or one value only.
-        sides: short side of a resized image, and its longest long side, in pixels, where images differ in size.
+        sides: short side of a resized image, and its longest long side, in pixels, where images differ in size and the
+            recipe has none.
     """
 
     task: str

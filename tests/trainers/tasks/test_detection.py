@@ -362,11 +362,14 @@ def test_anchors_that_fit_into_no_image():
 def test_default_sizes():
     photos = DetectionDataset(("a",), None, None, None, None)
     scenes = DetectionDataset(("a",), 256, None, None, None)
-    assert default_resizing(DETECTION, photos) == Resizing(600, 1000, (1024, 1024))
-    assert default_resizing(DETECTION, photos, 300, 500) == Resizing(300, 500, (512, 512))
-    assert default_resizing(DETECTION, photos, canvas=(608, 1024)) == Resizing(600, 1000, (608, 1024))
-    assert default_resizing(DETECTION, scenes) == Resizing(256, 256, (256, 256))
-    assert default_resizing(DETECTION, scenes, detector="faster_rcnn_resnet50_fpn") == TORCHVISION
+    name = "faster_rcnn"
+    assert default_resizing(DETECTION, photos, name) == Resizing(600, 1000, (1024, 1024))
+    assert default_resizing(DETECTION, photos, name, 300, 500) == Resizing(300, 500, (512, 512))
+    assert default_resizing(DETECTION, photos, name, canvas=(608, 1024)) == Resizing(600, 1000, (608, 1024))
+    assert default_resizing(DETECTION, photos, "mask_rcnn_fpn") == Resizing(800, 1333, (1344, 1344))
+    for recipe_name in (name, "faster_rcnn_fpn"):
+        assert default_resizing(DETECTION, scenes, recipe_name) == Resizing(256, 256, (256, 256))
+        assert default_resizing(DETECTION, scenes, recipe_name, detector="faster_rcnn_resnet50_fpn") == TORCHVISION
 
 
 def test_the_export_detects_what_the_trainer_does(trained, tmp_path):
