@@ -7,6 +7,8 @@ import tensorflow as tf
 
 from keras_resnets.errors import ArgumentError
 
+CANVAS_MULTIPLE = 32  # px, of the sides of torchvision's canvases, and of default ones
+
 
 @dataclasses.dataclass(frozen=True)
 class Resizing:

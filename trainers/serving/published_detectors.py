@@ -10,7 +10,7 @@ import numpy as np
 import keras_resnets
 from keras_resnets.detection.coco import LABELS
 from keras_resnets.detection.registry import COCO
-from keras_resnets.detection.resizing import TORCHVISION, Resizing
+from keras_resnets.detection.resizing import CANVAS_MULTIPLE, TORCHVISION, Resizing
 from keras_resnets.dtype_policies import dtype_policy_scope
 from keras_resnets.serving import export_detector
 from keras_resnets.weights.family import say_nothing
@@ -19,8 +19,6 @@ from keras_resnets.weights.torch_detectors import CLASS_LOGITS
 from trainers.data.sources.image_sizes import image_sizes
 from trainers.runtime.choices import EXPORT_PRECISIONS
 from trainers.runtime.failures import naming
-
-CANVAS_MULTIPLE = 32  # px, of torchvision's canvases
 
 
 def export_published(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from keras_resnets.detection.base import backbone_normalization
-from keras_resnets.detection.resizing import TORCHVISION, Resizing
+from keras_resnets.detection.resizing import CANVAS_MULTIPLE, TORCHVISION, Resizing
 from keras_resnets.errors import ArgumentError
 from keras_resnets.layers import AnchorGenerator
 from trainers.data.detection_dataset import DetectionDataset
@@ -18,7 +18,6 @@ from trainers.tasks.configuration import Choices, common_config
 from trainers.tasks.specs import BoxTaskSpec, recipe_options
 from trainers.tasks.starting_weights import detector_file, normalization_of_run
 
-CANVAS_MULTIPLE = 32  # px
 MOST_BOXES = 100  # of an image, if the data set states no maximum
 
 
