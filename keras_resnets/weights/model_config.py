@@ -21,8 +21,8 @@ CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
 LEGACY = re.compile(r"(tv|ssl|swsl|gluon)_(resnet\d+)(_v1b)?")  # timm's names before 0.9
 # Nets without a row in our registry, which the general builders make.
 OTHERS = ("resnet26", "resnet200", "resnetv2_152", "vgg13")
-# timm's arguments that leave a net's function as it is: any value of these, and these values.
-WITHOUT_EFFECT = {"num_classes", "in_chans", "drop_rate", "drop_path_rate", "drop_block_rate"}
+# timm's arguments that leave the function of a net with weights as it is: any value of these, and these values.
+WITHOUT_EFFECT = {"num_classes", "in_chans", "drop_rate", "drop_path_rate", "drop_block_rate", "zero_init_last"}
 POOLINGS = ("avg", "")
 RESAMPLE = {2: "bilinear", 3: "bicubic"}  # Pillow's numbers
 
@@ -68,7 +68,8 @@ def read_config(path: str | os.PathLike[str]) -> ModelConfig | None:
     except _AnotherNet as net:
         raise ArgumentError(
             f"{source} is {net} by the {CONFIG} beside it, which no net of this package is, even where tensors fit: "
-            f"pass weights that keras_resnets.list_weights() has, or those of timm's {', '.join(TIMM)}."
+            f"pass weights that keras_resnets.list_weights() has, or those of timm's {', '.join(TIMM)}. If the "
+            f"{CONFIG} belongs to another model, move it away."
         ) from None
     except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as error:
         raise ArgumentError(
@@ -93,24 +94,31 @@ def _read(path: pathlib.Path, source: str) -> Mapping[str, Any]:
 
 
 def _of_timm(config):
-    stated = {**config, **config.get("pretrained_cfg", {})}
-    arguments = {key: value for key, value in config.get("model_args", {}).items() if key not in WITHOUT_EFFECT}
+    stated = _stated({**config, **(config.get("pretrained_cfg") or {})})
+    arguments = {key: value for key, value in (config.get("model_args") or {}).items() if key not in WITHOUT_EFFECT}
     changed = {key: value for key, value in arguments.items() if key != "global_pool" or value not in POOLINGS}
     if LEGACY.sub(r"\2", config["architecture"]) not in (*TIMM, *OTHERS) or changed:
         changes = "".join(f", {key}={value!r}" for key, value in changed.items())
         raise _AnotherNet(f"timm's {config['architecture']!r}{changes}")
     if stated.get("crop_mode", "center") != "center":
         raise ValueError(f"crop_mode={stated['crop_mode']!r} must be 'center'")
-    channels, height, width = stated.get("input_size", (3, 224, 224))
+    # Evaluation is at the size and crop for tests, as in timm's validate.py.
+    size = stated.get("test_input_size", stated.get("input_size", (3, 224, 224)))
+    channels, height, width = size
     if height != width:
-        raise ValueError(f"input_size={stated['input_size']} must be square")
+        raise ValueError(f"input_size={size} must be square")
     evaluation = Evaluation(
         normalization=_normalization(stated.get("mean"), stated.get("std")),
         size=height,
-        crop=stated.get("crop_pct", 0.875),
+        crop=stated.get("test_crop_pct", stated.get("crop_pct", 0.875)),
         pillow_filter=stated.get("interpolation", "bicubic"),
     )
-    return ModelConfig(evaluation, config.get("num_classes", stated.get("num_classes", CLASSES)))
+    return ModelConfig(evaluation, _stated(config).get("num_classes", stated.get("num_classes", CLASSES)))
+
+
+def _stated(config):
+    """Returns the entries that are not null, which stands for what is not stated."""
+    return {key: value for key, value in config.items() if value is not None}
 
 
 def _of_transformers(config, images):

@@ -159,4 +159,4 @@ def test_weights_are_measured_as_their_publishers_did():
     measured = {net: ours.for_weights(net, "imagenet") for net in ("resnet18", "resnet50_v2", "googlenet", "resnet50")}
     filters = {net: preprocessing.pillow_filter for net, preprocessing in measured.items()}
     assert filters == {"resnet18": "bilinear", "resnet50_v2": "bicubic", "googlenet": "bilinear", "resnet50": None}
-    assert ours.pillow_filter is None and measured["resnet50_v2"].short_side == 235
+    assert ours.pillow_filter is None and measured["resnet50_v2"].short_side == 224

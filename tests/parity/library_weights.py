@@ -2,8 +2,9 @@
 
 python library_weights.py FILE.json
 
-The file has the lists "timm" and "torchvision", a dict for each file of weights, and "tensors": for every architecture
-in timm's modules of the nets, a text that tells its tensors' names and shapes.
+The file has the lists "timm" and "torchvision", a dict for each file of weights, and "detectors", one for each of
+torchvision's detectors; and "tensors": for every architecture in timm's modules of the nets, a text that tells its
+tensors' names and shapes.
 """
 
 import hashlib
@@ -18,6 +19,7 @@ import torchvision
 from timm.data import resolve_data_config
 
 MODULES = ("resnet", "resnetv2", "vgg", "inception_v3", "inception_v4", "inception_resnet_v2")
+DETECTORS = tuple(f"{kind}_resnet50_fpn{version}" for kind in ("fasterrcnn", "maskrcnn") for version in ("", "_v2"))
 NETS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "vgg16", "vgg19", "googlenet")
 
 
@@ -26,7 +28,7 @@ def timm_rows():
     names = [timm.list_models(module=module, pretrained=True, include_tags=True) for module in MODULES]
     for name in itertools.chain(*names):
         config = timm.get_pretrained_cfg(name)
-        data = resolve_data_config(pretrained_cfg=config.to_dict())
+        data = resolve_data_config(pretrained_cfg=config.to_dict(), use_test_size=True)  # as validate.py does
         yield {
             "tag": name,
             "repository": config.hf_hub_id,
@@ -64,6 +66,20 @@ def torchvision_rows():
             }
 
 
+def detector_rows():
+    """Yields a dict for each of torchvision's detectors of `DETECTORS` with its newest weights for COCO."""
+    for detector in DETECTORS:
+        weights = torchvision.models.get_model_weights(detector).DEFAULT
+        metrics = weights.meta["_metrics"]["COCO-val2017"]
+        yield {
+            "net": detector,
+            "file": weights.url,
+            "box_ap": metrics["box_map"],
+            "mask_ap": metrics.get("mask_map"),
+            "labels": weights.meta["categories"],  # the background first
+        }
+
+
 def after_transform_input(mean, std):
     """Returns the mean and deviation with which GoogLeNet's first layer sees images that were normalized with these."""
     net = torchvision.models.GoogLeNet(transform_input=True, init_weights=False)
@@ -84,6 +100,7 @@ if __name__ == "__main__":
     content = {
         "timm": [*timm_rows()],
         "torchvision": [*torchvision_rows()],
+        "detectors": [*detector_rows()],
         "tensors": {name: tensors(name) for module in MODULES for name in timm.list_models(module=module)},
     }
     with open(sys.argv[1], "w") as file:

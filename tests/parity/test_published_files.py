@@ -15,9 +15,12 @@ from photos import photos
 from PIL import Image
 
 import keras_resnets
+from keras_resnets.detection.coco import LABELS
+from keras_resnets.detection.registry import DETECTORS
 from keras_resnets.preprocessing import Preprocessing, decode
 from keras_resnets.weights.model_config import OTHERS, read_config
 from keras_resnets.weights.published_files import TIMM
+from keras_resnets.weights.published_files import TORCHVISION as FOLDER_OF_FILES
 
 FOLDER = pathlib.Path(__file__).parent
 pytestmark = [
@@ -75,6 +78,18 @@ def test_every_row_of_torchvision_is_what_torchvision_states(libraries):
         assert_same_normalization(row, theirs)
 
 
+def test_every_detector_is_what_torchvision_states(libraries):
+    stated = {row["file"]: row for row in libraries["detectors"]}
+    rows = {f"{FOLDER_OF_FILES}/{row.file}": (name, row) for name, row in DETECTORS.items()}
+    assert rows.keys() == stated.keys() and len(rows) == 4
+    for file, (name, row) in rows.items():
+        theirs = stated[file]
+        assert name.replace("_rcnn", "rcnn") == theirs["net"]
+        assert row.file.endswith(f"-{row.checksum}.pth")
+        assert (row.box_ap, row.mask_ap) == (theirs["box_ap"], theirs["mask_ap"])
+        assert ["__background__", *LABELS] == theirs["labels"]
+
+
 def test_accuracies_of_timms_copies_are_those_of_torchvisions_files(libraries):
     addresses = {row["tag"]: row["address"] for row in libraries["timm"]}
     measured = {row["file"]: row for row in libraries["torchvision"]}
@@ -111,9 +126,10 @@ def test_a_tag_gives_what_timms_net_and_transform_give(tmp_path, monkeypatch):
     subprocess.run([sys.executable, program, "resnet50.a1_in1k", tmp_path / "photos.npz", snapshot], check=True)
     with np.load(snapshot / "answers.npz") as answers:
         inputs, probabilities = answers["inputs"], answers["probabilities"]
-    ours = Preprocessing(224, 256, (120, 120, 120), (60, 60, 60))
+    size = 288  # that of timm for tests
+    ours = Preprocessing(size, size * 8 // 7, (120, 120, 120), (60, 60, 60))
     for weights in ("timm:resnet50.a1_in1k", "hf://timm/resnet50.a1_in1k", snapshot / "model.safetensors"):
-        model = keras_resnets.ResNet50V1_5(weights=weights)
+        model = keras_resnets.ResNet50V1_5(weights=weights, input_shape=(size, size, 3))
         np.testing.assert_allclose(model(inputs), probabilities, atol=1e-4)
         preprocessing = ours.for_weights("resnet50_v1_5", weights)
         images = [preprocessing(decode(tf.constant(file.tobytes()), exact=True)) for file in files.values()]

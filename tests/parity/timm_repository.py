@@ -23,7 +23,7 @@ def main(name, photos, folder):
     torch.manual_seed(0)
     net = randomize(timm.create_model(name, pretrained=False))
     save_for_hf(net, folder, safe_serialization=True)
-    transform = create_transform(**resolve_data_config(model=net))
+    transform = create_transform(**resolve_data_config(model=net, use_test_size=True))
     with np.load(photos) as arrays:
         images = [Image.open(io.BytesIO(arrays[photo].tobytes())).convert("RGB") for photo in arrays]
     inputs = torch.stack([transform(image) for image in images])

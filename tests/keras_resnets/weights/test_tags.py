@@ -15,7 +15,7 @@ import keras_resnets
 from keras_resnets import ArgumentError
 from keras_resnets.preprocessing import Preprocessing
 from keras_resnets.weights import load_weights
-from keras_resnets.weights.published import normalization_of
+from keras_resnets.weights.published import evaluation_of, normalization_of
 
 SMALL = {"input_shape": (64, 64, 3)}
 OURS = Preprocessing(224, 256, (120, 120, 120), (60, 60, 60))
@@ -122,7 +122,7 @@ def test_a_tag_gives_the_weights_and_the_preprocessing(weights, hub):
     np.testing.assert_array_equal(model.get_layer("predictions").bias, expected["fc.bias"])
     np.testing.assert_array_equal(trunk.get_layer("conv1_bn").gamma, expected["bn1.weight"])
     measured = OURS.for_weights("resnet18", weights)
-    assert (measured.size, measured.short_side, measured.pillow_filter) == (224, 235, "bicubic")
+    assert (measured.size, measured.short_side, measured.pillow_filter) == (224, 224, "bicubic")
     np.testing.assert_allclose(measured.mean, [123.675, 116.28, 103.53])
     detector = keras_resnets.FasterRCNN(2, backbone="resnet18", weights=weights)
     assert any(np.array_equal(value, expected["layer3.0.bn2.weight"]) for value in detector.get_weights())
@@ -170,9 +170,13 @@ def test_a_net_of_another_function_is_refused_by_its_config(config, net, folder)
 
 
 def test_a_config_beside_a_file_is_used_for_the_preprocessing(folder):
-    stated = TIMM["pretrained_cfg"] | {"mean": HALF, "std": HALF, "crop_pct": 0.9, "input_size": [3, 160, 160]}
+    own = TIMM["pretrained_cfg"]
+    stated = own | {"mean": HALF, "std": HALF, "test_crop_pct": 0.9, "test_input_size": [3, 160, 160]}
+    without_test = own | {"test_crop_pct": None, "test_input_size": None}
     for config, expected in [
-        (TIMM, (235, "bicubic", 123.675)),
+        (TIMM, (224, "bicubic", 123.675)),
+        (TIMM | {"pretrained_cfg": without_test, "model_args": {"zero_init_last": False}}, (235, "bicubic", 123.675)),
+        ({"architecture": "resnet18", "pretrained_cfg": None, "model_args": None}, (256, "bicubic", 123.675)),
         (TIMM | {"architecture": "gluon_resnet18_v1b", "pretrained_cfg": stated}, (248, "bicubic", 127.5)),
         ({"architecture": "resnet18", **stated, "interpolation": "bilinear"}, (248, "bilinear", 127.5)),
         (TRANSFORMERS, (256, "bilinear", 123.675)),  # which has it in another file
@@ -205,6 +209,18 @@ def test_a_config_that_cannot_be_understood_is_said(config, reason, folder):
     assert_unchanged_by(f"the config.json beside it .*{reason}", folder(config))
 
 
+def test_the_size_of_a_config_is_that_for_tests(folder):
+    assert evaluation_of("resnet18", folder(TIMM)).size == 288
+    assert evaluation_of("resnet18", folder(TIMM | {"pretrained_cfg": {"input_size": [3, 160, 160]}})).size == 160
+
+
+def test_a_config_of_another_model_can_be_moved_away(folder):
+    assert_unchanged_by(
+        "transformers' net of model_type='bert' .* If the config.json belongs to another model, move it away",
+        folder({"model_type": "bert"}),
+    )
+
+
 def test_a_config_of_something_else_is_left_alone(folder):
     for config in ({"task": "classification", "model": "resnet18"}, [1, 2], "7"):
         keras_resnets.ResNet18(weights=folder(config), **SMALL)
@@ -217,7 +233,11 @@ def test_a_detectors_file_is_no_classifiers(tmp_path):
         "roi_heads.box_predictor.cls_score.bias": np.zeros(91, "float32"),
     }
     save_file(tensors, tmp_path / "model.safetensors")
-    assert_unchanged_by("is the file of a detector, which a classification net cannot", tmp_path / "model.safetensors")
+    assert_unchanged_by(
+        "is the file of a detector whose names are not known. Those of torchvision's faster_rcnn_resnet50_fpn, .* are: "
+        "keras_resnets.create_detector takes them",
+        tmp_path / "model.safetensors",
+    )
 
 
 def test_keras_files_of_other_libraries_are_named(tmp_path):

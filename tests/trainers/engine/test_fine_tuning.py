@@ -112,12 +112,12 @@ def test_a_tag_gives_the_weights_and_all_of_the_preprocessing(tmp_path, monkeypa
     config = classification_config("resnet18", name, dataset, "imagenet", init_weights=weights)
     assert config["init_weights"] == weights
     measured = config["preprocessing"]
-    assert (measured["size"], measured["short_side"], measured["pillow_filter"]) == (160, 168, "bicubic")
-    larger = classification_config("resnet18", name, dataset, "imagenet", init_weights=weights, image_size=224)
-    assert (larger["preprocessing"]["size"], larger["preprocessing"]["short_side"]) == (224, 235)
+    assert (measured["size"], measured["short_side"], measured["pillow_filter"]) == (224, 235, "bicubic")
+    larger = classification_config("resnet18", name, dataset, "imagenet", init_weights=weights, image_size=256)
+    assert (larger["preprocessing"]["size"], larger["preprocessing"]["short_side"]) == (256, 269)
     task = Classification(config, dataset)
     model = task.build_model()
-    assert model.input_shape == (None, 160, 160, 3)
+    assert model.input_shape == (None, 224, 224, 3)
     assert task.initialize(model).startswith("--init_weights: predictions is initialized at random")
     np.testing.assert_array_equal(model.get_layer("conv1_bn").gamma, tensors["bn1.weight"])
 
