@@ -30,12 +30,10 @@ def _define_flags():
         list(systems_of_detectors()),
         "A published detector, with its system, backbone, options and image size; --init_weights=coco has its weights.",
     )
+    command.define_frozen_batch_norm_epsilon("--init_weights")
     flags.DEFINE_boolean("alternating", False, "Whether Faster R-CNN is trained in four steps, instead of jointly.")
     flags.DEFINE_enum(
-        "proposals",
-        "selective_search",
-        list(METHODS),
-        "Method of region proposals, for systems but Faster R-CNN.",
+        "proposals", "selective_search", list(METHODS), "Method of region proposals, for systems but Faster R-CNN."
     )
     flags.DEFINE_integer("max_proposals", MOST_PROPOSALS, "Largest number of proposals of an image.", lower_bound=1)
     flags.DEFINE_string("proposal_dir", None, "Folder of proposals, found once; default: MODEL_DIR/proposals.")
@@ -53,6 +51,7 @@ def _define_flags():
 def _check():
     options = flags.FLAGS
     _take_detector()
+    command.check_frozen_batch_norm_epsilon()
     system = options.system
     unused = ["proposals", "max_proposals", "proposal_dir"] if SYSTEMS[system].finds_regions else []
     unused += [] if system == "faster_rcnn" else ["alternating"]
@@ -114,6 +113,7 @@ def _main():
         alternating=options.alternating,
         roi_pooling=options.roi_pooling,
         validation_losses=options.validation_losses,
+        frozen_batch_norm_epsilon=options.frozen_batch_norm_epsilon,
     )
     train_from_flags(Detection(config, choices.dataset), run, strategy)
 

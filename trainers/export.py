@@ -110,6 +110,7 @@ def _main():
     place = options.output, options.version
     with naming("--svd_ranks", about="ranks"):
         if options.detector is not None:
+            settings["frozen_batch_norm_epsilon"] = options.frozen_batch_norm_epsilon
             path = export_published(options.detector, options.weights, *place, **settings)
         else:
             run = RunFolder(options.model_dir)

@@ -72,7 +72,8 @@ def _main(*paths):
     if options.export is not None:
         session = predictions.open_export(options.export, classes)
     elif options.detector is not None:
-        session = predictions.open_detector(options.detector, options.weights, files)
+        epsilon = options.frozen_batch_norm_epsilon
+        session = predictions.open_detector(options.detector, options.weights, files, frozen_batch_norm_epsilon=epsilon)
     else:
         client = CLIENTS[options.protocol]
         session = client(options.server, options.model, options.model_version, timeout=options.timeout)

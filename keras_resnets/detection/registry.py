@@ -127,6 +127,7 @@ def create_detector(
     /,
     num_classes: int | None = None,
     weights: str | os.PathLike[str] | None = None,
+    frozen_batch_norm_epsilon: float | None = None,
     **arguments: Any,
 ) -> keras.Model:
     """Makes a detector of the registry.
@@ -137,9 +138,12 @@ def create_detector(
     Args:
         name: one of `list_detectors()`.
         num_classes: number of classes without the background. None is COCO's 90.
-        weights: None for random ones; "coco" for those that torchvision publishes, which are downloaded once; or the
-            path of a file of torchvision's detector of this name, as .pth or .safetensors. If it has another number of
-            classes, the layers of the classes start from random weights.
+        weights: None for random ones; "coco" for those that torchvision publishes, which are downloaded once; the path
+            of a file of torchvision's detector of this name, as .pth or .safetensors; or, for the backbone alone,
+            "imagenet" or a tag of `keras_resnets.list_weights("resnet50_v1_5")`. Of a file with another number of
+            classes than `num_classes`, the layers of the classes start from random weights, which is said on stderr.
+        frozen_batch_norm_epsilon: see `keras_resnets.weights.load_weights`. None is 0 for the file that torchvision
+            publishes, which its checksum tells.
         **arguments: of the detector's class, in place of the registry's, such as `score_threshold` or `backbone`.
 
     Returns:
@@ -149,15 +153,59 @@ def create_detector(
         ArgumentError: (a ValueError) for an unknown name, weights that do not fit or cannot be downloaded, or arguments
             that cannot work.
     """
-    from keras_resnets.weights import load_weights
+    from keras_resnets.weights.family import say
+    from keras_resnets.weights.tags import is_published
 
     row = find(name)
     classes = len(LABELS) if num_classes is None else num_classes
     path = weights_file(name) if weights == COCO else weights
-    model = row.build(classes, **{"backbone": row.backbone, "name": name, **row.arguments, **arguments})
-    if path is not None:
-        load_weights(model, path, new_classifier=num_classes is not None)
+    of_backbone = weights if is_published(weights) else None
+    model = row.build(
+        classes, **{"backbone": row.backbone, "weights": of_backbone, "name": name, **row.arguments, **arguments}
+    )
+    if path is not None and of_backbone is None:
+        left = load_detector(model, name, path, num_classes is not None, frozen_batch_norm_epsilon)
+        if left:
+            say(f"weights={str(weights)!r} has other classes than num_classes={classes}: {', '.join(left)} are random.")
     return model
+
+
+def load_detector(
+    model: keras.Model,
+    name: str,
+    path: str | os.PathLike[str],
+    new_classifier: bool = False,
+    frozen_batch_norm_epsilon: float | None = None,
+) -> list[str]:
+    """Loads a file of weights into a detector of the registry: see `keras_resnets.weights.load_weights`.
+
+    Args:
+        model: a detector that `create_detector` has made, or one of the same layers.
+        name: its name in the registry.
+        path, new_classifier: as in `load_weights`.
+        frozen_batch_norm_epsilon: as in `create_detector`.
+
+    Returns, Raises:
+        As `load_weights`.
+    """
+    from keras_resnets.weights import load_weights
+
+    if frozen_batch_norm_epsilon is None and is_published_file(name, path):
+        frozen_batch_norm_epsilon = 0.0  # torchvision's overwrite_eps
+    return load_weights(model, path, new_classifier, frozen_batch_norm_epsilon)
+
+
+def is_published_file(name: str, path: str | os.PathLike[str]) -> bool:
+    """Returns whether a file is the one that torchvision publishes for a detector, whatever it is called.
+
+    Raises:
+        ArgumentError: (a ValueError) if there is no such file.
+    """
+    from keras_resnets.weights.downloads import has_checksum
+    from keras_resnets.weights.loading import check_file
+
+    check_file(path)
+    return has_checksum(path, find(name).checksum)
 
 
 def weights_file(name: str) -> str:

@@ -39,10 +39,16 @@ def download(address: str, purpose: str, otherwise: str, md5: str | None = None,
             f"{purpose} cannot be downloaded ({first_line(error)}): where there is a network, download {address} into "
             f"the folder models of Keras's cache (~/.keras), or {otherwise}."
         ) from error
-    if not hashlib.sha256(path.read_bytes()).hexdigest().startswith(sha256):
+    if not has_checksum(path, sha256):
         path.unlink()
         raise ArgumentError(f"{purpose}: {name} was damaged in transit and has been deleted: try again.")
     return str(path)
+
+
+def has_checksum(path: str | os.PathLike[str], sha256: str) -> bool:
+    """Returns whether a file's SHA-256 begins with these hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest().startswith(sha256)
 
 
 @contextlib.contextmanager

@@ -105,7 +105,7 @@ def _remedy_of_shapes(misshapen, arrays, layers):
         return f"The file has {classes} classes: pass classes={classes}, or include_top=False."
     if LOGITS in kernels and set(misshapen) <= set(OF_CLASSES):
         classes = kernels[LOGITS][0][-1] - 1  # without the background
-        return f"The file has {classes} classes: pass num_classes={classes}, or new_classifier=True to load the rest."
+        return f"The file has {classes} classes: pass num_classes={classes}."
     if "fc6" in kernels:
         return (
             "Its first dense layer is for images of another size: pass the file's input_shape (of published weights, "

@@ -58,7 +58,12 @@ class Weights:
         return re.compile(keras_names.STRUCTURE if self.family is None else self.family.structure)
 
 
-def load_weights(model: keras.Model, path: str | os.PathLike[str], new_classifier: bool = False) -> list[str]:
+def load_weights(
+    model: keras.Model,
+    path: str | os.PathLike[str],
+    new_classifier: bool = False,
+    frozen_batch_norm_epsilon: float | None = None,
+) -> list[str]:
     """Loads a file of weights; the model is unchanged if they do not fit.
 
     The content of the file tells its kind:
@@ -79,6 +84,10 @@ def load_weights(model: keras.Model, path: str | os.PathLike[str], new_classifie
         path: the file.
         new_classifier: whether to leave a classifier, or a layer of an auxiliary head, as it is if the file has none of
             its size.
+        frozen_batch_norm_epsilon: epsilon of frozen batch normalization, which torchvision's detectors have and no file
+            states. torchvision builds them with 1e-5, and with 0 if they start from its version 1 for COCO
+            (`weights=COCO_V1`), fine-tuned or not. None is 1e-5, which is said on stderr. It has no meaning for other
+            files.
 
     Returns:
         The names of the layers that were left as they are.
@@ -87,10 +96,16 @@ def load_weights(model: keras.Model, path: str | os.PathLike[str], new_classifie
         ArgumentError: (a ValueError) if the file cannot be read, or does not fit. The message names what is missing,
             left over or of another shape, and the builder that the file is for.
     """
-    return fit(model, read_weights(path), new_classifier)
+    weights = _with_our_epsilon(read_weights(path), frozen_batch_norm_epsilon)
+    return fit(model, weights, new_classifier)
 
 
-def load_torch(model: keras.Model, state_dict: Mapping[str, Any], new_classifier: bool = False) -> list[str]:
+def load_torch(
+    model: keras.Model,
+    state_dict: Mapping[str, Any],
+    new_classifier: bool = False,
+    frozen_batch_norm_epsilon: float | None = None,
+) -> list[str]:
     """Gives a model the tensors of a PyTorch net; the model is unchanged if they do not fit.
 
     These nets are known: torchvision's ResNets (version 1.5: `ResNet18`, `ResNet34`, `ResNet50V1_5`, ...), VGGs and
@@ -104,7 +119,7 @@ def load_torch(model: keras.Model, state_dict: Mapping[str, Any], new_classifier
     Args:
         model: a model of this package.
         state_dict: arrays or PyTorch tensors by name, or a checkpoint with such an entry.
-        new_classifier: as in `load_weights`.
+        new_classifier, frozen_batch_norm_epsilon: as in `load_weights`.
 
     Returns, Raises:
         As `load_weights`.
@@ -113,7 +128,8 @@ def load_torch(model: keras.Model, state_dict: Mapping[str, Any], new_classifier
         raise ArgumentError(
             f"state_dict is a {type(state_dict).__name__}: pass a dict of arrays, or a file to load_weights."
         )
-    return fit(model, _of_torch("state_dict", state_dict, say), new_classifier)
+    weights = _with_our_epsilon(_of_torch("state_dict", state_dict, say), frozen_batch_norm_epsilon)
+    return fit(model, weights, new_classifier)
 
 
 def load_keras_applications(
@@ -187,14 +203,28 @@ def _of_torch(source, content, say):
     return Weights(source, {name: as_array(value) for name, value in renamed.items()}, family)
 
 
+def _with_our_epsilon(weights, epsilon):
+    """Returns weights for batch normalization of this package's epsilon; says that of a detector if none is given."""
+    if weights.family is not torch_detectors.FAMILY or not torch_detectors.is_frozen(weights.content):
+        return weights
+    if epsilon is None:
+        epsilon = torch_detectors.EPSILON
+        say(
+            f"{weights.source} has frozen batch normalization, for which an epsilon of {epsilon:g} is assumed: pass "
+            "frozen_batch_norm_epsilon=0 if it is torchvision's detector of version 1 for COCO, or fine-tuned from it."
+        )
+    return dataclasses.replace(weights, content=torch_detectors.with_our_epsilon(weights.content, epsilon))
+
+
 def _unknown(tensors):
     """Returns why tensors are no known net's, and what to do."""
     if not tensors:
         return "has no tensors: save model.state_dict() of the PyTorch model."
     if any(DETECTOR.match(name) for name in tensors):
         return (
-            "is the file of a detector, which a classification net cannot take: pass it to the detector's builder, or "
-            "give weights of the classification net."
+            "is the file of a detector whose names are not known. Those of torchvision's "
+            f"{', '.join(torch_detectors.NETS.values())} are: keras_resnets.create_detector takes them. Or give "
+            "weights of a classification net."
         )
     part = part_of_a_family(tensors, TORCH_FAMILIES)
     if part is not None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from keras_resnets.weights.torch_names import STRIDE_IN_3X3, one_by_one, resnet,
 BODY = "backbone.body."
 CLASS_LOGITS = "roi_heads.box_predictor.cls_score.weight"  # (classes with the background, features)
 COUNTER = "num_batches_tracked"  # of batch normalization that is not frozen
-EPSILON = 1e-5  # of this package's residual nets
+EPSILON = 1e-5  # of this package's residual nets, and of torchvision's FrozenBatchNorm2d by default
 # Patterns of modules, and our layers; a number n counts from 0 there, and from `first` here. Older files lack the ".0"
 # of a convolution, and call the convolutions of the mask head "mask_fcn1" ....
 PATTERNS = [
@@ -64,27 +65,41 @@ def _matches(state_dict):
 
 
 def _translate(state_dict, layers):
-    return translate(_with_our_epsilon(state_dict), layers, one_by_one(_name))
+    return translate(state_dict, layers, one_by_one(_name))
 
 
-def _with_our_epsilon(state_dict: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
-    """Returns tensors for nets whose batch normalization has an epsilon of 1e-5.
+def is_frozen(state_dict: Mapping[str, Any]) -> bool:
+    """Returns whether a detector's batch normalization is frozen: it has no counter then."""
+    return f"{BODY}bn1.{COUNTER}" not in state_dict
 
-    Frozen batch normalization, which has no counter, has an epsilon of 0 in torchvision's published detectors, and in
-    what is fine-tuned from them. gamma / sqrt(variance) is the same as gamma' / sqrt(variance + 1e-5) with another
-    gamma'.
+
+def with_our_epsilon(state_dict: Mapping[str, np.ndarray], epsilon: float) -> Mapping[str, np.ndarray]:
+    """Returns the tensors of a frozen detector for nets whose batch normalization has an epsilon of 1e-5.
+
+    gamma / sqrt(variance + epsilon) is the same as gamma' / sqrt(variance + 1e-5) with another gamma'.
+
+    Args:
+        state_dict: arrays by torchvision's names.
+        epsilon: of the detector's `FrozenBatchNorm2d`, 0 or more.
+
+    Raises:
+        ArgumentError: for another epsilon, or a variance that cannot be with it.
     """
-    if f"{BODY}bn1.{COUNTER}" in state_dict:
-        return state_dict
+    if not (isinstance(epsilon, (int, float)) and 0 <= epsilon < np.inf):
+        raise ArgumentError(f"frozen_batch_norm_epsilon={epsilon!r} must be a number from 0 on, such as 0 or 1e-5.")
     scaled = dict(state_dict)
     for name, variance in state_dict.items():
         if not (name.startswith(BODY) and name.endswith(".running_var")):
             continue
-        if np.min(variance) <= 0:
-            raise ArgumentError(f"{name} has a variance of {np.min(variance):g}, which must be positive.")
+        denominator = np.asarray(variance, "float64") + epsilon
+        if np.min(denominator) <= 0:
+            raise ArgumentError(
+                f"{name} has a variance of {np.min(variance):g}, which cannot be with "
+                f"frozen_batch_norm_epsilon={epsilon:g}: pass that of the training, {EPSILON:g} in most."
+            )
         gamma = name.replace("running_var", "weight")
-        precise = np.asarray(variance, "float64")
-        scaled[gamma] = (state_dict[gamma] * np.sqrt((precise + EPSILON) / precise)).astype("float32")
+        scale = np.sqrt((denominator - epsilon + EPSILON) / denominator)
+        scaled[gamma] = (state_dict[gamma] * scale).astype("float32")
     return scaled
 
 

@@ -12,6 +12,7 @@ from sklearn.datasets import load_sample_images
 
 import keras_resnets
 from keras_resnets.detection.resizing import TORCHVISION, to_original
+from keras_resnets.weights import load_weights
 
 PROGRAM = pathlib.Path(__file__).with_name("torchvision_pyramids.py")
 pytestmark = [
@@ -43,6 +44,18 @@ def on_canvas(image):
     height, width = resized.shape[:2]
     canvas = np.pad(resized, [(0, -height % 32), (0, -width % 32), (0, 0)])
     return {"images": canvas[np.newaxis], "image_shapes": np.array([[height, width]], "int32")}, scales
+
+
+def test_maps_with_frozen_batch_normalization_are_torchvisions(tmp_path):
+    subprocess.run([sys.executable, PROGRAM, "frozen", tmp_path], check=True, capture_output=True)
+    answers = np.load(tmp_path / "answers.npz")
+    detector = keras_resnets.create_detector(NAMES[1])
+    for epsilon, given in [("1e-05", None), ("1e-05", 1e-5), ("0", 0)]:
+        load_weights(detector, tmp_path / "net.safetensors", frozen_batch_norm_epsilon=given)
+        for level, ours in enumerate(detector.trunk(answers["image"][np.newaxis])):
+            theirs = answers[f"{epsilon}_{level}"]
+            np.testing.assert_allclose(ours[0], theirs, rtol=0, atol=1e-4 * np.abs(theirs).max())
+    assert np.abs(answers["0_3"] - answers["1e-05_3"]).max() > 0.1 * np.abs(theirs).max()
 
 
 @pytest.mark.parametrize("version, suffix", [(1, "pth"), (2, "safetensors")])

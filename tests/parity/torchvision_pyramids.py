@@ -1,6 +1,7 @@
 """Writes answers of torchvision's detectors with a feature pyramid, in a process without TensorFlow.
 
 python torchvision_pyramids.py full 2 FOLDER
+python torchvision_pyramids.py frozen FOLDER
 python torchvision_pyramids.py narrow REFERENCE.npz
 
 Of the full net, `fasterrcnn_resnet50_fpn` is version 1 and `fasterrcnn_resnet50_fpn_v2` is 2. FOLDER/images.npz has
@@ -8,6 +9,9 @@ images (H, W, 3) uint8, RGB. Afterwards FOLDER has net.pth and net.safetensors, 
 image i, `{i}_proposals` (R, 4) in pixels of the resized image, and of its detections, `{i}_boxes` (D, 4), `{i}_scores`
 (D,) and `{i}_labels` (D,), where 0 would be the background. They are computed in float64: where neighbours have the
 same score but for rounding, torchvision's own answers in float32 change with the layout of its tensors in memory.
+
+Of `frozen`, a net on `resnet_fpn_backbone`, FOLDER has net.safetensors and answers.npz: an image (H, W, 3) float32, and
+the maps (h, w, C) of the pyramid for it, `{epsilon}_{level}`, with an epsilon of 0 and of torchvision's default.
 
 REFERENCE has the same of narrow nets of both versions, on the images of `tests/support/torch_pyramids.py`, by names
 that begin with "v1_" or "v2_"; `v1_state_dict` and `v2_state_dict`, JSON of the tensors' shapes; and images that
@@ -23,11 +27,12 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 from torchvision.models import detection, resnet
+from torchvision.models.detection._utils import overwrite_eps
 from torchvision.models.detection.anchor_utils import AnchorGenerator
-from torchvision.models.detection.backbone_utils import BackboneWithFPN
+from torchvision.models.detection.backbone_utils import BackboneWithFPN, resnet_fpn_backbone
 from torchvision.models.detection.faster_rcnn import FasterRCNN, FastRCNNConvFCHead, FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.rpn import RPNHead
-from torchvision.ops import MultiScaleRoIAlign
+from torchvision.ops import FrozenBatchNorm2d, MultiScaleRoIAlign
 from torchvision_faster_rcnn import randomize
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
@@ -124,6 +129,27 @@ def full(version, folder):
         np.savez(folder / "answers.npz", **answers(detector.double(), images.values()))
 
 
+def frozen(folder):
+    """Writes weights and maps of a detector whose batch normalization is frozen, with variances of about 1e-5."""
+    folder, random = pathlib.Path(folder), np.random.default_rng(0)
+    detector = FasterRCNN(resnet_fpn_backbone(backbone_name="resnet50", weights=None), 91).eval()
+    randomize(detector, random)
+    for layer in detector.modules():
+        if isinstance(layer, FrozenBatchNorm2d):
+            variance = torch.from_numpy(random.uniform(0.2e-5, 5e-5, len(layer.weight))).float()
+            layer.running_var.copy_(variance)
+            layer.weight.copy_(variance.sqrt() / 2)
+    save_file({key: value.contiguous() for key, value in detector.state_dict().items()}, folder / "net.safetensors")
+    image = random.normal(0, 1, (96, 128, 3)).astype("float32")
+    maps = {"image": image}
+    for epsilon in (FrozenBatchNorm2d(1).eps, 0.0):
+        overwrite_eps(detector, epsilon)
+        with torch.no_grad():
+            levels = detector.backbone(torch.from_numpy(image.transpose(2, 0, 1))[None])
+        maps |= {f"{epsilon:g}_{i}": level[0].numpy().transpose(1, 2, 0) for i, level in enumerate(levels.values())}
+    np.savez(folder / "answers.npz", **maps)
+
+
 def reference(path):
     """Writes the answers of narrow detectors."""
     values = {}
@@ -138,4 +164,4 @@ def reference(path):
 
 
 if __name__ == "__main__":
-    {"full": full, "narrow": reference}[sys.argv[1]](*sys.argv[2:])
+    {"full": full, "frozen": frozen, "narrow": reference}[sys.argv[1]](*sys.argv[2:])

@@ -48,13 +48,11 @@ def _in_their_layout(layer, value):
 def write_detector(path, model):
     """Writes the weights of such a detector of any width as torchvision's state_dict, .safetensors.
 
-    Its frozen batch normalization has an epsilon of 0 there, which is a part of the variance here.
+    Its frozen batch normalization has the epsilon of both libraries, 1e-5.
     """
     tensors = {}
     for layer in leaf_layers(model):
         for weight in layer.weights:
             value = _in_their_layout(layer.name, np.asarray(weight))
-            if weight.name == "moving_variance":
-                value = value + layer.epsilon
             tensors[f"{_module(layer.name)}.{PARTS.get(weight.name, weight.name.replace('moving', 'running'))}"] = value
     save_file({name: np.ascontiguousarray(value) for name, value in tensors.items()}, path)

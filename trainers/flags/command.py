@@ -176,7 +176,7 @@ def define_model_dir(required: bool = True) -> None:
 
 
 def define_published_detector(instead_of: str) -> None:
-    """Defines --detector and --weights, for `check_published_detector`.
+    """Defines --detector, --weights and --frozen_batch_norm_epsilon, for `check_published_detector`.
 
     Args:
         instead_of: the flag that gives another model, e.g. "--model_dir".
@@ -187,14 +187,40 @@ def define_published_detector(instead_of: str) -> None:
         COCO,
         f"Weights of --detector: {COCO}, which is downloaded once, or a file of torchvision's detector of this name.",
     )
+    define_frozen_batch_norm_epsilon("--weights")
+
+
+def define_frozen_batch_norm_epsilon(weights: str) -> None:
+    """Defines --frozen_batch_norm_epsilon.
+
+    Args:
+        weights: the flag that names the file, e.g. "--weights".
+    """
+    flags.DEFINE_float(
+        "frozen_batch_norm_epsilon",
+        None,
+        f"Epsilon of frozen batch normalization in a file of {weights}: 0 if it was fine-tuned from torchvision's "
+        f"detector of version 1 for COCO; default: 1e-5, and 0 for {COCO} and torchvision's own file.",
+        lower_bound=0,
+    )
+
+
+def check_frozen_batch_norm_epsilon() -> None:
+    """Raises ArgumentError for --frozen_batch_norm_epsilon without --detector."""
+    epsilon = flags.FLAGS.frozen_batch_norm_epsilon
+    if epsilon is not None and flags.FLAGS.detector is None:
+        raise ArgumentError(
+            f"--frozen_batch_norm_epsilon={epsilon:g} is for --detector: pass that as well, or leave it out."
+        )
 
 
 def check_published_detector() -> None:
     """Checks the flags of `define_published_detector`.
 
     Raises:
-        ArgumentError: for --weights without --detector, or that do not exist.
+        ArgumentError: for flags without --detector, or weights that do not exist.
     """
+    check_frozen_batch_norm_epsilon()
     weights = flags.FLAGS["weights"]
     if weights.present and flags.FLAGS.detector is None:
         raise ArgumentError(f"--weights={weights.value} is for --detector: pass that as well, or leave it out.")

@@ -5,6 +5,7 @@ import os
 import pathlib
 import tempfile
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -45,19 +46,20 @@ def open_export(export: str, classes: Sequence[int] | None) -> SavedModelSession
     return session
 
 
-def open_detector(name: str, weights: str, files: Sequence[pathlib.Path]) -> SavedModelSession:
+def open_detector(name: str, weights: str, files: Sequence[pathlib.Path], **settings: Any) -> SavedModelSession:
     """Opens an export of a published detector, which is made for image files and not kept.
 
     Args:
         name: one of `keras_resnets.list_detectors()`.
         weights: see `trainers.serving.published_detectors.export_published`.
         files: paths of the image files. The canvas is no larger than they need.
+        **settings: other arguments of `export_published`.
 
     Raises:
         ArgumentError: if there are no such weights, or they do not fit.
     """
     with tempfile.TemporaryDirectory() as folder:
-        return SavedModelSession(export_published(name, weights, folder, resizing=resizing_for(files)))
+        return SavedModelSession(export_published(name, weights, folder, resizing=resizing_for(files), **settings))
 
 
 def predict(

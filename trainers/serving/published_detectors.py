@@ -9,7 +9,7 @@ import numpy as np
 
 import keras_resnets
 from keras_resnets.detection.coco import LABELS
-from keras_resnets.detection.registry import COCO
+from keras_resnets.detection.registry import COCO, is_published_file
 from keras_resnets.detection.resizing import CANVAS_MULTIPLE, TORCHVISION, Resizing
 from keras_resnets.dtype_policies import dtype_policy_scope
 from keras_resnets.serving import export_detector
@@ -29,6 +29,7 @@ def export_published(
     precision: str = "float32",
     options: Mapping[str, Any] | None = None,
     resizing: Resizing = TORCHVISION,
+    frozen_batch_norm_epsilon: float | None = None,
     **settings: Any,
 ) -> pathlib.Path:
     """Exports a published detector.
@@ -39,6 +40,7 @@ def export_published(
         base: folder of all versions; None for one of the detector's name in `saved_models`.
         version, precision, options: see `trainers.serving.export.export`.
         resizing: of the images.
+        frozen_batch_norm_epsilon: see `keras_resnets.create_detector`.
         **settings: other arguments of `export_detector`.
 
     Returns:
@@ -48,18 +50,22 @@ def export_published(
         ArgumentError: for an argument that cannot work.
     """
     with naming("--weights", about="weights"), dtype_policy_scope(EXPORT_PRECISIONS[precision]):
-        labels = _labels(weights)
-        model = keras_resnets.create_detector(name, len(labels), weights, **(options or {}))
+        labels = class_names(name, weights)
+        model = keras_resnets.create_detector(name, len(labels), weights, frozen_batch_norm_epsilon, **(options or {}))
     return export_detector(model, resizing, labels, base or f"saved_models/{name}", version, **settings)
 
 
-def _labels(weights):
-    """Returns the names of the classes: of files with other classes than COCO's, their numbers, from 1 on."""
-    if weights == COCO:
+def class_names(name: str, weights: str) -> tuple[str, ...]:
+    """Returns COCO's names for the file that torchvision publishes; for others, which name none, numbers from 1 on.
+
+    Args:
+        name, weights: as for `export_published`.
+    """
+    if weights == COCO or is_published_file(name, weights):
         return LABELS
     logits = read_weights(weights, say_nothing).content.get(CLASS_LOGITS)
     classes = len(LABELS) if logits is None else len(logits) - 1
-    return LABELS if classes == len(LABELS) else tuple(map(str, range(1, classes + 1)))
+    return tuple(map(str, range(1, classes + 1)))
 
 
 def resizing_for(files: Sequence[pathlib.Path]) -> Resizing:

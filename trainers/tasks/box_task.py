@@ -9,9 +9,9 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_resnets.detection.backbones import backbone_net, classification_net, load_backbone
+from keras_resnets.detection.registry import load_detector
 from keras_resnets.detection.resizing import Resizing, from_original
 from keras_resnets.ops.boxes import areas
-from keras_resnets.weights import load_weights
 from trainers.data.augmentation.detection import AUGMENTATIONS
 from trainers.data.box_masks import box_masks
 from trainers.data.detection_dataset import DetectionDataset
@@ -103,7 +103,8 @@ class BoxTask(Task):
                 self._initialize_backbone(model, weights)
                 return None
             with keeping_other_classifiers(model, weights, self.config["labels"]) as kept:
-                left = dict.fromkeys([*kept, *load_weights(model, file, new_classifier=True)])
+                epsilon = self.config.get("frozen_batch_norm_epsilon")  # Older runs have none.
+                left = dict.fromkeys([*kept, *load_detector(model, self.config["detector"], file, True, epsilon)])
         if not left:
             return None
         return f"--init_weights: {', '.join(left)} are initialized at random: the weights have none for these classes"

@@ -60,6 +60,7 @@ def configure(
     alternating: bool = False,
     roi_pooling: str | None = None,
     validation_losses: bool = False,
+    frozen_batch_norm_epsilon: float | None = None,
 ) -> dict:
     """Makes the configuration of a run of `Detection`: everything that is needed to repeat it.
 
@@ -71,6 +72,7 @@ def configure(
         alternating: whether Faster R-CNN is trained in four steps, instead of jointly.
         roi_pooling: how features of regions are pooled, for systems that pool them; None for the system's default.
         validation_losses: whether evaluations measure the losses as well; not for a training in several stages.
+        frozen_batch_norm_epsilon: of the file of a published detector: see `keras_resnets.create_detector`.
 
     Returns:
         A dict that JSON can hold.
@@ -85,6 +87,7 @@ def configure(
         **box_config(specs.DETECTION, SYSTEMS[system].options, choices),
         "system": system,
         "detector": choices.detector,
+        "frozen_batch_norm_epsilon": frozen_batch_norm_epsilon,
         "alternating": alternating,
         "proposals": proposals,
         "pooling": {"roi_pooling": pooling} if pooling else {},

@@ -100,24 +100,42 @@ def test_names_of_torchvisions_first_files_are_the_same():
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_frozen_batch_normalization_has_an_epsilon_of_0():
+@pytest.mark.parametrize("epsilon", [0, 1e-5, 1e-3])
+def test_frozen_batch_normalization_has_the_epsilon_that_is_given(epsilon, capsys):
     frozen = {name: value for name, value in tensors().items() if not name.endswith("num_batches_tracked")}
     frozen["backbone.body.layer1.0.bn2.running_var"] *= np.float32(1e-4)
     model = detector()
-    load_torch(model, frozen)
+    load_torch(model, frozen, frozen_batch_norm_epsilon=epsilon)
+    assert not capsys.readouterr().err
     for theirs, ours in [("bn1", "conv1_bn"), ("layer1.0.bn2", "conv2_block1_2_bn")]:
         names = ("weight", "bias", "running_mean", "running_var")
         gamma, beta, mean, variance = (np.float64(frozen[f"backbone.body.{theirs}.{name}"]) for name in names)
         layer = model.trunk.get_layer(ours)
         x = np.random.default_rng(0).normal(0, 1, (1, 2, 2, len(mean)))
-        expected = (x - mean) / np.sqrt(variance) * gamma + beta
+        expected = (x - mean) / np.sqrt(variance + epsilon) * gamma + beta
         found = layer(x.astype("float32"), training=False)
         scale = np.abs(expected).max()
         np.testing.assert_allclose(found / scale, expected / scale, rtol=0, atol=1e-6)
-    frozen["backbone.body.bn1.running_var"] = np.zeros(8, "float32")
+
+
+def test_an_epsilon_that_no_file_states_is_said_where_it_is_assumed(capsys):
+    frozen = {name: value for name, value in tensors().items() if not name.endswith("num_batches_tracked")}
+    frozen["backbone.body.bn1.running_var"] = np.zeros(8, "float32")  # of channels that the training never used
+    model, expected = detector(), detector()
+    load_torch(expected, tensors() | frozen)
+    assert not capsys.readouterr().err  # It has counters, and so is not frozen.
+    load_torch(model, frozen)
+    assert "an epsilon of 1e-05 is assumed: pass frozen_batch_norm_epsilon=0 if" in capsys.readouterr().err
+    for ours, theirs in zip(model.get_weights(), expected.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
     before = weights_of(model)
-    with pytest.raises(ArgumentError, match=r"backbone.body.bn1.running_var has a variance of 0, which must be posit"):
-        load_torch(model, frozen)
+    for epsilon, message in [
+        (0, r"bn1.running_var has a variance of 0, which cannot be with frozen_batch_norm_epsilon=0: pass that of the"),
+        (-1, "frozen_batch_norm_epsilon=-1 must be a number from 0 on"),
+        ("0", "frozen_batch_norm_epsilon='0' must be a number from 0 on"),
+    ]:
+        with pytest.raises(ArgumentError, match=message):
+            load_torch(model, frozen, frozen_batch_norm_epsilon=epsilon)
     assert_equal(model, before)
 
 
@@ -131,7 +149,9 @@ def test_only_layers_of_the_classes_start_anew_for_other_classes():
         is_new = "class_logits" in path or "box_deltas" in path
         np.testing.assert_array_equal(value, fresh[path] if is_new else other, err_msg=path)
     fresh = weights_of(model)
-    with pytest.raises(ArgumentError, match="The file has 5 classes: pass num_classes=5.* class_logits is 64x6 6, n"):
+    with pytest.raises(
+        ArgumentError, match="The file has 5 classes: pass num_classes=5. Layers.* class_logits is 64x6 6, n"
+    ):
         load_torch(model, tensors())
     assert_equal(model, fresh)
 
@@ -144,6 +164,10 @@ def test_files_that_do_not_fit_leave_the_detector_as_it_is(tmp_path):
         "classifier": (
             state_dict("torchvision_resnet18"),
             "holds a classification net, of .*: pass it as weights=",
+        ),
+        "retina net": (
+            {"head.classification_head.cls_logits.weight": np.zeros((9, 4, 3, 3), "float32")},
+            "is the file of a detector whose names are not known. Those of torchvision's .*_v2 are: keras_re",
         ),
         "nothing known": ({"encoder.weight": np.zeros((3, 3), "float32")}, "has unknown tensor names: encoder.weight"),
     }

@@ -99,6 +99,17 @@ def test_a_file_of_torchvision_starts_a_detector(classes, are_new, tmp_path):
     assert not {"conv1", "conv2"} & trained and {"conv3", "fpn", "rpn", "class"} <= trained
 
 
+def test_the_epsilon_of_frozen_batch_normalization_is_that_of_the_run(tmp_path):
+    file = tmp_path / "detector.safetensors"
+    layer = weights_file(file, 5).trunk.get_layer("conv1_bn")
+    task = make_task(init_weights=str(file), detector=DETECTOR, frozen_batch_norm_epsilon=0.5)
+    model = task.build_model()
+    task.initialize(model)
+    variance = layer.moving_variance.numpy()
+    expected = layer.gamma * np.sqrt((variance + 1e-5) / (variance + 0.5))
+    np.testing.assert_allclose(model.trunk.get_layer("conv1_bn").gamma, expected, rtol=1e-5)
+
+
 def test_weights_of_a_detector_need_its_name(tmp_path):
     weights_file(tmp_path / "detector.safetensors", 2)
     with pytest.raises(ArgumentError, match="--init_weights: .* has weights of a whole detector: pass --detector"):
