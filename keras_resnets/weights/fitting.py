@@ -149,8 +149,8 @@ def _remedy_of_kinds(family):
             "classification net."
         )
     return (
-        f"The file holds a classification net, of {family.title}: pass it as weights= with the name of that net as "
-        "backbone=. This is a detector."
+        f"The file holds a classification net, of {family.title}: pass it to keras_resnets.FasterRCNN as weights=, "
+        "with the name of that net as backbone=. This is a detector."
     )
 
 

@@ -163,7 +163,7 @@ def test_files_that_do_not_fit_leave_the_detector_as_it_is(tmp_path):
         "other version": (tensors(2), "holds weights of torchvision's detectors with a feature pyramid"),
         "classifier": (
             state_dict("torchvision_resnet18"),
-            "holds a classification net, of .*: pass it as weights=",
+            "holds a classification net, of .*: pass it to keras_resnets.FasterRCNN as weights=",
         ),
         "retina net": (
             {"head.classification_head.cls_logits.weight": np.zeros((9, 4, 3, 3), "float32")},
