@@ -66,7 +66,7 @@ def randomize(net, random, gains=GAINS):
                 "running_mean": random.normal(0, 0.1, layer.num_features),
                 "running_var": random.uniform(0.5, 1.5, layer.num_features),
             }
-        elif isinstance(layer, torch.nn.Conv2d | torch.nn.Linear):
+        elif isinstance(layer, torch.nn.Conv2d | torch.nn.Linear | torch.nn.ConvTranspose2d):
             shape = tuple(layer.weight.shape)
             values = {"weight": gains.get(name, 1) * random.normal(0, (2 / np.prod(shape[1:])) ** 0.5, shape)}
             if layer.bias is not None:

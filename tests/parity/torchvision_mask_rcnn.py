@@ -16,42 +16,12 @@ import torch
 from safetensors.torch import save_file
 from torchvision.models import detection
 from torchvision.models.detection.transform import resize_boxes
+from torchvision_faster_rcnn import randomize
 
-# Of the layers that predict, the most specific last, without and with normalization in the layers before them: so that
-# logits differ by a few units, and deltas move boxes by about a third.
-GAINS = {
-    "cls_logits": (0.25, 0.25),
-    "bbox_pred": (0.01, 0.05),
-    "cls_score": (0.1, 1.0),
-    "box_predictor.bbox_pred": (0.05, 0.5),
-}
-PYRAMID_GAIN = 0.7
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
+import torch_pyramids as narrow
+
 GROWTH = 10.0  # of deltas of regions, in fifths: the best of random detections would be of a few pixels
-
-
-def randomize(net, random, has_norm):
-    """Gives layers statistics as trained nets have, and kernels that let images through."""
-    for name, layer in net.named_modules():
-        if isinstance(layer, torch.nn.BatchNorm2d):
-            values = {
-                "weight": random.uniform(0.5, 1, layer.num_features),
-                "bias": random.normal(0, 0.1, layer.num_features),
-                "running_mean": random.normal(0, 0.1, layer.num_features),
-                "running_var": random.uniform(0.5, 1.5, layer.num_features),
-            }
-        elif isinstance(layer, torch.nn.Conv2d | torch.nn.Linear | torch.nn.ConvTranspose2d):
-            shape = tuple(layer.weight.shape)
-            gain = [1.0, *(gains[has_norm] for end, gains in GAINS.items() if name.endswith(end))][-1]
-            gain *= PYRAMID_GAIN if "fpn" in name else 1
-            values = {"weight": gain * random.normal(0, (2 / np.prod(shape[1:])) ** 0.5, shape)}
-            if layer.bias is not None:
-                values["bias"] = random.normal(0, 0.1, len(layer.bias))
-            if name.endswith("box_predictor.bbox_pred"):
-                values["bias"].reshape(-1, 4)[:, 2:] += GROWTH
-        else:
-            continue
-        for key, value in values.items():
-            getattr(layer, key).data.copy_(torch.from_numpy(value))
 
 
 def answer(detector, image):
@@ -72,7 +42,10 @@ def main(name, short_side, folder):
     folder = pathlib.Path(folder)
     sizes = {"min_size": int(short_side), "max_size": int(short_side) * 5 // 3}
     detector = getattr(detection, name)(weights=None, weights_backbone=None, **sizes).eval()
-    randomize(detector, np.random.default_rng(0), name.endswith("v2"))
+    version = 2 if name.endswith("v2") else 1
+    gains = {name: narrow.gain_of(name, version) for name, _ in detector.named_modules()}
+    randomize(detector, np.random.default_rng(0), gains)
+    detector.roi_heads.box_predictor.bbox_pred.bias.data.reshape(-1, 4)[:, 2:] += GROWTH
     save_file({name: tensor.contiguous() for name, tensor in detector.state_dict().items()}, folder / "net.safetensors")
     with np.load(folder / "images.npz") as images:
         answers = [answer(detector, image) for image in images.values()]
