@@ -98,7 +98,7 @@ def _annotations(split):
 
     def objects(key):
         example = split.load(key)
-        return key["index"], {name: example[name] for name in fields}
+        return key["index"], {name: example[name] for name in fields if name in example}
 
     annotations = [None] * split.size
     for index, arrays in split.keys(None).map(objects).as_numpy_iterator():
