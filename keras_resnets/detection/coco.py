@@ -1,8 +1,7 @@
 """The classes of COCO, as detectors that are trained on it number them."""
 
 # COCO's ids of categories, 1 to 90, have holes: ten of them were never annotated. torchvision's detectors have outputs
-# for all of them, so our class c is COCO's id c + 1.
-UNUSED = "N/A"
+# for all of them, so our class c is COCO's id c + 1, and calls those ten N/A.
 LABELS = tuple(
     """
     person, bicycle, car, motorcycle, airplane, bus, train, truck, boat, traffic light, fire hydrant, N/A, stop sign,
